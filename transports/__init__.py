@@ -1,0 +1,1 @@
+"""Clocks, the simulator, and everything that moves bytes."""

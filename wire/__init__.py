@@ -1,0 +1,1 @@
+"""Formats: bytes to fields and back, without state and without input or output."""
