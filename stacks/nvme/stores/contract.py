@@ -1,0 +1,152 @@
+"""The store contract: what holds a namespace's blocks, and the requests that reach it.
+
+A store has small synchronous verbs and knows nothing of NVMe, queues or time; a class of thirty lines can be one:
+
+    class Zeros(Store):
+        block_bytes, block_count = 4096, 1 << 20
+
+        def read(self, block, into):
+            into[:] = bytes(len(into))
+
+        def write(self, block, data):
+            raise OSError(errno.EROFS, "nothing can be written here")
+
+A core never calls a verb: it fills a `StoreRequest`, hands out a batch of them, and takes them back when an executor
+has run them (`executor`), inline or in a worker thread. The request object is the token of its completion.
+"""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Sequence
+from typing import Final, Protocol
+
+from wire.nvme.status import StatusCode
+
+
+class Store(Protocol):
+    """A linear array of blocks. Subclass it for the defaults, or just have the same methods.
+
+    Verbs raise OSError for what the medium says; `run` turns the errno into a status. Ranges are within
+    `block_count` and views are whole blocks: the core has checked both.
+    """
+
+    block_bytes: int
+    """Size of a block in bytes, 512 or 4096."""
+
+    block_count: int
+    """Number of blocks."""
+
+    is_read_only: bool = False
+    """Whether every change is refused; the namespace then says that it is write protected."""
+
+    is_zero_after_deallocate: bool = True
+    """Whether a deallocated block reads as zeroes; if not, what it reads is not reported."""
+
+    slow_verbs: frozenset[int] = frozenset()
+    """Verbs that may block for long; an executor with threads runs them there, one at a time for a store."""
+
+    def read(self, block: int, into: memoryview) -> None:
+        """Fill `into`, a whole number of blocks owned by the caller, from `block` on. The view may not be kept."""
+
+    def write(self, block: int, data: Sequence[memoryview]) -> None:
+        """Write the concatenation of `data`, a whole number of blocks, at `block`. The views may not be kept.
+
+        Whatever was written is seen by every later read; it may be lost at a power cut until `flush` returns.
+        """
+
+    def flush(self) -> None:
+        """Return when everything written before is on the medium."""
+        return
+
+    def deallocate(self, block: int, blocks: int) -> None:  # noqa: ARG002 (the default takes no hint)
+        """Give back the space of `blocks` blocks; a hint that may be ignored."""
+        return
+
+    def write_zeroes(self, block: int, blocks: int) -> None:
+        """Make `blocks` blocks read as zeroes."""
+        chunk = memoryview(bytes(min(blocks, ZERO_CHUNK_BYTES // self.block_bytes) * self.block_bytes))
+        while blocks:
+            count = min(blocks, len(chunk) // self.block_bytes)
+            self.write(block, [chunk[: count * self.block_bytes]])
+            block, blocks = block + count, blocks - count
+
+    def close(self) -> None:
+        """Release what the store holds; nothing is called afterwards."""
+        return
+
+
+READ: Final = 1
+WRITE: Final = 2
+FLUSH: Final = 3
+DEALLOCATE: Final = 4
+WRITE_ZEROES: Final = 5
+"""Verbs of a `StoreRequest`; plain integers, since one is set on every I/O."""
+
+
+class StoreRequest:
+    """One call of a verb, on its way to an executor and back.
+
+    verb: READ, WRITE, FLUSH, DEALLOCATE or WRITE_ZEROES.
+    store: whose verb.
+    block: first block.
+    blocks: how many; for READ and WRITE the views decide.
+    view: READ: where to; WRITE: the data. Borrowed until the request comes back.
+    ranges: DEALLOCATE: (block, blocks) pairs.
+    is_fua: flush after the verb, before the completion.
+    status: a `StatusCode`, valid once the request comes back; 0 is success.
+    """
+
+    __slots__ = ("block", "blocks", "is_fua", "ranges", "status", "store", "verb", "view")
+
+    def __init__(self) -> None:
+        self.verb = 0
+        self.store: Store | None = None
+        self.block = 0
+        self.blocks = 0
+        self.view: memoryview | None = None
+        self.ranges: Sequence[tuple[int, int]] = ()
+        self.is_fua = False
+        self.status = 0
+
+
+def run(request: StoreRequest) -> None:
+    """Call the verb of `request` and set its status; an OSError of the store becomes the status it stands for."""
+    store, verb, view = request.store, request.verb, request.view
+    assert store is not None
+    try:
+        if verb == READ:
+            assert view is not None
+            store.read(request.block, view)
+        elif verb == WRITE:
+            assert view is not None
+            store.write(request.block, (view,))
+        elif verb == WRITE_ZEROES:
+            store.write_zeroes(request.block, request.blocks)
+        elif verb == DEALLOCATE:
+            for block, blocks in request.ranges:
+                store.deallocate(block, blocks)
+        if verb == FLUSH or request.is_fua:
+            store.flush()
+        request.status = 0
+    except OSError as error:
+        request.status = status_of(error, verb)
+
+
+def status_of(error: OSError, verb: int) -> int:
+    """The status code that an OSError of a store's verb stands for."""
+    number = error.errno or 0
+    if number in _STATUS_BY_ERRNO:
+        return _STATUS_BY_ERRNO[number]
+    return StatusCode.UNRECOVERED_READ_ERROR.value if verb == READ else StatusCode.WRITE_FAULT.value
+
+
+_STATUS_BY_ERRNO = {
+    errno.ENOSPC: StatusCode.CAPACITY_EXCEEDED.value,
+    errno.EDQUOT: StatusCode.CAPACITY_EXCEEDED.value,
+    errno.EROFS: StatusCode.NAMESPACE_WRITE_PROTECTED.value,
+    errno.EAGAIN: StatusCode.NAMESPACE_NOT_READY.value,
+}
+
+ZERO_CHUNK_BYTES = 1 << 20
+"""How much is written at once where zeroes have to be written out."""

@@ -1,0 +1,74 @@
+"""A store in anonymous memory: it costs nothing until it is written, and is gone when it is closed."""
+
+from __future__ import annotations
+
+import mmap
+from collections.abc import Sequence
+
+from stacks.nvme.stores.contract import Store
+from stacks.runtime import LocalError
+
+
+class MemoryStore(Store):
+    """Blocks in a private anonymous mapping; pages appear when they are first written.
+
+    size_bytes: capacity, a positive multiple of `block_bytes`; block_bytes: 512 or 4096.
+    Raises LocalError for another size, or when the address space has no room for it.
+    """
+
+    def __init__(self, size_bytes: int, *, block_bytes: int = 4096) -> None:
+        self.block_bytes = block_bytes
+        self.block_count = block_count_of("memory store", size_bytes, block_bytes)
+        try:
+            self._map = mmap.mmap(-1, size_bytes, flags=_FLAGS)
+        except (OSError, ValueError, OverflowError) as error:
+            raise LocalError(f"memory store: no room for {size_bytes} bytes of address space") from error
+        self._view = memoryview(self._map)
+
+    def read(self, block: int, into: memoryview) -> None:
+        """Copy blocks out. The pages behind never-written blocks are shared zero pages."""
+        start = block * self.block_bytes
+        into[:] = self._view[start : start + len(into)]
+
+    def write(self, block: int, data: Sequence[memoryview]) -> None:
+        """Copy blocks in."""
+        start = block * self.block_bytes
+        for view in data:
+            self._view[start : start + len(view)] = view
+            start += len(view)
+
+    def deallocate(self, block: int, blocks: int) -> None:
+        """Give the pages back to the system; the range reads as zeroes."""
+        self.write_zeroes(block, blocks)
+
+    def write_zeroes(self, block: int, blocks: int) -> None:
+        """Drop whole pages, and clear the rest by hand."""
+        start, stop = block * self.block_bytes, (block + blocks) * self.block_bytes
+        first_page = -(-start // mmap.PAGESIZE) * mmap.PAGESIZE
+        last_page = stop // mmap.PAGESIZE * mmap.PAGESIZE
+        if first_page >= last_page:
+            self._view[start:stop] = bytes(stop - start)
+            return
+        self._view[start:first_page] = bytes(first_page - start)
+        self._view[last_page:stop] = bytes(stop - last_page)
+        self._map.madvise(mmap.MADV_DONTNEED, first_page, last_page - first_page)
+
+    def close(self) -> None:
+        """Free all of it."""
+        self._view.release()
+        self._map.close()
+
+
+def block_count_of(what: str, size_bytes: int, block_bytes: int) -> int:
+    """How many blocks `size_bytes` holds; raises LocalError, naming `what`, when that is not a whole number of them."""
+    if block_bytes not in BLOCK_SIZES:
+        raise LocalError(f"{what}: block size {block_bytes} is not supported, use 512 or 4096")
+    if size_bytes <= 0 or size_bytes % block_bytes:
+        raise LocalError(f"{what}: size {size_bytes} is not a positive multiple of the {block_bytes}-byte block")
+    return size_bytes // block_bytes
+
+
+BLOCK_SIZES = (512, 4096)
+
+# Python names MAP_NORESERVE from 3.13 on; without it a big mapping needs as much memory and swap as it is long.
+_FLAGS = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | int(getattr(mmap, "MAP_NORESERVE", 0x4000))
