@@ -58,6 +58,10 @@ class Dma(Protocol):
     def epoch(self) -> int:
         """Rises whenever mappings made before may no longer be used."""
 
+    @property
+    def is_direct(self) -> bool:
+        """Whether every attached buffer is one view that needs no `wrote`: engines may then keep and slice it."""
+
     def attach(self, buffer: object, *, writable: bool = True) -> int:
         """Give a buffer (anything with a contiguous buffer interface) an address in this space, and return it.
 
