@@ -1,0 +1,117 @@
+"""Small number spaces of SGLs, the RDMA binding, discovery, ANA and namespace identifiers.
+
+Follows NVM Express Base 2.0 (4.1.2, 5.16, 5.17) and the NVMe/RDMA transport specification 1.0.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+
+class SglKind(IntEnum):
+    """The last byte of an SGL descriptor: type << 4 | subtype (NVMe Base figure 116)."""
+
+    DATA_BLOCK = 0x00
+    DATA_BLOCK_OFFSET = 0x01
+    SEGMENT = 0x20
+    LAST_SEGMENT = 0x30
+    KEYED = 0x40
+    KEYED_INVALIDATE = 0x4F
+    TRANSPORT = 0x5A
+
+
+class RdmaRejectStatus(IntEnum):
+    """Why an NVMe/RDMA target refused a queue, in the private data of a REJ (NVMe/RDMA 3.2.3)."""
+
+    INVALID_PRIVATE_DATA_LENGTH = 1
+    INVALID_RECFMT = 2
+    INVALID_QID = 3
+    INVALID_HSQSIZE = 4
+    INVALID_HRQSIZE = 5
+    NO_RESOURCES = 6
+    INVALID_IRD = 7
+    INVALID_ORD = 8
+
+
+class TransportType(IntEnum):
+    """TRTYPE of a discovery entry (NVMe over Fabrics 5.3)."""
+
+    RDMA = 1
+    FIBRE_CHANNEL = 2
+    TCP = 3
+    LOOP = 0xFE
+
+
+class AddressFamily(IntEnum):
+    """ADRFAM of a discovery entry."""
+
+    IPV4 = 1
+    IPV6 = 2
+    INFINIBAND = 3
+    FIBRE_CHANNEL = 4
+
+
+class SubsystemType(IntEnum):
+    """SUBTYPE of a discovery entry."""
+
+    REFERRAL = 1
+    NVM = 2
+    CURRENT_DISCOVERY = 3
+
+
+class SecureChannel(IntEnum):
+    """TREQ bits 1-0 of a discovery entry."""
+
+    UNSPECIFIED = 0
+    REQUIRED = 1
+    NOT_REQUIRED = 2
+
+
+class RdmaQpType(IntEnum):
+    """QPTYPE in the transport part of an RDMA discovery entry."""
+
+    RELIABLE_CONNECTED = 1
+    RELIABLE_DATAGRAM = 2
+
+
+class RdmaProvider(IntEnum):
+    """PRTYPE in the transport part of an RDMA discovery entry."""
+
+    NONE = 1
+    INFINIBAND = 2
+    ROCE = 3
+    ROCE_V2 = 4
+    IWARP = 5
+
+
+class RdmaConnectionService(IntEnum):
+    """CMS in the transport part of an RDMA discovery entry."""
+
+    RDMA_CM = 1
+
+
+class ControllerType(IntEnum):
+    """CNTRLTYPE of Identify Controller."""
+
+    IO = 1
+    DISCOVERY = 2
+    ADMINISTRATIVE = 3
+
+
+class IdentifierType(IntEnum):
+    """NIDT of a namespace identification descriptor (NVMe Base figure 277)."""
+
+    EUI64 = 1
+    NGUID = 2
+    UUID = 3
+    CSI = 4
+
+
+class AnaState(IntEnum):
+    """State of an ANA group (NVMe Base 2.4.1)."""
+
+    OPTIMIZED = 0x1
+    NON_OPTIMIZED = 0x2
+    INACCESSIBLE = 0x3
+    PERSISTENT_LOSS = 0x4
+    CHANGE = 0xF
