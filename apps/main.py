@@ -1,0 +1,43 @@
+"""The command `baremetal`: one sub-command a group, and what to do with whatever they raise."""
+
+from __future__ import annotations
+
+from typing import Annotated, NoReturn
+
+import typer
+
+from apps import __version__
+from apps.errors import run
+
+app = typer.Typer(
+    name="baremetal",
+    help="RDMA and NVMe over Fabrics between processes: real RoCEv2 packets over UDP, no hardware and no root.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+def main() -> NoReturn:
+    """Run the command line; never returns."""
+    run(lambda: app(standalone_mode=False))
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Take the options that stand before any group."""
+
+
+def print_version(wanted: bool) -> None:
+    """Print the version and end, when asked to."""
+    if wanted:
+        typer.echo(f"baremetal {__version__}")
+        raise typer.Exit
+
+
+if __name__ == "__main__":
+    main()

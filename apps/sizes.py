@@ -1,0 +1,58 @@
+"""Sizes, rates and durations as people write and read them.
+
+In what is read, `k`, `M`, `G`, `T` (alone or as `KiB` ...) are powers of 1024, as in fio and qemu-img; `kB`, `MB` ...
+are powers of 1000. In what is printed, MB/s is 10^6 bytes a second, as network people count.
+"""
+
+from __future__ import annotations
+
+import re
+
+import typer
+
+from stacks.nvme import stores
+from stacks.runtime import LocalError
+
+
+def parse_size(text: str | int) -> int:
+    """Bytes of "4096", "4k", "1GiB", "250MB". typer.BadParameter for anything else."""
+    try:
+        return stores.parse_size(str(text))
+    except LocalError as error:
+        raise typer.BadParameter(str(error)) from error
+
+
+def parse_duration(text: str | float) -> int:
+    """Nanoseconds of "10", "10s", "500ms", "2m". typer.BadParameter for anything else."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(ms|us|s|m|h)?", str(text).strip().lower())
+    if match is None:
+        raise typer.BadParameter(f"{text!r} is not a duration; write it like 10s, 500ms or 2m")
+    return round(float(match[1]) * SECONDS_NS[match[2] or "s"])
+
+
+def format_size(size: int) -> str:
+    """`size` bytes in the largest unit of 1024 that leaves a number of at least 1: "4 KiB", "1.5 GiB"."""
+    value, unit = float(size), "B"
+    for prefix in PREFIXES:
+        if value < 1024:
+            break
+        value, unit = value / 1024, f"{prefix.upper()}iB"
+    return f"{value:.4g} {unit}"
+
+
+def format_rate(size: int, duration_ns: int) -> str:
+    """`size` bytes in `duration_ns` as megabytes (10^6) a second."""
+    rate = 1e3 * size / max(1, duration_ns)
+    return f"{rate:.0f} MB/s" if rate >= 10 else f"{rate:.2g} MB/s"
+
+
+def format_duration(duration_ns: float) -> str:
+    """A duration in the unit that suits it: "850 ns", "12.3 us", "4.1 ms", "2.5 s"."""
+    for unit, scale in (("ns", 1), ("us", 1e3), ("ms", 1e6)):
+        if duration_ns < 1000 * scale:
+            return f"{duration_ns / scale:.3g} {unit}"
+    return f"{duration_ns / 1e9:.3g} s"
+
+
+PREFIXES = "kmgtp"
+SECONDS_NS = {"us": 1e3, "ms": 1e6, "s": 1e9, "m": 60e9, "h": 3600e9}
