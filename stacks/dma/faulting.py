@@ -52,6 +52,11 @@ class FaultingDma:
         """Rises at every `detach` and `evict`."""
         return self._inner.epoch + self._evictions
 
+    @property
+    def is_direct(self) -> bool:
+        """Pages come and go, and writes are logged."""
+        return False
+
     def attach(self, buffer: object, *, writable: bool = True) -> int:
         """As the contract says; the pages are absent unless the object was made with `is_resident`."""
         address = self._inner.attach(buffer, writable=writable)

@@ -21,6 +21,11 @@ class FlatDma:
         """Rises at every `detach`."""
         return self._space.epoch
 
+    @property
+    def is_direct(self) -> bool:
+        """Every buffer is one view, for as long as it is attached."""
+        return True
+
     def attach(self, buffer: object, *, writable: bool = True) -> int:
         """Give a buffer an address aligned to 4 KiB; see the contract. The buffer cannot be resized until `detach`."""
         start = self._space.next_address

@@ -28,6 +28,11 @@ class ScatteredDma:
         """Rises at every `detach`."""
         return self._space.epoch
 
+    @property
+    def is_direct(self) -> bool:
+        """A range is as many views as it touches pages."""
+        return False
+
     def attach(self, buffer: object, *, writable: bool = True) -> int:
         """Copy a buffer into fresh frames and return its address; raises LocalError as the contract says."""
         region = _ScatteredRegion(self._space.next_address, flat_view(buffer, writable=writable), writable=writable)

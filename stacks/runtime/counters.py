@@ -11,20 +11,17 @@ A core declares its set under the names that its field knows:
 from __future__ import annotations
 
 import dataclasses
-from typing import ClassVar
 
 
+@dataclasses.dataclass(slots=True, eq=False)
 class Counters:
     """Base of every set of counters; a subclass is a slotted dataclass whose fields are all `int` and start at 0."""
-
-    __slots__ = ()
-    __dataclass_fields__: ClassVar[dict[str, dataclasses.Field[int]]] = {}
 
     @classmethod
     def names(cls) -> tuple[str, ...]:
         """The names of the counters, in the order of their declaration."""
-        return tuple(cls.__dataclass_fields__)
+        return tuple(field.name for field in dataclasses.fields(cls))
 
     def snapshot(self) -> dict[str, int]:
         """All values at this moment, by name."""
-        return {name: getattr(self, name) for name in self.__dataclass_fields__}
+        return {name: getattr(self, name) for name in self.names()}
