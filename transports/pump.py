@@ -1,0 +1,209 @@
+"""The pump: one bounded pass that carries bursts, deadlines and transmits between a datagram core and a transport.
+
+    transport.receive -> core.handle_burst    1
+                         core.handle_timeout  2  -> core.poll_transmit -> transport.send -> core.sent
+                         service.pump         3
+
+It knows no protocol and no event loop. Programs without one call `pump` and `wait`; posting and polling functions may
+call `pump` inline (doorbells, busy polling); the simulator calls it in virtual time; `transports.driver` under trio.
+
+A transmit that the transport refuses is kept and offered first in the next pass; one with a departure time in the
+future waits here without holding up the others. Neither is ever sent twice or dropped.
+"""
+
+from __future__ import annotations
+
+import heapq
+import select
+from collections.abc import Sequence
+from typing import Protocol, runtime_checkable
+
+from transports.clock import Clock
+from transports.datagram import DatagramCore, DatagramTransport, Transmit
+from transports.errors import TransportError
+
+RECEIVE_BUDGET_BURSTS = 16
+SEND_BUDGET_TRANSMITS = 32
+
+
+class Service(Protocol):
+    """Something beside the core that makes progress in each pass: a store executor, a completion notifier."""
+
+    def pump(self, now: int) -> bool:
+        """Do what can be done without waiting; True when anything was done (another pass follows soon)."""
+
+
+@runtime_checkable
+class TimedService(Service, Protocol):
+    """A service that also wants a pass at a certain time."""
+
+    def poll_deadline(self) -> int | None:
+        """When `pump` should next be called, in nanoseconds; None for never."""
+
+
+@runtime_checkable
+class HasFileno(Protocol):
+    """A transport that the operating system can be asked to wait for."""
+
+    def fileno(self) -> int:
+        """The file descriptor, ready when the transport is."""
+
+
+class Pump:
+    """Moves everything between `core` and `transport`, with time from `clock`.
+
+    core: gets bursts and timeouts, is asked for transmits and deadlines.
+    transport: stays the caller's to close.
+    services: pumped in order in every pass, after the core's input and before its output.
+    receive_budget, send_budget: the most bursts and transmits that one pass handles.
+    """
+
+    def __init__(
+        self,
+        core: DatagramCore,
+        transport: DatagramTransport,
+        clock: Clock,
+        services: Sequence[Service] = (),
+        *,
+        receive_budget: int = RECEIVE_BUDGET_BURSTS,
+        send_budget: int = SEND_BUDGET_TRANSMITS,
+    ) -> None:
+        self._core = core
+        self._transport = transport
+        self._now = clock.now
+        self._receive = transport.receive
+        self._send = transport.send
+        self._services = tuple(services)
+        self._timed_services = tuple(service for service in services if isinstance(service, TimedService))
+        self._receive_budget = receive_budget
+        self._send_budget = send_budget
+        self._kept: Transmit | None = None
+        self._delayed: list[tuple[int, int, Transmit]] = []
+        self._delayed_count = 0
+        self._is_pumping = False
+        self._has_more = False
+
+    @property
+    def has_more(self) -> bool:
+        """Whether the last pass stopped at a budget or a service did something: pump again soon."""
+        return self._has_more
+
+    @property
+    def is_blocked(self) -> bool:
+        """Whether a transmit is kept because the transport had no room."""
+        return self._kept is not None
+
+    @property
+    def deadline_ns(self) -> int | None:
+        """When a pass is due without any input, in nanoseconds; None for never."""
+        deadline = self._core.poll_deadline()
+        if self._delayed and self._kept is None:
+            departure = self._delayed[0][0]
+            deadline = departure if deadline is None else min(deadline, departure)
+        for service in self._timed_services:
+            due = service.poll_deadline()
+            if due is not None and (deadline is None or due < deadline):
+                deadline = due
+        return deadline
+
+    def pump(self) -> bool:
+        """Make one pass; True when anything was done. Called from within itself it does nothing and returns False.
+
+        Whatever core, transport or services raise comes through, and the pump stays usable.
+        """
+        if self._is_pumping:
+            return False
+        self._is_pumping = True
+        try:
+            did = self._take_input()
+            return self._give_output() or did
+        finally:
+            self._is_pumping = False
+
+    def wait(self, timeout_ns: int | None = None) -> None:
+        """Block the thread until a pass is due: readable, writable while a transmit is kept, deadline, or `timeout_ns`.
+
+        For programs without an event loop. TransportError when the transport is no socket (has no `fileno`).
+        """
+        if self._has_more:
+            return
+        transport = self._transport
+        if not isinstance(transport, HasFileno):
+            raise TransportError(f"{type(transport).__name__} has no file descriptor to wait for: use Driver.run")
+        deadline_ns = self.deadline_ns
+        if deadline_ns is not None:
+            remaining_ns = max(0, deadline_ns - self._now())
+            timeout_ns = remaining_ns if timeout_ns is None else min(timeout_ns, remaining_ns)
+        poller = select.poll()
+        poller.register(transport.fileno(), select.POLLIN if self._kept is None else select.POLLIN | select.POLLOUT)
+        # Rounded up to whole milliseconds, or a deadline less than one away would spin.
+        poller.poll(None if timeout_ns is None else -(-timeout_ns // 1_000_000))
+
+    def _take_input(self) -> bool:
+        core, read_clock = self._core, self._now
+        now = read_clock()
+        did = has_more = False
+        for _ in range(self._receive_budget):
+            burst = self._receive()
+            if burst is None:
+                break
+            now = read_clock()
+            if not burst.received_ns:
+                burst.received_ns = now
+            core.handle_burst(burst, now)
+            did = True
+        else:
+            has_more = True
+        due = core.poll_deadline()
+        if due is not None and due <= now:
+            core.handle_timeout(now)
+            did = True
+        for service in self._services:
+            if service.pump(now):
+                did = has_more = True
+        self._has_more = has_more
+        return did
+
+    def _give_output(self) -> bool:
+        did = False
+        if self._kept is not None:
+            if not self._send(self._kept):
+                return False
+            transmit, self._kept, did = self._kept, None, True
+            self._core.sent(transmit)
+        now = self._now()
+        for _ in range(self._send_budget):
+            next_transmit = self._next_transmit(now)
+            if next_transmit is None:
+                return did
+            did = True
+            if not self._dispatch(next_transmit, now):
+                return True
+        self._has_more = True
+        return True
+
+    def _next_transmit(self, now: int) -> Transmit | None:
+        delayed = self._delayed
+        if delayed:
+            if delayed[0][0] <= now:
+                return heapq.heappop(delayed)[2]
+            if len(delayed) >= DELAYED_LIMIT:
+                return None
+        return self._core.poll_transmit(now)
+
+    def _dispatch(self, transmit: Transmit, now: int) -> bool:
+        """Send or delay; False when the transport is full, and the transmit kept."""
+        if transmit.not_before_ns > now:
+            # The count keeps equal departure times in the core's order, and transmits out of the comparison.
+            self._delayed_count += 1
+            heapq.heappush(self._delayed, (transmit.not_before_ns, self._delayed_count, transmit))
+        elif self._send(transmit):
+            self._core.sent(transmit)
+        else:
+            self._kept = transmit
+            return False
+        return True
+
+
+DELAYED_LIMIT = 256
+"""Transmits that may wait for their departure; further ones stay in the core, which is the better place to choose."""
