@@ -24,11 +24,10 @@ from construct import (
     Struct,
 )
 
-from wire.nvme.opcodes import FLAGS_SGL
-
+# The flags say SGL, as every command over fabrics does.
 _HEAD = (
     "opcode" / Int8ul,
-    "flags" / Default(Int8ul, FLAGS_SGL),
+    "flags" / Default(Int8ul, 0x40),
     "cid" / Int16ul,
     "nsid" / Int32ul,
     "cdw2" / Int32ul,
@@ -62,16 +61,19 @@ COMPLETION_ENTRY = (
     * "Completion queue entry; status is read with `status_code` and its siblings (NVMe Base 3.3.3.2)."
 )
 
-READ_WRITE = Struct(
-    *_HEAD,
-    "slba" / Int64ul,
-    "nlb" / Int16ul,
-    "control" / Int16ul,
-    "dsm" / Int32ul,
-    "reference_tag" / Int32ul,
-    "application_tag" / Int16ul,
-    "application_mask" / Int16ul,
-) * ("Read, Write, Compare, Verify, Write Zeroes. control: LR 15, FUA 14, PRINFO 13-10, STC 8 (NVM Command Set 3.2.4).")
+READ_WRITE = (
+    Struct(
+        *_HEAD,
+        "slba" / Int64ul,
+        "nlb" / Int16ul,
+        "control" / Int16ul,
+        "dsm" / Int32ul,
+        "reference_tag" / Int32ul,
+        "application_tag" / Int16ul,
+        "application_mask" / Int16ul,
+    )
+    * """Read, Write, Compare, Verify, Write Zeroes. control: LR 15, FUA 14, PRINFO 13-10, STC 8 (NVM Command Set 3.2.4)."""
+)
 
 IDENTIFY_COMMAND = (
     Struct(
@@ -90,36 +92,41 @@ IDENTIFY_COMMAND = (
     * "NVMe Base 5.17: CDW10 CNS and CNTID, CDW11 CNS specific identifier and CSI, CDW14 UUID index."
 )
 
-GET_LOG_PAGE = Struct(
-    *_HEAD,
-    "lid" / Int8ul,
-    "lsp_rae" / Int8ul,
-    "numdl" / Int16ul,
-    "numdu" / Int16ul,
-    "lsi" / Int16ul,
-    "lpo" / Int64ul,
-    "uuid_index" / Int8ul,
-    Padding(2),
-    "csi" / Int8ul,
-    "cdw15" / Int32ul,
-) * (
-    "NVMe Base 5.16. lsp_rae: RAE bit 7, LSP bits 6-0. Dwords wanted, 0-based: numdu << 16 | numdl. lpo: offset "
-    "in bytes."
+GET_LOG_PAGE = (
+    Struct(
+        *_HEAD,
+        "lid" / Int8ul,
+        "lsp_rae" / Int8ul,
+        "numdl" / Int16ul,
+        "numdu" / Int16ul,
+        "lsi" / Int16ul,
+        "lpo" / Int64ul,
+        "uuid_index" / Int8ul,
+        Padding(2),
+        "csi" / Int8ul,
+        "cdw15" / Int32ul,
+    )
+    * """NVMe Base 5.16. lsp_rae: RAE bit 7, LSP bits 6-0. Dwords wanted, 0-based: numdu << 16 | numdl. lpo: offset in
+    bytes.
+    """
 )
 
-FEATURES_COMMAND = Struct(
-    *_HEAD,
-    "fid" / Int8ul,
-    "select" / Int8ul,
-    Padding(1),
-    "save" / Int8ul,
-    "cdw11" / Int32ul,
-    "cdw12" / Int32ul,
-    "cdw13" / Int32ul,
-    "uuid_index" / Int32ul,
-    "cdw15" / Int32ul,
-) * (
-    "Set Features and Get Features (NVMe Base 5.15, 5.27). select: SEL in bits 2-0 for Get; save: SV in bit 7 for Set."
+FEATURES_COMMAND = (
+    Struct(
+        *_HEAD,
+        "fid" / Int8ul,
+        "select" / Int8ul,
+        Padding(1),
+        "save" / Int8ul,
+        "cdw11" / Int32ul,
+        "cdw12" / Int32ul,
+        "cdw13" / Int32ul,
+        "uuid_index" / Int32ul,
+        "cdw15" / Int32ul,
+    )
+    * """Set Features and Get Features (NVMe Base 5.15, 5.27). select: SEL in bits 2-0 for Get; save: SV in bit 7 for
+    Set.
+    """
 )
 
 ABORT_COMMAND = (

@@ -10,11 +10,10 @@ from __future__ import annotations
 
 from construct import Bytes, Default, Int8ul, Int16ul, Int32ul, Int64ul, Padding, Struct
 
-from wire.nvme.opcodes import FLAGS_SGL, AdminOpcode, FabricsType
-
+# Opcode 7Fh, and flags for SGLs; numbers, because a definition may not import the package that its codec is part of.
 _HEAD = (
-    "opcode" / Default(Int8ul, AdminOpcode.FABRICS.value),
-    "flags" / Default(Int8ul, FLAGS_SGL),
+    "opcode" / Default(Int8ul, 0x7F),
+    "flags" / Default(Int8ul, 0x40),
     "cid" / Int16ul,
 )
 
@@ -29,19 +28,22 @@ FABRICS_COMMAND = (
     * "What every fabrics command has in common; `fctype` is a `FabricsType`."
 )
 
-CONNECT_COMMAND = Struct(
-    *_HEAD,
-    "fctype" / Default(Int8ul, FabricsType.CONNECT.value),
-    Padding(19),
-    "sgl" / Bytes(16),
-    "recfmt" / Int16ul,
-    "qid" / Int16ul,
-    "sqsize" / Int16ul,
-    "cattr" / Int8ul,
-    Padding(1),
-    "kato" / Int32ul,
-    Padding(12),
-) * ("Connect (NVMe over Fabrics 3.3). sqsize 0-based; cattr: priority 1-0, `ConnectAttribute`; kato in milliseconds.")
+CONNECT_COMMAND = (
+    Struct(
+        *_HEAD,
+        "fctype" / Default(Int8ul, 0x01),
+        Padding(19),
+        "sgl" / Bytes(16),
+        "recfmt" / Int16ul,
+        "qid" / Int16ul,
+        "sqsize" / Int16ul,
+        "cattr" / Int8ul,
+        Padding(1),
+        "kato" / Int32ul,
+        Padding(12),
+    )
+    * """Connect (NVMe over Fabrics 3.3). sqsize 0-based; cattr: priority 1-0, `ConnectAttribute`; kato in milliseconds."""
+)
 
 CONNECT_DATA = (
     Struct(
@@ -55,36 +57,40 @@ CONNECT_DATA = (
     * "Data of Connect, 1024 bytes; the NQNs are text padded with NULs, cntlid is FFFFh for any controller."
 )
 
-CONNECT_COMPLETION = Struct(
-    "cntlid" / Int16ul,
-    "authreq" / Int16ul,
-    Padding(4),
-    "sqhd" / Int16ul,
-    Padding(2),
-    "cid" / Int16ul,
-    "status" / Int16ul,
-) * (
-    "Completion of a Connect that succeeded. authreq: bit 1 authentication required, bit 2 with secure channel "
-    "concatenation."
+CONNECT_COMPLETION = (
+    Struct(
+        "cntlid" / Int16ul,
+        "authreq" / Int16ul,
+        Padding(4),
+        "sqhd" / Int16ul,
+        Padding(2),
+        "cid" / Int16ul,
+        "status" / Int16ul,
+    )
+    * """Completion of a Connect that succeeded. authreq: bit 1 authentication required, bit 2 with secure channel
+    concatenation.
+    """
 )
 
-CONNECT_REJECTION = Struct(
-    "ipo" / Int16ul,
-    "iattr" / Int8ul,
-    Padding(5),
-    "sqhd" / Int16ul,
-    Padding(2),
-    "cid" / Int16ul,
-    "status" / Int16ul,
-) * (
-    "Completion of a Connect with invalid parameters: where the bad one is. iattr bit 0: in the data, else in the "
-    "command."
+CONNECT_REJECTION = (
+    Struct(
+        "ipo" / Int16ul,
+        "iattr" / Int8ul,
+        Padding(5),
+        "sqhd" / Int16ul,
+        Padding(2),
+        "cid" / Int16ul,
+        "status" / Int16ul,
+    )
+    * """Completion of a Connect with invalid parameters: where the bad one is. iattr bit 0: in the data, else in the
+    command.
+    """
 )
 
 PROPERTY_GET_COMMAND = (
     Struct(
         *_HEAD,
-        "fctype" / Default(Int8ul, FabricsType.PROPERTY_GET.value),
+        "fctype" / Default(Int8ul, 0x04),
         Padding(19),
         "sgl" / Bytes(16),
         "attrib" / Int8ul,
@@ -109,7 +115,7 @@ PROPERTY_GET_COMPLETION = (
 PROPERTY_SET_COMMAND = (
     Struct(
         *_HEAD,
-        "fctype" / Default(Int8ul, FabricsType.PROPERTY_SET.value),
+        "fctype" / Default(Int8ul, 0x00),
         Padding(19),
         "sgl" / Bytes(16),
         "attrib" / Int8ul,
@@ -124,7 +130,7 @@ PROPERTY_SET_COMMAND = (
 DISCONNECT_COMMAND = (
     Struct(
         *_HEAD,
-        "fctype" / Default(Int8ul, FabricsType.DISCONNECT.value),
+        "fctype" / Default(Int8ul, 0x08),
         Padding(19),
         "sgl" / Bytes(16),
         "recfmt" / Int16ul,

@@ -11,16 +11,18 @@ from __future__ import annotations
 
 from construct import Int16ul, Padding, Struct
 
-RDMA_CONNECT_REQUEST = Struct(
-    "recfmt" / Int16ul,
-    "qid" / Int16ul,
-    "hrqsize" / Int16ul,
-    "hsqsize" / Int16ul,
-    "cntlid" / Int16ul,
-    Padding(22),
-) * (
-    "Private data of a REQ. hrqsize: receives that the host posts; hsqsize: its submission queue, 0-based. Linux "
-    "6.1 leaves cntlid zero."
+RDMA_CONNECT_REQUEST = (
+    Struct(
+        "recfmt" / Int16ul,
+        "qid" / Int16ul,
+        "hrqsize" / Int16ul,
+        "hsqsize" / Int16ul,
+        "cntlid" / Int16ul,
+        Padding(22),
+    )
+    * """Private data of a REQ. hrqsize: receives that the host posts; hsqsize: its submission queue, 0-based. Linux 6.1
+    leaves cntlid zero.
+    """
 )
 
 RDMA_CONNECT_ACCEPT = (
