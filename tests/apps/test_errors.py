@@ -33,7 +33,7 @@ def raiser(error: BaseException) -> Callable[[], object]:
         (
             OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "disk.img"),
             1,
-            "disk.img: no space left on device; free some",
+            "disk.img: no space left on device; free",
         ),
         (KeyboardInterrupt(), 130, "interrupted"),
         (ExceptionGroup("g", [ExceptionGroup("h", [LocalError("inner")])]), 1, "inner"),
@@ -42,7 +42,7 @@ def raiser(error: BaseException) -> Callable[[], object]:
         (
             ZeroDivisionError("division by zero"),
             70,
-            "this is a fault in baremetal (ZeroDivisionError: division by zero)",
+            "fault in baremetal (ZeroDivisionError: division by zero)",
         ),
         (MemoryError(), 1, "not enough memory"),
     ],
