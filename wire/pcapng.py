@@ -5,8 +5,8 @@ frame, little-endian with nanosecond timestamps. Reading is `PacketReader`, whic
 and yields packets of either byte order and any timestamp resolution, or `decode_packets` for a file in memory. Nothing
 here opens a file.
 
-The blocks are variable and of either byte order, so this codec is hand-written; its truth is `tests`' Construct
-definition, and files by dumpcap. Memory is bounded: a block over 16 MiB is refused. Blocks that carry no packet
+The blocks are variable and of either byte order, so this codec is hand-written; the definition that it is tested
+against is `pcapng_definition`. Memory is bounded: a block over 16 MiB is refused. Blocks that carry no packet
 (statistics, names, secrets, custom) are skipped.
 
 Follows draft-ietf-opsawg-pcapng (3.1, 3.5, 4.1 to 4.4).

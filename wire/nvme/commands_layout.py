@@ -72,7 +72,9 @@ READ_WRITE = (
         "application_tag" / Int16ul,
         "application_mask" / Int16ul,
     )
-    * """Read, Write, Compare, Verify, Write Zeroes. control: LR 15, FUA 14, PRINFO 13-10, STC 8 (NVM Command Set 3.2.4)."""
+    * """Read, Write, Compare, Verify, Write Zeroes. control: LR 15, FUA 14, PRINFO 13-10,
+    STC 8 (NVM Command Set 3.2.4).
+    """
 )
 
 IDENTIFY_COMMAND = (

@@ -42,7 +42,9 @@ CONNECT_COMMAND = (
         "kato" / Int32ul,
         Padding(12),
     )
-    * """Connect (NVMe over Fabrics 3.3). sqsize 0-based; cattr: priority 1-0, `ConnectAttribute`; kato in milliseconds."""
+    * """Connect (NVMe over Fabrics 3.3). sqsize 0-based; cattr: priority 1-0, `ConnectAttribute`;
+    kato in milliseconds.
+    """
 )
 
 CONNECT_DATA = (

@@ -76,7 +76,9 @@ SMART_LOG = (
         "sensors" / Bytes(16),
         Padding(296),
     )
-    * """LID 02h (figure 207). Temperatures in kelvin; data units of 512,000 bytes; times in minutes or hours as named."""
+    * """LID 02h (figure 207). Temperatures in kelvin; data units of 512,000 bytes; times in minutes or hours
+    as named.
+    """
 )
 
 FIRMWARE_SLOT_LOG = (

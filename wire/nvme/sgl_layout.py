@@ -18,8 +18,8 @@ DATA_BLOCK_SGL = (
         Padding(3),
         "kind" / Int8ul,
     )
-    * """Kinds 01h (address is an offset in the capsule), 00h (an address), 5Ah (transport data block, address zero), and
-    the segment pointers.
+    * """Kinds 01h (address is an offset in the capsule), 00h (an address), 5Ah (transport data block, address zero),
+    and the segment pointers.
     """
 )
 
