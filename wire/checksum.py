@@ -6,10 +6,17 @@ google-crc32c, else a table here, which is for platforms without a wheel and slo
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from importlib import import_module
+from typing import Protocol
 
 Buffer = bytes | bytearray | memoryview
+
+
+class Crc(Protocol):
+    """A CRC that can be continued."""
+
+    def __call__(self, data: Buffer, seed: int = 0, /) -> int:
+        """The CRC of `data`; `seed` is that of what came before, 0 at the start."""
 
 
 def internet_checksum(data: Buffer, initial: int = 0) -> int:
@@ -26,36 +33,37 @@ def internet_checksum(data: Buffer, initial: int = 0) -> int:
     return 0xFFFF - (total % 0xFFFF or 0xFFFF) if total else 0xFFFF
 
 
-def _crc32() -> Callable[[Buffer, int], int]:
+def _crc32() -> Crc:
     try:
-        found: Callable[[Buffer, int], int] = import_module("isal.isal_zlib").crc32
+        found: Crc = import_module("isal.isal_zlib").crc32
     except ImportError:
         found = import_module("zlib").crc32
     return found
 
 
-def _crc32c() -> Callable[[Buffer, int], int]:
+def _crc32c() -> Crc:
     try:
-        found: Callable[[Buffer, int], int] = import_module("crc32c").crc32c
+        found: Crc = import_module("crc32c").crc32c
     except ImportError:
         return _google_crc32c()
     return found
 
 
-def _google_crc32c() -> Callable[[Buffer, int], int]:
+def _google_crc32c() -> Crc:
     try:
-        extend: Callable[[int, bytes], int] = import_module("google_crc32c").extend
+        google = import_module("google_crc32c")
     except ImportError:
         return crc32c_plain
 
     # google-crc32c takes neither views nor writable buffers.
-    def crc32c(data: Buffer, seed: int = 0) -> int:
-        return extend(seed, data if isinstance(data, bytes) else bytes(data))
+    def crc32c(data: Buffer, seed: int = 0, /) -> int:
+        crc: int = google.extend(seed, data if isinstance(data, bytes) else bytes(data))
+        return crc
 
     return crc32c
 
 
-def crc32c_plain(data: Buffer, seed: int = 0) -> int:
+def crc32c_plain(data: Buffer, seed: int = 0, /) -> int:
     """CRC-32C byte by byte from a table (RFC 3720 12.1); the oracle for the wheels, and the last resort."""
     crc = ~seed & 0xFFFFFFFF
     for byte in memoryview(data).cast("B"):
@@ -66,9 +74,10 @@ def crc32c_plain(data: Buffer, seed: int = 0) -> int:
 def _crc32c_table() -> tuple[int, ...]:
     table = []
     for byte in range(256):
+        crc = byte
         for _ in range(8):
-            byte = byte >> 1 ^ (0x82F63B78 if byte & 1 else 0)
-        table.append(byte)
+            crc = crc >> 1 ^ (0x82F63B78 if crc & 1 else 0)
+        table.append(crc)
     return tuple(table)
 
 

@@ -21,7 +21,7 @@ def main() -> int:
         if codec.exists() and codec.read_text() == text:
             continue
         stale += 1
-        print(codec.relative_to(WIRE.parent))
+        sys.stdout.write(f"{codec.relative_to(WIRE.parent)}\n")
         if not arguments.check:
             codec.write_text(text)
     return 1 if arguments.check and stale else 0

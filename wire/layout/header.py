@@ -36,6 +36,11 @@ class Header:
     ORDER: ClassVar[Literal["big", "little"]]
     FIELDS: ClassVar[tuple[tuple[str, int | tuple[int, int]], ...]]
 
+    @staticmethod
+    def decode(buffer: ReadableBuffer, offset: int = 0) -> Header:
+        """Read the header at `offset`; WireError when the buffer is too short. Nothing is judged."""
+        raise NotImplementedError
+
     def encode_into(self, buffer: WriteableBuffer, offset: int = 0) -> None:
         """Write the header at `offset`; WireError when a field is out of range or the buffer too short."""
         raise NotImplementedError

@@ -37,7 +37,7 @@ DETH = (
 
 RETH = (
     Struct("va" / Int64ub, "rkey" / Int32ub, "length" / Int32ub)
-    * "RDMA Extended Transport Header (IBTA 9.3.3): remote address, key, and the length of the whole message in bytes."
+    * "RDMA Extended Transport Header (IBTA 9.3.3): remote address, key, length of the whole message in bytes."
 )
 
 ATOMIC_ETH = (
@@ -55,7 +55,7 @@ XRC_ETH = (
 
 AETH = (
     Struct("syndrome" / Int8ub, "msn" / Int24ub)
-    * "ACK Extended Transport Header (IBTA 9.3.5): ACK, RNR NAK or NAK code, and the message sequence number, 24 bits."
+    * "ACK Extended Transport Header (IBTA 9.3.5): ACK, RNR NAK or NAK code, and MSN, 24 bits."
 )
 
 ATOMIC_ACK_ETH = (
