@@ -7,6 +7,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from apps import __version__
+from apps.bench.commands import bench
 from apps.errors import run
 
 app = typer.Typer(
@@ -30,6 +31,9 @@ def options(
     ] = False,
 ) -> None:
     """Take the options that stand before any group."""
+
+
+app.command()(bench)
 
 
 def print_version(wanted: bool) -> None:
