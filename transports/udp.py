@@ -14,27 +14,14 @@ Left out: IPv4 options, DSCP, several addresses on one socket. Follows Linux ip(
 from __future__ import annotations
 
 import contextlib
-import errno
 import socket
-from collections.abc import Sequence
 
 import trio
 
 from transports.counters import DatagramStatistics
-from transports.datagram import Address, Buffer, Burst, Transmit
-from transports.errors import TransportError
-from transports.segments import MAX_SEGMENTS, MAX_UDP_PAYLOAD_BYTES, cut, total_bytes
-from transports.udp_socket import (
-    ANCILLARY_BYTES,
-    Ancillary,
-    BufferGrant,
-    ancillary_for,
-    enable_gro,
-    open_socket,
-    parse_ancillary,
-    probing,
-    read_error_queue,
-)
+from transports.datagram import Address, Burst, Transmit
+from transports.udp_send import UdpSender
+from transports.udp_socket import ANCILLARY_BYTES, BufferGrant, enable_gro, open_socket, parse_ancillary
 
 
 class UdpTransport:
@@ -60,19 +47,15 @@ class UdpTransport:
         self._socket = open_socket(address, port)
         self._is_ipv6 = self._socket.family == socket.AF_INET6
         self._grant = BufferGrant(self._socket, receive_buffer_bytes, send_buffer_bytes)
-        self._segments = offload and enable_gro(self._socket)
         self.statistics = DatagramStatistics()
-        self.last_unreachable: Address | None = None
-        """Where the last datagram that brought an ICMP error back went: a hint for error messages, never proof."""
+        offload = offload and enable_gro(self._socket)
+        self._sender = UdpSender(self._socket, self.statistics, offload=offload)
         self._address: Address = self._socket.getsockname()[:2]
-        self._ancillary_out: dict[int, Ancillary] = {}
         self._ancillary_in: dict[tuple[tuple[int, int, bytes], ...], tuple[int, int]] = {}
         self._sources: dict[object, Address] = {}
-        self._partial: tuple[Transmit, int] | None = None
         staging = memoryview(bytearray(STAGING_BYTES))
         self._staging = staging
         self._staging_list = [staging]
-        self._sendmsg = self._socket.sendmsg
         self._recvmsg_into = self._socket.recvmsg_into
         self._burst = Burst(staging[:0], 1, self._address, self._address)
 
@@ -84,7 +67,7 @@ class UdpTransport:
     @property
     def segment_limit(self) -> int:
         """The most segments that leave in one send, with Identifications 0, 1, 2, ...; 1 without offload."""
-        return MAX_SEGMENTS if self._segments else 1
+        return self._sender.segment_limit
 
     @property
     def receive_buffer_bytes(self) -> int:
@@ -106,6 +89,11 @@ class UdpTransport:
         """Datagrams that the kernel threw away because the receive buffer was full. A system call."""
         return self._grant.read_drops()
 
+    @property
+    def last_unreachable(self) -> Address | None:
+        """Where the last datagram that brought an ICMP error back went: a hint for error messages, never proof."""
+        return self._sender.last_unreachable
+
     def fileno(self) -> int:
         """The socket's file descriptor, for select and poll."""
         return self._socket.fileno()
@@ -115,24 +103,7 @@ class UdpTransport:
 
         Datagrams that cannot leave for another reason count as dropped, like any loss on the way.
         """
-        segment_bytes = transmit.segment_bytes
-        if not self._segments or transmit.is_probe or self._partial is not None:
-            return self._send_pieces(transmit)
-        try:
-            ancillary = self._ancillary_out[segment_bytes << 2 | transmit.ecn]
-        except KeyError:
-            ancillary = self._prepare_ancillary(segment_bytes, transmit.ecn)
-        try:
-            sent = self._sendmsg(transmit.views, ancillary, 0, transmit.destination)
-        except BlockingIOError:
-            self.statistics.full += 1
-            return False
-        except OSError as error:
-            return self._recover(transmit, error)
-        statistics = self.statistics
-        statistics.sent_bytes += sent
-        statistics.sent_datagrams += -(-sent // segment_bytes) if segment_bytes else 1
-        return True
+        return self._sender.send(transmit)
 
     def receive(self) -> Burst | None:
         """The next burst, or None when nothing is there. The same object each time: valid until the next call."""
@@ -142,7 +113,7 @@ class UdpTransport:
             except BlockingIOError:
                 return None
             except OSError as error:
-                self._note_error(error)
+                self._sender.note_error(error)
                 continue
             if flags & socket.MSG_TRUNC or not length:
                 self._count_unusable(length)
@@ -164,86 +135,6 @@ class UdpTransport:
             with contextlib.suppress(RuntimeError):  # outside of trio nobody can be waiting
                 trio.lowlevel.notify_closing(self._socket)
             self._socket.close()
-
-    def _prepare_ancillary(self, segment_bytes: int, ecn: int) -> Ancillary:
-        if len(self._ancillary_out) >= CACHE_LIMIT:
-            self._ancillary_out.clear()
-        ancillary = ancillary_for(segment_bytes, ecn, is_ipv6=self._is_ipv6)
-        self._ancillary_out[segment_bytes << 2 | ecn] = ancillary
-        return ancillary
-
-    def _recover(self, transmit: Transmit, error: OSError) -> bool:
-        """Send what one call could not: in smaller parts, or without offload, or simply again."""
-        segment_bytes, length = transmit.segment_bytes, total_bytes(transmit.views)
-        fits = length <= min(MAX_UDP_PAYLOAD_BYTES, segment_bytes * MAX_SEGMENTS)
-        if not segment_bytes or length <= segment_bytes:
-            self._note_error(error)
-        elif error.errno == errno.EIO or (error.errno == errno.EINVAL and fits):
-            return self._fall_back(transmit)
-        elif error.errno in (errno.EINVAL, errno.EMSGSIZE) and not fits:
-            self.statistics.splits += 1
-        else:
-            self._note_error(error)
-        return self._send_pieces(transmit)
-
-    def _fall_back(self, transmit: Transmit) -> bool:
-        # The kernel refuses a segmented send for want of offload, but also when a segment exceeds the interface's
-        # MTU. Then the single datagrams fail as well, and the offload is not to blame.
-        too_big = self.statistics.too_big
-        self._segments = False
-        is_done = self._send_pieces(transmit)
-        if self.statistics.too_big > too_big:
-            self._segments = True
-        else:
-            self.statistics.fallbacks += 1
-        return is_done
-
-    def _send_pieces(self, transmit: Transmit) -> bool:
-        """Send in several calls; when the socket fills half-way, remember how far it got for the next try."""
-        start = self._partial[1] if self._partial is not None and self._partial[0] is transmit else 0
-        segment_bytes = transmit.segment_bytes
-        piece_bytes = segment_bytes or total_bytes(transmit.views)
-        if self._segments and segment_bytes:
-            piece_bytes *= max(1, min(MAX_SEGMENTS, MAX_UDP_PAYLOAD_BYTES // segment_bytes))
-        self._partial = None
-        with probing(self._socket) if transmit.is_probe else contextlib.nullcontext():
-            for piece in cut(transmit.views, piece_bytes, start=start) if piece_bytes else ([],):
-                if not self._send_piece(piece, transmit):
-                    self._partial = (transmit, start)
-                    return False
-                start += piece_bytes
-        return True
-
-    def _send_piece(self, piece: Sequence[Buffer], transmit: Transmit) -> bool:
-        segment_bytes = transmit.segment_bytes if self._segments else 0
-        ancillary = self._prepare_ancillary(segment_bytes, transmit.ecn)
-        if len(piece) > MAX_VIEWS:
-            piece = [b"".join(piece)]
-        statistics = self.statistics
-        datagrams = -(-total_bytes(piece) // segment_bytes) if segment_bytes else 1
-        is_too_big = False
-        for _ in range(2):  # the first error may be an old one, an ICMP answer to something sent before
-            try:
-                statistics.sent_bytes += self._sendmsg(piece, ancillary, 0, transmit.destination)
-                statistics.sent_datagrams += datagrams
-                return True
-            except BlockingIOError:
-                statistics.full += 1
-                return False
-            except OSError as error:
-                self._note_error(error)
-                is_too_big = error.errno == errno.EMSGSIZE
-        statistics.dropped += datagrams
-        statistics.too_big += datagrams * is_too_big
-        return True
-
-    def _note_error(self, error: OSError) -> None:
-        """Take asynchronous errors off the socket, or each later call would report one of them."""
-        if self._socket.fileno() < 0:
-            raise TransportError("the transport is closed", errno=errno.EBADF) from error
-        for destination in read_error_queue(self._socket):
-            self.statistics.unreachable += 1
-            self.last_unreachable = destination
 
     def _count_unusable(self, length: int) -> None:
         if length:
@@ -285,8 +176,6 @@ class UdpTransport:
 
 
 STAGING_BYTES = 1 << 16
-MAX_VIEWS = 1024
-"""UIO_MAXIOV: the most views that one sendmsg takes."""
 CACHE_LIMIT = 1024
 SKIP_LIMIT = 16
 """Unusable datagrams that one `receive` skips, so that a stream of them cannot hold it."""

@@ -8,12 +8,33 @@ import os
 import socket
 import sys
 from collections.abc import Iterator
+from typing import Protocol
 
 from transports.datagram import Address
 from transports.errors import TransportError
 
 Ancillary = list[tuple[int, int, bytes]]
 """Control messages as `socket.sendmsg` takes them: level, type, data."""
+
+
+class Configurable(Protocol):
+    """The part of a socket that takes options."""
+
+    @property
+    def family(self) -> int:
+        """As `socket.socket.family`."""
+
+    def setsockopt(self, level: int, optname: int, value: int, /) -> None:
+        """As `socket.socket.setsockopt`."""
+
+
+class ErrorQueue(Configurable, Protocol):
+    """The part of a socket that reports errors."""
+
+    def recvmsg(
+        self, bufsize: int, ancbufsize: int, flags: int, /
+    ) -> tuple[bytes, list[tuple[int, int, bytes]], int, Address]:
+        """As `socket.socket.recvmsg`."""
 
 
 def open_socket(address: str, port: int) -> socket.socket:
@@ -63,16 +84,21 @@ def enable_gro(opened: socket.socket) -> bool:
     return True
 
 
-def set_path_mtu_discovery(opened: socket.socket, mode: int) -> None:
+def is_ipv6(opened: Configurable) -> bool:
+    """Whether the socket's addresses are IPv6."""
+    return opened.family == socket.AF_INET6
+
+
+def set_path_mtu_discovery(opened: Configurable, mode: int) -> None:
     """Choose between PMTUDISC_DO (DF, obey the path MTU learnt) and PMTUDISC_PROBE (DF, ignore it)."""
-    if opened.family == socket.AF_INET6:
+    if is_ipv6(opened):
         opened.setsockopt(socket.IPPROTO_IPV6, IPV6_MTU_DISCOVER, mode)
     else:
         opened.setsockopt(socket.IPPROTO_IP, IP_MTU_DISCOVER, mode)
 
 
 @contextlib.contextmanager
-def probing(opened: socket.socket) -> Iterator[None]:
+def probing(opened: Configurable) -> Iterator[None]:
     """Within the block datagrams may exceed the path MTU learnt so far; still with DF."""
     set_path_mtu_discovery(opened, PMTUDISC_PROBE)
     try:
@@ -103,7 +129,7 @@ def parse_ancillary(ancillary: tuple[tuple[int, int, bytes], ...]) -> tuple[int,
     return segment_bytes, ecn
 
 
-def read_error_queue(opened: socket.socket) -> Iterator[Address]:
+def read_error_queue(opened: ErrorQueue) -> Iterator[Address]:
     """Empty the socket's error queue; yields where the datagrams went that came back as ICMP errors."""
     while True:
         try:
