@@ -1,0 +1,1 @@
+"""NVMe over Fabrics: targets, initiators and stores."""

@@ -1,0 +1,33 @@
+"""The target side of NVMe over Fabrics, free of transports.
+
+    Target -> Subsystem -> Namespace -> Store          what is served
+    Target -> Port -> Queue -> Command                 how it is reached: a binding drives a port
+    Subsystem -> Controller                            what a connected host sees
+
+A command goes through `queue` to the handler of its opcode (`fabrics`, `admin`, `io_commands`), which asks the binding
+for data, an executor for the store, and completes. Follows NVM Express Base 2.0, NVM Command Set 1.0 and NVMe over
+Fabrics 1.1. Left out so far: fused commands, Copy, Verify, reservations, namespace management, authentication.
+"""
+
+from stacks.nvme.target.command import Command
+from stacks.nvme.target.controller import Controller, ControllerState
+from stacks.nvme.target.discovery import PortAddress
+from stacks.nvme.target.namespace import Namespace
+from stacks.nvme.target.port import Port
+from stacks.nvme.target.queue import Queue, QueueState
+from stacks.nvme.target.subsystem import Subsystem, check_nqn
+from stacks.nvme.target.target import Target
+
+__all__ = [
+    "Command",
+    "Controller",
+    "ControllerState",
+    "Namespace",
+    "Port",
+    "PortAddress",
+    "Queue",
+    "QueueState",
+    "Subsystem",
+    "Target",
+    "check_nqn",
+]

@@ -1,0 +1,180 @@
+"""Get Log Page: each page is built whole and cut to what the host asked for.
+
+Follows NVM Express Base 2.0 5.16. Pages are small (the largest, discovery, is 1 KiB an entry), so building one for
+each piece that a host reads costs little, and nothing has to be remembered between the pieces.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from stacks.nvme.target.command import Command
+from stacks.nvme.target.discovery import discovery_log
+from stacks.nvme.target.errors import CommandError
+from stacks.nvme.target.features import feature_ids
+from stacks.nvme.target.identify import FIRMWARE_REVISION
+from stacks.nvme.target.subsystem import NAMESPACES_MAX
+from wire.nvme.logs_codec import AnaGroup, AnaHeader, FirmwareSlotLog, SmartLog
+from wire.nvme.opcodes import NSID_BROADCAST, AdminOpcode, IoOpcode, LogPage
+from wire.nvme.status import StatusCode
+from wire.nvme.text import encode_nsids, padded
+
+if TYPE_CHECKING:
+    from stacks.nvme.target.controller import Controller
+    from stacks.nvme.target.queue import Queue
+
+
+def get_log_page(queue: Queue, command: Command) -> None:
+    """Answer with the part of a log page that the command names; CommandError for a page that is not there."""
+    controller, words = queue.controller, command.words
+    assert controller is not None
+    page = words[10] & 0xFF
+    pages = _DISCOVERY_PAGES if controller.subsystem.is_discovery else _PAGES
+    if page not in pages:
+        raise CommandError(StatusCode.INVALID_LOG_PAGE, f"no log page {page:#x}", location=40)
+    length = ((words[10] >> 16 | (words[11] & 0xFFFF) << 16) + 1) * 4
+    offset = words[12] | words[13] << 32
+    if offset & 3 or length > controller.port.max_transfer_bytes:
+        raise CommandError(StatusCode.INVALID_FIELD, "offset or length of a log page", location=48)
+    content = pages[page](controller, command)
+    if offset > len(content):
+        raise CommandError(StatusCode.INVALID_FIELD, "offset past the end of a log page", location=48)
+    queue.send_data(command, content[offset : offset + length].ljust(length, b"\0"))
+    if not words[10] & RETAIN_EVENT:
+        if page == LogPage.CHANGED_NAMESPACES:
+            controller.changed_namespaces.clear()
+        controller.log_was_read(page)
+
+
+def _supported_logs(controller: Controller, _: Command) -> bytes:
+    pages = _DISCOVERY_PAGES if controller.subsystem.is_discovery else _PAGES
+    return b"".join(int(page in pages).to_bytes(4, "little") for page in range(256))
+
+
+def _error_log(controller: Controller, _: Command) -> bytes:
+    return controller.errors.encode()
+
+
+def _smart_log(controller: Controller, command: Command) -> bytes:
+    subsystem, nsid = controller.subsystem, command.words[1]
+    namespaces = list(subsystem.namespaces.values())
+    if nsid not in (0, NSID_BROADCAST):
+        if nsid not in subsystem.namespaces:
+            raise CommandError(StatusCode.INVALID_NAMESPACE, f"no namespace {nsid}", location=4)
+        namespaces = [subsystem.namespaces[nsid]]
+    return SmartLog(
+        available_spare=100,
+        spare_threshold=10,
+        data_units_read=_data_units(sum(each.bytes_read for each in namespaces)),
+        data_units_written=_data_units(sum(each.bytes_written for each in namespaces)),
+        host_reads=sum(each.reads for each in namespaces),
+        host_writes=sum(each.writes for each in namespaces),
+        power_cycles=1,
+        power_on_hours=controller.port.target.up_time_ns // HOUR_NS,
+        unsafe_shutdowns=subsystem.unsafe_shutdowns,
+        media_errors=sum(each.media_errors for each in namespaces),
+        error_log_entries=controller.errors.count,
+    ).encode()
+
+
+def _firmware_log(_: Controller, __: Command) -> bytes:
+    return FirmwareSlotLog(active=1, slot1=padded(FIRMWARE_REVISION, 8, fill=b" ")).encode()
+
+
+def _changed_namespaces(controller: Controller, _: Command) -> bytes:
+    changed = sorted(controller.changed_namespaces)
+    if len(changed) > CHANGED_NAMESPACES_MAX:
+        changed = [NSID_BROADCAST]
+    return encode_nsids(changed, CHANGED_NAMESPACES_MAX * 4)
+
+
+def _effects_log(_: Controller, command: Command) -> bytes:
+    if command.words[14] >> 24:
+        raise CommandError(StatusCode.INVALID_FIELD, "effects of an unknown command set", location=59)
+    entries = [ADMIN_EFFECTS.get(opcode, 0) for opcode in range(256)] + [
+        IO_EFFECTS.get(opcode, 0) for opcode in range(256)
+    ]
+    return b"".join(entry.to_bytes(4, "little") for entry in entries).ljust(4096, b"\0")
+
+
+def _ana_log(controller: Controller, command: Command) -> bytes:
+    subsystem = controller.subsystem
+    has_groups_only = bool(command.words[10] >> 8 & 1)
+    parts = [AnaHeader(change_count=subsystem.ana_change_count, groups=len(subsystem.ana_states)).encode()]
+    for group, state in sorted(subsystem.ana_states.items()):
+        nsids = [nsid for nsid in subsystem.active_nsids() if subsystem.namespaces[nsid].ana_group == group]
+        shown = [] if has_groups_only else nsids
+        header = AnaGroup(group=group, nsids=len(shown), change_count=subsystem.ana_change_count, state=state)
+        parts += [header.encode(), encode_nsids(shown)]
+    # Linux reads room for every namespace in one go, however few there are.
+    return b"".join(parts).ljust(AnaHeader.SIZE + AnaGroup.SIZE * len(subsystem.ana_states) + 4 * NAMESPACES_MAX, b"\0")
+
+
+def _feature_effects(controller: Controller, _: Command) -> bytes:
+    features = feature_ids(is_discovery=controller.subsystem.is_discovery)
+    return b"".join(int(fid in features).to_bytes(4, "little") for fid in range(256))
+
+
+def _management_interface_effects(_: Controller, __: Command) -> bytes:
+    return bytes(1024)
+
+
+def _discovery(controller: Controller, _: Command) -> bytes:
+    return discovery_log(controller.port.target, controller.host_nqn)
+
+
+def _data_units(count: int) -> int:
+    # Thousands of 512 bytes, rounded up (NVMe Base figure 207).
+    return -(-count // 512_000)
+
+
+HOUR_NS = 3600 * 10**9
+RETAIN_EVENT = 1 << 15
+"""RAE in CDW10."""
+CHANGED_NAMESPACES_MAX = 1024
+
+_SUPPORTED, _CHANGES_BLOCKS = 1 << 0, 1 << 1
+
+ADMIN_EFFECTS: dict[int, int] = dict.fromkeys(
+    (
+        AdminOpcode.GET_LOG_PAGE.value,
+        AdminOpcode.IDENTIFY.value,
+        AdminOpcode.ABORT.value,
+        AdminOpcode.SET_FEATURES.value,
+        AdminOpcode.GET_FEATURES.value,
+        AdminOpcode.ASYNC_EVENT_REQUEST.value,
+        AdminOpcode.KEEP_ALIVE.value,
+    ),
+    _SUPPORTED,
+)
+
+IO_EFFECTS: dict[int, int] = {
+    IoOpcode.FLUSH.value: _SUPPORTED,
+    IoOpcode.READ.value: _SUPPORTED,
+    IoOpcode.COMPARE.value: _SUPPORTED,
+    IoOpcode.WRITE.value: _SUPPORTED | _CHANGES_BLOCKS,
+    IoOpcode.WRITE_ZEROES.value: _SUPPORTED | _CHANGES_BLOCKS,
+    IoOpcode.DATASET_MANAGEMENT.value: _SUPPORTED | _CHANGES_BLOCKS,
+}
+
+_Page = Callable[["Controller", Command], bytes]
+
+_DISCOVERY_PAGES: dict[int, _Page] = {
+    LogPage.SUPPORTED_LOGS.value: _supported_logs,
+    LogPage.ERROR.value: _error_log,
+    LogPage.FEATURE_IDS_EFFECTS.value: _feature_effects,
+    LogPage.DISCOVERY.value: _discovery,
+}
+
+_PAGES: dict[int, _Page] = {
+    LogPage.SUPPORTED_LOGS.value: _supported_logs,
+    LogPage.ERROR.value: _error_log,
+    LogPage.SMART.value: _smart_log,
+    LogPage.FIRMWARE_SLOT.value: _firmware_log,
+    LogPage.CHANGED_NAMESPACES.value: _changed_namespaces,
+    LogPage.COMMAND_EFFECTS.value: _effects_log,
+    LogPage.ANA.value: _ana_log,
+    LogPage.FEATURE_IDS_EFFECTS.value: _feature_effects,
+    LogPage.MI_COMMAND_EFFECTS.value: _management_interface_effects,
+}

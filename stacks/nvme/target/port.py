@@ -1,0 +1,105 @@
+"""A port: one way into a target. A binding drives it.
+
+    binding                                  port and queues
+    capsule arrived          ->  queue.handle_capsule(command)
+    poll_fetches             <-  commands that need host data in command.view
+    the data is there        ->  handle_fetched(command)
+    poll_completions         <-  commands to answer: view[:send_bytes], then the completion entry
+    both are delivered       ->  release(command): its buffer goes back to the pool
+    poll_closing             <-  queues whose connection is to be ended
+    the connection is gone   ->  queue.closed()
+
+Each list is drained in batches. Store requests go the same way through the target, for all its ports at once.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, TypeVar
+
+from stacks.nvme.buffers import Buffer, BufferPool
+from stacks.nvme.target.command import Command
+from stacks.nvme.target.discovery import PortAddress
+from stacks.nvme.target.queue import Queue
+
+if TYPE_CHECKING:
+    from stacks.nvme.target.target import Target
+
+
+class Port:
+    """A port of `target`; made by `Target.add_port`.
+
+    pool: staging memory that the binding has registered; its largest buffer bounds a transfer (MDTS).
+    address: where hosts find it, for the discovery log; None keeps it out of there.
+    in_capsule_bytes: data that a capsule of an I/O queue may carry; sgl_support: SGLS of Identify.
+    """
+
+    def __init__(
+        self,
+        target: Target,
+        pool: BufferPool,
+        *,
+        address: PortAddress | None = None,
+        in_capsule_bytes: int = 0,
+        sgl_support: int = 0,
+    ) -> None:
+        self.target = target
+        self.pool = pool
+        self.address = address
+        self.in_capsule_bytes = in_capsule_bytes
+        self.sgl_support = sgl_support
+        self.max_transfer_bytes = pool.largest_bytes
+        self.fetches: list[Command] = []
+        self.completions: list[Command] = []
+        self.closing: list[Queue] = []
+        self.waiting: deque[Command] = deque()
+
+    def open_queue(self, *, expected_qid: int | None = None) -> Queue:
+        """A queue for a new connection; its first command must be Connect."""
+        return Queue(self, expected_qid=expected_qid)
+
+    def poll_fetches(self) -> list[Command]:
+        """Commands whose `view` is to be filled from the host, since the last call."""
+        return _drained(self.fetches)
+
+    def poll_completions(self) -> list[Command]:
+        """Commands to answer, in order, since the last call."""
+        return _drained(self.completions)
+
+    def poll_closing(self) -> list[Queue]:
+        """Queues whose connection is to be ended, since the last call."""
+        return _drained(self.closing)
+
+    def handle_fetched(self, command: Command) -> None:
+        """The host's data is in `command.view`."""
+        queue = command.queue
+        assert queue is not None
+        if queue.is_closed:
+            self.release(command)
+        else:
+            command.resume(command)
+
+    def release(self, command: Command) -> None:
+        """The binding is done with the command: its buffer goes to whoever waits for one."""
+        buffer, command.buffer = command.buffer, None
+        command.view = None
+        command.send_bytes = command.dw0 = command.dw1 = 0
+        command.is_fua = False
+        if buffer is not None:
+            self._give_back(buffer)
+
+    def _give_back(self, buffer: Buffer) -> None:
+        # Those who wait are served in order. There are never more of them than the queues' entries.
+        self.pool.give_back(buffer)
+        while self.waiting and self.pool.has_room(self.waiting[0].data_bytes):
+            command = self.waiting.popleft()
+            command.resume(command)
+
+
+_Item = TypeVar("_Item")
+
+
+def _drained(batch: list[_Item]) -> list[_Item]:
+    taken = batch[:]
+    batch.clear()
+    return taken

@@ -1,0 +1,275 @@
+r"""One queue of one host, from the connection to its end, and what all of its commands share.
+
+    FRESH --CONNECT--> LIVE --CLOSE--> CLOSING --LOST--> CLOSED
+      \------------------------------LOST-------------^
+
+A queue's commands come from a binding (`handle_capsule`) and leave through its port's lists of fetches and
+completions. Which handlers there are is a dict, exchanged when the queue becomes an admin or an I/O queue.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
+from stacks.nvme.target.admin import ADMIN_HANDLERS
+from stacks.nvme.target.command import Command
+from stacks.nvme.target.errors import CommandError
+from stacks.nvme.target.fabrics import connect
+from stacks.nvme.target.io_commands import IO_HANDLERS
+from stacks.nvme.target.namespace import Namespace
+from stacks.runtime import IGNORE, StateTable, Verdict
+from wire.nvme.opcodes import FLAGS_SGL, AdminOpcode, FeatureId
+from wire.nvme.status import StatusCode, status_word
+
+if TYPE_CHECKING:
+    from stacks.nvme.target.controller import Controller
+    from stacks.nvme.target.port import Port
+
+
+class QueueState(enum.Enum):
+    """Where a queue is."""
+
+    FRESH = "fresh"
+    """A connection without a Connect command."""
+    LIVE = "live"
+    """Connected; commands are taken."""
+    CLOSING = "closing"
+    """What is complete goes out, then the binding ends the connection."""
+    CLOSED = "closed"
+    """The connection is gone; commands still in a store end silently."""
+
+
+class QueueEvent(enum.Enum):
+    """What moves a queue."""
+
+    CONNECT = "connect"
+    CLOSE = "close"
+    LOST = "lost"
+
+
+_S, _E = QueueState, QueueEvent
+
+QUEUE_TABLE = StateTable[QueueState, QueueEvent](
+    "queue",
+    QueueState,
+    events=QueueEvent,
+    entries={
+        (_S.FRESH, _E.CONNECT): _S.LIVE,
+        (_S.FRESH, _E.CLOSE): _S.CLOSING,
+        (_S.FRESH, _E.LOST): _S.CLOSED,
+        (_S.LIVE, _E.CLOSE): _S.CLOSING,
+        (_S.LIVE, _E.LOST): _S.CLOSED,
+        (_S.CLOSING, _E.CLOSE): IGNORE,
+        (_S.CLOSING, _E.LOST): _S.CLOSED,
+        (_S.CLOSED, _E.CLOSE): IGNORE,
+        (_S.CLOSED, _E.LOST): IGNORE,
+    },
+)
+
+
+class Queue:
+    """A queue; made by `Port.open_queue`.
+
+    port: how its host comes; expected_qid: the QID that the connection announced, or None when it does not say.
+    entries: size of its SQ once connected; sqhd: its head.
+    """
+
+    def __init__(self, port: Port, *, expected_qid: int | None = None) -> None:
+        self.port = port
+        self.expected_qid = expected_qid
+        self.state = QueueState.FRESH
+        self.qid = 0
+        self.entries = 1
+        self.sqhd = 0
+        self.has_flow_control = True
+        self.in_flight = 0
+        self.controller: Controller | None = None
+        self.namespaces: Mapping[int, Namespace] = {}
+        self.pool = port.pool
+        self.max_transfer_bytes = port.max_transfer_bytes
+        self.store_requests = port.target.store_requests
+        self._completions = port.completions
+        self._handlers: Mapping[int, Callable[[Queue, Command], None]] = _FRESH_HANDLERS
+
+    @property
+    def has_write_cache(self) -> bool:
+        """Whether the host left the volatile write cache on; without it every write goes to the medium."""
+        assert self.controller is not None
+        return bool(self.controller.features[FeatureId.VOLATILE_WRITE_CACHE.value])
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether the connection is gone."""
+        return self.state is _CLOSED
+
+    def handle_capsule(self, command: Command) -> None:
+        """Take a command that has arrived; never raises for what the host sent."""
+        first = command.words[0]
+        command.queue = self
+        command.opcode = first & 0xFF
+        command.cid = first >> 16
+        self.in_flight += 1
+        if self.controller is not None:
+            self.controller.has_traffic = True
+        if first & 0xFF00 != _FLAGS:
+            # PRPs and fused commands do not go over this fabric (NVMe over Fabrics 3.1, Identify FUSES 0).
+            self.fail(command, StatusCode.INVALID_FIELD.value, location=1)
+            return
+        self.dispatch(command)
+
+    def dispatch(self, command: Command) -> None:
+        """Run the handler of the command's opcode; also what a command does that had to wait for a buffer."""
+        handler = self._handlers.get(command.opcode)
+        if handler is None:
+            self.fail(command, StatusCode.INVALID_OPCODE.value, location=0)
+            return
+        try:
+            handler(self, command)
+        except CommandError as error:
+            self.fail(command, error.code, dw0=error.dw0, location=error.location)
+
+    def refuse(self, command: Command, code: int, *, location: int | None = None) -> None:
+        """The binding cannot take the command (a wrong SGL): fail it without looking at its opcode."""
+        command.queue = self
+        command.opcode = command.words[0] & 0xFF
+        command.cid = command.words[0] >> 16
+        self.in_flight += 1
+        self.fail(command, code, location=location)
+
+    def complete(self, command: Command) -> None:
+        """Success: data, if any, and the completion entry go to the host."""
+        command.status_word = 0
+        self._finish(command)
+
+    def fail(self, command: Command, code: int, *, dw0: int = 0, location: int | None = None) -> None:
+        """End a command with a status, and remember it in the error log."""
+        command.status_word = status_word(code, do_not_retry=code not in _WORTH_A_RETRY)
+        command.dw0 = dw0
+        command.send_bytes = 0
+        controller = self.controller
+        if controller is not None:
+            controller.errors.add(
+                sqid=self.qid,
+                cid=command.cid,
+                status=command.status_word,
+                location=location,
+                lba=command.words[10] | command.words[11] << 32 if self.qid else 0,
+                nsid=command.words[1],
+            )
+        self._finish(command)
+
+    def require_length(self, command: Command, length: int) -> None:
+        """CommandError unless the command's SGL describes exactly `length` bytes, and the port can move them."""
+        if length > self.max_transfer_bytes:
+            raise CommandError(StatusCode.INVALID_FIELD, "more than MDTS", location=48)
+        if command.data_bytes != length:
+            raise CommandError(StatusCode.INVALID_SGL_DATA_LENGTH, f"{length} bytes are moved", location=32)
+
+    def send_data(self, command: Command, content: bytes) -> None:
+        """Complete with `content` for the host, which must be as long as its SGL says."""
+        self.require_length(command, len(content))
+        if command.capsule_data:
+            raise CommandError(StatusCode.INVALID_SGL_TYPE, "no data goes back into a capsule", location=39)
+        command.scratch = memoryview(content)
+        _send_scratch(command)
+
+    def receive_data(self, command: Command, length: int, then: Callable[[Command], None]) -> None:
+        """Have `length` bytes of the host in `command.view`, and call `then`; at once when the capsule had them."""
+        if command.capsule_data:
+            command.view = command.capsule_data
+            then(command)
+            return
+        buffer = self.pool.take(length)
+        if buffer is None:
+            self.wait_for_buffer(command, lambda waiting: self.receive_data(waiting, length, then))
+            return
+        command.buffer = buffer
+        command.view = buffer.view[:length]
+        command.resume = then
+        self.port.fetches.append(command)
+
+    def wait_for_buffer(self, command: Command, resume: Callable[[Command], None]) -> None:
+        """Call `resume` when a buffer has come back."""
+        command.resume = resume
+        self.port.waiting.append(command)
+
+    def connected(self, controller: Controller, qid: int, *, entries: int, has_flow_control: bool) -> None:
+        """Connect succeeded: become a queue of `controller`."""
+        self._apply(QueueEvent.CONNECT)
+        self.controller = controller
+        self.qid = qid
+        self.entries = entries
+        self.has_flow_control = has_flow_control
+        self.namespaces = controller.subsystem.namespaces
+        self._handlers = IO_HANDLERS if qid else ADMIN_HANDLERS
+
+    def ask_to_close(self) -> None:
+        """Have the binding end the connection once what is complete has gone out."""
+        if self._apply(QueueEvent.CLOSE):
+            self.port.closing.append(self)
+
+    def closed(self) -> None:
+        """The connection is gone. With the admin queue the whole controller ends."""
+        if not self._apply(QueueEvent.LOST):
+            return
+        controller, self.controller = self.controller, None
+        if controller is None:
+            return
+        if self.qid:
+            controller.io_queues.pop(self.qid, None)
+        else:
+            self.port.target.end_controller(controller)
+
+    def _finish(self, command: Command) -> None:
+        self.in_flight -= 1
+        if self.state is _CLOSED:
+            self.port.release(command)
+            return
+        if self.has_flow_control:
+            self.sqhd = sqhd = (self.sqhd + 1) % self.entries
+            command.sqhd = sqhd
+        else:
+            command.sqhd = 0xFFFF
+        self._completions.append(command)
+
+    def _apply(self, event: QueueEvent) -> bool:
+        outcome = QUEUE_TABLE.apply(self.state, event)
+        if isinstance(outcome, Verdict):
+            return False
+        self.state = outcome
+        return True
+
+
+def _send_scratch(command: Command) -> None:
+    queue, content = command.queue, command.scratch
+    assert queue is not None
+    assert content is not None
+    buffer = queue.pool.take(len(content))
+    if buffer is None:
+        queue.wait_for_buffer(command, _send_scratch)
+        return
+    command.buffer = buffer
+    buffer.view[: len(content)] = content
+    command.send_bytes = len(content)
+    command.scratch = None
+    queue.complete(command)
+
+
+_CLOSED = QueueState.CLOSED
+_FLAGS = FLAGS_SGL << 8
+_FRESH_HANDLERS = {AdminOpcode.FABRICS.value: connect}
+
+_WORTH_A_RETRY = frozenset(
+    (
+        StatusCode.NAMESPACE_NOT_READY.value,
+        StatusCode.CONNECT_CONTROLLER_BUSY.value,
+        StatusCode.ABORTED_BY_REQUEST.value,
+        StatusCode.ABORTED_SQ_DELETION.value,
+        StatusCode.TRANSIENT_TRANSPORT_ERROR.value,
+        StatusCode.ANA_INACCESSIBLE.value,
+        StatusCode.ANA_TRANSITION.value,
+    )
+)
+"""Statuses without DNR: the same command may succeed later, or on another path."""
