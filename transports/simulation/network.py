@@ -59,7 +59,7 @@ class Network:
         self._make_inbox = partial(
             Inbox, merges=merges, tells_identification=tells_identification, limit_bytes=receive_buffer_bytes
         )
-        self._hosts: dict[Address, Host] = {}
+        self._receivers: dict[Address, Callable[[Packet], None]] = {}
         self._paths: dict[tuple[str, str], Path] = {}
         self._packet_count = 0
 
@@ -70,19 +70,27 @@ class Network:
 
         processing_ns: from the arrival of a packet to the pass that handles it. TransportError: address taken.
         """
-        if address in self._hosts:
-            raise TransportError(f"{address[0]} port {address[1]} has a host already")
-        transport = SimulatedTransport(self, address, self._make_inbox())
+        transport = self.open(address)
         host = Host(self, core, transport, services, processing_ns)
-        self._hosts[address] = host
+        self._receivers[address] = host.arrive
         self.simulation.add_waker(host.wake)
         return host
 
     def detach(self, host: Host) -> None:
         """Take `host` off the network: a machine that lost its power. Its address becomes free."""
-        if self._hosts.get(host.address) is host:
-            del self._hosts[host.address]
         host.stop()
+
+    def open(self, address: Address) -> SimulatedTransport:
+        """A bare transport at `address`, for a program that pumps it itself. TransportError: address taken."""
+        if address in self._receivers:
+            raise TransportError(f"{address[0]} port {address[1]} is taken in this network")
+        transport = SimulatedTransport(self, address, self._make_inbox())
+        self._receivers[address] = transport.put
+        return transport
+
+    def remove(self, address: Address) -> None:
+        """Free the address of a closed transport."""
+        self._receivers.pop(address, None)
 
     def set_path(self, source: str, destination: str, path: Path) -> None:
         """Use `path` for packets from the host address `source` to `destination`, numeric text without ports."""
@@ -116,13 +124,13 @@ class Network:
 
     def _deliver(self, packets: Sequence[Packet]) -> None:
         for packet in packets:
-            host = self._hosts.get(packet.destination)
-            if host is None:
+            receive = self._receivers.get(packet.destination)
+            if receive is None:
                 self.unroutable += 1
                 continue
             if self.trace is not None:
                 self.trace(self.simulation.now, "delivered", packet)
-            host.arrive(packet)
+            receive(packet)
 
 
 class SimulatedPath:
@@ -166,8 +174,7 @@ class SimulatedTransport:
 
     def put(self, packet: Packet) -> None:
         """A packet arrived."""
-        if not self._is_closed:
-            self._inbox.put((packet,))
+        self._inbox.put((packet,))
 
     def send(self, transmit: Transmit) -> bool:
         """Send all datagrams of `transmit`; False while `is_full`."""
@@ -193,8 +200,10 @@ class SimulatedTransport:
         raise TransportError("virtual time does not wait: use transports.memory under trio")
 
     def close(self) -> None:
-        """Drop what waits and what comes; idempotent."""
-        self._is_closed = True
+        """Leave the network; idempotent."""
+        if not self._is_closed:
+            self._is_closed = True
+            self._network.remove(self._address)
 
 
 class Host:
