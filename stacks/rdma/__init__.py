@@ -1,0 +1,67 @@
+"""Verbs over RoCEv2: reliable connections between devices that live on ordinary UDP sockets.
+
+    program -> Qp.post_send -> Requester -> Egress -> transmits ... network ... bursts -> Ingress -> Responder -> Cq
+
+A `Device` is a core (transports.datagram.DatagramCore): it is fed bursts and time, and asked for transmits; a driver
+(transports.driver) joins it to a socket, `aio` to trio, `sync` to programs without an event loop. Connections are made
+by the manager in `cm`, over QP 1, or by moving queue pairs through their states by hand.
+
+Here now: protection domains, memory regions over any buffer, completion queues, RC queue pairs with SEND (immediate,
+invalidate), RDMA WRITE (immediate), RDMA READ and atomics. Left out: the other transports, shared receive queues,
+memory windows, FLUSH and ATOMIC WRITE.
+
+Documents: IBTA Architecture Specification volume 1 with annexes A16 and A17; Linux rxe where the text is loose.
+"""
+
+from stacks.rdma.attributes import AddressVector, QpAttribute, QpAttributes
+from stacks.rdma.completion import CompChannel, Cq, Wc
+from stacks.rdma.counters import RdmaCounters
+from stacks.rdma.device import ROCE_PORT, AsyncEvent, Device, DeviceConfig
+from stacks.rdma.enums import (
+    Access,
+    AsyncEventType,
+    Nak,
+    QpState,
+    QpType,
+    SendFlags,
+    WcFlags,
+    WcOpcode,
+    WcStatus,
+    WrOpcode,
+)
+from stacks.rdma.memory import Mr, Pd
+from stacks.rdma.qp import QP_TABLE, Qp, QpCapacity, QpEvent
+from stacks.rdma.work import RecvWr, SendWr, Sge
+
+__all__ = [
+    "QP_TABLE",
+    "ROCE_PORT",
+    "Access",
+    "AddressVector",
+    "AsyncEvent",
+    "AsyncEventType",
+    "CompChannel",
+    "Cq",
+    "Device",
+    "DeviceConfig",
+    "Mr",
+    "Nak",
+    "Pd",
+    "Qp",
+    "QpAttribute",
+    "QpAttributes",
+    "QpCapacity",
+    "QpEvent",
+    "QpState",
+    "QpType",
+    "RdmaCounters",
+    "RecvWr",
+    "SendFlags",
+    "SendWr",
+    "Sge",
+    "Wc",
+    "WcFlags",
+    "WcOpcode",
+    "WcStatus",
+    "WrOpcode",
+]

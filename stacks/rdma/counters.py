@@ -1,0 +1,39 @@
+"""The counters of a device, under the names that Linux rxe gives them (rxe_hw_counters.c), and some more."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from stacks.runtime import Counters
+
+
+@dataclass(slots=True, eq=False)
+class RdmaCounters(Counters):
+    """Everything a device counts."""
+
+    sent_pkts: int = 0
+    rcvd_pkts: int = 0
+    duplicate_request: int = 0
+    out_of_seq_request: int = 0
+    rcvd_rnr_err: int = 0
+    send_rnr_err: int = 0
+    rcvd_seq_err: int = 0
+    ack_deferred: int = 0
+    retry_exceeded_err: int = 0
+    retry_rnr_exceeded_err: int = 0
+    completer_retry_err: int = 0
+    send_err: int = 0
+    link_downed: int = 0
+    rdma_sends: int = 0
+    rdma_recvs: int = 0
+    # Not rxe's:
+    send_seq_err: int = 0
+    duplicate_response: int = 0
+    rcvd_truncated_pkts: int = 0
+    rcvd_icrc_err: int = 0
+    rcvd_version_err: int = 0
+    rcvd_pkey_err: int = 0
+    rcvd_qpn_err: int = 0
+    rcvd_source_err: int = 0
+    rcvd_opcode_err: int = 0
+    rcvd_mad_err: int = 0

@@ -1,0 +1,208 @@
+"""The device: one RoCEv2 end at one IP address, as a core (see transports.datagram.DatagramCore).
+
+    bursts -> Ingress -> Qp (Responder, Completer) or the connection manager on QP 1
+    Qp (Responder, Requester) -> poll_transmit -> transmits
+
+Queue pairs with something to send take turns, one send each.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import deque
+from dataclasses import dataclass
+
+from stacks.dma import FlatDma
+from stacks.dma.contract import Dma
+from stacks.rdma.cm import CmConfig
+from stacks.rdma.completion import CompChannel, Cq
+from stacks.rdma.counters import RdmaCounters
+from stacks.rdma.egress import Egress
+from stacks.rdma.enums import AsyncEventType, QpType
+from stacks.rdma.gsi import GeneralServices
+from stacks.rdma.ingress import Ingress
+from stacks.rdma.memory import MemoryTable, Pd
+from stacks.rdma.qp import Qp, QpCapacity
+from stacks.rdma.window import Window
+from stacks.runtime import Timers
+from transports.datagram import Address, Burst, Transmit
+from wire.roce.flow_icrc import FlowIcrc
+
+ROCE_PORT = 4791
+"""UDP destination port of RoCEv2 (IBTA annex A17.3.1)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceConfig:
+    """How a device behaves.
+
+    initial_window_bytes: what a queue pair starts with in flight; a default receive buffer on loopback holds it.
+    max_window_packets: what it may grow to. shortcuts: whole-burst shortcuts in front of the full state machine.
+    """
+
+    initial_window_bytes: int = 160_000
+    max_window_packets: int = 256
+    shortcuts: bool = True
+    cm: CmConfig = CmConfig()
+
+
+@dataclass(frozen=True, slots=True)
+class AsyncEvent:
+    """An event that belongs to no work request; `qp` where it concerns one, `cq` likewise."""
+
+    kind: AsyncEventType
+    qp: Qp | None = None
+    cq: Cq | None = None
+
+
+class Device:
+    """One RDMA device.
+
+    address: its IP address, in numeric text form; packets come and go on UDP port 4791.
+    config: see DeviceConfig. dma: host memory, FlatDma by default. rng: keys, QP numbers and PSNs are drawn from it;
+    without one they are unpredictable.
+    """
+
+    def __init__(
+        self,
+        address: str,
+        *,
+        config: DeviceConfig | None = None,
+        dma: Dma | None = None,
+        rng: random.Random | None = None,
+    ) -> None:
+        self.address: Address = (address, ROCE_PORT)
+        self.config = config or DeviceConfig()
+        self.counters = RdmaCounters()
+        self.timers: Timers[Qp] = Timers()
+        self.qps: dict[int, Qp] = {}
+        self._rng = rng or random.SystemRandom()
+        self.memory = MemoryTable(dma or FlatDma(), self._rng)
+        self._ready: deque[Qp] = deque()
+        self._events: deque[AsyncEvent] = deque()
+        self.gsi = GeneralServices(self, rng=self._rng)
+        self.cm = self.gsi.cm
+        self._ingress = Ingress(
+            self.address,
+            self.qps,
+            counters=self.counters,
+            shortcuts=self.config.shortcuts,
+            on_management=self.gsi.handle_packet,
+        )
+
+    # Verbs
+
+    def alloc_pd(self) -> Pd:
+        """A new protection domain."""
+        return Pd(self)
+
+    def create_cq(self, depth: int, *, channel: CompChannel | None = None) -> Cq:
+        """A completion queue for `depth` entries; LocalError when depth is below 1 (IBTA 11.2.6.1)."""
+        cq = Cq(depth, channel=channel)
+        cq.on_overflow = self._cq_overflowed
+        return cq
+
+    def create_qp(
+        self,
+        pd: Pd,
+        *,
+        send_cq: Cq,
+        recv_cq: Cq,
+        qp_type: QpType = QpType.RC,
+        capacity: QpCapacity | None = None,
+        sq_sig_all: bool = False,
+    ) -> Qp:
+        """A queue pair in RESET; see `Pd.create_qp`."""
+        qp = Qp(
+            self,
+            pd,
+            self._new_qp_number(),
+            qp_type=qp_type,
+            send_cq=send_cq,
+            recv_cq=recv_cq,
+            capacity=capacity or QpCapacity(),
+            sq_sig_all=sq_sig_all,
+        )
+        self.qps[qp.number] = qp
+        return qp
+
+    def poll_async_event(self) -> AsyncEvent | None:
+        """The next asynchronous event, or None."""
+        return self._events.popleft() if self._events else None
+
+    # The core's verbs
+
+    def handle_burst(self, burst: Burst, now: int) -> None:
+        """Take a burst from the transport."""
+        self._ingress.handle_burst(burst, now)
+
+    def handle_timeout(self, now: int) -> None:
+        """Act on every timer that is due."""
+        for qp in self.timers.expired(now):
+            qp.completer.handle_timeout(now)
+        self.gsi.handle_timeout(now)
+
+    def poll_transmit(self, now: int) -> Transmit | None:
+        """The next send, queue pairs in turn, management first."""
+        transmit = self.gsi.poll_transmit(now)
+        if transmit is not None:
+            return transmit
+        ready = self._ready
+        while ready:
+            qp = ready[0]
+            transmit = qp.poll_transmit(now)
+            if transmit is not None:
+                ready.rotate(-1)
+                return transmit
+            qp.is_ready = False
+            ready.popleft()
+        return None
+
+    def poll_deadline(self) -> int | None:
+        """When `handle_timeout` is due next, in nanoseconds."""
+        deadline, management = self.timers.next_deadline(), self.gsi.poll_deadline()
+        if deadline is None or management is None:
+            return management if deadline is None else deadline
+        return min(deadline, management)
+
+    def sent(self, transmit: Transmit) -> None:
+        """Views of registered memory need no word when they were sent."""
+
+    # What its parts call
+
+    def mark_ready(self, qp: Qp) -> None:
+        """Have `qp` asked for packets."""
+        qp.is_ready = True
+        self._ready.append(qp)
+
+    def remove_qp(self, qp: Qp) -> None:
+        """Forget a queue pair."""
+        self.qps.pop(qp.number, None)
+        if qp.is_ready:
+            qp.is_ready = False
+            self._ready.remove(qp)
+
+    def egress_to(self, host: str, dest_qp: int, path_mtu: int) -> Egress:
+        """What builds packets for a peer."""
+        destination = (host, ROCE_PORT)
+        return Egress(FlowIcrc(self.address, destination), dest_qp, destination, path_mtu, self.counters)
+
+    def new_window(self, path_mtu: int) -> Window:
+        """A fresh window for a connection with this path MTU."""
+        return Window(self.config.initial_window_bytes // (path_mtu + 128), self.config.max_window_packets)
+
+    def raise_event(self, kind: AsyncEventType, qp: Qp | None = None, cq: Cq | None = None) -> None:
+        """Queue an asynchronous event."""
+        self._events.append(AsyncEvent(kind, qp, cq))
+
+    def _cq_overflowed(self, cq: Cq) -> None:
+        self.raise_event(AsyncEventType.CQ_ERR, cq=cq)
+        for qp in list(self.qps.values()):
+            if cq in (qp.send_cq, qp.recv_cq):
+                qp.enter_error()
+
+    def _new_qp_number(self) -> int:
+        while True:
+            number = 2 + int(self._rng.random() * 0xFFFFFD)
+            if number not in self.qps and number != 0xFFFFFF:
+                return number

@@ -1,0 +1,154 @@
+"""Packets on their way out: one queue pair's packets, sealed with their ICRC and joined into segmented sends.
+
+A send is a list of views that alternate between a few bytes of headers (with the ICRC of the packet before) and the
+payload as it lies in registered memory. All packets of a send have one size, but for the last, which may be shorter;
+segment k carries IPv4 Identification k, which its ICRC takes in (wire.roce.flow_icrc).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from stacks.rdma.counters import RdmaCounters
+from transports.datagram import Address, Transmit
+from wire.checksum import crc32
+from wire.roce.flow_icrc import BTH_BYTES, ICRC_BYTES, FlowIcrc
+
+ACK_REQUEST = 0x80000000
+"""The AckReq bit in the third word of the BTH."""
+SOLICITED = 0x80
+"""The SE bit in the second byte of the BTH."""
+
+
+class Egress:
+    """Builds the packets that go from one queue pair to its peer.
+
+    icrc: of the flow that they travel in. dest_qp: the peer's number. destination: where the flow ends.
+    path_mtu: largest payload, in bytes. counters: the device's.
+    """
+
+    def __init__(self, icrc: FlowIcrc, dest_qp: int, destination: Address, path_mtu: int, counters: RdmaCounters) -> None:
+        self.destination = destination
+        self.path_mtu = path_mtu
+        self._counters = counters
+        self.full_bytes = BTH_BYTES + path_mtu + ICRC_BYTES
+        self.max_middles = min(MAX_SEGMENTS, MAX_SEND_BYTES // self.full_bytes)
+        self._icrc = icrc
+        self._tail = _DEFAULT_PKEY + b"\0" + dest_qp.to_bytes(3, "big")
+        self._prefixes: dict[int, bytes] = {}
+        self._seed = icrc.seed
+        self._deltas = icrc.deltas
+
+    def start(self) -> Send:
+        """A new, empty send."""
+        return Send()
+
+    def add(
+        self, send: Send, opcode: int, flags: int, *, psn: int, extension: bytes, payload: Sequence[memoryview], length: int
+    ) -> None:
+        """Append one packet; the caller has made sure that it fits.
+
+        flags: the second byte of the BTH without PadCnt. psn: 24 bits, with ACK_REQUEST where wanted.
+        extension: the extended headers. payload: views of `length` bytes in all.
+        """
+        pad = -length & 3
+        size = BTH_BYTES + len(extension) + length + pad + ICRC_BYTES
+        prefix = self._prefix(opcode, flags | pad << 4)
+        head = psn.to_bytes(4, "big") + extension
+        crc = crc32(head, self._seed(prefix, size) ^ self._deltas[send.count])
+        views = send.views
+        if length <= INLINE_BYTES:
+            body = head + b"".join(payload) + _PADDING[pad]
+            crc = crc32(body[len(head) :], crc)
+            send.extend_trailer(prefix + body + crc.to_bytes(4, "little"))
+        else:
+            views.append(send.trailer + prefix + head)
+            for view in payload:
+                crc = crc32(view, crc)
+                views.append(view)
+            padding = _PADDING[pad]
+            send.trailer = padding + crc32(padding, crc).to_bytes(4, "little")
+        send.count += 1
+        send.total_bytes += size
+        if not send.segment_bytes:
+            send.segment_bytes = size
+        send.is_closed = size != send.segment_bytes
+
+    def add_middles(self, send: Send, opcode: int, psn: int, pages: Sequence[memoryview]) -> None:
+        """Append packets of exactly one path MTU each, without extended headers, PadCnt or AckReq.
+
+        psn: of the first, not wrapped. The short way of `add` for the many packets in the middle of messages.
+        """
+        size = self.full_bytes
+        prefix = self._prefix(opcode, 0)
+        seed, deltas = self._seed(prefix, size), self._deltas
+        views, trailer, count = send.views, send.trailer, send.count
+        for page in pages:
+            number = (psn & 0xFFFFFF).to_bytes(4, "big")
+            views.append(trailer + prefix + number)
+            views.append(page)
+            trailer = crc32(page, crc32(number, seed ^ deltas[count])).to_bytes(4, "little")
+            psn += 1
+            count += 1
+        send.trailer = trailer
+        send.count = count
+        send.total_bytes += size * len(pages)
+        if not send.segment_bytes:
+            send.segment_bytes = size
+
+    def fits(self, send: Send, size: int) -> bool:
+        """Whether one more packet of `size` bytes may join the send."""
+        return (
+            not send.is_closed
+            and send.count < MAX_SEGMENTS
+            and size <= send.segment_bytes
+            and send.total_bytes + size <= MAX_SEND_BYTES
+        )
+
+    def finish(self, send: Send) -> Transmit:
+        """The send as the transport wants it."""
+        if send.trailer:
+            send.views.append(send.trailer)
+        self._counters.sent_pkts += send.count
+        return Transmit(send.views, send.segment_bytes, None, self.destination)
+
+    def _prefix(self, opcode: int, flags: int) -> bytes:
+        key = opcode << 8 | flags
+        prefix = self._prefixes.get(key)
+        if prefix is None:
+            prefix = self._prefixes[key] = key.to_bytes(2, "big") + self._tail
+        return prefix
+
+
+class Send:
+    """A segmented send while it is put together.
+
+    trailer: bytes that the next view starts with. is_closed: its last packet is shorter than the others.
+    """
+
+    __slots__ = ("count", "is_closed", "segment_bytes", "total_bytes", "trailer", "views")
+
+    def __init__(self) -> None:
+        self.views: list[bytes | memoryview] = []
+        self.trailer: bytes | bytearray = b""
+        self.count = 0
+        self.segment_bytes = 0
+        self.total_bytes = 0
+        self.is_closed = False
+
+    def extend_trailer(self, packet: bytes) -> None:
+        """Add a small packet's bytes; several of them become one view."""
+        if isinstance(self.trailer, bytearray):
+            self.trailer += packet
+        else:
+            self.trailer = bytearray(self.trailer + packet)
+
+
+INLINE_BYTES = 256
+"""Payloads up to this are copied beside their headers: a view of its own would cost the kernel more than the copy."""
+MAX_SEGMENTS = 64
+"""Segments of one UDP_SEGMENT send that every kernel takes."""
+MAX_SEND_BYTES = 65_000
+"""A little under the largest UDP datagram, for IPv4 and IPv6 alike."""
+_DEFAULT_PKEY = b"\xff\xff"
+_PADDING = (b"", b"\0", b"\0\0", b"\0\0\0")

@@ -1,0 +1,134 @@
+"""The way in: bursts of datagrams are cut, checked and handed to their queue pairs (IBTA 9.6).
+
+A burst of equal packets whose ICRCs are all right is recognised by one CRC call; its headers are read by one unpack.
+Whatever that does not fit (a bad packet among good ones, congestion bits, a shorter last packet, several queue pairs)
+is looked at packet by packet, by the same rules. Nothing here raises for what a peer sent: it is counted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from stacks.rdma.counters import RdmaCounters
+from stacks.rdma.enums import QpState
+from stacks.rdma.shortcuts import handle_run
+from transports.datagram import Address, Burst
+from wire.roce import Bth
+from wire.roce.flow_icrc import BTH_BYTES, ICRC_BYTES, FlowIcrc
+
+if TYPE_CHECKING:
+    from stacks.rdma.qp import Qp
+
+
+class Ingress:
+    """Checks what arrives at one device.
+
+    address: the device's. qps: its queue pairs by number. on_management: called with (source host, BTH, view of the
+    rest without ICRC, now) for packets to QP 1.
+    """
+
+    def __init__(
+        self,
+        address: Address,
+        qps: dict[int, Qp],
+        *,
+        counters: RdmaCounters,
+        shortcuts: bool,
+        on_management: Callable[[str, Bth, memoryview, int], None],
+    ) -> None:
+        self._address = address
+        self._qps = qps
+        self._counters = counters
+        self._shortcuts = shortcuts
+        self._on_management = on_management
+        self._flows: dict[Address, FlowIcrc] = {}
+
+    def handle_burst(self, burst: Burst, now: int) -> None:
+        """Take one burst."""
+        view, size = burst.view, burst.segment_bytes
+        flow = self._flows.get(burst.source)
+        if flow is None:
+            flow = self._new_flow(burst.source)
+            if flow is None:
+                return
+        count = len(view) // size if size >= _SMALLEST else 0
+        done = 0
+        first_number = burst.identification or 0
+        if self._shortcuts and count and flow.is_valid_run(view[: count * size], size, count, first_number):
+            done = self._handle_checked(view, size, count, burst.source[0], now)
+        for index in range(done, -(-len(view) // size)):
+            packet = view[index * size : (index + 1) * size]
+            number = None if burst.identification is None else burst.identification + index
+            self._handle_packet(flow, packet, burst.source[0], now, number=number)
+
+    def _handle_checked(self, view: memoryview, size: int, count: int, host: str, now: int) -> int:
+        """Equal packets with good ICRCs; returns how many of them were taken, from the first on."""
+        words = Bth.words(count, size)(view, 0)
+        qp = self._qps.get(words[1] & 0xFFFFFF)
+        if qp is None or qp.remote_host != host or (count > 1 and words[1::3] != (words[1],) * count):
+            return 0
+        taken = handle_run(qp, words, view, size=size, count=count, now=now)
+        self._counters.rcvd_pkts += taken
+        return taken
+
+    def _handle_packet(self, flow: FlowIcrc, packet: memoryview, host: str, now: int, *, number: int | None) -> None:
+        """The complete check of one packet, in the order of IBTA 9.6.1."""
+        counters = self._counters
+        if len(packet) < _SMALLEST or len(packet) % 4:
+            counters.rcvd_truncated_pkts += 1
+            return
+        if not _is_icrc_right(flow, packet, number):
+            counters.rcvd_icrc_err += 1
+            return
+        bth = Bth.decode(packet)
+        body_end = len(packet) - ICRC_BYTES - bth.pad_count
+        if bth.tver:
+            counters.rcvd_version_err += 1
+        elif bth.pkey & 0x7FFF != 0x7FFF:
+            counters.rcvd_pkey_err += 1
+        elif body_end < BTH_BYTES:
+            counters.rcvd_truncated_pkts += 1
+        elif bth.dest_qp == MANAGEMENT_QP:
+            counters.rcvd_pkts += 1
+            self._on_management(host, bth, packet[BTH_BYTES:body_end], now)
+        else:
+            self._deliver(bth, packet, host, now, body_end=body_end)
+
+    def _deliver(self, bth: Bth, packet: memoryview, host: str, now: int, *, body_end: int) -> None:
+        qp = self._qps.get(bth.dest_qp)
+        if qp is None or qp.state in _DEAF:
+            self._counters.rcvd_qpn_err += 1
+        elif qp.remote_host != host:
+            self._counters.rcvd_source_err += 1
+        elif bth.opcode >> 5:
+            self._counters.rcvd_opcode_err += 1
+        else:
+            self._counters.rcvd_pkts += 1
+            word0 = bth.opcode << 24 | bth.solicited << 23
+            qp.handle_packet(word0, bth.ack_req << 31 | bth.psn, packet[BTH_BYTES:body_end], now)
+
+    def _new_flow(self, source: Address) -> FlowIcrc | None:
+        if len(self._flows) >= MAX_FLOWS:
+            self._flows.clear()
+        try:
+            flow = FlowIcrc(source, self._address)
+        except ValueError:
+            self._counters.rcvd_source_err += 1
+            return None
+        self._flows[source] = flow
+        return flow
+
+
+def _is_icrc_right(flow: FlowIcrc, packet: memoryview, number: int | None) -> bool:
+    """All 32 bits where the Identification is known or absent, 16 of them where it must be guessed."""
+    if number is None:
+        return flow.identification_of(packet) is not None
+    return flow.icrc(packet, number & 0xFFFF) == int.from_bytes(packet[-ICRC_BYTES:], "little")
+
+
+MANAGEMENT_QP = 1
+MAX_FLOWS = 4096
+"""Peers whose ICRC constants are kept; a flood of made-up source ports only costs time."""
+_SMALLEST = BTH_BYTES + ICRC_BYTES
+_DEAF = frozenset({QpState.RESET, QpState.INIT, QpState.ERR})

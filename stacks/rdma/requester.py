@@ -1,0 +1,315 @@
+"""The requester: turns the send queue into packets, and responses into completions (IBTA 9.7, 9.9).
+
+    post -> ring of WQEs -> poll_transmit -> packets ... responses -> advance -> completions
+
+PSNs are counted without wrapping. `una` is the oldest that is not acknowledged, `next_psn` the next to send; recovery
+is go-back-N: `next_psn` returns to `una` and the queue is walked again from there (9.7.5.1.1, 9.9.2.4.1). A READ is
+asked for in pieces no longer than the window, each a READ request of its own on the wire, so that responses do not
+overrun the receive buffer; a piece that got lost is asked for again from the first missing packet.
+
+Left out: FLUSH, ATOMIC WRITE, memory windows, local operations, selective repeat.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING
+
+from stacks.rdma.egress import ACK_REQUEST, SOLICITED, Egress, Send
+from stacks.rdma.enums import SendFlags, WcStatus, WrOpcode
+from stacks.rdma.gather import GatherError, check_writable, gather, packet_views, page_views, scatter
+from stacks.rdma.opcodes import ATOMICS, READ_REQUEST, REQUESTS, WC_OPCODES, Segmented
+from stacks.rdma.work import SendWqe, SendWr
+from stacks.runtime import LocalError
+from transports.datagram import Transmit
+from wire.roce import AtomicEth, Reth
+
+if TYPE_CHECKING:
+    from stacks.rdma.qp import Qp
+    from stacks.rdma.window import Window
+
+
+class ReadPiece:
+    """One READ or atomic request that is out: its entry, and the PSNs whose responses are still to come."""
+
+    __slots__ = ("last_psn", "next_psn", "wqe")
+
+    def __init__(self, wqe: SendWqe, next_psn: int, last_psn: int) -> None:
+        self.wqe = wqe
+        self.next_psn = next_psn
+        self.last_psn = last_psn
+
+
+class Requester:
+    """The sending half of one queue pair. Its owner sets `egress` and `window` on the way to RTS."""
+
+    def __init__(self, qp: Qp, capacity: int) -> None:
+        self._qp = qp
+        self._capacity = capacity
+        self._ring: deque[SendWqe] = deque()
+        self._cursor = 0
+        """Index in the ring of the entry that `next_psn` belongs to."""
+        self.egress: Egress = None  # type: ignore[assignment]  # nothing is posted before it is set
+        self.window: Window = None  # type: ignore[assignment]
+        self.una = self.next_psn = self.post_psn = 0
+        self.pieces: deque[ReadPiece] = deque()
+        self._piece_ends: deque[int] = deque()
+        self.max_rd_atomic = 1
+        self._since_ack_request = 0
+
+    def reset(self, psn: int) -> None:
+        """Start with `psn` (24 bits)."""
+        self.una = self.next_psn = self.post_psn = psn
+        self._cursor = 0
+        self.pieces.clear()
+        self._piece_ends.clear()
+
+    @property
+    def queued(self) -> int:
+        """Entries of the send queue that have not completed."""
+        return len(self._ring)
+
+    @property
+    def in_flight(self) -> int:
+        """PSNs sent and not acknowledged."""
+        return self.next_psn - self.una
+
+    def post(self, wr: SendWr, flags: int) -> None:
+        """Queue a request that the queue pair has checked; LocalError when the queue is full."""
+        if len(self._ring) >= self._capacity:
+            raise LocalError(f"the send queue of QP {self._qp.number} is full (max_send_wr is {self._capacity})")
+        length = _length_of(wr)
+        mtu = self.egress.path_mtu
+        first = self.post_psn
+        last = first if length <= mtu or wr.opcode in ATOMICS else first + (length - 1) // mtu
+        self.post_psn = last + 1
+        self._ring.append(SendWqe(wr, length, first, last, flags))
+
+    # Sending
+
+    def poll_transmit(self) -> Transmit | None:
+        """The next send of requests, or None while the queue is empty, the window full, or a READ must come first."""
+        room = self.window.packets - (self.next_psn - self.una)
+        if room <= 0 or self._cursor >= len(self._ring):
+            return None
+        send = self.egress.start()
+        shortcuts = self._qp.shortcuts
+        while room > 0 and self._cursor < len(self._ring):
+            wqe = self._ring[self._cursor]
+            before = self.next_psn
+            if not self._add(send, wqe, room, shortcuts=shortcuts):
+                break
+            room -= self.next_psn - before
+            if self.next_psn > wqe.last_psn:
+                self._cursor += 1
+            if not shortcuts or send.is_closed:
+                break
+        if not send.count:
+            return None
+        return self.egress.finish(send)
+
+    def _add(self, send: Send, wqe: SendWqe, room: int, *, shortcuts: bool) -> bool:
+        """Add packets of one entry; False when the send is full or the entry cannot go on now."""
+        if wqe.status is not WcStatus.SUCCESS:
+            return False
+        if wqe.views is None and not self._prepare(wqe):
+            return False
+        if wqe.opcode in REQUESTS:
+            if shortcuts and self._add_middles(send, wqe, room):
+                return not send.is_closed
+            return self._add_data(send, wqe)
+        return self._add_read_or_atomic(send, wqe, room)
+
+    def _prepare(self, wqe: SendWqe) -> bool:
+        """Check the local memory on first use; a failure stops the queue here until all before it has completed."""
+        if wqe.flags & SendFlags.FENCE and self.pieces:
+            return False
+        try:
+            if wqe.opcode in REQUESTS:
+                wqe.views = gather(self._qp, wqe.sges)
+            else:
+                check_writable(self._qp, wqe.sges)
+                wqe.views = ()
+        except GatherError as error:
+            wqe.status = error.status
+            self._fail_if_oldest()
+            return False
+        return True
+
+    def _add_middles(self, send: Send, wqe: SendWqe, room: int) -> bool:
+        """The shortcut for packets inside a message that lie in one piece of memory; False where it does not apply."""
+        start = self.next_psn - wqe.first_psn
+        count = min(wqe.last_psn - self.next_psn, room, self.egress.max_middles - send.count)
+        if start == 0 or count < 2 or (send.count and send.segment_bytes != self.egress.full_bytes):
+            return False
+        mtu = self.egress.path_mtu
+        pages = page_views(wqe.views or (), start * mtu, mtu, count)
+        if len(pages) < 2:
+            return False
+        # The last of the run goes the long way, which decides about AckReq; so does whatever follows.
+        self.egress.add_middles(send, REQUESTS[wqe.opcode].middle, self.next_psn, pages[:-1])
+        self.next_psn += len(pages) - 1
+        self._since_ack_request += len(pages) - 1
+        return True
+
+    def _add_data(self, send: Send, wqe: SendWqe) -> bool:
+        mtu = self.egress.path_mtu
+        index = self.next_psn - wqe.first_psn
+        offset = index * mtu
+        is_last = self.next_psn == wqe.last_psn
+        length = wqe.length - offset if is_last else mtu
+        opcode = _choose(REQUESTS[wqe.opcode], is_first=index == 0, is_last=is_last)
+        extension = self._data_extension(wqe, is_first=index == 0, is_last=is_last)
+        if send.count and not self.egress.fits(send, _packet_bytes(len(extension), length)):
+            return False
+        flags = SOLICITED if is_last and wqe.flags & SendFlags.SOLICITED else 0
+        views = wqe.views or ()
+        payload = views if length == wqe.length else packet_views(views, offset, length)
+        psn = self._psn_word(wants_ack=is_last)
+        self.egress.add(send, opcode, flags, psn=psn, extension=extension, payload=payload, length=length)
+        self.next_psn += 1
+        return True
+
+    def _data_extension(self, wqe: SendWqe, *, is_first: bool, is_last: bool) -> bytes:
+        extension = b""
+        if is_first and wqe.opcode in _WRITES:
+            extension = Reth(va=wqe.remote_address, rkey=wqe.rkey, length=wqe.length).encode()
+        if is_last:
+            extension += wqe.trailer
+        return extension
+
+    def _add_read_or_atomic(self, send: Send, wqe: SendWqe, room: int) -> bool:
+        """Ask for a READ's next piece, or for an atomic; at most `max_rd_atomic` may be out at once (IBTA 9.7.4)."""
+        if len(self.pieces) >= self.max_rd_atomic:
+            return False
+        if wqe.opcode is WrOpcode.RDMA_READ:
+            opcode = READ_REQUEST
+            last = self._piece_end(wqe, room)
+            mtu = self.egress.path_mtu
+            offset = (self.next_psn - wqe.first_psn) * mtu
+            length = min(wqe.length - offset, (last - self.next_psn + 1) * mtu)
+            extension = Reth(va=wqe.remote_address + offset, rkey=wqe.rkey, length=length).encode()
+        else:
+            opcode, last, extension = ATOMICS[wqe.opcode], wqe.last_psn, _atomic_extension(wqe)
+        if send.count and not self.egress.fits(send, _packet_bytes(len(extension), 0)):
+            return False
+        psn = self._psn_word(wants_ack=True)
+        self.egress.add(send, opcode, 0, psn=psn, extension=extension, payload=(), length=0)
+        self.pieces.append(ReadPiece(wqe, self.next_psn, last))
+        self.next_psn = last + 1
+        return True
+
+    def _piece_end(self, wqe: SendWqe, room: int) -> int:
+        """Last PSN of the piece to ask for: what the window takes, or just what was asked for the first time.
+
+        A responder answers a repeated READ only inside a request that it remembers (IBTA 9.7.5.1.2).
+        """
+        ends = self._piece_ends
+        while ends and ends[0] < self.una:
+            ends.popleft()
+        for end in ends:
+            if end >= self.next_psn:
+                return end
+        ends.append(min(wqe.last_psn, self.next_psn + room - 1))
+        return ends[-1]
+
+    def _psn_word(self, *, wants_ack: bool) -> int:
+        """PSN and AckReq: on the last packet of every message, and often enough within long ones to keep the window open."""
+        self._since_ack_request += 1
+        if wants_ack or self._since_ack_request * ACKS_PER_WINDOW >= self.window.packets:
+            self._since_ack_request = 0
+            return (self.next_psn & 0xFFFFFF) | ACK_REQUEST
+        return self.next_psn & 0xFFFFFF
+
+    # Responses
+
+    def advance(self, una: int) -> None:
+        """Everything before `una` has arrived: complete what ended with it."""
+        count = una - self.una
+        self.una = una
+        if self.next_psn < una:
+            self._skip_to(una)
+        self.window.acknowledged(count)
+        self._retire()
+
+    def _retire(self) -> None:
+        ring, una = self._ring, self.una
+        while ring and ring[0].last_psn < una:
+            wqe = ring.popleft()
+            self._cursor -= 1
+            if wqe.flags & SendFlags.SIGNALED:
+                self._qp.complete_send(wqe.wr_id, WC_OPCODES[wqe.opcode], wqe.length)
+        self._fail_if_oldest()
+
+    def rewind(self) -> None:
+        """Go back to the oldest packet that is not acknowledged, and forget which READs are out."""
+        self.pieces.clear()
+        self.next_psn = self.una
+        self._cursor = 0
+        self._since_ack_request = 0
+
+    def _skip_to(self, psn: int) -> None:
+        """Responses to packets sent before a rewind overtook the repetition: go on behind them."""
+        self.next_psn = psn
+        while self._cursor < len(self._ring) and self._ring[self._cursor].last_psn < psn:
+            self._cursor += 1
+
+    def place(self, piece: ReadPiece, data: memoryview, offset: int) -> WcStatus:
+        """Put response data at `offset` of the READ's local memory."""
+        return scatter(self._qp, piece.wqe.sges, offset, data)
+
+    # Failure
+
+    def fail_oldest(self, status: WcStatus) -> None:
+        """The oldest entry ends with `status`, and the queue pair with it; the rest is flushed."""
+        if self._ring:
+            wqe = self._ring.popleft()
+            self._qp.complete_send(wqe.wr_id, WC_OPCODES[wqe.opcode], 0, status)
+        self._qp.enter_error()
+
+    def flush(self) -> None:
+        """Complete everything with WR_FLUSH_ERR, in order."""
+        ring, self._ring = self._ring, deque()
+        self._cursor = 0
+        self.pieces.clear()
+        self.una = self.next_psn = self.post_psn
+        for wqe in ring:
+            self._qp.complete_send(wqe.wr_id, WC_OPCODES[wqe.opcode], 0, WcStatus.WR_FLUSH_ERR)
+
+    def discard(self) -> None:
+        """Forget everything without completions, as a reset does."""
+        self._ring.clear()
+
+    def _fail_if_oldest(self) -> None:
+        if self._ring and self._ring[0].status is not WcStatus.SUCCESS:
+            self.fail_oldest(self._ring[0].status)
+
+
+def _length_of(wr: SendWr) -> int:
+    sges = wr.sges
+    return sges[0].length if len(sges) == 1 else sum([sge.length for sge in sges])
+
+
+def _choose(opcodes: Segmented, *, is_first: bool, is_last: bool) -> int:
+    if is_first:
+        return opcodes.only if is_last else opcodes.first
+    return opcodes.last if is_last else opcodes.middle
+
+
+def _packet_bytes(extension_bytes: int, length: int) -> int:
+    return 16 + extension_bytes + (length + 3 & ~3)
+
+
+def _atomic_extension(wqe: SendWqe) -> bytes:
+    is_swap = wqe.opcode is WrOpcode.ATOMIC_CMP_AND_SWP
+    return AtomicEth(
+        va=wqe.remote_address,
+        rkey=wqe.rkey,
+        swap_add=wqe.swap if is_swap else wqe.compare_add,
+        compare=wqe.compare_add if is_swap else 0,
+    ).encode()
+
+
+ACKS_PER_WINDOW = 4
+"""Acknowledgements that a full window of one long message asks for."""
+_WRITES = frozenset({WrOpcode.RDMA_WRITE, WrOpcode.RDMA_WRITE_WITH_IMM})

@@ -1,0 +1,388 @@
+"""The responder: takes requests in PSN order, executes them, and answers (IBTA 9.7.4, 9.7.5.2, 9.9.2.2).
+
+The checks come in the order of the standard: PSN, opcode sequence, operation allowed, receive work request or READ
+resource, length, R_Key; then the request is executed. What fails raises RemoteError with the AETH syndrome to answer.
+Each PSN is expected once: one below is a duplicate and only answered again, one above opens a gap, which is reported
+by one NAK and closed by the missing packet.
+
+PSNs are counted without wrapping. Answers leave in the order of their PSNs: READ and atomic responses queue up, and
+one ACK or NAK, always the latest, follows when that queue is empty; so acknowledgements coalesce by burst.
+
+Left out: FLUSH, ATOMIC WRITE, memory windows, end-to-end credits (every ACK says "no credit information").
+"""
+
+from __future__ import annotations
+
+import sys
+from collections import deque
+from typing import TYPE_CHECKING
+
+from stacks.dma.contract import Fault
+from stacks.rdma.completion import Wc
+from stacks.rdma.enums import (
+    SYNDROME_ACK,
+    SYNDROME_NAK,
+    SYNDROME_RNR,
+    Access,
+    AsyncEventType,
+    Nak,
+    WcFlags,
+    WcOpcode,
+    WcStatus,
+)
+from stacks.rdma.gather import scatter
+from stacks.rdma.memory import Mr
+from stacks.rdma.opcodes import CMP_SWAP, DATA_OPCODES, FETCH_ADD, READ_REQUEST, SEND, DataOpcode
+from stacks.rdma.responses import AtomicResponse, ReadResponse, Replay
+from stacks.rdma.work import RecvWr
+from stacks.runtime import LocalError, RemoteError
+from wire.roce import AtomicEth, Ieth, Reth
+from wire.seqnum import psn_diff
+
+if TYPE_CHECKING:
+    from stacks.rdma.qp import Qp
+
+
+class Responder:
+    """The receiving half of one queue pair."""
+
+    def __init__(self, qp: Qp, capacity: int) -> None:
+        self._qp = qp
+        self._capacity = capacity
+        self.receives: deque[RecvWr] = deque()
+        self.expected_psn = 0
+        self.msn = 0
+        self.path_mtu = 0
+        self.access = 0
+        self.min_rnr_timer = 0
+        self.max_dest_rd_atomic = 0
+        self.responses: deque[ReadResponse | AtomicResponse] = deque()
+        self._replays: deque[Replay] = deque()
+        self.ack_syndrome: int | None = None
+        """Syndrome of the acknowledgement that is due, or None."""
+        self.is_gap_reported = False
+        self.current: RecvWr | None = None
+        """The receive that an unfinished SEND is filling."""
+        self.receive_status = WcStatus.REM_INV_REQ_ERR
+        """What `current` ends with when the message is refused."""
+        self.kind = 0
+        """SEND or WRITE while a message of several packets is unfinished, else 0."""
+        self.offset = 0
+        """Bytes of the unfinished message that have arrived."""
+        self.write_region: Mr | None = None
+        self.write_address = self.write_length = 0
+
+    def reset(self, psn: int) -> None:
+        """Expect `psn` (24 bits), with nothing in progress; posted receives stay."""
+        self.expected_psn = psn
+        self.msn = self.kind = self.offset = 0
+        self.current = self.write_region = self.ack_syndrome = None
+        self.is_gap_reported = False
+        self.responses.clear()
+        self._replays.clear()
+
+    def post(self, wr: RecvWr) -> None:
+        """Queue a receive; LocalError when the queue is full."""
+        if len(self.receives) >= self._capacity:
+            raise LocalError(f"the receive queue of QP {self._qp.number} is full (max_recv_wr is {self._capacity})")
+        self.receives.append(wr)
+
+    # Requests
+
+    def handle_request(self, opcode: int, *, psn: int, wants_ack: bool, is_solicited: bool, body: memoryview) -> None:
+        """One request: `psn` 24 bits, `body` everything between BTH and ICRC without padding."""
+        distance = psn_diff(psn, self.expected_psn & 0xFFFFFF)
+        if distance > 0:
+            self._handle_gap()
+        elif distance < 0:
+            self._handle_duplicate(opcode, self.expected_psn + distance, body)
+        else:
+            self.accept(opcode, wants_ack=wants_ack, is_solicited=is_solicited, body=body)
+
+    def accept(self, opcode: int, *, wants_ack: bool, is_solicited: bool, body: memoryview) -> None:
+        """The request that is expected next."""
+        self.is_gap_reported = False
+        try:
+            if (data := DATA_OPCODES.get(opcode)) is not None:
+                self._handle_data(data, is_solicited=is_solicited, body=body)
+                self.expected_psn += 1
+            elif self.kind:
+                raise RemoteError(SYNDROME_NAK | Nak.INVALID_REQUEST, "a message was left unfinished")
+            elif opcode == READ_REQUEST:
+                self._handle_read(body)
+                return
+            elif opcode in (CMP_SWAP, FETCH_ADD):
+                self._handle_atomic(opcode, body)
+                return
+            else:
+                raise RemoteError(SYNDROME_NAK | Nak.INVALID_REQUEST, f"opcode {opcode:#x} is not supported")
+        except RemoteError as error:
+            self._refuse(error)
+            return
+        if wants_ack:
+            self.ack_syndrome = SYNDROME_ACK
+            self._qp.ring()
+
+    # SEND and RDMA WRITE
+
+    def _handle_data(self, data: DataOpcode, *, is_solicited: bool, body: memoryview) -> None:
+        self._check_sequence(data)
+        if len(body) < data.extension_bytes:
+            raise RemoteError(SYNDROME_NAK | Nak.INVALID_REQUEST, "the packet is shorter than its headers")
+        payload = body[data.extension_bytes :]
+        if data.starts:
+            self._begin(data, body, len(payload))
+        needs_receive = data.kind == SEND or data.has_imm
+        if needs_receive and self.current is None and (data.starts or data.has_imm):
+            self._take_receive(data)
+        self._check_length(data, len(payload))
+        self._place(data, payload)
+        self.offset += len(payload)
+        if data.ends:
+            self._end(data, body, is_solicited=is_solicited)
+        else:
+            self.kind = data.kind
+
+    def _check_sequence(self, data: DataOpcode) -> None:
+        """First and Only begin a message, Middle and Last go on with one of the same kind (IBTA 9.7.4.1.2)."""
+        if data.starts:
+            if self.kind:
+                raise RemoteError(SYNDROME_NAK | Nak.INVALID_REQUEST, "a message begins inside another")
+        elif self.kind != data.kind:
+            raise RemoteError(SYNDROME_NAK | Nak.INVALID_REQUEST, "a message goes on that did not begin")
+
+    def _begin(self, data: DataOpcode, body: memoryview, payload_bytes: int) -> None:
+        self.offset = 0
+        if data.kind == SEND:
+            return
+        if not self.access & Access.REMOTE_WRITE:
+            raise RemoteError(SYNDROME_NAK | Nak.INVALID_REQUEST, "the queue pair does not take RDMA WRITE")
+        reth = Reth.decode(body)
+        self.write_address, self.write_length = reth.va, reth.length
+        self.write_region = None
+        self._check_write_length(data, payload_bytes)
+        if reth.length:
+            self.write_region = self._region(reth, Access.REMOTE_WRITE)
+
+    def _check_write_length(self, data: DataOpcode, payload_bytes: int) -> None:
+        """The RETH's length and the packet's must agree before the key is looked at (IBTA 9.7.4.1.6)."""
+        length = self.write_length
+        if length > MAX_MESSAGE_BYTES or (length != payload_bytes if data.ends else length <= self.path_mtu):
+            raise RemoteError(SYNDROME_NAK | Nak.INVALID_REQUEST, "the length in the RETH and the packet disagree")
+
+    def _take_receive(self, data: DataOpcode) -> None:
+        """Take a receive, at a SEND's first packet or at the last one of a WRITE with immediate (IBTA 9.7.5.2.8)."""
+        if not self.receives:
+            self._qp.counters.send_rnr_err += 1
+            raise RemoteError(SYNDROME_RNR | self.min_rnr_timer, "no receive is posted")
+        self.current = self.receives.popleft()
+        if data.kind == SEND:
+            self.offset = 0
+
+    def _check_length(self, data: DataOpcode, payload_bytes: int) -> None:
+        """First and Middle carry one path MTU, Last 1 to one, Only 0 to one (IBTA 9.7.4.1.6)."""
+        mtu = self.path_mtu
+        is_right = payload_bytes == mtu if not data.ends else (data.starts or payload_bytes > 0) and payload_bytes <= mtu
+        if data.kind != SEND and is_right:
+            rest = self.write_length - self.offset
+            is_right = payload_bytes == rest if data.ends else payload_bytes < rest
+        if not is_right:
+            raise RemoteError(SYNDROME_NAK | Nak.INVALID_REQUEST, "the packet has the wrong length for its opcode")
+
+    def _place(self, data: DataOpcode, payload: memoryview) -> None:
+        if data.kind == SEND:
+            self._place_send(payload)
+        elif payload:
+            region = self.write_region
+            if region is None or not region.is_valid:
+                raise RemoteError(SYNDROME_NAK | Nak.REMOTE_ACCESS_ERROR, "the region was deregistered")
+            fault = region.write(self.write_address + self.offset, payload)
+            if fault is not None:
+                raise _fault_error(fault, self.min_rnr_timer)
+
+    def _place_send(self, payload: memoryview) -> None:
+        receive = self.current
+        assert receive is not None
+        status = scatter(self._qp, receive.sges, self.offset, payload)
+        if status is not WcStatus.SUCCESS:
+            self.receive_status = status
+        if status is WcStatus.LOC_LEN_ERR:
+            raise RemoteError(SYNDROME_NAK | Nak.INVALID_REQUEST, "the message is longer than the receive")
+        if status is not WcStatus.SUCCESS:
+            raise RemoteError(SYNDROME_NAK | Nak.REMOTE_OPERATIONAL_ERROR, "the receive names memory that is not there")
+
+    def _end(self, data: DataOpcode, body: memoryview, *, is_solicited: bool) -> None:
+        self.kind = 0
+        self.msn += 1
+        receive, self.current = self.current, None
+        if receive is None:
+            return
+        flags, imm_data, invalidated = 0, b"", 0
+        if data.has_imm:
+            flags = WcFlags.WITH_IMM
+            imm_data = bytes(body[data.extension_bytes - 4 : data.extension_bytes])
+        elif data.has_inv:
+            flags = WcFlags.WITH_INV
+            invalidated = Ieth.decode(body).rkey
+        opcode = WcOpcode.RECV if data.kind == SEND else WcOpcode.RECV_RDMA_WITH_IMM
+        self._qp.counters.rdma_recvs += 1
+        self._qp.recv_cq.push(
+            Wc(receive.wr_id, WcStatus.SUCCESS, opcode, self.offset, self._qp.number, flags, imm_data, invalidated, is_solicited)
+        )
+
+    # READ and atomics
+
+    def _handle_read(self, body: memoryview) -> None:
+        if len(body) != Reth.SIZE or not self.access & Access.REMOTE_READ or not self.max_dest_rd_atomic:
+            raise RemoteError(SYNDROME_NAK | Nak.INVALID_REQUEST, "the queue pair does not take this RDMA READ")
+        reth = Reth.decode(body)
+        if reth.length > MAX_MESSAGE_BYTES:
+            raise RemoteError(SYNDROME_NAK | Nak.INVALID_REQUEST, "a message may have 2^31 bytes at most")
+        region = self._region(reth, Access.REMOTE_READ) if reth.length else None
+        response = ReadResponse(region, reth, first_psn=self.expected_psn, path_mtu=self.path_mtu)
+        self.msn += 1
+        response.msn = self.msn
+        self._remember(Replay(response.first_psn, response.last_psn, reth, None))
+        self.expected_psn = response.last_psn + 1
+        self._respond(response)
+
+    def _handle_atomic(self, opcode: int, body: memoryview) -> None:
+        if len(body) != AtomicEth.SIZE or not self.access & Access.REMOTE_ATOMIC or not self.max_dest_rd_atomic:
+            raise RemoteError(SYNDROME_NAK | Nak.INVALID_REQUEST, "the queue pair does not take this atomic")
+        request = AtomicEth.decode(body)
+        if request.va % 8:
+            raise RemoteError(SYNDROME_NAK | Nak.INVALID_REQUEST, "atomics need an address that is a multiple of 8")
+        region = self._region(Reth(va=request.va, rkey=request.rkey, length=8), Access.REMOTE_ATOMIC)
+        original = self._exchange(region, request, is_swap=opcode == CMP_SWAP)
+        self.msn += 1
+        response = AtomicResponse(self.expected_psn, self.msn, original)
+        self._remember(Replay(self.expected_psn, self.expected_psn, None, response))
+        self.expected_psn += 1
+        self._respond(response)
+
+    def _exchange(self, region: Mr, request: AtomicEth, *, is_swap: bool) -> int:
+        """Read, compute and write 8 bytes in the host's byte order; nothing comes between (IBTA 9.4.5)."""
+        views = region.read(request.va, 8)
+        if isinstance(views, Fault):
+            raise _fault_error(views, self.min_rnr_timer)
+        original = int.from_bytes(b"".join(views), sys.byteorder)
+        if not is_swap:
+            value = (original + request.swap_add) & 0xFFFFFFFFFFFFFFFF
+        elif original == request.compare:
+            value = request.swap_add
+        else:
+            return original
+        fault = region.write(request.va, memoryview(value.to_bytes(8, sys.byteorder)))
+        if fault is not None:
+            raise _fault_error(fault, self.min_rnr_timer)
+        return original
+
+    def _region(self, reth: Reth, right: int) -> Mr:
+        region = self._qp.memory.find(reth.rkey, self._qp, reth.va, reth.length, right)
+        if region is None:
+            raise RemoteError(SYNDROME_NAK | Nak.REMOTE_ACCESS_ERROR, "no region grants this access to this range")
+        return region
+
+    def _remember(self, replay: Replay) -> None:
+        """Keep what a duplicate may ask for again, as many as were negotiated (IBTA 9.7.5.1.2)."""
+        self._replays.append(replay)
+        while len(self._replays) > self.max_dest_rd_atomic:
+            self._replays.popleft()
+
+    def _respond(self, response: ReadResponse | AtomicResponse) -> None:
+        self.responses.append(response)
+        if self.ack_syndrome == SYNDROME_ACK:
+            # The response acknowledges all that came before it.
+            self.ack_syndrome = None
+        self._qp.ring()
+
+    # Out of order
+
+    def _handle_gap(self) -> None:
+        self._qp.counters.out_of_seq_request += 1
+        if not self.is_gap_reported:
+            self.is_gap_reported = True
+            self.ack_syndrome = SYNDROME_NAK | Nak.PSN_SEQUENCE_ERROR
+            self._qp.counters.send_seq_err += 1
+            self._qp.ring()
+
+    def _handle_duplicate(self, opcode: int, psn: int, body: memoryview) -> None:
+        """Answer again, execute nothing but READs (IBTA 9.7.5.1.2, 9.9.2.2)."""
+        self._qp.counters.duplicate_request += 1
+        if opcode == READ_REQUEST:
+            self._replay_read(psn, body)
+        elif opcode in (CMP_SWAP, FETCH_ADD):
+            self._replay_atomic(psn)
+        elif opcode in DATA_OPCODES and self.ack_syndrome is None:
+            self.ack_syndrome = SYNDROME_ACK
+            self._qp.ring()
+
+    def _replay_read(self, psn: int, body: memoryview) -> None:
+        if len(body) != Reth.SIZE:
+            return
+        reth = Reth.decode(body)
+        for replay in self._replays:
+            if replay.covers(psn, reth, self.path_mtu):
+                right = Access.REMOTE_READ
+                region = self._qp.memory.find(reth.rkey, self._qp, reth.va, reth.length, right) if reth.length else None
+                if region is None and reth.length:
+                    return
+                self._drop_responses(psn)
+                response = ReadResponse(region, reth, first_psn=psn, path_mtu=self.path_mtu)
+                response.msn = self.msn
+                self._respond(response)
+                return
+
+    def _replay_atomic(self, psn: int) -> None:
+        for replay in self._replays:
+            if replay.atomic is not None and replay.first_psn == psn:
+                self._drop_responses(psn)
+                self._respond(replay.atomic.again())
+                return
+
+    def _drop_responses(self, psn: int) -> None:
+        """The requester went back to `psn`: what is still queued from there on will be asked for again."""
+        self.responses = deque(response for response in self.responses if response.last_psn < psn)
+
+    # Refusal
+
+    def _refuse(self, error: RemoteError) -> None:
+        """Answer with the error's syndrome; anything but RNR ends the queue pair (IBTA 9.9.2.3)."""
+        self.ack_syndrome = error.code
+        # Whatever else is in flight behind the refused request is a gap that the requester knows of.
+        self.is_gap_reported = True
+        self._qp.ring()
+        if error.code & 0x60 != SYNDROME_NAK:
+            return
+        receive, self.current = self.current, None
+        if receive is not None:
+            self._qp.recv_cq.push(Wc(receive.wr_id, self.receive_status, WcOpcode.RECV, 0, self._qp.number))
+        is_access = error.code & 0x1F == Nak.REMOTE_ACCESS_ERROR
+        self._qp.raise_event(AsyncEventType.QP_ACCESS_ERR if is_access else AsyncEventType.QP_REQ_ERR)
+        self._qp.enter_error()
+
+    def poll_acknowledgement(self) -> tuple[int, int] | None:
+        """The AETH syndrome and the PSN (not wrapped) of the acknowledgement that is due, or None."""
+        syndrome = self.ack_syndrome
+        if syndrome is None or self.responses:
+            return None
+        self.ack_syndrome = None
+        return syndrome, self.expected_psn - (1 if syndrome == SYNDROME_ACK else 0)
+
+    def flush(self) -> None:
+        """Complete every posted receive with WR_FLUSH_ERR, in order, and drop what was to be answered."""
+        pending, self.receives = self.receives, deque()
+        self.responses.clear()
+        receives = [self.current, *pending] if self.current is not None else list(pending)
+        self.current = None
+        for receive in receives:
+            self._qp.recv_cq.push(Wc(receive.wr_id, WcStatus.WR_FLUSH_ERR, WcOpcode.RECV, 0, self._qp.number))
+
+
+def _fault_error(fault: Fault, rnr_timer: int) -> RemoteError:
+    if fault.is_recoverable:
+        return RemoteError(SYNDROME_RNR | rnr_timer, "the page is not there yet")
+    return RemoteError(SYNDROME_NAK | Nak.REMOTE_ACCESS_ERROR, "the memory is not there")
+
+
+MAX_MESSAGE_BYTES = 1 << 31
