@@ -7,7 +7,7 @@ machine can be read, drawn, and compared with a reviewed snapshot.
 from __future__ import annotations
 
 import enum
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Final, Generic, TypeVar
 
 from stacks.runtime.errors import LocalError
@@ -33,7 +33,8 @@ class StateTable(Generic[State, Event]):
     """One state machine; immutable, shared by all its instances.
 
     name: used in errors and in drawings.
-    states, events: the enums; those that are IntEnum are looked up faster.
+    states, events: the enums, or the members that this machine has; those of an IntEnum are looked up faster. The first
+        state is where it begins.
     entries: (state, event) to the next state, IGNORE or DROP.
     commands: the events that a caller causes. One without an entry is his mistake; any other event without an entry
         came from a peer or a clock, and is dropped.
@@ -44,9 +45,9 @@ class StateTable(Generic[State, Event]):
     def __init__(
         self,
         name: str,
-        states: type[State],
+        states: Iterable[State],
         *,
-        events: type[Event],
+        events: Iterable[Event],
         entries: Mapping[tuple[State, Event], State | Verdict],
         commands: Collection[Event] = (),
     ) -> None:

@@ -1,0 +1,34 @@
+"""The connection manager: how two queue pairs find each other (IBTA chapter 12, Annex A11 for IP addressing).
+
+    owner -- listen, connect, accept, reject, disconnect --> RdmaCm -- modify --> queue pairs
+                                                               |
+    owner <------------------ events ------------------ ConnectionManager <-- MADs of QP 1 --> peer
+
+`ConnectionManager` is the protocol alone: messages, states, retransmission, and plain parameters. `RdmaCm` adds what
+rdma_cm adds in Linux: it takes a queue pair through INIT, RTR and RTS, and to ERR when the connection ends.
+
+Left out: datagram services (a SIDR_REQ is answered "unsupported"), alternate paths (LAP is dropped and counted),
+and transports other than RC (rejected with reason 9).
+"""
+
+from stacks.rdma.cm.config import CmConfig
+from stacks.rdma.cm.connection import Connection
+from stacks.rdma.cm.events import CmCounters, CmEvent, CmEventType
+from stacks.rdma.cm.manager import ConnectionManager
+from stacks.rdma.cm.parameters import ConnectionParameters, QpSettings
+from stacks.rdma.cm.rdma_cm import CmQp, RdmaCm
+from stacks.rdma.cm.states import ConnectionState
+
+__all__ = [
+    "CmConfig",
+    "CmCounters",
+    "CmEvent",
+    "CmEventType",
+    "CmQp",
+    "Connection",
+    "ConnectionManager",
+    "ConnectionParameters",
+    "ConnectionState",
+    "QpSettings",
+    "RdmaCm",
+]

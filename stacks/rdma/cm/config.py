@@ -1,0 +1,41 @@
+"""How patient a connection manager is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CmConfig:
+    """Times and limits; made for machines that are near. Linux waits 4.3 s and retries 15 times.
+
+    first_retry_ns: how long to wait for an answer before sending again; doubles with each try up to `longest_retry_ns`.
+    max_retries: tries after the first, 0 to 15; with the defaults a silent peer is unreachable after 4.5 s.
+    response_timeout: what the peer is told of our own answering time, 4.096 us * 2^n (20 in Linux).
+    service_timeout: the delay that our MRA announces, 4.096 us * 2^n.
+    time_wait_ns: how long a connection stays in TIMEWAIT.
+    longest_service_timeout_ns: how long a peer's MRA is believed at most; Linux announces over a minute.
+    target_ack_delay: what the peer is told of our time to acknowledge, 4.096 us * 2^n (15 on Linux rxe).
+    min_rnr_timer: 5-bit field that `RdmaCm` gives its queue pairs; 12 is 0.64 ms (Linux: 0, which is 655 ms).
+    max_path_mtu: bytes; a REQ for more is rejected with reason 26.
+    """
+
+    first_retry_ns: int = 100_000_000
+    longest_retry_ns: int = 1_000_000_000
+    max_retries: int = 6
+    response_timeout: int = 17
+    service_timeout: int = 20
+    time_wait_ns: int = 250_000_000
+    longest_service_timeout_ns: int = 30_000_000_000
+    target_ack_delay: int = 15
+    min_rnr_timer: int = 12
+    max_path_mtu: int = 4096
+
+    def retry_ns(self, attempt: int) -> int:
+        """How long to wait after sending for the `attempt`-th time, counted from 0."""
+        return min(self.first_retry_ns << attempt, self.longest_retry_ns)
+
+
+def cm_time_ns(exponent: int) -> int:
+    """A 5-bit CM time on the wire in nanoseconds: 4.096 us * 2^exponent (IBTA 12.7.20)."""
+    return 4096 << exponent

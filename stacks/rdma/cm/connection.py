@@ -1,0 +1,115 @@
+"""One connection, and the ways to find it from what a message says."""
+
+from __future__ import annotations
+
+from stacks.rdma.cm.parameters import ConnectionParameters, QpSettings, active_settings, passive_settings
+from stacks.rdma.cm.states import ACTIVE, PASSIVE, ConnectionState
+from stacks.runtime import LocalError
+
+
+class Connection:
+    """A connection as both its owner and the manager see it; the owner only reads.
+
+    local_comm_id, remote_comm_id: what each side calls it, 32 bits; the remote one is 0 until known.
+    remote_address: IP address of the peer, in numeric text form. service_id: what was asked for.
+    own, peer: what each side offered; None until it did. state: see `ConnectionState`.
+    """
+
+    __slots__ = (
+        "attempt",
+        "is_passive",
+        "last_sent",
+        "local_comm_id",
+        "own",
+        "peer",
+        "remote_address",
+        "remote_comm_id",
+        "service_id",
+        "state",
+        "table",
+        "transaction_id",
+    )
+
+    def __init__(self, *, local_comm_id: int, remote_address: str, service_id: int, is_passive: bool) -> None:
+        self.local_comm_id = local_comm_id
+        self.remote_comm_id = 0
+        self.remote_address = remote_address
+        self.service_id = service_id
+        self.is_passive = is_passive
+        self.table = PASSIVE if is_passive else ACTIVE
+        self.state = ConnectionState.IDLE
+        self.own: ConnectionParameters | None = None
+        self.peer: ConnectionParameters | None = None
+        self.transaction_id = local_comm_id
+        # What to send again when the peer is silent, or says again what this has answered.
+        self.last_sent = b""
+        self.attempt = 0
+
+    @property
+    def settings(self) -> QpSettings:
+        """What to write into the queue pair; raises LocalError until both sides have made their offer."""
+        if self.own is None or self.peer is None:
+            raise LocalError(f"connection in state {self.state.name}: the settings are not negotiated yet")
+        negotiate = passive_settings if self.is_passive else active_settings
+        return negotiate(self.remote_address, self.own, self.peer)
+
+    def __repr__(self) -> str:
+        side = "from" if self.is_passive else "to"
+        return f"<Connection {self.local_comm_id:#010x} {side} {self.remote_address} {self.state.name}>"
+
+
+class ConnectionTable:
+    """All connections of a manager that are not CLOSED."""
+
+    __slots__ = ("_by_local_id", "_by_local_qpn", "_by_remote_qpn", "_by_request")
+
+    def __init__(self) -> None:
+        self._by_local_id: dict[int, Connection] = {}
+        self._by_request: dict[tuple[str, int], Connection] = {}
+        self._by_remote_qpn: dict[tuple[str, int], Connection] = {}
+        self._by_local_qpn: dict[int, Connection] = {}
+
+    def __len__(self) -> int:
+        return len(self._by_local_id)
+
+    def __contains__(self, local_comm_id: int) -> bool:
+        return local_comm_id in self._by_local_id
+
+    def add(self, connection: Connection) -> None:
+        """Enter a connection, or bring what it is found by up to date."""
+        address = connection.remote_address
+        self._by_local_id[connection.local_comm_id] = connection
+        if connection.is_passive:
+            self._by_request[address, connection.remote_comm_id] = connection
+        if connection.peer is not None:
+            self._by_remote_qpn[address, connection.peer.qpn] = connection
+        if connection.own is not None:
+            self._by_local_qpn[connection.own.qpn] = connection
+
+    def remove(self, connection: Connection) -> None:
+        """Forget a connection."""
+        del self._by_local_id[connection.local_comm_id]
+        address = connection.remote_address
+        if connection.is_passive:
+            del self._by_request[address, connection.remote_comm_id]
+        # A peer's QP number may have gone over to a newer connection.
+        if connection.peer is not None and self.by_remote_qpn(address, connection.peer.qpn) is connection:
+            del self._by_remote_qpn[address, connection.peer.qpn]
+        if connection.own is not None:
+            del self._by_local_qpn[connection.own.qpn]
+
+    def by_local_id(self, local_comm_id: int) -> Connection | None:
+        """The connection that we call so."""
+        return self._by_local_id.get(local_comm_id)
+
+    def by_request(self, address: str, remote_comm_id: int) -> Connection | None:
+        """The passive connection that the peer calls so."""
+        return self._by_request.get((address, remote_comm_id))
+
+    def by_remote_qpn(self, address: str, qpn: int) -> Connection | None:
+        """The latest connection with this queue pair of the peer."""
+        return self._by_remote_qpn.get((address, qpn))
+
+    def by_local_qpn(self, qpn: int) -> Connection | None:
+        """The connection of this queue pair of ours."""
+        return self._by_local_qpn.get(qpn)

@@ -1,0 +1,230 @@
+"""Between the messages on the wire and what they mean: one function builds, or judges, each."""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import dataclass
+
+from stacks.rdma.cm.config import CmConfig
+from stacks.rdma.cm.connection import Connection
+from stacks.rdma.cm.parameters import MTU_CODES, ConnectionParameters
+from stacks.rdma.cm.states import ConnectionState
+from stacks.runtime import LocalError, RemoteError
+from wire.errors import WireError
+from wire.ibcm import (
+    CmDrep,
+    CmDreq,
+    CmMra,
+    CmRej,
+    CmRep,
+    CmReq,
+    CmRtu,
+    IpCmHeader,
+    RejectReason,
+    address_bytes,
+    gid_bytes,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionRequest:
+    """A REQ that makes sense.
+
+    parameters: the peer's offer. private_data: without the RDMA-CM header. source_port: of that header, 0 without.
+    """
+
+    parameters: ConnectionParameters
+    private_data: bytes
+    source_port: int
+
+
+def build_req(
+    connection: Connection,
+    own: ConnectionParameters,
+    *,
+    source_address: str,
+    source_port: int,
+    ca_guid: int,
+    private_data: bytes,
+    config: CmConfig,
+) -> CmReq:
+    """The REQ of a connection; raises LocalError when the private data is too long (IBTA 12.6.5)."""
+    header = b""
+    if uses_ip_addressing(connection.service_id):
+        header = build_ip_header(source_address, connection.remote_address, source_port)
+    return CmReq(
+        local_comm_id=connection.local_comm_id,
+        service_id=connection.service_id,
+        local_ca_guid=ca_guid,
+        local_qpn=own.qpn,
+        responder_resources=own.responder_resources,
+        initiator_depth=own.initiator_depth,
+        remote_cm_response_timeout=config.response_timeout,
+        transport_type=_RC,
+        starting_psn=own.starting_psn or 0,
+        local_cm_response_timeout=config.response_timeout,
+        retry_count=own.retry_count,
+        pkey=_DEFAULT_PKEY,
+        path_mtu=MTU_CODES[own.path_mtu],
+        rnr_retry_count=own.rnr_retry,
+        max_cm_retries=config.max_retries,
+        srq=own.has_srq,
+        primary_local_lid=_ROCE_LID,
+        primary_remote_lid=_ROCE_LID,
+        primary_local_gid=gid_bytes(source_address),
+        primary_remote_gid=gid_bytes(connection.remote_address),
+        primary_hop_limit=_HOP_LIMIT,
+        primary_local_ack_timeout=own.ack_timeout,
+        private_data=header + _padded(private_data, REQ_PRIVATE_BYTES - len(header)),
+    )
+
+
+def judge_req(message: CmReq, config: CmConfig) -> ConnectionRequest:
+    """What a REQ asks for; raises RemoteError with the reject reason for what cannot be had here."""
+    if message.transport_type != _RC:
+        raise RemoteError(RejectReason.INVALID_TRANSPORT_TYPE, f"transport type {message.transport_type} is not RC")
+    path_mtu = _MTU_BYTES.get(message.path_mtu, 0)
+    if not 0 < path_mtu <= config.max_path_mtu:
+        raise RemoteError(RejectReason.INVALID_MTU, f"path MTU number {message.path_mtu}")
+    parameters = ConnectionParameters(
+        qpn=message.local_qpn,
+        starting_psn=message.starting_psn,
+        path_mtu=path_mtu,
+        responder_resources=message.responder_resources,
+        initiator_depth=message.initiator_depth,
+        retry_count=message.retry_count,
+        rnr_retry=message.rnr_retry_count,
+        ack_timeout=message.primary_local_ack_timeout,
+        has_srq=bool(message.srq),
+    )
+    if not uses_ip_addressing(message.service_id):
+        return ConnectionRequest(parameters, message.private_data, 0)
+    header = IpCmHeader.decode(message.private_data)
+    if header.cma_major != 0 or header.ip_version not in (4, 6):
+        raise RemoteError(RejectReason.UNSUPPORTED, "RDMA-CM header of an unknown version")
+    return ConnectionRequest(parameters, message.private_data[IpCmHeader.SIZE :], header.source_port)
+
+
+def build_ip_header(source_address: str, destination_address: str, source_port: int) -> bytes:
+    """The 36 bytes that RDMA-CM puts before the private data of a REQ (IBTA A11)."""
+    try:
+        return IpCmHeader(
+            ip_version=ipaddress.ip_address(source_address).version,
+            source_port=source_port,
+            source_address=address_bytes(source_address),
+            destination_address=address_bytes(destination_address),
+        ).encode()
+    except (ValueError, WireError) as error:
+        raise LocalError(f"cannot address {destination_address} port {source_port}: {error}") from None
+
+
+def build_rep(
+    connection: Connection, own: ConnectionParameters, *, ca_guid: int, private_data: bytes, config: CmConfig
+) -> CmRep:
+    """The REP of a connection; raises LocalError when the private data is too long (IBTA 12.6.8)."""
+    return CmRep(
+        local_comm_id=connection.local_comm_id,
+        remote_comm_id=connection.remote_comm_id,
+        local_qpn=own.qpn,
+        starting_psn=own.starting_psn or 0,
+        responder_resources=own.responder_resources,
+        initiator_depth=own.initiator_depth,
+        target_ack_delay=config.target_ack_delay,
+        rnr_retry_count=own.rnr_retry,
+        srq=own.has_srq,
+        local_ca_guid=ca_guid,
+        private_data=_padded(private_data, REP_PRIVATE_BYTES),
+    )
+
+
+def read_rep(message: CmRep) -> ConnectionParameters:
+    """The peer's offer in a REP. It names no path MTU, retry count or ACK timeout: those are the active side's."""
+    return ConnectionParameters(
+        qpn=message.local_qpn,
+        starting_psn=message.starting_psn,
+        responder_resources=message.responder_resources,
+        initiator_depth=message.initiator_depth,
+        rnr_retry=message.rnr_retry_count,
+        has_srq=bool(message.srq),
+    )
+
+
+def build_rtu(connection: Connection, private_data: bytes) -> CmRtu:
+    """The RTU of a connection; raises LocalError when the private data is too long (IBTA 12.6.9)."""
+    return CmRtu(
+        local_comm_id=connection.local_comm_id,
+        remote_comm_id=connection.remote_comm_id,
+        private_data=_padded(private_data, RTU_PRIVATE_BYTES),
+    )
+
+
+def build_mra(connection: Connection, config: CmConfig) -> CmMra:
+    """The MRA that asks for time (IBTA 12.6.6)."""
+    return CmMra(
+        local_comm_id=connection.local_comm_id,
+        remote_comm_id=connection.remote_comm_id,
+        message_mraed=ABOUT_REQ if connection.is_passive else ABOUT_REP,
+        service_timeout=config.service_timeout,
+    )
+
+
+def build_rej(connection: Connection, reason: int, *, private_data: bytes = b"", ari: bytes = b"") -> CmRej:
+    """The REJ that ends a connection; raises LocalError when the data is too long (IBTA 12.6.7)."""
+    return CmRej(
+        local_comm_id=connection.local_comm_id,
+        remote_comm_id=connection.remote_comm_id,
+        message_rejected=_REJECTED_IN_STATE.get(connection.state, ABOUT_NEITHER),
+        reject_info_length=len(ari),
+        reason=reason,
+        ari=_padded(ari, ARI_BYTES),
+        private_data=_padded(private_data, REJ_PRIVATE_BYTES),
+    )
+
+
+def build_dreq(connection: Connection, private_data: bytes = b"") -> CmDreq:
+    """The DREQ of a connection; raises LocalError when the private data is too long (IBTA 12.6.10)."""
+    return CmDreq(
+        local_comm_id=connection.local_comm_id,
+        remote_comm_id=connection.remote_comm_id,
+        remote_qpn=connection.settings.dest_qpn,
+        private_data=_padded(private_data, DREQ_PRIVATE_BYTES),
+    )
+
+
+def answer_dreq(message: CmDreq) -> CmDrep:
+    """The DREP to a DREQ, whether or not the connection is known (IBTA 12.6.11)."""
+    return CmDrep(local_comm_id=message.remote_comm_id, remote_comm_id=message.local_comm_id)
+
+
+def uses_ip_addressing(service_id: int) -> bool:
+    """Whether a service ID is one of RDMA-CM's port spaces, whose REQ begins with addresses (IBTA A11.2)."""
+    return service_id >> 24 == 1
+
+
+def _padded(data: bytes, size: int) -> bytes:
+    if len(data) > size:
+        raise LocalError(f"private data of {len(data)} bytes, but this message holds {size}")
+    return bytes(data).ljust(size, b"\0")
+
+
+REQ_PRIVATE_BYTES = 92
+REP_PRIVATE_BYTES = 196
+RTU_PRIVATE_BYTES = 224
+REJ_PRIVATE_BYTES = 148
+DREQ_PRIVATE_BYTES = 220
+ARI_BYTES = 72
+
+ABOUT_REQ, ABOUT_REP, ABOUT_NEITHER = 0, 1, 2
+"""Which message a REJ or MRA is about."""
+
+_REJECTED_IN_STATE = {
+    ConnectionState.REQ_RCVD: ABOUT_REQ,
+    ConnectionState.MRA_REQ_SENT: ABOUT_REQ,
+    ConnectionState.REP_RCVD: ABOUT_REP,
+    ConnectionState.MRA_REP_SENT: ABOUT_REP,
+}
+_RC = 0
+_DEFAULT_PKEY = 0xFFFF
+_ROCE_LID = 0xFFFF
+_HOP_LIMIT = 64
+_MTU_BYTES = {code: size for size, code in MTU_CODES.items()}
