@@ -84,7 +84,7 @@ class Completer:
     def _handle_ack(self, number: int, syndrome: int, now: int) -> None:
         kind = syndrome & 0x60
         requester = self._requester
-        if number >= requester.next_psn:
+        if number >= requester.sent_psn:
             self._qp.counters.duplicate_response += 1
         elif not kind:
             if number >= requester.una:
@@ -106,13 +106,14 @@ class Completer:
     def _advance(self, una: int, now: int) -> bool:
         """Acknowledge everything before `una`; False when a READ or atomic on the way has no response yet."""
         requester = self._requester
-        pieces = requester.pieces
-        is_lost = bool(pieces) and una > pieces[0].next_psn
-        if is_lost:
-            una = pieces[0].next_psn
+        missing = requester.missing_response()
+        is_lost = missing is not None and una > missing
+        if missing is not None and is_lost:
+            una = missing
         if una > requester.una:
             self._progress(una, now)
-        if is_lost:
+        # After a rewind the READ may not have been asked for again yet: then there is nothing to go back for.
+        if is_lost and requester.pieces:
             self._go_back_once(now)
         return not is_lost
 

@@ -2,8 +2,9 @@
 
     post -> ring of WQEs -> poll_transmit -> packets ... responses -> advance -> completions
 
-PSNs are counted without wrapping. `una` is the oldest that is not acknowledged, `next_psn` the next to send; recovery
-is go-back-N: `next_psn` returns to `una` and the queue is walked again from there (9.7.5.1.1, 9.9.2.4.1). A READ is
+PSNs are counted without wrapping. `una` is the oldest that is not acknowledged, `next_psn` the next to send, and
+`sent_psn` follows the highest that was ever sent. Recovery is go-back-N: `next_psn` returns to `una` and the queue is
+walked again from there (9.7.5.1.1, 9.9.2.4.1); an acknowledgement may then overtake it. A READ is
 asked for in pieces no longer than the window, each a READ request of its own on the wire, so that responses do not
 overrun the receive buffer; a piece that got lost is asked for again from the first missing packet.
 
@@ -51,17 +52,19 @@ class Requester:
         """Index in the ring of the entry that `next_psn` belongs to."""
         self.egress: Egress = None  # type: ignore[assignment]  # nothing is posted before it is set
         self.window: Window = None  # type: ignore[assignment]
-        self.una = self.next_psn = self.post_psn = 0
+        self.una = self.next_psn = self.sent_psn = self.post_psn = 0
         self.pieces: deque[ReadPiece] = deque()
+        self._reads: deque[SendWqe] = deque()
         self._piece_ends: deque[int] = deque()
         self.max_rd_atomic = 1
         self._since_ack_request = 0
 
     def reset(self, psn: int) -> None:
         """Start with `psn` (24 bits)."""
-        self.una = self.next_psn = self.post_psn = psn
+        self.una = self.next_psn = self.sent_psn = self.post_psn = psn
         self._cursor = 0
         self.pieces.clear()
+        self._reads.clear()
         self._piece_ends.clear()
 
     @property
@@ -83,7 +86,10 @@ class Requester:
         first = self.post_psn
         last = first if length <= mtu or wr.opcode in ATOMICS else first + (length - 1) // mtu
         self.post_psn = last + 1
-        self._ring.append(SendWqe(wr, length, first, last, flags))
+        wqe = SendWqe(wr, length, first, last, flags)
+        self._ring.append(wqe)
+        if wr.opcode not in REQUESTS:
+            self._reads.append(wqe)
 
     # Sending
 
@@ -106,6 +112,8 @@ class Requester:
                 break
         if not send.count:
             return None
+        if self.next_psn > self.sent_psn:
+            self.sent_psn = self.next_psn
         return self.egress.finish(send)
 
     def _add(self, send: Send, wqe: SendWqe, room: int, *, shortcuts: bool) -> bool:
@@ -223,6 +231,10 @@ class Requester:
 
     # Responses
 
+    def missing_response(self) -> int | None:
+        """The oldest PSN that only a READ or atomic response can acknowledge, or None."""
+        return max(self._reads[0].first_psn, self.una) if self._reads else None
+
     def advance(self, una: int) -> None:
         """Everything before `una` has arrived: complete what ended with it."""
         count = una - self.una
@@ -237,6 +249,8 @@ class Requester:
         while ring and ring[0].last_psn < una:
             wqe = ring.popleft()
             self._cursor -= 1
+            if self._reads and self._reads[0] is wqe:
+                self._reads.popleft()
             if wqe.flags & SendFlags.SIGNALED:
                 self._qp.complete_send(wqe.wr_id, WC_OPCODES[wqe.opcode], wqe.length)
         self._fail_if_oldest()
@@ -272,7 +286,8 @@ class Requester:
         ring, self._ring = self._ring, deque()
         self._cursor = 0
         self.pieces.clear()
-        self.una = self.next_psn = self.post_psn
+        self._reads.clear()
+        self.una = self.next_psn = self.sent_psn = self.post_psn
         for wqe in ring:
             self._qp.complete_send(wqe.wr_id, WC_OPCODES[wqe.opcode], 0, WcStatus.WR_FLUSH_ERR)
 
