@@ -47,7 +47,7 @@ class Simulation:
         """A generator of its own for a core, seeded from this simulation's."""
         return random.Random(int(self.rng.random() * (1 << 53)))
 
-    def at(self, time_ns: int, action: Callable[[], None]) -> None:
+    def at(self, time_ns: int, action: Callable[[], object]) -> None:
         """Call `action` at `time_ns` (now, when that is past), then wake all hosts, since it may have posted work."""
 
         def act_and_wake() -> None:
@@ -56,7 +56,7 @@ class Simulation:
 
         self.schedule(time_ns, act_and_wake)
 
-    def after(self, duration_ns: int, action: Callable[[], None]) -> None:
+    def after(self, duration_ns: int, action: Callable[[], object]) -> None:
         """Call `action` in `duration_ns`, then wake all hosts."""
         self.at(self.now + duration_ns, action)
 
