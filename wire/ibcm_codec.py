@@ -8,7 +8,7 @@ from struct import Struct
 from struct import error as struct_error
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from wire.layout.header import Header, cannot_encode, too_short
+from wire.header import Header, cannot_encode, too_short
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer, WriteableBuffer
@@ -635,7 +635,7 @@ class CmSidrRep(Header):
             raise cannot_encode(self, buffer, offset) from None
 
 
-_CMLAP = Struct(">II4xI4xHH16s16sII168s")
+_CMLAP = Struct(">II3xIB4xHH16s16sII168s")
 _CMLAP_UNPACK = _CMLAP.unpack_from
 _CMLAP_PACK = _CMLAP.pack_into
 
@@ -688,13 +688,13 @@ class CmLap(Header):
         header = _new(CmLap)
         try:
             (
-                header.local_comm_id, header.remote_comm_id, word_12, header.local_lid, header.remote_lid,
+                header.local_comm_id, header.remote_comm_id, word_11, byte_15, header.local_lid, header.remote_lid,
                 header.local_gid, header.remote_gid, word_56, word_60, header.private_data,
             ) = _CMLAP_UNPACK(buffer, offset)
         except struct_error:
             raise too_short(CmLap, buffer, offset) from None
-        header.remote_qpn = word_12 >> 8
-        header.remote_cm_response_timeout = word_12 >> 3 & 0x1F
+        header.remote_qpn = word_11 & 0xFFFFFF
+        header.remote_cm_response_timeout = byte_15 >> 3
         header.flow_label = word_56 >> 12
         header.traffic_class = word_56 & 0xFF
         header.hop_limit = word_60 >> 24
@@ -715,9 +715,9 @@ class CmLap(Header):
             raise cannot_encode(self, buffer, offset)
         try:
             _CMLAP_PACK(
-                buffer, offset, self.local_comm_id, self.remote_comm_id,
-                self.remote_qpn << 8 | self.remote_cm_response_timeout << 3, self.local_lid, self.remote_lid,
-                self.local_gid, self.remote_gid, self.flow_label << 12 | self.traffic_class, self.hop_limit << 24 |
+                buffer, offset, self.local_comm_id, self.remote_comm_id, self.remote_qpn,
+                self.remote_cm_response_timeout << 3, self.local_lid, self.remote_lid, self.local_gid,
+                self.remote_gid, self.flow_label << 12 | self.traffic_class, self.hop_limit << 24 |
                 self.packet_rate << 16 | self.sl << 12 | self.subnet_local << 11 | self.local_ack_timeout << 3,
                 self.private_data,
             )

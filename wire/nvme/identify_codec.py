@@ -8,7 +8,7 @@ from struct import Struct
 from struct import error as struct_error
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from wire.layout.header import Header, cannot_encode, too_short
+from wire.header import Header, cannot_encode, too_short
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer, WriteableBuffer
@@ -18,9 +18,8 @@ _new = object.__new__
 
 _IDENTIFYCONTROLLER = Struct(
     "<"
-    "HH20s40s8sB3sBBHIIIIIH9xB16sHHH119xBBBHBBBBBBBBHHHIIQQQQIHBBH"
-    "HHHIIHHHBBIIIH10xQQ128xBBHIHHBBHHBBHHIIQQI204x256s768xIIHBBHB"
-    "241x1024s1024s"
+    "HH20s40s8sB3sBBHIIIIIH9xB16sHHH119xBBBHBBBBBBBBHHHIIQQQQIHBBHHHHI"
+    "IHHHBBIIIH10xQQ128xBBHIHHBBHHBBHHIIQQI204x256s768xIIHBBHB241x1024s1024s"
 )
 _IDENTIFYCONTROLLER_UNPACK = _IDENTIFYCONTROLLER.unpack_from
 _IDENTIFYCONTROLLER_PACK = _IDENTIFYCONTROLLER.pack_into

@@ -8,7 +8,7 @@ from struct import Struct
 from struct import error as struct_error
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from wire.layout.header import Header, cannot_encode, too_short
+from wire.header import Header, cannot_encode, too_short
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer, WriteableBuffer
@@ -252,7 +252,7 @@ class FirmwareSlotLog(Header):
             raise cannot_encode(self, buffer, offset) from None
 
 
-_EFFECTSENTRY = Struct("<B1xH")
+_EFFECTSENTRY = Struct("<I")
 _EFFECTSENTRY_UNPACK = _EFFECTSENTRY.unpack_from
 _EFFECTSENTRY_PACK = _EFFECTSENTRY.pack_into
 
@@ -299,17 +299,17 @@ class EffectsEntry(Header):
         """Read the 4 bytes at `offset`; WireError when the buffer is too short."""
         header = _new(EffectsEntry)
         try:
-            (byte_0, half_2) = _EFFECTSENTRY_UNPACK(buffer, offset)
+            (word_0,) = _EFFECTSENTRY_UNPACK(buffer, offset)
         except struct_error:
             raise too_short(EffectsEntry, buffer, offset) from None
-        header.supported = byte_0 & 1
-        header.lba_content = byte_0 >> 1 & 1
-        header.namespace_capability = byte_0 >> 2 & 1
-        header.namespace_inventory = byte_0 >> 3 & 1
-        header.controller_capability = byte_0 >> 4 & 1
-        header.execution = half_2 & 7
-        header.uuid_selection = half_2 >> 3 & 1
-        header.scope = half_2 >> 4
+        header.supported = word_0 & 1
+        header.lba_content = word_0 >> 1 & 1
+        header.namespace_capability = word_0 >> 2 & 1
+        header.namespace_inventory = word_0 >> 3 & 1
+        header.controller_capability = word_0 >> 4 & 1
+        header.execution = word_0 >> 16 & 7
+        header.uuid_selection = word_0 >> 19 & 1
+        header.scope = word_0 >> 20
         return header
 
     def encode_into(self, buffer: WriteableBuffer, offset: int = 0) -> None:
@@ -322,9 +322,9 @@ class EffectsEntry(Header):
             raise cannot_encode(self, buffer, offset)
         try:
             _EFFECTSENTRY_PACK(
-                buffer, offset, self.controller_capability << 4 | self.namespace_inventory << 3 |
-                self.namespace_capability << 2 | self.lba_content << 1 | self.supported,
-                self.scope << 4 | self.uuid_selection << 3 | self.execution,
+                buffer, offset, self.scope << 20 | self.uuid_selection << 19 | self.execution << 16 |
+                self.controller_capability << 4 | self.namespace_inventory << 3 | self.namespace_capability << 2 |
+                self.lba_content << 1 | self.supported,
             )
         except struct_error:
             raise cannot_encode(self, buffer, offset) from None

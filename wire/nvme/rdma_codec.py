@@ -8,7 +8,7 @@ from struct import Struct
 from struct import error as struct_error
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from wire.layout.header import Header, cannot_encode, too_short
+from wire.header import Header, cannot_encode, too_short
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer, WriteableBuffer

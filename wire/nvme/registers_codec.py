@@ -8,7 +8,7 @@ from struct import Struct
 from struct import error as struct_error
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from wire.layout.header import Header, cannot_encode, too_short
+from wire.header import Header, cannot_encode, too_short
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer, WriteableBuffer
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _new = object.__new__
 
 
-_CONTROLLERCAPABILITIES = Struct("<HBBI")
+_CONTROLLERCAPABILITIES = Struct("<HIH")
 _CONTROLLERCAPABILITIES_UNPACK = _CONTROLLERCAPABILITIES.unpack_from
 _CONTROLLERCAPABILITIES_PACK = _CONTROLLERCAPABILITIES.pack_into
 
@@ -77,37 +77,38 @@ class ControllerCapabilities(Header):
         """Read the 8 bytes at `offset`; WireError when the buffer is too short."""
         header = _new(ControllerCapabilities)
         try:
-            (header.mqes, byte_2, header.timeout, word_4) = _CONTROLLERCAPABILITIES_UNPACK(buffer, offset)
+            (header.mqes, word_2, half_6) = _CONTROLLERCAPABILITIES_UNPACK(buffer, offset)
         except struct_error:
             raise too_short(ControllerCapabilities, buffer, offset) from None
-        header.cqr = byte_2 & 1
-        header.ams = byte_2 >> 1 & 3
-        header.dstrd = word_4 & 0xF
-        header.nssrs = word_4 >> 4 & 1
-        header.css = word_4 >> 5 & 0xFF
-        header.bps = word_4 >> 13 & 1
-        header.cps = word_4 >> 14 & 3
-        header.mpsmin = word_4 >> 16 & 0xF
-        header.mpsmax = word_4 >> 20 & 0xF
-        header.pmrs = word_4 >> 24 & 1
-        header.cmbs = word_4 >> 25 & 1
-        header.nsss = word_4 >> 26 & 1
-        header.crms = word_4 >> 27 & 3
+        header.cqr = word_2 & 1
+        header.ams = word_2 >> 1 & 3
+        header.timeout = word_2 >> 8 & 0xFF
+        header.dstrd = word_2 >> 16 & 0xF
+        header.nssrs = word_2 >> 20 & 1
+        header.css = word_2 >> 21 & 0xFF
+        header.bps = word_2 >> 29 & 1
+        header.cps = word_2 >> 30
+        header.mpsmin = half_6 & 0xF
+        header.mpsmax = half_6 >> 4 & 0xF
+        header.pmrs = half_6 >> 8 & 1
+        header.cmbs = half_6 >> 9 & 1
+        header.nsss = half_6 >> 10 & 1
+        header.crms = half_6 >> 11 & 3
         return header
 
     def encode_into(self, buffer: WriteableBuffer, offset: int = 0) -> None:
         """Write 8 bytes at `offset`; WireError when a field does not fit or the buffer is short."""
         if (
-            self.cqr >> 1 or self.ams >> 2 or self.dstrd >> 4 or self.nssrs >> 1 or self.css >> 8 or self.bps >> 1 or
-            self.cps >> 2 or self.mpsmin >> 4 or self.mpsmax >> 4 or self.pmrs >> 1 or self.cmbs >> 1 or
-            self.nsss >> 1 or self.crms >> 2
+            self.cqr >> 1 or self.ams >> 2 or self.timeout >> 8 or self.dstrd >> 4 or self.nssrs >> 1 or self.css >> 8
+            or self.bps >> 1 or self.cps >> 2 or self.mpsmin >> 4 or self.mpsmax >> 4 or self.pmrs >> 1 or
+            self.cmbs >> 1 or self.nsss >> 1 or self.crms >> 2
         ):
             raise cannot_encode(self, buffer, offset)
         try:
             _CONTROLLERCAPABILITIES_PACK(
-                buffer, offset, self.mqes, self.ams << 1 | self.cqr, self.timeout, self.crms << 27 | self.nsss << 26 |
-                self.cmbs << 25 | self.pmrs << 24 | self.mpsmax << 20 | self.mpsmin << 16 | self.cps << 14 |
-                self.bps << 13 | self.css << 5 | self.nssrs << 4 | self.dstrd,
+                buffer, offset, self.mqes, self.cps << 30 | self.bps << 29 | self.css << 21 | self.nssrs << 20 |
+                self.dstrd << 16 | self.timeout << 8 | self.ams << 1 | self.cqr, self.crms << 11 | self.nsss << 10 |
+                self.cmbs << 9 | self.pmrs << 8 | self.mpsmax << 4 | self.mpsmin,
             )
         except struct_error:
             raise cannot_encode(self, buffer, offset) from None

@@ -8,7 +8,7 @@ from struct import Struct
 from struct import error as struct_error
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from wire.layout.header import Header, cannot_encode, too_short
+from wire.header import Header, cannot_encode, too_short
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer, WriteableBuffer
@@ -87,7 +87,7 @@ class KeyedSgl(Header):
             (header.address, half_8, byte_10, header.key, header.kind) = _KEYEDSGL_UNPACK(buffer, offset)
         except struct_error:
             raise too_short(KeyedSgl, buffer, offset) from None
-        header.length = byte_10 << 16 | half_8
+        header.length = half_8 | byte_10 << 16
         return header
 
     def encode_into(self, buffer: WriteableBuffer, offset: int = 0) -> None:

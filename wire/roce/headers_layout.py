@@ -59,8 +59,7 @@ AETH = (
 )
 
 ATOMIC_ACK_ETH = (
-    Struct("original" / Int64ub)
-    * "Atomic ACK Extended Transport Header (IBTA 9.3.6): the value that was there before."
+    Struct("original" / Int64ub) * "Atomic ACK Extended Transport Header (IBTA 9.3.6): the value that was there before."
 )
 
 IMM_DT = Struct("imm" / Bytes(4)) * "Immediate data (IBTA 9.3.7): four bytes that nobody but the consumer interprets."

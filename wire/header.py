@@ -11,8 +11,6 @@ from wire.errors import WireError
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer, WriteableBuffer
 
-Value = int | bytes | tuple[int, ...]
-
 
 class Unpack(Protocol):
     """Reads the words of a whole burst at once."""
@@ -26,7 +24,7 @@ class Header:
 
     SIZE: bytes on the wire. WORDS: whole 32-bit words in it, 0 when it is not a multiple of four or too large to be
     read in bursts. ORDER: "big" or "little". FIELDS: (name, width) of each field in order; the width is bits of an
-    integer, minus the bytes of a byte string, or (count, bits) of an array of integers.
+    integer, or minus the bytes of a byte string.
     """
 
     __slots__ = ()
@@ -34,7 +32,7 @@ class Header:
     SIZE: ClassVar[int]
     WORDS: ClassVar[int]
     ORDER: ClassVar[Literal["big", "little"]]
-    FIELDS: ClassVar[tuple[tuple[str, int | tuple[int, int]], ...]]
+    FIELDS: ClassVar[tuple[tuple[str, int], ...]]
 
     @staticmethod
     def decode(buffer: ReadableBuffer, offset: int = 0) -> Header:
@@ -42,7 +40,11 @@ class Header:
         raise NotImplementedError
 
     def encode_into(self, buffer: WriteableBuffer, offset: int = 0) -> None:
-        """Write the header at `offset`; WireError when a field is out of range or the buffer too short."""
+        """Write the header at `offset`, padding as zeros.
+
+        Raises WireError when a field is out of range or the buffer too short; what the SIZE bytes hold then is
+        undefined, the others are untouched.
+        """
         raise NotImplementedError
 
     def encode(self) -> bytes:
@@ -51,7 +53,7 @@ class Header:
         self.encode_into(buffer)
         return bytes(buffer)
 
-    def as_dict(self) -> dict[str, Value]:
+    def as_dict(self) -> dict[str, int | bytes]:
         """Every field by name, in wire order; for tools and tests."""
         return {name: getattr(self, name) for name, _ in self.FIELDS}
 
@@ -95,21 +97,12 @@ def cannot_encode(header: Header, buffer: WriteableBuffer, offset: int) -> WireE
     for name, width in header.FIELDS:
         value: object = getattr(header, name)
         if not _fits(value, width):
-            reason = f"{value!r} is out of range, {_describe(width)} wanted"
+            reason = f"{value!r} is out of range, {f'{width} bits' if width > 0 else f'{-width} bytes'} wanted"
             return WireError(reason, format=type(header).__name__, field=name, offset=offset)
     return too_short(type(header), buffer, offset)
 
 
-def _fits(value: object, width: int | tuple[int, int]) -> bool:
-    if isinstance(width, tuple):
-        count, bits = width
-        return isinstance(value, tuple | list) and len(value) == count and all(_fits(item, bits) for item in value)
+def _fits(value: object, width: int) -> bool:
     if width < 0:
         return isinstance(value, bytes | bytearray) and len(value) == -width
     return isinstance(value, int) and not value >> width
-
-
-def _describe(width: int | tuple[int, int]) -> str:
-    if isinstance(width, tuple):
-        return f"{width[0]} integers of {width[1]} bits"
-    return f"{width} bits" if width >= 0 else f"{-width} bytes"
