@@ -111,9 +111,9 @@ class CoreHost:
         """Property Get."""
         return self.do(fabrics(FabricsType.PROPERTY_GET, cdw10=int(size == 8), cdw11=offset))
 
-    def start(self, **options: int) -> int:
+    def start(self, *, kato_ms: int = 0) -> int:
         """Connect the admin queue and enable the controller; its CNTLID."""
-        cntlid = self.connect(**options).dw0
+        cntlid = self.connect(kato_ms=kato_ms).dw0
         assert self.set_property(0x14, ENABLE).status == 0
         return cntlid
 

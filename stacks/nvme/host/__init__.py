@@ -1,0 +1,32 @@
+"""The initiator side of NVMe over Fabrics, free of transports.
+
+    HostController -> HostQueue -> HostCommand        an association, driven by a binding
+    HostNamespace -> Transfer                         I/O of any length, split into commands
+
+`bring_up` holds the sequences of commands that start, refresh and end an association. Left out so far: reconnecting,
+multipath, abort and other error recovery short of ending the association.
+"""
+
+from stacks.nvme.host.command import HostCommand, Region
+from stacks.nvme.host.configuration import HostConfig
+from stacks.nvme.host.controller import HostController, HostState
+from stacks.nvme.host.discovery import DiscoveredSubsystem, read_discovery_log
+from stacks.nvme.host.errors import CommandFailed, ConnectionFailed
+from stacks.nvme.host.namespace import HostNamespace, Transfer
+from stacks.nvme.host.queue import HostQueue, HostQueueState
+
+__all__ = [
+    "CommandFailed",
+    "ConnectionFailed",
+    "DiscoveredSubsystem",
+    "HostCommand",
+    "HostConfig",
+    "HostController",
+    "HostNamespace",
+    "HostQueue",
+    "HostQueueState",
+    "HostState",
+    "Region",
+    "Transfer",
+    "read_discovery_log",
+]

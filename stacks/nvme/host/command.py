@@ -1,0 +1,127 @@
+"""A command of an initiator, from submission to completion."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from stacks.nvme.host.errors import CommandFailed
+from wire.nvme.opcodes import AdminOpcode, FabricsType
+
+if TYPE_CHECKING:
+    from stacks.nvme.buffers import Buffer
+    from stacks.nvme.host.queue import HostQueue
+
+
+class Region:
+    """Memory of a program that a binding has registered, so that data moves without a copy.
+
+    view: all of it; address, key: how the fabric names it.
+    """
+
+    __slots__ = ("address", "key", "view")
+
+    def __init__(self, view: memoryview, address: int, key: int) -> None:
+        self.view = view
+        self.address = address
+        self.key = key
+
+
+class HostCommand:
+    """One command. `done` is called with it when it is over, whatever the outcome.
+
+    opcode, nsid, cdw10 to cdw15: what goes into the submission entry; a fabrics command has FCTYPE for nsid.
+    data: the memory that data comes from or goes to, or None; borrowed until `done`.
+    is_read: data goes from the controller to the host.
+    region, offset: where `data` lies in registered memory; without a region the binding copies through its own.
+    status: a `StatusCode` when done, 0 for success; dw0, dw1: of the completion entry.
+    Set on the way: queue, cid, buffer (staging memory of the binding), submitted_ns.
+    """
+
+    __slots__ = (
+        "buffer",
+        "cdw10",
+        "cdw11",
+        "cdw12",
+        "cdw13",
+        "cdw14",
+        "cdw15",
+        "cid",
+        "data",
+        "done",
+        "dw0",
+        "dw1",
+        "is_read",
+        "nsid",
+        "offset",
+        "opcode",
+        "queue",
+        "region",
+        "status",
+        "submitted_ns",
+    )
+
+    def __init__(
+        self,
+        opcode: int,
+        nsid: int = 0,
+        *,
+        cdw10: int = 0,
+        cdw11: int = 0,
+        cdw12: int = 0,
+        data: memoryview | None = None,
+        is_read: bool = False,
+        done: Callable[[HostCommand], None] | None = None,
+    ) -> None:
+        self.opcode = opcode
+        self.nsid = nsid
+        self.cdw10 = cdw10
+        self.cdw11 = cdw11
+        self.cdw12 = cdw12
+        self.cdw13 = self.cdw14 = self.cdw15 = 0
+        self.data = data
+        self.is_read = is_read
+        self.done = done
+        self.region: Region | None = None
+        self.offset = 0
+        self.status = 0
+        self.dw0 = self.dw1 = 0
+        self.cid = -1
+        self.queue: HostQueue | None = None
+        self.buffer: Buffer | None = None
+        self.submitted_ns = 0
+
+    def check(self, what: str, *, is_io: bool = False) -> None:
+        """Raise CommandFailed when the status is not success; what: what was tried, for the message."""
+        if self.status:
+            raise CommandFailed(what, self.status, dw0=self.dw0, is_io=is_io)
+
+
+def property_get(offset: int, *, size: int = 4) -> HostCommand:
+    """Property Get; the value is in DW0, and DW1 when it has 8 bytes."""
+    return HostCommand(AdminOpcode.FABRICS.value, FabricsType.PROPERTY_GET, cdw10=int(size == 8), cdw11=offset)
+
+
+def property_set(offset: int, value: int) -> HostCommand:
+    """Property Set of a property of 4 bytes."""
+    return HostCommand(AdminOpcode.FABRICS.value, FabricsType.PROPERTY_SET, cdw11=offset, cdw12=value)
+
+
+def identify(cns: int, into: memoryview, *, nsid: int = 0, csi: int = 0) -> HostCommand:
+    """Identify, 4096 bytes into `into`."""
+    return HostCommand(AdminOpcode.IDENTIFY.value, nsid, cdw10=cns, cdw11=csi << 24, data=into, is_read=True)
+
+
+def get_log_page(page: int, into: memoryview, *, offset: int = 0, nsid: int = 0, retain: bool = False) -> HostCommand:
+    """Get Log Page, as many bytes as `into` holds, a multiple of 4. retain: RAE, the event stays masked."""
+    dwords = len(into) // 4 - 1
+    command = HostCommand(AdminOpcode.GET_LOG_PAGE.value, nsid, data=into, is_read=True)
+    command.cdw10 = page | retain << 15 | (dwords & 0xFFFF) << 16
+    command.cdw11 = dwords >> 16
+    command.cdw12, command.cdw13 = offset & 0xFFFFFFFF, offset >> 32
+    return command
+
+
+def set_features(fid: int, value: int) -> HostCommand:
+    """Set Features with a value in CDW11."""
+    return HostCommand(AdminOpcode.SET_FEATURES.value, cdw10=fid, cdw11=value)

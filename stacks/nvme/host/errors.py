@@ -1,0 +1,22 @@
+"""What a program is told when a command or a connection fails."""
+
+from __future__ import annotations
+
+from stacks.runtime.errors import StackError
+from wire.nvme.status import status_text
+
+
+class CommandFailed(StackError):  # noqa: N818 (it is the name of an outcome: the connection is fine)
+    """The controller answered with a status.
+
+    code: SCT << 8 | SC, a `StatusCode`; dw0: what the completion carried besides.
+    """
+
+    def __init__(self, what: str, code: int, *, dw0: int = 0, is_io: bool = False) -> None:
+        super().__init__(f"{what}: {status_text(code, is_io=is_io)}")
+        self.code = code
+        self.dw0 = dw0
+
+
+class ConnectionFailed(StackError):  # noqa: N818
+    """There is no connection (any more); its text says why, in one line for a person."""

@@ -1,0 +1,207 @@
+"""A namespace as an initiator sees it: its size, and I/O of any length on it.
+
+I/O larger than one command may move is split here; `Transfer` gathers the pieces. Everything is started at once, the
+queues keep the order and the limit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from stacks.nvme.host.command import HostCommand, Region
+from stacks.runtime import LocalError
+from wire.nvme.commands_codec import DatasetRange
+from wire.nvme.identify_codec import IdentifyNamespace
+from wire.nvme.opcodes import DatasetAttribute, IoOpcode
+
+if TYPE_CHECKING:
+    from stacks.nvme.host.controller import HostController
+
+
+class Transfer:
+    """An I/O operation of a program; `done` is called with it once, when all its commands are over.
+
+    what: its name for messages; status: 0, or the status of the first command that failed.
+    """
+
+    __slots__ = ("done", "left", "status", "what")
+
+    def __init__(self, what: str, done: Callable[[Transfer], None] | None) -> None:
+        self.what = what
+        self.done = done
+        self.left = 0
+        self.status = 0
+
+    @property
+    def is_done(self) -> bool:
+        """Whether all of it is over."""
+        return self.left == 0
+
+    def piece_done(self, command: HostCommand) -> None:
+        """One of its commands is over."""
+        if command.status and not self.status:
+            self.status = command.status
+        self.left -= 1
+        if not self.left and self.done is not None:
+            self.done(self)
+
+
+class HostNamespace:
+    """A namespace.
+
+    nsid: its number; block_bytes, block_count: its size; is_read_only: whether it says that it is write protected.
+    Its operations start I/O and return at once; views are borrowed until `done`. Each raises LocalError for a range
+    outside the namespace, data that is no whole number of blocks, or when there is no connection.
+    """
+
+    def __init__(self, host: HostController, nsid: int) -> None:
+        self.nsid = nsid
+        self.block_bytes = 0
+        self.block_count = 0
+        self.is_read_only = False
+        self.data = IdentifyNamespace()
+        self._host = host
+
+    def describe(self, data: IdentifyNamespace, *, block_bytes: int) -> None:
+        """Take over what Identify said."""
+        self.data = data
+        self.block_bytes = block_bytes
+        self.block_count = data.nsze
+        self.is_read_only = bool(data.nsattr & 1)
+
+    @property
+    def size_bytes(self) -> int:
+        """Capacity in bytes."""
+        return self.block_bytes * self.block_count
+
+    def read(
+        self, block: int, into: memoryview, *, region: Region | None = None, offset: int = 0, done: Done = None
+    ) -> Transfer:
+        """Read blocks from `block` on into `into`. region, offset: where that lies in registered memory."""
+        return self._move(_READ, block, into, region=region, offset=offset, control=0, done=done)
+
+    def write(
+        self,
+        block: int,
+        data: memoryview,
+        *,
+        is_fua: bool = False,
+        region: Region | None = None,
+        offset: int = 0,
+        done: Done = None,
+    ) -> Transfer:
+        """Write blocks. is_fua: they are on the medium when it is done."""
+        control = FUA if is_fua else 0
+        return self._move(_WRITE, block, data, region=region, offset=offset, control=control, done=done)
+
+    def compare(self, block: int, data: memoryview, *, done: Done = None) -> Transfer:
+        """Compare blocks with `data`; the status is COMPARE_FAILURE when they differ."""
+        return self._move(_COMPARE, block, data, region=None, offset=0, control=0, done=done)
+
+    def flush(self, *, done: Done = None) -> Transfer:
+        """Bring every write that is done onto the medium."""
+        return self._send([HostCommand(IoOpcode.FLUSH.value, self.nsid)], "flush", done)
+
+    def write_zeroes(self, block: int, blocks: int, *, done: Done = None) -> Transfer:
+        """Make blocks read as zeroes, without sending any."""
+        self._check_range(block, blocks)
+        commands = []
+        while blocks:
+            count = min(blocks, BLOCKS_MAX)
+            commands.append(self._ranged(IoOpcode.WRITE_ZEROES.value, block, count, control=DEALLOCATE))
+            block, blocks = block + count, blocks - count
+        return self._send(commands, "write zeroes", done)
+
+    def deallocate(self, ranges: Sequence[tuple[int, int]], *, done: Done = None) -> Transfer:
+        """Give back the space of (block, blocks) ranges, at most 256 of them."""
+        if not 1 <= len(ranges) <= RANGES_MAX:
+            raise LocalError(f"deallocate: {len(ranges)} ranges, but 1 to {RANGES_MAX} can be given")
+        for block, blocks in ranges:
+            self._check_range(block, blocks)
+        data = b"".join(DatasetRange(slba=block, blocks=blocks).encode() for block, blocks in ranges)
+        command = HostCommand(IoOpcode.DATASET_MANAGEMENT.value, self.nsid, data=memoryview(data))
+        command.cdw10 = len(ranges) - 1
+        command.cdw11 = DatasetAttribute.DEALLOCATE.value
+        return self._send([command], "deallocate", done)
+
+    def _move(
+        self,
+        opcode: int,
+        block: int,
+        data: memoryview,
+        *,
+        region: Region | None,
+        offset: int,
+        control: int,
+        done: Done,
+    ) -> Transfer:
+        length, size = len(data), self.block_bytes
+        if not length or length % size or block < 0 or block + length // size > self.block_count:
+            self._check_data(length)
+            self._check_range(block, length // size)
+        limit = min(self._host.max_transfer_bytes // size, BLOCKS_MAX) * size
+        if length <= limit:
+            command = self._piece(opcode, block, data, region=region, offset=offset, control=control)
+            return self._send([command], _NAMES[opcode], done)
+        commands = [
+            self._piece(
+                opcode,
+                block + at // size,
+                data[at : at + limit],
+                region=region,
+                offset=offset + at,
+                control=control,
+            )
+            for at in range(0, length, limit)
+        ]
+        return self._send(commands, _NAMES[opcode], done)
+
+    def _piece(
+        self, opcode: int, block: int, data: memoryview, *, region: Region | None, offset: int, control: int
+    ) -> HostCommand:
+        command = self._ranged(opcode, block, len(data) // self.block_bytes, control=control)
+        command.data = data
+        command.is_read = opcode == _READ
+        command.region = region
+        command.offset = offset
+        return command
+
+    def _ranged(self, opcode: int, block: int, blocks: int, *, control: int) -> HostCommand:
+        return HostCommand(
+            opcode,
+            self.nsid,
+            cdw10=block & 0xFFFFFFFF,
+            cdw11=block >> 32,
+            cdw12=blocks - 1 | control,
+        )
+
+    def _send(self, commands: Sequence[HostCommand], what: str, done: Done) -> Transfer:
+        transfer = Transfer(what, done)
+        transfer.left = len(commands)
+        piece_done = transfer.piece_done
+        for command in commands:
+            command.done = piece_done
+            self._host.submit_io(command)
+        return transfer
+
+    def _check_data(self, length: int) -> None:
+        if not length or length % self.block_bytes:
+            raise LocalError(f"{length} bytes are no whole number of {self.block_bytes}-byte blocks")
+
+    def _check_range(self, block: int, blocks: int) -> None:
+        if block < 0 or blocks < 1 or block + blocks > self.block_count:
+            raise LocalError(f"blocks {block} to {block + blocks - 1} are not in a namespace of {self.block_count}")
+
+
+Done = Callable[[Transfer], None] | None
+
+FUA = 1 << 30
+DEALLOCATE = 1 << 25
+"""Bits of CDW12 in commands with an LBA range."""
+
+BLOCKS_MAX = 1 << 16
+RANGES_MAX = 256
+
+_READ, _WRITE, _COMPARE = IoOpcode.READ.value, IoOpcode.WRITE.value, IoOpcode.COMPARE.value
+_NAMES = {_READ: "read", _WRITE: "write", _COMPARE: "compare"}

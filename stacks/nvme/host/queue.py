@@ -1,0 +1,165 @@
+"""One queue of an initiator: CIDs, room in the submission queue, and who waits for what.
+
+A queue of n entries holds n - 1 commands (the ring would look empty with n), so that many CIDs exist; what is submitted
+beyond waits here in order. A completion frees its CID. With SQ flow control SQHD says that entries were consumed; since
+a CID comes back only with a completion, and that carries an SQHD behind the command, CIDs alone keep the ring from
+overflowing.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections import deque
+
+from stacks.nvme.host.command import HostCommand
+from stacks.runtime import IGNORE, StateTable, Verdict
+from wire.nvme.status import StatusCode
+
+
+class HostQueueState(enum.Enum):
+    """Where a queue is."""
+
+    IDLE = "idle"
+    """Not opened yet."""
+    OPENING = "opening"
+    """The binding makes the connection."""
+    OPEN = "open"
+    """Commands go out."""
+    CLOSED = "closed"
+    """The connection is gone, or never came; every command ends with a path error."""
+
+
+class HostQueueEvent(enum.Enum):
+    """What moves a queue."""
+
+    OPEN = "open"
+    OPENED = "opened"
+    LOST = "lost"
+
+
+_S, _E = HostQueueState, HostQueueEvent
+
+HOST_QUEUE_TABLE = StateTable[HostQueueState, HostQueueEvent](
+    "host queue",
+    HostQueueState,
+    events=HostQueueEvent,
+    entries={
+        (_S.IDLE, _E.OPEN): _S.OPENING,
+        (_S.IDLE, _E.LOST): _S.CLOSED,
+        (_S.OPENING, _E.OPENED): _S.OPEN,
+        (_S.OPENING, _E.LOST): _S.CLOSED,
+        (_S.OPEN, _E.LOST): _S.CLOSED,
+        (_S.CLOSED, _E.OPENED): IGNORE,
+        (_S.CLOSED, _E.LOST): IGNORE,
+    },
+    commands=(_E.OPEN,),
+)
+
+
+class HostQueue:
+    """A queue.
+
+    qid: 0 for the admin queue; entries: size of its submission queue.
+    outgoing: commands with a CID that the binding has to send, in order; it drains the list.
+    """
+
+    def __init__(self, qid: int, entries: int) -> None:
+        self.qid = qid
+        self.entries = entries
+        self.state = HostQueueState.IDLE
+        self.outgoing: list[HostCommand] = []
+        self.failure = ""
+        self.unknown_cids = 0
+        self._free_cids = list(range(entries - 2, -1, -1))
+        self._by_cid: list[HostCommand | None] = [None] * entries
+        self._waiting: deque[HostCommand] = deque()
+
+    @property
+    def in_flight(self) -> int:
+        """Commands that have a CID."""
+        return self.entries - 1 - len(self._free_cids)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether commands go out."""
+        return self.state is HostQueueState.OPEN
+
+    def apply(self, event: HostQueueEvent) -> bool:
+        """Move the state; whether it moved."""
+        outcome = HOST_QUEUE_TABLE.apply(self.state, event)
+        if isinstance(outcome, Verdict):
+            return False
+        self.state = outcome
+        return True
+
+    def submit(self, command: HostCommand, now: int) -> None:
+        """Send a command, at once or when there is room; on a closed queue it fails at once."""
+        command.queue = self
+        command.submitted_ns = now
+        if self.state is _CLOSED:
+            self._end(command, StatusCode.HOST_PATH_ERROR.value)
+        elif self._free_cids:
+            command.cid = cid = self._free_cids.pop()
+            self._by_cid[cid] = command
+            self.outgoing.append(command)
+        else:
+            self._waiting.append(command)
+
+    def command_of(self, cid: int) -> HostCommand | None:
+        """The command in flight with that CID; None, and counted, when there is none."""
+        command = self._by_cid[cid] if cid < self.entries else None
+        if command is None:
+            self.unknown_cids += 1
+        return command
+
+    def complete(self, command: HostCommand, code: int, *, dw0: int = 0, dw1: int = 0) -> None:
+        """A completion entry came, and the data is in place; code: its status code."""
+        cid = command.cid
+        self._by_cid[cid] = None
+        waiting = self._waiting
+        if waiting:
+            follower = waiting.popleft()
+            follower.cid = cid
+            self._by_cid[cid] = follower
+            self.outgoing.append(follower)
+        else:
+            self._free_cids.append(cid)
+        command.status = code
+        command.dw0 = dw0
+        command.dw1 = dw1
+        if command.done is not None:
+            command.done(command)
+
+    def lost(self, reason: str) -> list[HostCommand]:
+        """The connection is gone. Returns the commands that were in flight; the caller ends each with `abandon`."""
+        if not self.apply(HostQueueEvent.LOST):
+            return []
+        self.failure = reason
+        commands = [command for command in self._by_cid if command is not None] + list(self._waiting)
+        self._by_cid = [None] * self.entries
+        self._waiting.clear()
+        self.outgoing.clear()
+        return commands
+
+    def abandon(self, command: HostCommand) -> None:
+        """End a command without an answer from the controller."""
+        self._end(command, StatusCode.HOST_PATH_ERROR.value)
+
+    def oldest_ns(self, *, exclude_opcode: int = -1) -> int | None:
+        """When the longest waiting command in flight was submitted; None without any. Looks at every CID."""
+        return min(
+            (
+                command.submitted_ns
+                for command in self._by_cid
+                if command is not None and command.opcode != exclude_opcode
+            ),
+            default=None,
+        )
+
+    def _end(self, command: HostCommand, code: int) -> None:
+        command.status = code
+        if command.done is not None:
+            command.done(command)
+
+
+_CLOSED = HostQueueState.CLOSED
