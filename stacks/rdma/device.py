@@ -38,11 +38,14 @@ class DeviceConfig:
 
     initial_window_bytes: what a queue pair starts with in flight; a default receive buffer on loopback holds it.
     max_window_packets: what it may grow to. shortcuts: whole-burst shortcuts in front of the full state machine.
+    segment_limit: most packets of one send, which the transport gives Identifications 0, 1, 2, ...; what a UDP
+        transport says of itself, 1 without offload. cm: how patient the connection manager is.
     """
 
     initial_window_bytes: int = 160_000
     max_window_packets: int = 256
     shortcuts: bool = True
+    segment_limit: int = 64
     cm: CmConfig = CmConfig()
 
 
@@ -185,7 +188,9 @@ class Device:
     def egress_to(self, host: str, dest_qp: int, path_mtu: int) -> Egress:
         """What builds packets for a peer."""
         destination = (host, ROCE_PORT)
-        return Egress(FlowIcrc(self.address, destination), dest_qp, destination, path_mtu, self.counters)
+        flow = FlowIcrc(self.address, destination)
+        limit = self.config.segment_limit
+        return Egress(flow, dest_qp, destination, path_mtu, self.counters, segment_limit=limit)
 
     def new_window(self, path_mtu: int) -> Window:
         """A fresh window for a connection with this path MTU."""

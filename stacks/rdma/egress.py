@@ -24,15 +24,16 @@ class Egress:
     """Builds the packets that go from one queue pair to its peer.
 
     icrc: of the flow that they travel in. dest_qp: the peer's number. destination: where the flow ends.
-    path_mtu: largest payload, in bytes. counters: the device's.
+    path_mtu: largest payload, in bytes. counters: the device's. segment_limit: most packets of one send.
     """
 
-    def __init__(self, icrc: FlowIcrc, dest_qp: int, destination: Address, path_mtu: int, counters: RdmaCounters) -> None:
+    def __init__(self, icrc: FlowIcrc, dest_qp: int, destination: Address, path_mtu: int, counters: RdmaCounters, *, segment_limit: int) -> None:
         self.destination = destination
         self.path_mtu = path_mtu
         self._counters = counters
         self.full_bytes = BTH_BYTES + path_mtu + ICRC_BYTES
-        self.max_middles = min(MAX_SEGMENTS, MAX_SEND_BYTES // self.full_bytes)
+        self.max_middles = min(segment_limit, MAX_SEND_BYTES // self.full_bytes)
+        self._segment_limit = segment_limit
         self._icrc = icrc
         self._tail = _DEFAULT_PKEY + b"\0" + dest_qp.to_bytes(3, "big")
         self._prefixes: dict[int, bytes] = {}
@@ -100,7 +101,7 @@ class Egress:
         """Whether one more packet of `size` bytes may join the send."""
         return (
             not send.is_closed
-            and send.count < MAX_SEGMENTS
+            and send.count < self._segment_limit
             and size <= send.segment_bytes
             and send.total_bytes + size <= MAX_SEND_BYTES
         )
@@ -146,8 +147,6 @@ class Send:
 
 INLINE_BYTES = 256
 """Payloads up to this are copied beside their headers: a view of its own would cost the kernel more than the copy."""
-MAX_SEGMENTS = 64
-"""Segments of one UDP_SEGMENT send that every kernel takes."""
 MAX_SEND_BYTES = 65_000
 """A little under the largest UDP datagram, for IPv4 and IPv6 alike."""
 _DEFAULT_PKEY = b"\xff\xff"

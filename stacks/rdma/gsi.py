@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 from typing import TYPE_CHECKING
 
-from stacks.rdma.cm import ConnectionManager
+from stacks.rdma.cm import RdmaCm
 from stacks.rdma.egress import ACK_REQUEST, Egress
 from transports.datagram import Transmit
 from wire.roce import Bth, Deth, Opcode
@@ -25,7 +25,7 @@ class GeneralServices:
         self._device = device
         self._egresses: dict[str, Egress] = {}
         self._psn = int(rng.random() * 0x1000000)
-        self.cm = ConnectionManager(device.address[0], rng=rng, config=device.config.cm)
+        self.cm = RdmaCm(device.address[0], rng=rng, config=device.config.cm)
 
     def handle_packet(self, host: str, bth: Bth, body: memoryview, now: int) -> None:
         """One packet to QP 1 with a good ICRC; anything but a MAD under the right Q_Key is counted and dropped."""
