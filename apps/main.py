@@ -6,9 +6,10 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from apps import __version__
+from apps import __version__, rdma
 from apps.bench.commands import bench
 from apps.errors import run
+from apps.perf import commands as perf
 
 app = typer.Typer(
     name="baremetal",
@@ -33,6 +34,8 @@ def options(
     """Take the options that stand before any group."""
 
 
+app.add_typer(rdma.app, name="rdma")
+app.add_typer(perf.app, name="perf")
 app.command()(bench)
 
 

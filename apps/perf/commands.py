@@ -1,0 +1,146 @@
+"""`baremetal perf`: workloads with a clock on them."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from apps.addresses import free_loopback_address, local_address_for
+from apps.errors import CommandError
+from apps.perf import engine, rdma_serve
+from apps.perf.pattern import Mode, Workload
+from apps.perf.rdma import RdmaEndpoint, RdmaOp, Shape, connect
+from apps.perf.report import Measurement, show
+from apps.processes import ServingProcess
+from apps.sizes import format_size, parse_duration, parse_size
+from transports.control import ControlClient, running_processes
+
+app = typer.Typer(no_args_is_help=True, help="Measure throughput and latency.")
+
+Size = Annotated[int, typer.Option(parser=parse_size, metavar="SIZE")]
+JSON_OPTION = typer.Option("--json", help="Print one JSON object.")
+
+
+@app.command()
+def serve(
+    listen: Annotated[str, typer.Option(help="IP address of the device.")] = "127.0.0.2",
+    memory: Annotated[int, typer.Option(parser=parse_size, metavar="SIZE", help="Memory for clients.")] = 64 << 20,
+    busy: Annotated[bool, typer.Option(help="Poll without sleeping, for the lowest latency.")] = False,
+    offload: Annotated[bool, typer.Option(help="Send and receive many packets with one system call.")] = True,
+    until_stdin_ends: Annotated[bool, typer.Option(hidden=True)] = False,
+    as_json: Annotated[bool, JSON_OPTION] = False,
+) -> None:
+    """Serve `perf rdma` from another process or machine until Ctrl-C."""
+    rdma_serve.serve(listen, memory, is_busy=busy, offload=offload, ends_with_stdin=until_stdin_ends, as_json=as_json)
+
+
+@app.command()
+def rdma(
+    address: Annotated[
+        str | None, typer.Argument(help="IP address of a `perf serve`; left out, one is started.")
+    ] = None,
+    op: Annotated[RdmaOp, typer.Option(help="What is done.")] = RdmaOp.WRITE,
+    block_size: Annotated[int, typer.Option(parser=parse_size, metavar="SIZE", help="Payload of one.")] = 65536,
+    queue_depth: Annotated[int, typer.Option(min=1, max=4096, help="How many are under way.")] = 16,
+    duration: Annotated[
+        int, typer.Option("--time", parser=parse_duration, metavar="TIME", help="For how long.")
+    ] = 3_000_000_000,
+    span: Annotated[
+        int, typer.Option(parser=parse_size, metavar="SIZE", help="Of the peer's memory; 0: one block each under way.")
+    ] = 0,
+    mix: Annotated[int, typer.Option(min=0, max=100, help="Percentage of reads in rw and randrw.")] = 50,
+    verify: Annotated[bool, typer.Option(help="Write a pattern, and compare what is read.")] = False,
+    offset: Annotated[int, typer.Option(min=0, max=4095, help="Where in a page local memory starts.")] = 0,
+    sges: Annotated[int, typer.Option(min=1, max=16, help="In how many pieces local memory is.")] = 1,
+    mtu: Annotated[int, typer.Option(help="Path MTU: 256, 512, 1024, 2048 or 4096.")] = 4096,
+    local: Annotated[str | None, typer.Option(help="IP address of our device.")] = None,
+    offload: Annotated[bool, typer.Option(help="Send and receive many packets with one system call.")] = True,
+    cpus: Annotated[
+        str | None, typer.Option(help="Processors of the started peer and of this process, as 0,1.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of random places and content.")] = 1,
+    as_json: Annotated[bool, JSON_OPTION] = False,
+) -> None:
+    """RDMA operations on a peer's memory, or messages to a peer (send), or to and fro (ping)."""
+    serving_cpu = bind(cpus)
+    depth = 1 if op is RdmaOp.PING else queue_depth
+    mode = Mode.WRITE if op in (RdmaOp.SEND, RdmaOp.PING) else Mode(op.value)
+    workload = Workload(mode, block_size, span or block_size * depth, depth, duration, mix, verify, seed)
+    if verify and op in (RdmaOp.SEND, RdmaOp.PING):
+        raise CommandError(f"--verify does not go with --op {op.value}", "use write, read or a mix", status=2)
+    shape = Shape(block_size, depth, offset, sges, mtu)
+    with contextlib.ExitStack() as stack:
+        pid = None
+        if address is None:
+            peer = stack.enter_context(
+                peer_process(workload.span_bytes, serving_cpu, is_busy=op is RdmaOp.PING, offload=offload)
+            )
+            address, pid = str(peer.ready["address"]), peer.pid
+        local = local or local_address_for(address)
+        endpoint = stack.enter_context(connect(local, address, shape, op=op, offload=offload))
+        if op not in (RdmaOp.SEND, RdmaOp.PING) and workload.span_bytes > endpoint.memory.length:
+            raise CommandError(
+                f"{format_size(workload.span_bytes)} are needed, the peer has {format_size(endpoint.memory.length)}",
+                "choose a smaller --span, or start it with more --memory",
+            )
+        before = cpu_time(pid)
+        measurement = run(endpoint, workload, op)
+        after = cpu_time(pid)
+        if before is not None and after is not None:
+            measurement.peer_cpu_ns = after - before
+    finish(measurement, as_json=as_json)
+
+
+def run(endpoint: RdmaEndpoint, workload: Workload, op: RdmaOp) -> Measurement:
+    """Run the workload that `op` stands for."""
+    name = f"rdma {op.value} {format_size(workload.block_bytes)} x {workload.queue_depth}"
+    if op is not RdmaOp.PING:
+        return engine.run(endpoint, workload, name)
+    measurement = Measurement(name, workload.block_bytes)
+    endpoint.ping(measurement, workload.duration_ns)
+    return measurement
+
+
+def finish(measurement: Measurement, *, as_json: bool) -> None:
+    """Show a measurement; CommandError when data was wrong."""
+    show(measurement, Console(), as_json=as_json)
+    if measurement.mismatches:
+        raise CommandError(f"{measurement.mismatches} blocks did not hold what belongs there")
+
+
+def bind(cpus: str | None) -> int | None:
+    """Bind this process to the second of two processors, and return the first. CommandError for anything else."""
+    if cpus is None:
+        return None
+    try:
+        serving, measuring = (int(cpu) for cpu in cpus.split(","))
+        os.sched_setaffinity(0, {measuring})
+        os.sched_getaffinity(0)
+    except (ValueError, OSError) as error:
+        raise CommandError(f"{cpus!r} are not two processors of this machine", "write --cpus 0,1", status=2) from error
+    return serving
+
+
+@contextlib.contextmanager
+def peer_process(memory: int, cpu: int | None, *, is_busy: bool, offload: bool) -> Iterator[ServingProcess]:
+    """A `perf serve` of our own on a free loopback address."""
+    words = ["perf", "serve", "--listen", free_loopback_address(), "--memory", str(max(memory, 4096))]
+    words += ["--until-stdin-ends", "--json", "--busy" if is_busy else "--no-busy"]
+    words += ["--offload" if offload else "--no-offload"]
+    with ServingProcess(words, cpu=cpu) as process:
+        yield process
+
+
+def cpu_time(pid: int | None) -> int | None:
+    """Processor time of one of our serving processes so far, in nanoseconds; None when it is not known."""
+    for entry in running_processes():
+        if entry.pid == pid:
+            with ControlClient(entry.path) as client:
+                value = client.snapshot().get("cpu_ns")
+                return value if isinstance(value, int) else None
+    return None

@@ -1,0 +1,55 @@
+"""The process at the other end of the verbs workloads."""
+
+from __future__ import annotations
+
+import trio
+from rich.console import Console
+
+from apps.perf.rdma_peer import RdmaPeer
+from apps.serving import announce_json, serve_until_told
+from apps.sizes import format_size
+from stacks.rdma import Device
+from transports.clock import RealClock
+from transports.control import Json
+from transports.driver import Driver
+from transports.udp import UdpTransport
+
+
+def serve(
+    address: str, memory_bytes: int, *, is_busy: bool, offload: bool, ends_with_stdin: bool, as_json: bool
+) -> None:
+    """Serve until told to end.
+
+    TransportError when the address cannot be had.
+    """
+    device = Device(address)
+    transport = UdpTransport(address, device.address[1], offload=offload)
+    driver = Driver(device, transport, RealClock(), [RdmaPeer(device, memory_bytes)])
+
+    async def spin() -> None:
+        while True:
+            for _ in range(SPINS):
+                driver.pump()
+            await trio.lowlevel.checkpoint()
+
+    def snapshot() -> dict[str, Json]:
+        return {"devices": {address: dict(device.counters.snapshot().items())}}
+
+    def announce() -> None:
+        if as_json:
+            announce_json({"address": address, "memory_bytes": memory_bytes})
+        else:
+            Console().print(f"serving {format_size(memory_bytes)} at {address}, until Ctrl-C")
+
+    try:
+        trio.run(
+            lambda: serve_until_told(
+                "perf", snapshot, spin if is_busy else driver.run, announce=announce, ends_with_stdin=ends_with_stdin
+            )
+        )
+    finally:
+        transport.close()
+
+
+SPINS = 1000
+"""Passes between two looks at signals."""

@@ -1,0 +1,59 @@
+"""What every serving process does besides serving: it says that it serves, can be looked at, and ends when told to.
+
+It ends on SIGINT and SIGTERM, and, when another process of ours started it, with that one's end of the pipe that is its
+standard input.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import Awaitable, Callable
+
+import trio
+
+from transports.control import ControlServer, Json
+
+
+async def serve_until_told(
+    role: str,
+    snapshot: Callable[[], dict[str, Json]],
+    serve: Callable[[], Awaitable[None]],
+    *,
+    announce: Callable[[], None],
+    ends_with_stdin: bool,
+) -> None:
+    """Run `serve` beside a control socket until a signal or the end of standard input, then cancel it.
+
+    snapshot: what the control socket tells; `cpu_ns`, this process's processor time, is added.
+    announce: called once everything can be reached.
+    """
+    control = ControlServer(role, lambda: {"cpu_ns": time.process_time_ns(), **snapshot()})
+    with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        async with trio.open_nursery() as nursery:
+
+            async def end_at_signal() -> None:
+                async for _ in signals:
+                    nursery.cancel_scope.cancel()
+
+            async def end_with_stdin() -> None:
+                async with trio.lowlevel.FdStream(os.dup(sys.stdin.fileno())) as stream:
+                    while await stream.receive_some():
+                        pass
+                nursery.cancel_scope.cancel()
+
+            await nursery.start(control.run)
+            nursery.start_soon(end_at_signal)
+            if ends_with_stdin:
+                nursery.start_soon(end_with_stdin)
+            nursery.start_soon(serve)
+            announce()
+
+
+def announce_json(document: dict[str, object]) -> None:
+    """Print one line of JSON at once, which is what a process that started this one waits for."""
+    sys.stdout.write(json.dumps(document) + "\n")
+    sys.stdout.flush()
