@@ -17,6 +17,7 @@ class Connection:
 
     __slots__ = (
         "attempt",
+        "backlog",
         "is_passive",
         "last_sent",
         "local_comm_id",
@@ -44,6 +45,7 @@ class Connection:
         # What to send again when the peer is silent, or says again what this has answered.
         self.last_sent = b""
         self.attempt = 0
+        self.backlog: Backlog | None = None
 
     @property
     def settings(self) -> QpSettings:
@@ -56,6 +58,29 @@ class Connection:
     def __repr__(self) -> str:
         side = "from" if self.is_passive else "to"
         return f"<Connection {self.local_comm_id:#010x} {side} {self.remote_address} {self.state.name}>"
+
+
+class Backlog:
+    """The requests for one service that the owner has not decided on."""
+
+    __slots__ = ("_connections", "_limit")
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._connections: set[Connection] = set()
+
+    @property
+    def is_full(self) -> bool:
+        """Whether a further request has to be rejected."""
+        return len(self._connections) >= self._limit
+
+    def add(self, connection: Connection) -> None:
+        """A request came in."""
+        self._connections.add(connection)
+
+    def discard(self, connection: Connection) -> None:
+        """It was decided on, or withdrawn."""
+        self._connections.discard(connection)
 
 
 class ConnectionTable:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import random
 from collections import deque
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, Protocol
 
 from stacks.rdma.attributes import AddressVector, QpAttributes
@@ -19,6 +20,7 @@ from stacks.rdma.cm.connection import Connection
 from stacks.rdma.cm.events import CmCounters, CmEvent, CmEventType
 from stacks.rdma.cm.manager import ConnectionManager
 from stacks.rdma.cm.parameters import ConnectionParameters
+from stacks.rdma.cm.states import ConnectionState
 from stacks.rdma.enums import Access, QpState
 from stacks.runtime import LocalError
 from wire.ibcm import RejectReason
@@ -45,6 +47,7 @@ class RdmaCm:
         self._config = config or CmConfig()
         self._manager = ConnectionManager(address, rng=rng, config=self._config)
         self._qps: dict[Connection, CmQp] = {}
+        self._replies: dict[Connection, bytes] = {}
         self._events: deque[CmEvent] = deque()
 
     @property
@@ -77,13 +80,13 @@ class RdmaCm:
     ) -> Connection:
         """Connect a queue pair in RESET or INIT; ESTABLISHED, REJECTED, UNREACHABLE or CONNECT_ERROR follows.
 
-        parameters: the defaults with the queue pair's number when None. Otherwise as `ConnectionManager.connect`.
+        parameters: the defaults, with the largest path MTU, when None. Otherwise as `ConnectionManager.connect`.
         """
         _to_init(qp)
         connection = self._manager.connect(
             destination,
             service_id,
-            parameters=parameters or ConnectionParameters(qpn=qp.number),
+            parameters=parameters or self._default_parameters(qp),
             private_data=private_data,
         )
         self._qps[connection] = qp
@@ -99,17 +102,19 @@ class RdmaCm:
     ) -> None:
         """Accept a CONNECT_REQUEST with a queue pair in RESET or INIT; ESTABLISHED follows.
 
-        parameters: the defaults with the queue pair's number when None. Raises LocalError as
+        parameters: the defaults, with the largest path MTU, when None. Raises LocalError as
         `ConnectionManager.accept` does, or when the queue pair does not take what was agreed.
         """
         _to_init(qp)
         self._manager.accept(
             connection,
-            parameters=parameters or ConnectionParameters(qpn=qp.number),
+            parameters=parameters or self._default_parameters(qp),
             private_data=private_data,
         )
+        if connection.state is not ConnectionState.REP_SENT:
+            return
         self._qps[connection] = qp
-        # The REP does not leave before poll_mad.
+        # In time: the REP does not leave before poll_mad.
         self._to_rtr(qp, connection)
         qp.on_established = lambda _: self.handle_communication_established(qp.number)
 
@@ -172,8 +177,10 @@ class RdmaCm:
             if event.kind is CmEventType.CONNECT_RESPONSE:
                 self._finish_active(event)
                 continue
-            if event.kind is CmEventType.ESTABLISHED:
+            if event.kind is CmEventType.ESTABLISHED and event.connection.is_passive:
                 self._finish_passive(event.connection)
+            elif event.kind is CmEventType.ESTABLISHED:
+                event = replace(event, private_data=self._replies.pop(event.connection))
             elif event.kind in _ENDINGS:
                 self._release(event.connection)
             self._events.append(event)
@@ -186,7 +193,7 @@ class RdmaCm:
             self._to_rts(qp, connection)
 
     def _finish_active(self, event: CmEvent) -> None:
-        """The peer's REP is in: ready the queue pair and send RTU. Its private data comes with ESTABLISHED."""
+        """The peer's REP is in: ready the queue pair and send RTU; its private data comes with ESTABLISHED."""
         connection = event.connection
         qp = self._qps[connection]
         try:
@@ -197,10 +204,11 @@ class RdmaCm:
             self._release(connection)
             self._events.append(CmEvent(CmEventType.CONNECT_ERROR, connection, RejectReason.CONSUMER))
             return
+        self._replies[connection] = event.private_data
         self._manager.establish(connection)
-        established = self._manager.poll_event()
-        assert established is not None
-        self._events.append(CmEvent(CmEventType.ESTABLISHED, connection, 0, event.private_data))
+
+    def _default_parameters(self, qp: CmQp) -> ConnectionParameters:
+        return ConnectionParameters(qpn=qp.number, path_mtu=self._config.max_path_mtu)
 
     def _to_rtr(self, qp: CmQp, connection: Connection) -> None:
         settings = connection.settings

@@ -5,6 +5,8 @@
 
 and then CLOSED. What fails before ESTABLISHED goes to CLOSED, or by TIMEWAIT when the peer may be sending already.
 
+An owner's command may cross the end of the connection: then it is ignored, and an event tells him.
+
 An entry that names its own state is not without effect: the duplicate is answered again.
 
 DEVIATION: there is no DREQ_RCVD. A DREQ is answered at once, for the connection is over whatever its owner thinks of
@@ -86,14 +88,17 @@ _ENDING: _Entries = {
     (_S.DREQ_SENT, _E.REJ): _S.TIMEWAIT,
     (_S.DREQ_SENT, _E.REJ_STALE): _S.TIMEWAIT,
     (_S.DREQ_SENT, _E.RETRIES_EXHAUSTED): _S.TIMEWAIT,
-    (_S.TIMEWAIT, _E.DISCONNECT): IGNORE,
     (_S.TIMEWAIT, _E.SUPERSEDED): IGNORE,
     (_S.TIMEWAIT, _E.DREQ): _S.TIMEWAIT,
     (_S.TIMEWAIT, _E.DREP): IGNORE,
     (_S.TIMEWAIT, _E.REJ): IGNORE,
     (_S.TIMEWAIT, _E.REJ_STALE): IGNORE,
     (_S.TIMEWAIT, _E.TIMEWAIT_OVER): _S.CLOSED,
-    (_S.CLOSED, _E.DISCONNECT): IGNORE,
+    **{
+        (state, command): IGNORE
+        for state in (_S.TIMEWAIT, _S.CLOSED)
+        for command in (_E.ACCEPT, _E.REJECT, _E.ESTABLISH, _E.DELAY, _E.DISCONNECT)
+    },
 }
 
 _WAITING_FOR_REP: _Entries = {
@@ -214,3 +219,10 @@ PASSIVE = StateTable(
     commands=_COMMANDS,
 )
 """The side that listens."""
+
+WAITING_FOR_REP = frozenset({_S.REQ_SENT, _S.MRA_REQ_RCVD})
+UNANSWERED = frozenset({_S.REQ_RCVD, _S.MRA_REQ_SENT})
+"""A request that the owner has not decided on."""
+CONNECTED = frozenset({_S.ESTABLISHED, _S.DREQ_SENT})
+AWAITING_ANSWER = WAITING_FOR_REP | {_S.REP_SENT, _S.MRA_REP_RCVD, _S.DREQ_SENT}
+"""Our last message is sent again until the peer answers."""
