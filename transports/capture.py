@@ -77,6 +77,7 @@ class CaptureFile:
         if not self._pending or not self.is_open:
             return
         data = memoryview(b"".join(self._pending))
+        pending_blocks = len(self._pending)
         self._pending.clear()
         try:
             while data:
@@ -84,6 +85,7 @@ class CaptureFile:
         except OSError as error:
             # Back to the last whole frame, so that what was captured stays readable.
             self._file.truncate(self._written_bytes)
+            self.frames = max(0, self.frames - pending_blocks)
             self._stop(f"capture {self.path}: stopped, {os.strerror(error.errno or 0).lower()}")
         else:
             self._written_bytes += self._pending_bytes

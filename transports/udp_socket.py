@@ -44,6 +44,8 @@ def open_socket(address: str, port: int) -> socket.socket:
     TransportError when `address` is not numeric or not of this machine, or the port is taken or forbidden.
     """
     try:
+        if not 0 <= port <= MAX_PORT:  # getaddrinfo would wrap it round
+            raise OverflowError
         info = socket.getaddrinfo(address, port, type=socket.SOCK_DGRAM, flags=socket.AI_NUMERICHOST)
     except (socket.gaierror, OverflowError, UnicodeError):
         raise TransportError(f"{address!r} port {port} is no numeric IPv4 or IPv6 address and port") from None
@@ -172,6 +174,7 @@ UDP_SEGMENT, UDP_GRO = 103, 104
 IP_MTU_DISCOVER, IP_RECVERR = 10, 11
 IPV6_MTU_DISCOVER, IPV6_RECVERR = 23, 25
 PMTUDISC_DO, PMTUDISC_PROBE = 2, 3
+MAX_PORT = 0xFFFF
 SO_MEMINFO, MEMINFO_DROPS = 55, 8
 
 OPTIONS = {

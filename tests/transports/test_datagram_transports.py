@@ -11,6 +11,7 @@ import pytest
 from tests.transports.datagram_contract import DatagramContract, Rig, WaitingContract
 from transports.capture import CapturingTransport
 from transports.clock import VirtualClock
+from transports.errors import TransportError
 from transports.memory import MemoryNetwork
 from transports.simulation import Impairments, Network, SimulatedTransport, Simulation
 from transports.udp import UdpTransport
@@ -34,6 +35,15 @@ class TestUdpOnIpv4WithoutOffload(TestUdpOnIpv4):
     offload = False
 
 
+def has_ipv6() -> bool:
+    try:
+        UdpTransport("::1", 0).close()
+    except (TransportError, OSError):
+        return False
+    return True
+
+
+@pytest.mark.skipif(not has_ipv6(), reason="this machine has no IPv6 on loopback")
 class TestUdpOnIpv6(TestUdpOnIpv4):
     addresses = "::1", "::1"
 
