@@ -9,7 +9,6 @@ Any task of the same thread may call `pump` inline while `run` is active; what i
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import trio
@@ -43,7 +42,7 @@ class Driver(Pump):
     ) -> None:
         super().__init__(core, transport, clock, services, receive_budget=receive_budget, send_budget=send_budget)
         self._scope: trio.CancelScope | None = None
-        self._scope_deadline_ns: int | None = None
+        self._armed_ns: int | None = None
         self._bell = trio.lowlevel.ParkingLot()
         self._is_rung = False
 
@@ -81,7 +80,7 @@ class Driver(Pump):
         # The deadline that fires uses up its scope; a fresh one costs microseconds, so each lives until then.
         while True:
             with trio.CancelScope() as self._scope:
-                self._scope_deadline_ns = None
+                self._armed_ns = None
                 while True:
                     await self._pass_and_wait()
 
@@ -108,12 +107,12 @@ class Driver(Pump):
             self.pump()
 
     def _move_deadline(self) -> None:
+        # Only forward in urgency: a core that re-arms a timer with every packet would otherwise pay for a heap entry
+        # of trio's each time. A deadline put off or taken back costs one idle pass when the old one fires.
         deadline_ns = self.deadline_ns
-        if deadline_ns == self._scope_deadline_ns:
+        armed_ns = self._armed_ns
+        if deadline_ns is None or (armed_ns is not None and deadline_ns >= armed_ns):
             return
         assert self._scope is not None
-        self._scope_deadline_ns = deadline_ns
-        if deadline_ns is None:
-            self._scope.deadline = math.inf
-        else:
-            self._scope.deadline = trio.current_time() + max(0, deadline_ns - self._now()) / 1e9
+        self._armed_ns = deadline_ns
+        self._scope.deadline = trio.current_time() + max(0, deadline_ns - self._now()) / 1e9
