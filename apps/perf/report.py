@@ -83,7 +83,8 @@ def show(measurement: Measurement, console: Console, *, as_json: bool) -> None:
         points = [("min", latency.lowest_ns), ("mean", latency.mean_ns)]
         points += [(f"{percent} %", latency.percentile(percent)) for percent in PERCENTILES]
         points += [("max", latency.highest_ns)]
-        console.print("latency  " + "  ".join(f"{name} {format_duration(value)}" for name, value in points))
+        words = "  ".join(f"{name} {format_duration(value)}" for name, value in points)
+        console.print(f"latency  {words}", soft_wrap=True)
         console.print(histogram_table(latency))
     if measurement.errors or measurement.mismatches:
         console.print(f"[red]{measurement.errors} operations failed, {measurement.mismatches} had wrong data[/]")

@@ -1,0 +1,41 @@
+"""The command as a process of its own, as people run it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+
+from apps.processes import command_line, environment
+
+
+def baremetal(
+    *arguments: str, directory: Path | None = None, timeout_s: float = 60.0
+) -> subprocess.CompletedProcess[str]:
+    """Run `baremetal ARGUMENTS...` to its end."""
+    return subprocess.run(
+        command_line(arguments),
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=directory,
+        env={**environment(), "COLUMNS": "200"},
+        timeout=timeout_s,
+    )
+
+
+def json_of(*arguments: str, directory: Path | None = None) -> dict[str, object]:
+    """The JSON object that a command prints, which must succeed."""
+    done = baremetal(*arguments, "--json", directory=directory)
+    assert done.returncode == 0, done.stderr
+    document = json.loads(done.stdout)
+    assert isinstance(document, dict)
+    return document
+
+
+def only_line(done: subprocess.CompletedProcess[str]) -> str:
+    """The one line of a command that failed as it should: on standard error, under our name, without a traceback."""
+    assert done.returncode != 0
+    assert done.stderr.startswith("baremetal: "), done.stderr
+    assert done.stderr.count("\n") == 1, done.stderr
+    return done.stderr.strip()

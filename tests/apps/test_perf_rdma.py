@@ -1,0 +1,78 @@
+"""`baremetal perf rdma` and `baremetal rdma counters`, as processes over UDP."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+import pytest
+
+from apps.processes import ServingProcess
+from tests.apps.cli import baremetal, json_of, only_line
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def peer(loopback_address: str) -> Iterator[ServingProcess]:
+    words = ["perf", "serve", "--listen", loopback_address, "--memory", "4MiB", "--until-stdin-ends", "--json"]
+    with ServingProcess(words) as process:
+        yield process
+        assert process.stop() == 0
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--op", "write"],
+        ["--op", "read", "--verify", "--span", "1MiB"],
+        ["--op", "randrw", "--mix", "30", "--verify", "--block-size", "4097", "--offset", "3", "--sges", "3"],
+        ["--op", "randwrite", "--verify", "--mtu", "1024", "--no-offload", "--block-size", "16k"],
+        ["--op", "send", "--block-size", "64", "--queue-depth", "64"],
+        ["--op", "ping", "--block-size", "64"],
+    ],
+    ids=lambda options: " ".join(options[:2]),
+)
+def test_a_workload_runs_against_its_own_peer_and_finds_no_wrong_byte(options: list[str]) -> None:
+    result = json_of("perf", "rdma", *options, "--time", "50ms")
+    assert isinstance(result["operations"], int)
+    assert result["operations"] > 0
+    assert (result["errors"], result["mismatches"]) == (0, 0)
+    assert isinstance(result["peer_cpu_ns"], int)
+
+
+def test_two_clients_use_one_serving_process_and_its_counters_tell(peer: ServingProcess) -> None:
+    address = str(peer.ready["address"])
+    for _ in range(2):
+        json_of("perf", "rdma", address, "--op", "send", "--block-size", "64", "--time", "20ms")
+    done = baremetal("rdma", "counters", str(peer.pid), "--json")
+    (snapshot,) = json.loads(done.stdout)
+    assert (snapshot["role"], snapshot["pid"]) == ("perf", peer.pid)
+    assert snapshot["devices"][address]["rcvd_pkts"] > 0
+    assert address in baremetal("rdma", "counters", str(peer.pid)).stdout
+
+
+def test_more_memory_than_the_peer_has_is_refused(peer: ServingProcess) -> None:
+    done = baremetal("perf", "rdma", str(peer.ready["address"]), "--span", "1GiB")
+    assert "the peer has 4 MiB" in only_line(done)
+
+
+def test_a_peer_that_is_not_there_is_named(loopback_address: str) -> None:
+    done = baremetal("perf", "rdma", loopback_address, "--time", "1s")
+    assert f"no device answers at {loopback_address}; start one" in only_line(done)
+
+
+def test_an_address_that_is_taken_is_named(peer: ServingProcess) -> None:
+    address = str(peer.ready["address"])
+    line = only_line(baremetal("perf", "serve", "--listen", address))
+    assert address in line
+    assert "4791" in line
+
+
+def test_counters_of_a_process_that_does_not_run_are_an_error() -> None:
+    assert "no process 1 with a device" in only_line(baremetal("rdma", "counters", "1"))
+
+
+def test_an_interrupted_server_ends_with_status_zero(peer: ServingProcess) -> None:
+    assert peer.stop() == 0
+    assert "no process" in only_line(baremetal("rdma", "counters", str(peer.pid)))
