@@ -121,7 +121,7 @@ def _named(part: Any) -> Any:
 
 
 @pytest.mark.slow
-@settings(max_examples=60)
+@settings(max_examples=200)
 @given(data=st.data(), order=st.sampled_from(["big", "little"]))
 def test_random_definitions_equal_construct(data: st.DataObject, order: str) -> None:
     form = derive("Random", data.draw(_definitions(order)))
