@@ -15,7 +15,9 @@ from collections.abc import Awaitable, Callable
 
 import trio
 
+from stacks.rdma import Device
 from transports.control import ControlServer, Json
+from transports.udp import UdpTransport
 
 
 async def serve_until_told(
@@ -51,6 +53,13 @@ async def serve_until_told(
                 nursery.start_soon(end_with_stdin)
             nursery.start_soon(serve)
             announce()
+
+
+def device_state(device: Device, transport: UdpTransport) -> dict[str, Json]:
+    """The counters of a device, of its connection manager and of its socket, as every snapshot shows them."""
+    counters: dict[str, Json] = {**device.counters.snapshot(), **device.cm.counters.snapshot()}
+    statistics = {f"udp_{name}": getattr(transport.statistics, name) for name in transport.statistics.__slots__}
+    return {device.address[0]: {**counters, **statistics, "udp_kernel_drops": transport.kernel_drops}}
 
 
 def announce_json(document: dict[str, object]) -> None:

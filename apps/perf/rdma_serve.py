@@ -6,7 +6,7 @@ import trio
 from rich.console import Console
 
 from apps.perf.rdma_peer import RdmaPeer
-from apps.serving import announce_json, serve_until_told
+from apps.serving import announce_json, device_state, serve_until_told
 from apps.sizes import format_size
 from stacks.rdma import Device
 from transports.clock import RealClock
@@ -33,7 +33,7 @@ def serve(
             await trio.lowlevel.checkpoint()
 
     def snapshot() -> dict[str, Json]:
-        return {"devices": {address: dict(device.counters.snapshot().items())}}
+        return {"devices": device_state(device, transport)}
 
     def announce() -> None:
         if as_json:
