@@ -84,7 +84,7 @@ class ErrorLogEntry(Header):
             raise cannot_encode(self, buffer, offset) from None
 
 
-_SMARTLOG = Struct("<BHBBBB25xQQQQQQQQQQQQQQQQQQQQII16s296x")
+_SMARTLOG = Struct("<BHBBBB25xQQQQQQQQQQQQQQQQQQQQII16sIIII280x")
 _SMARTLOG_UNPACK = _SMARTLOG.unpack_from
 _SMARTLOG_PACK = _SMARTLOG.pack_into
 
@@ -100,7 +100,8 @@ class SmartLog(Header):
         "data_units_written_high", "host_reads", "host_reads_high", "host_writes", "host_writes_high", "busy_minutes",
         "busy_minutes_high", "power_cycles", "power_cycles_high", "power_on_hours", "power_on_hours_high",
         "unsafe_shutdowns", "unsafe_shutdowns_high", "media_errors", "media_errors_high", "error_log_entries",
-        "error_log_entries_high", "warning_minutes", "critical_minutes", "sensors",
+        "error_log_entries_high", "warning_minutes", "critical_minutes", "sensors", "tmt1_transitions",
+        "tmt2_transitions", "tmt1_seconds", "tmt2_seconds",
     )
     SIZE: ClassVar = 512
     WORDS: ClassVar = 0
@@ -113,7 +114,8 @@ class SmartLog(Header):
         ("power_cycles", 64), ("power_cycles_high", 64), ("power_on_hours", 64), ("power_on_hours_high", 64),
         ("unsafe_shutdowns", 64), ("unsafe_shutdowns_high", 64), ("media_errors", 64), ("media_errors_high", 64),
         ("error_log_entries", 64), ("error_log_entries_high", 64), ("warning_minutes", 32), ("critical_minutes", 32),
-        ("sensors", -16),
+        ("sensors", -16), ("tmt1_transitions", 32), ("tmt2_transitions", 32), ("tmt1_seconds", 32),
+        ("tmt2_seconds", 32),
     )
 
     def __init__(
@@ -124,7 +126,8 @@ class SmartLog(Header):
         power_cycles: int = 0, power_cycles_high: int = 0, power_on_hours: int = 0, power_on_hours_high: int = 0,
         unsafe_shutdowns: int = 0, unsafe_shutdowns_high: int = 0, media_errors: int = 0, media_errors_high: int = 0,
         error_log_entries: int = 0, error_log_entries_high: int = 0, warning_minutes: int = 0,
-        critical_minutes: int = 0, sensors: bytes = bytes(16),
+        critical_minutes: int = 0, sensors: bytes = bytes(16), tmt1_transitions: int = 0, tmt2_transitions: int = 0,
+        tmt1_seconds: int = 0, tmt2_seconds: int = 0,
     ) -> None:
         self.critical_warning = critical_warning
         self.temperature = temperature
@@ -155,6 +158,10 @@ class SmartLog(Header):
         self.warning_minutes = warning_minutes
         self.critical_minutes = critical_minutes
         self.sensors = sensors
+        self.tmt1_transitions = tmt1_transitions
+        self.tmt2_transitions = tmt2_transitions
+        self.tmt1_seconds = tmt1_seconds
+        self.tmt2_seconds = tmt2_seconds
 
     @staticmethod
     def decode(buffer: ReadableBuffer, offset: int = 0) -> SmartLog:
@@ -169,7 +176,8 @@ class SmartLog(Header):
                 header.power_cycles, header.power_cycles_high, header.power_on_hours, header.power_on_hours_high,
                 header.unsafe_shutdowns, header.unsafe_shutdowns_high, header.media_errors, header.media_errors_high,
                 header.error_log_entries, header.error_log_entries_high, header.warning_minutes,
-                header.critical_minutes, header.sensors,
+                header.critical_minutes, header.sensors, header.tmt1_transitions, header.tmt2_transitions,
+                header.tmt1_seconds, header.tmt2_seconds,
             ) = _SMARTLOG_UNPACK(buffer, offset)
         except struct_error:
             raise too_short(SmartLog, buffer, offset) from None
@@ -188,6 +196,7 @@ class SmartLog(Header):
                 self.power_cycles_high, self.power_on_hours, self.power_on_hours_high, self.unsafe_shutdowns,
                 self.unsafe_shutdowns_high, self.media_errors, self.media_errors_high, self.error_log_entries,
                 self.error_log_entries_high, self.warning_minutes, self.critical_minutes, self.sensors,
+                self.tmt1_transitions, self.tmt2_transitions, self.tmt1_seconds, self.tmt2_seconds,
             )
         except struct_error:
             raise cannot_encode(self, buffer, offset) from None

@@ -74,7 +74,11 @@ SMART_LOG = (
         "warning_minutes" / Int32ul,
         "critical_minutes" / Int32ul,
         "sensors" / Bytes(16),
-        Padding(296),
+        "tmt1_transitions" / Int32ul,
+        "tmt2_transitions" / Int32ul,
+        "tmt1_seconds" / Int32ul,
+        "tmt2_seconds" / Int32ul,
+        Padding(280),
     )
     * """LID 02h (figure 207). Temperatures in kelvin; data units of 512,000 bytes; times in minutes or hours
     as named.

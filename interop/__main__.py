@@ -1,0 +1,77 @@
+"""`python -m interop [--long] [CASE ...]`: ask each outside judge once, and say how many agreed.
+
+A missing tool skips its case, by name of the package; with CI=1 in the environment a skip is a failure. `--capture
+FILE` judges a capture of your own by tshark instead.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import sys
+import traceback
+from collections import Counter
+from pathlib import Path
+
+from interop.cases import CASES, ROOT, Case
+from interop.outcome import DisagreementError, MissingToolError
+from interop.tshark_judge import judge
+
+
+def main() -> int:
+    """Run the cases; 0 when none failed, and in CI none was skipped."""
+    parser = argparse.ArgumentParser(prog="python -m interop", description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("--long", action="store_true", help="the full matrices as well")
+    parser.add_argument("--list", action="store_true", help="name the cases and stop")
+    parser.add_argument("--capture", type=Path, help="judge this pcapng file by tshark, and nothing else")
+    parser.add_argument("cases", nargs="*", metavar="CASE", help="only these")
+    arguments = parser.parse_args()
+    chosen = _chosen(arguments.cases, is_long=arguments.long)
+    if arguments.capture:
+        chosen = [Case(f"tshark-{arguments.capture.name}", lambda _: str(judge(arguments.capture)))]
+    if arguments.list:
+        print("\n".join(case.name for case in chosen))
+        return 0
+    outcomes = Counter(_run(case) for case in chosen)
+    print(f"interop: {outcomes['pass']} passed, {outcomes['FAIL']} failed, {outcomes['skip']} skipped")
+    is_skip_allowed = os.environ.get("CI", "") not in ("1", "true")
+    return 1 if outcomes["FAIL"] or (outcomes["skip"] and not is_skip_allowed) else 0
+
+
+def _chosen(names: list[str], *, is_long: bool) -> list[Case]:
+    unknown = set(names) - {case.name for case in CASES}
+    if unknown:
+        sys.exit(f"interop: no case {', '.join(sorted(unknown))}; --list names them")
+    return [case for case in CASES if case.name in names or (not names and (is_long or not case.is_long))]
+
+
+def _run(case: Case) -> str:
+    """Run one case in an empty folder, print its outcome, and return it."""
+    scratch = ROOT / "interop-out" / case.name
+    shutil.rmtree(scratch, ignore_errors=True)
+    scratch.mkdir(parents=True)
+    try:
+        outcome, text = "pass", case.run(scratch)
+    except MissingToolError as error:
+        outcome, text = "skip", str(error)
+    except DisagreementError as error:
+        outcome, text = "FAIL", str(error)
+    except Exception:  # noqa: BLE001  # a broken judge must not keep the others from being asked
+        outcome, text = "FAIL", traceback.format_exc()
+    print(f"{outcome}  {case.name}: {_indented(text)}", flush=True)
+    return outcome
+
+
+def _indented(text: str) -> str:
+    lines = text.strip().splitlines()
+    if len(lines) > LINES:
+        lines = [*lines[:LINES], f"and {len(lines) - LINES} more lines"]
+    return "\n      ".join(lines)
+
+
+LINES = 40
+"""Enough of a disagreement to see what it is about."""
+
+if __name__ == "__main__":
+    sys.exit(main())

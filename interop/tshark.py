@@ -1,0 +1,126 @@
+"""Run tshark over a capture and hand out what it prints, field by field.
+
+PDML is used since it alone gives, for each field, the text shown, the bytes behind it, and whether it is a bit field.
+Nothing is configured: a home folder of its own keeps the user's preferences out.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO
+from xml.etree import ElementTree as ET  # tshark's own output, no foreign entities
+
+from interop.outcome import DisagreementError, require
+
+SEVERITY_WARNING = 0x600000
+"""Wireshark's expert severities: chat 0x200000, note 0x400000, warning 0x600000, error 0x800000."""
+
+
+@dataclass(slots=True)
+class Field:
+    """One field as dissected.
+
+    name: its filter name. show: the value as tshark prints it. value: the bytes in hexadecimal; of a bit field, the
+    number cut out. size: in bytes, 0 when tshark made it up. parent: the field it is part of.
+    """
+
+    name: str
+    show: str
+    value: str
+    size: int
+    is_bits: bool
+    has_parts: bool
+    parent: Field | None
+
+
+@dataclass(slots=True)
+class Frame:
+    """One packet as dissected: its fields in order, and its expert messages as (severity, text)."""
+
+    number: int
+    protocols: list[str]
+    fields: list[Field] = field(default_factory=list)
+    experts: list[tuple[int, str]] = field(default_factory=list)
+
+    @property
+    def names(self) -> set[str]:
+        """Names of all its fields."""
+        return {item.name for item in self.fields}
+
+    @property
+    def worst_severity(self) -> int:
+        """Of its expert messages, 0 without."""
+        return max((severity for severity, _ in self.experts), default=0)
+
+    @property
+    def is_malformed(self) -> bool:
+        """Whether a dissector gave up."""
+        return "_ws.malformed" in self.protocols
+
+
+def dissect(capture: Path, display_filter: str = "") -> Iterator[Frame]:
+    """The packets of `capture` as tshark reads them.
+
+    MissingToolError without tshark, DisagreementError when it refuses the file.
+    """
+    require("tshark", package="tshark")
+    command = ["tshark", "-n", "-r", str(capture), "-T", "pdml"]
+    if display_filter:
+        command += ["-Y", display_filter]
+    with tempfile.TemporaryDirectory() as home, tempfile.TemporaryFile() as errors:
+        environment = {**os.environ, "HOME": home, "XDG_CONFIG_HOME": home, "LC_ALL": "C.UTF-8"}
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, env=environment) as process:
+            assert process.stdout is not None
+            yield from _frames(process.stdout)
+        if process.returncode:
+            errors.seek(0)
+            raise DisagreementError(
+                f"tshark -r {capture}: {errors.read().decode(errors='replace').strip().splitlines()[-1]}"
+            )
+
+
+def _frames(output: IO[bytes]) -> Iterator[Frame]:
+    for _, element in ET.iterparse(output):
+        if element.tag == "packet":
+            yield _frame(element)
+            element.clear()
+
+
+def _frame(packet: ET.Element) -> Frame:
+    frame = Frame(0, [protocol.get("name", "") for protocol in packet])
+    for protocol in packet:
+        if protocol.get("name") == "geninfo":
+            frame.number = int(next(part.get("show", "0") for part in protocol if part.get("name") == "num"))
+        else:
+            _collect(protocol, None, frame)
+    return frame
+
+
+def _collect(element: ET.Element, parent: Field | None, frame: Frame) -> None:
+    for child in element:
+        name, show = child.get("name", ""), child.get("show", "")
+        if name in ("_ws.expert", "_ws.malformed"):
+            frame.experts.append(_expert(child))
+            continue
+        found = Field(
+            name,
+            show,
+            child.get("value", ""),
+            int(child.get("size", "0")),
+            is_bits="unmaskedvalue" in child.attrib,
+            has_parts=any(part.get("name") for part in child),
+            parent=parent,
+        )
+        if name:
+            frame.fields.append(found)
+        _collect(child, found if name else parent, frame)
+
+
+def _expert(element: ET.Element) -> tuple[int, str]:
+    parts = {part.get("name", ""): part.get("show", "") for part in element.iter("field")}
+    return int(parts.get("_ws.expert.severity", "0")), parts.get("_ws.expert.message", "")

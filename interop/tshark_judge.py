@@ -1,0 +1,119 @@
+"""Judge a capture by tshark: every RoCE, CM and NVMe field that it prints must be what our codecs decode."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from interop.comparison import Expected, Report
+from interop.nvme_data_fields import data_fields
+from interop.nvme_fields import capsule_fields, completion_fields
+from interop.outcome import DisagreementError
+from interop.roce_fields import roce_fields
+from interop.tshark import SEVERITY_WARNING, Field, Frame, dissect
+from wire.datagrams import datagram_of
+from wire.nvme.rdma_trace import RdmaTrace, TracedCommand
+from wire.pcapng import decode_packets
+from wire.roce import Position, RocePacket, parse_packet
+from wire.udp import ROCE_V2_PORT
+
+
+@dataclass(slots=True)
+class Capture:
+    """A capture as we read it: RoCE packets by frame number, and the NVMe commands in them."""
+
+    packets: dict[int, RocePacket] = field(default_factory=dict)
+    trace: RdmaTrace = field(default_factory=RdmaTrace)
+
+
+def read_capture(path: Path, ports: Iterable[int] = (4420,)) -> Capture:
+    """Read a pcapng file; WireError when one of its RoCE packets does not parse."""
+    capture = Capture(trace=RdmaTrace(frozenset(ports)))
+    for number, packet in enumerate(decode_packets(path.read_bytes()), start=1):
+        datagram = datagram_of(packet.data)
+        if datagram and datagram.destination_port == ROCE_V2_PORT:
+            capture.packets[number] = parse_packet(datagram.payload)
+            capture.trace.feed(number, datagram.source, datagram.destination, datagram.payload)
+    return capture
+
+
+@dataclass(slots=True)
+class Judgement:
+    """What was compared: fields that agree, packets, NVMe commands by name, and frames that tshark complains about."""
+
+    agreed: int
+    packets: int
+    commands: Counter[str]
+    malformed: list[str]
+
+    def __str__(self) -> str:
+        text = f"{self.agreed} fields of {self.packets} packets and {self.commands.total()} NVMe commands agree"
+        return f"{text}; frames that tshark calls malformed: {len(self.malformed)}" if self.malformed else text
+
+
+def judge(path: Path, *, allow_malformed: bool = False) -> Judgement:
+    """Compare a capture with tshark's reading.
+
+    allow_malformed: frames that tshark calls malformed, or warns about, are left out; else they fail the case.
+    DisagreementError: with every field that differs, and every one that we have no value for.
+    """
+    capture = read_capture(path)
+    report, malformed, problems = Report(), [], []
+    frames = {frame.number: frame for frame in dissect(path, "infiniband")}
+    for frame in frames.values():
+        if frame.is_malformed or frame.worst_severity >= SEVERITY_WARNING:
+            malformed.append(f"frame {frame.number}: {'; '.join(text for _, text in frame.experts) or 'malformed'}")
+        packet = capture.packets.get(frame.number)
+        if packet and not frame.is_malformed:
+            report.compare(f"frame {frame.number}", *_packet_fields(frame, packet))
+    for command in capture.trace.commands:
+        _compare_command(report, command, frames)
+    problems += [] if allow_malformed else malformed
+    problems += report.disagreements
+    problems += [f"{name}: printed {count} times, and we have no value" for name, count in report.unknown.items()]
+    problems += _missed(capture, frames)
+    if problems:
+        raise DisagreementError("\n".join(problems))
+    commands = Counter(command.name for command in capture.trace.commands)
+    return Judgement(sum(report.agreed.values()), len(frames), commands, malformed)
+
+
+def _missed(capture: Capture, frames: dict[int, Frame]) -> list[str]:
+    """Packets and commands that only one of us sees."""
+    theirs = {number for number, frame in frames.items() if frame.names & OPCODES}
+    capsules = {command.frame for command in capture.trace.commands}
+    # tshark 4.0 takes no capsule apart that comes in several packets.
+    ours = {number for number in capsules if capture.packets[number].info.position is Position.ONLY}
+    return [
+        *(f"frame {number}: RoCE for one of us only" for number in sorted(set(frames) ^ set(capture.packets))),
+        *(f"frame {number}: an NVMe command for tshark only" for number in sorted(theirs - ours)),
+        *(f"frame {number}: an NVMe command for us only" for number in sorted(ours - theirs)),
+    ]
+
+
+def _packet_fields(frame: Frame, packet: RocePacket) -> tuple[list[Field], Expected]:
+    """What tshark prints of one packet by itself, payload included, and our values."""
+    prefixes = ("infiniband.", "nvme-rdma.cm.", *PAYLOADS)
+    fields = [item for item in frame.fields if item.name.startswith(prefixes)]
+    return fields, {**roce_fields(packet), **{name: [packet.payload] for name in PAYLOADS}}
+
+
+def _compare_command(report: Report, command: TracedCommand, frames: dict[int, Frame]) -> None:
+    where = f"{command.name} in frame {command.frame}"
+    report.compare(where, _nvme_fields(frames, [command.frame]), capsule_fields(command))
+    if command.completion:
+        report.compare(where, _nvme_fields(frames, [command.completion_frame]), completion_fields(command))
+    if not any(frames[number].is_malformed for number in command.data_frames if number in frames):
+        report.compare(where, _nvme_fields(frames, command.data_frames), data_fields(command))
+
+
+def _nvme_fields(frames: dict[int, Frame], numbers: Iterable[int]) -> list[Field]:
+    found = [item for number in numbers if number in frames for item in frames[number].fields]
+    return [item for item in found if item.name.startswith("nvme.") and item.name not in PAYLOADS]
+
+
+OPCODES = frozenset({"nvme.cmd.opc", "nvme.fabrics.cmd.opc"})
+PAYLOADS = ("nvme.data", "nvme-rdma.unknown_data", "nvme-rdma.read_from_host_resp")
+"""Fields that are the payload of one packet, whole."""
