@@ -8,6 +8,7 @@ import typer
 
 from apps import __version__, rdma
 from apps.bench.commands import bench
+from apps.demo import demo
 from apps.errors import run
 from apps.perf import commands as perf
 
@@ -36,6 +37,7 @@ def options(
 
 app.add_typer(rdma.app, name="rdma")
 app.add_typer(perf.app, name="perf")
+app.command()(demo)
 app.command()(bench)
 
 
