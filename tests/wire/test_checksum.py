@@ -59,7 +59,8 @@ def test_without_a_wheel_the_next_one_computes_the_same(
 
 def _plain_internet_checksum(data: bytes, initial: int) -> int:
     """RFC 1071 1 as written: add 16-bit words, fold the carries, complement."""
-    total = initial + sum(word for (word,) in struct.iter_unpack(">H", data + bytes(len(data) % 2)))
+    words: list[int] = [word for (word,) in struct.iter_unpack(">H", data + bytes(len(data) % 2))]
+    total = initial + sum(words)
     while total >> 16:
         total = (total & 0xFFFF) + (total >> 16)
     return total ^ 0xFFFF

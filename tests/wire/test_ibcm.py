@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.captures.frames import CAPTURES, roce_packets
 from wire.errors import WireError
@@ -113,6 +115,16 @@ def test_a_mad_that_is_no_cm_message_is_a_wire_error(offset: int, value: int) ->
     mad[offset] = value
     with pytest.raises(WireError):
         parse_mad(mad)
+
+
+@given(content=st.binary(min_size=256, max_size=256), kind=st.sampled_from(list(CM_MESSAGES)))
+def test_any_content_decodes_and_only_reserved_bits_are_lost(content: bytes, kind: int) -> None:
+    mad = bytearray(content)
+    mad[1:4] = bytes([7, 2, 3])
+    mad[16:18] = kind.to_bytes(2, "big")
+    header, message = parse_mad(mad)
+    _, again = parse_mad(build_mad(message, header.transaction_id))
+    assert again == message
 
 
 def test_service_ids_and_addresses_are_those_of_rdma_cm() -> None:

@@ -33,6 +33,11 @@ class RocePacket:
         """The extended header of one kind, or None when the packet has none."""
         return next((header for header in self.headers if isinstance(header, kind)), None)
 
+    def fields(self) -> dict[str, int | bytes]:
+        """Every header field by name, such as "Bth.psn", in wire order; for comparison with other decoders."""
+        headers = (self.bth, *self.headers)
+        return {f"{type(one).__name__}.{name}": value for one in headers for name, value in one.as_dict().items()}
+
     def encode(self) -> bytes:
         """The same bytes again; WireError when a field is out of range."""
         headers = b"".join(header.encode() for header in (self.bth, *self.headers))

@@ -28,6 +28,12 @@ class Format:
         self.codec = codec
         self.layout: Layout = layout_of(codec.__name__, definition)
 
+    def make(self, **values: Any) -> Header:
+        """An object of the codec class, whose fields only that class knows."""
+        codec: Any = self.codec
+        header: Header = codec(**values)
+        return header
+
     def build(self, values: dict[str, Any]) -> bytes:
         """What Construct writes for the codec's values."""
         nested: dict[str, Any] = {}

@@ -90,3 +90,13 @@ def test_headers_hold_what_linux_is_known_to_send(capture: str) -> None:
         aeth, reth = roce.find(Aeth), roce.find(Reth)
         assert aeth is None or aeth.syndrome in (0x1F, 0x60) or aeth.syndrome >> 5 == 1, number
         assert reth is None or reth.length <= 1 << 16, number
+
+
+def test_fields_of_a_captured_read_request_by_name() -> None:
+    fields = next(
+        found.fields()
+        for _, packet in roce_packets("linux-mtu1500")
+        if (found := parse_packet(packet[TRANSPORT:])).info.opcode is Opcode.RC_READ_REQUEST
+    )
+    assert list(fields)[-3:] == ["Reth.va", "Reth.rkey", "Reth.length"]
+    assert fields["Bth.pkey"] == 0xFFFF

@@ -100,6 +100,7 @@ def test_vector_parses_and_is_encoded_to_the_same_bytes(vector: Vector) -> None:
     packet = parse_packet(roce)
     assert (packet.info.opcode, packet.icrc) == (vector.opcode, stored_icrc(vector.complete))
     assert packet.encode() == roce
+    assert packet.fields()["Bth.opcode"] == vector.opcode
 
 
 @each_vector
