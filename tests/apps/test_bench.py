@@ -1,0 +1,96 @@
+"""The benchmark table: medians of interleaved rounds, null and a reason for what is missing."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from apps.bench.probes import Cpus, Probe, Readings
+from apps.bench.rows import Row, probes, rows
+from apps.bench.session import Session
+from apps.errors import CommandError
+from tests.apps.cli import baremetal, only_line
+
+CPUS = Cpus(0, 0)
+
+
+def rising(name: str, *values: float) -> Probe:
+    """A probe whose reading is the next of `values`."""
+    source = iter(values)
+    return Probe((name,), f"measure {name}", lambda _: {name: next(source)})
+
+
+def failing(name: str) -> Probe:
+    def take(_: Cpus) -> Readings:
+        raise CommandError("the yardstick is missing; buy one")
+
+    return Probe((name,), f"measure {name}", take)
+
+
+def session(*probes: Probe, progress: Callable[[str], None] = lambda _: None) -> Session:
+    result = Session(probes, progress)
+    result.run(3, CPUS)
+    return result
+
+
+def test_a_row_is_the_median_with_its_spread_and_the_ratio_to_its_yardstick() -> None:
+    result = session(rising("ours", 30, 10, 20), rising("theirs", 80, 40, 10)).result(
+        Row("ours", "MB/s", "theirs", "x")
+    )
+    keys = ("value", "min", "max", "yardstick", "yardstick_value", "ratio", "command", "unit")
+    assert [result[key] for key in keys] == [20, 10, 30, "theirs", 40, 0.5, "measure ours", "MB/s"]
+    assert "reason" not in result
+
+
+def test_a_missing_yardstick_leaves_null_and_the_reason() -> None:
+    result = session(rising("ours", 1, 2, 3), failing("theirs")).result(Row("ours", "MB/s", "theirs", "x"))
+    assert (result["value"], result["yardstick_value"], result["ratio"]) == (2, None, None)
+    assert result["reason"] == "the yardstick is missing; buy one"
+
+
+def test_a_row_that_cannot_be_measured_is_null_itself() -> None:
+    result = session(failing("ours")).result(Row("ours", "MB/s", None, "x"))
+    assert (result["value"], result["min"], result["max"], result["ratio"]) == (None, None, None, None)
+
+
+def test_probes_take_turns_and_one_that_failed_is_not_tried_again() -> None:
+    order: list[str] = []
+    session(rising("a", 1, 2, 3), failing("b"), rising("c", 1, 2, 3), progress=order.append)
+    assert order == ["a", "b", "c", "a", "c", "a", "c"]
+
+
+def test_every_row_and_every_yardstick_has_a_probe() -> None:
+    measured = {name for probe in probes() for name in probe.names}
+    assert {row.name for row in rows()} <= measured
+    assert {row.yardstick for row in rows() if row.yardstick} <= measured
+
+
+def test_the_rows_of_the_promise_are_there_in_order() -> None:
+    assert [row.name for row in rows()][:8] == [
+        "rdma_write_1MiB",
+        "rdma_write_cpu",
+        "rdma_write_odd",
+        "rdma_send_64B_qd64",
+        "rdma_lat_64B",
+        "nvme_rdma_4k_randread_qd32",
+        "nvme_rdma_128k_read",
+        "codec_bth",
+    ]
+
+
+@pytest.mark.slow
+def test_bench_writes_rows_with_what_they_ran(tmp_path: Path) -> None:
+    done = baremetal("bench", "--only", "codec_bth", "--rounds", "1", directory=tmp_path)
+    assert done.returncode == 0, done.stderr
+    document = json.loads((tmp_path / "bench.json").read_text())
+    (row,) = document["rows"]
+    assert row["name"] == "codec_bth"
+    assert 0 < row["ratio"] < 100
+    assert document["machine"]["python"]
+
+
+def test_a_row_that_does_not_exist_is_named() -> None:
+    assert "no row warp_drive; there are rdma_write_1MiB" in only_line(baremetal("bench", "--only", "warp_drive"))
