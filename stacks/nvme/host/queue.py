@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import enum
 from collections import deque
+from collections.abc import Callable
 
 from stacks.nvme.host.command import HostCommand
 from stacks.runtime import IGNORE, StateTable, Verdict
@@ -69,7 +70,9 @@ class HostQueue:
         self.state = HostQueueState.IDLE
         self.outgoing: list[HostCommand] = []
         self.failure = ""
+        self.on_abandon: Callable[[HostCommand], None] | None = None
         self.unknown_cids = 0
+        self.keys_not_invalidated = 0
         self._free_cids = list(range(entries - 2, -1, -1))
         self._by_cid: list[HostCommand | None] = [None] * entries
         self._waiting: deque[HostCommand] = deque()
@@ -142,7 +145,9 @@ class HostQueue:
         return commands
 
     def abandon(self, command: HostCommand) -> None:
-        """End a command without an answer from the controller."""
+        """End a command without an answer from the controller; `on_abandon` lets the binding take its memory back."""
+        if self.on_abandon is not None:
+            self.on_abandon(command)
         self._end(command, StatusCode.HOST_PATH_ERROR.value)
 
     def oldest_ns(self, *, exclude_opcode: int = -1) -> int | None:

@@ -1,0 +1,243 @@
+"""An initiator on an RDMA device: a core that owns the device, and any number of associations over it.
+
+program -> HostNamespace -> HostQueue -> RdmaHostQueue -> Device -> driver
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from stacks.nvme.bindings.rdma.initiator_queue import RECV, RdmaHostQueue
+from stacks.nvme.bindings.rdma.parameters import (
+    NVME_RDMA_PORT,
+    QP_READS_MAX,
+    anonymous_memory,
+    rejection_text,
+    service_id,
+)
+from stacks.nvme.buffers import BufferPool, pool_bytes
+from stacks.nvme.host import HostConfig, HostController, HostQueue, Region
+from stacks.rdma import Access, Device, Mr, WcStatus
+from stacks.rdma.cm import CmEvent, CmEventType, Connection, ConnectionParameters
+from stacks.runtime import LocalError
+from transports.datagram import Burst, Transmit
+from wire.nvme.rdma_codec import RdmaConnectRequest
+
+
+@dataclass(frozen=True, slots=True)
+class RdmaInitiatorConfig:
+    """How an initiator moves data.
+
+    path_mtu: bytes of a packet's payload; shelves: (bytes, count) of the staging buffers, for data in memory that is
+    not registered; the largest is the largest transfer.
+    invalidates: register memory for each transfer, and have the target invalidate the key with its answer.
+    """
+
+    path_mtu: int = 4096
+    shelves: tuple[tuple[int, int], ...] = ((8 << 10, 256), (128 << 10, 32), (1 << 20, 8))
+    invalidates: bool = False
+
+
+class RdmaInitiator:
+    """A `DatagramCore` that owns `device` and connects to targets."""
+
+    def __init__(self, device: Device, *, config: RdmaInitiatorConfig | None = None) -> None:
+        self.device = device
+        self.config = config or RdmaInitiatorConfig()
+        self.hosts: list[HostController] = []
+        self._pd = device.alloc_pd()
+        self._cq = device.create_cq(CQ_DEPTH)
+        memory = anonymous_memory(pool_bytes(self.config.shelves))
+        self._pool_mr = self._pd.reg_mr(memory, Access.LOCAL_WRITE | Access.REMOTE_READ | Access.REMOTE_WRITE)
+        self._pool = BufferPool(memoryview(memory), self._pool_mr.address, shelves=self.config.shelves)
+        self._places: dict[HostController, tuple[str, int]] = {}
+        self._hosts_of: dict[HostQueue, HostController] = {}
+        self._links: dict[HostQueue, RdmaHostQueue] = {}
+        self._by_qp: dict[int, RdmaHostQueue] = {}
+        self._by_connection: dict[Connection, RdmaHostQueue] = {}
+        self._ending: set[Connection] = set()
+        self._regions: dict[Region, Mr] = {}
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether every connection that was ended has ended on both sides."""
+        return not self._ending
+
+    def connect(self, address: str, config: HostConfig, now: int, *, port: int = NVME_RDMA_PORT) -> HostController:
+        """Begin an association with the target at `address` (numeric) and `port`; follow its `state`."""
+        host = HostController(config, max_transfer_bytes=self._pool.largest_bytes)
+        self.hosts.append(host)
+        self._places[host] = (address, port)
+        host.start(now)
+        self._post()
+        return host
+
+    def forget(self, host: HostController) -> None:
+        """Drop an association that is closed; LocalError while it is not."""
+        if not host.is_closed:
+            raise LocalError("the association is not closed yet")
+        self._post()
+        self.hosts.remove(host)
+        del self._places[host]
+
+    def register(self, buffer: object) -> Region:
+        """Register a writable buffer, so that I/O into and out of it is not copied; it is held until `deregister`."""
+        region_mr = self._pd.reg_mr(buffer, Access.LOCAL_WRITE | Access.REMOTE_READ | Access.REMOTE_WRITE)
+        region = Region(memoryview(buffer).cast("B"), region_mr.address, region_mr.rkey)  # type: ignore[arg-type]
+        self._regions[region] = region_mr
+        return region
+
+    def deregister(self, region: Region) -> None:
+        """Let go of a registered buffer; no I/O on it may be under way."""
+        self._regions.pop(region).dereg()
+        region.view.release()
+
+    # The core's verbs
+
+    def handle_burst(self, burst: Burst, now: int) -> None:
+        """Packets for the device, and what follows from them."""
+        self.device.handle_burst(burst, now)
+        self._process(now)
+
+    def handle_timeout(self, now: int) -> None:
+        """Timers of the device and of every association."""
+        self.device.handle_timeout(now)
+        for host in self.hosts:
+            due = host.poll_deadline()
+            if due is not None and due <= now:
+                host.handle_timeout(now)
+        self._process(now)
+
+    def poll_transmit(self, now: int) -> Transmit | None:
+        """The next send; commands that were submitted meanwhile go out with it."""
+        for host in self.hosts:
+            host.tick(now)
+        self._post()
+        return self.device.poll_transmit(now)
+
+    def poll_deadline(self) -> int | None:
+        """The earliest of all."""
+        deadlines = [self.device.poll_deadline(), *(host.poll_deadline() for host in self.hosts)]
+        return min((deadline for deadline in deadlines if deadline is not None), default=None)
+
+    def sent(self, transmit: Transmit) -> None:
+        """The transport is done with a send."""
+        self.device.sent(transmit)
+
+    # What follows
+
+    def _process(self, now: int) -> None:
+        for host in self.hosts:
+            host.tick(now)
+        while (event := self.device.cm.poll_event()) is not None:
+            self._handle_event(event, now)
+        while entries := self._cq.poll(BATCH):
+            for entry in entries:
+                link = self._by_qp.get(entry.qp_num)
+                if link is None:
+                    continue
+                if entry.status is not SUCCESS:
+                    self._lost(link, f"the connection to {self._where(link.queue)} broke ({entry.status.name})", now)
+                elif entry.wr_id & 3 == RECV:
+                    link.handle_answer(entry.wr_id >> 2, entry)
+                    if link.is_lost:
+                        self._lost(link, f"{self._where(link.queue)} sent something that is no completion", now)
+                else:
+                    link.handle_sent(entry.wr_id >> 2)
+        self._post()
+
+    def _post(self) -> None:
+        # Ended connections first: their staging buffers are free already, and must be out of their targets' reach.
+        for host in self.hosts:
+            for queue in host.poll_closings():
+                self._close(queue)
+            for queue in host.poll_openings():
+                self._open(host, queue)
+        for link in self._links.values():
+            if link.queue.outgoing or link.is_starved:
+                link.post_outgoing()
+
+    def _open(self, host: HostController, queue: HostQueue) -> None:
+        link = RdmaHostQueue(
+            queue,
+            self._pd,
+            self._cq,
+            pool=self._pool,
+            pool_mr=self._pool_mr,
+            in_capsule_bytes=min(host.in_capsule_bytes, IN_CAPSULE_MAX),
+            invalidates=self.config.invalidates,
+        )
+        address, port = self._places[host]
+        request = RdmaConnectRequest(
+            qid=queue.qid, hrqsize=queue.entries, hsqsize=queue.entries - 1, cntlid=host.cntlid if queue.qid else 0
+        )
+        link.connection = self.device.cm.connect(
+            address,
+            service_id(port),
+            qp=link.qp,
+            parameters=ConnectionParameters(
+                qpn=link.qp.number,
+                path_mtu=self.config.path_mtu,
+                responder_resources=QP_READS_MAX,
+                initiator_depth=QP_READS_MAX,
+            ),
+            private_data=request.encode(),
+        )
+        link.start()
+        self._hosts_of[queue] = host
+        self._links[queue] = link
+        self._by_qp[link.qp.number] = link
+        self._by_connection[link.connection] = link
+
+    def _close(self, queue: HostQueue) -> None:
+        link = self._links.get(queue)
+        if link is not None:
+            assert link.connection is not None
+            self._ending.add(link.connection)
+            self.device.cm.disconnect(link.connection)
+            self._forget(link)
+
+    def _handle_event(self, event: CmEvent, now: int) -> None:
+        if event.kind in _ENDINGS:
+            self._ending.discard(event.connection)
+        link = self._by_connection.get(event.connection)
+        if link is None:
+            return
+        where = self._where(link.queue)
+        if event.kind is CmEventType.ESTABLISHED:
+            self._hosts_of[link.queue].handle_opened(link.queue, now)
+        elif event.kind is CmEventType.REJECTED:
+            self._lost(link, rejection_text(where, event.status, event.private_data), now)
+        elif event.kind is CmEventType.UNREACHABLE:
+            self._lost(link, f"no answer from {where}; is a target running there?", now)
+        elif event.kind is CmEventType.CONNECT_ERROR:
+            self._lost(link, f"{where} answered with parameters that cannot be used", now)
+        elif event.kind is CmEventType.DISCONNECTED:
+            self._lost(link, f"{where} ended the connection", now)
+
+    def _lost(self, link: RdmaHostQueue, reason: str, now: int) -> None:
+        host = self._hosts_of[link.queue]
+        assert link.connection is not None
+        self.device.cm.disconnect(link.connection)
+        self._forget(link)
+        host.handle_lost(link.queue, reason, now)
+
+    def _forget(self, link: RdmaHostQueue) -> None:
+        del self._links[link.queue]
+        del self._by_qp[link.qp.number]
+        assert link.connection is not None
+        del self._by_connection[link.connection]
+        link.stop()
+
+    def _where(self, queue: HostQueue) -> str:
+        address, port = self._places[self._hosts_of[queue]]
+        return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+
+
+_ENDINGS = frozenset((CmEventType.DISCONNECTED, CmEventType.REJECTED, CmEventType.UNREACHABLE))
+
+SUCCESS = WcStatus.SUCCESS
+BATCH = 1024
+CQ_DEPTH = 1 << 24
+IN_CAPSULE_MAX = 16 << 10
+"""Data in a capsule beyond this costs more memory than the saved round trip is worth."""

@@ -1,0 +1,238 @@
+"""One queue on the initiator's side: capsules out, completion entries in, and memory for data in between.
+
+A capsule's slot belongs to its CID. A target that answers has received the capsule, so a slot may be filled again
+with the answer: what is then sent once more is a duplicate that the target drops unread.
+
+Data of a program's registered region moves without a copy; other data goes through the pool's buffers, or inside the
+capsule when it is small. With `invalidates`, each transfer of a region's owner is under a key of its own that the
+target gives back with its answer, as Linux does; the target cannot touch memory of finished commands then.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING
+
+from stacks.nvme.bindings.rdma.parameters import CAPSULE_BYTES, COMPLETION_BYTES, anonymous_memory
+from stacks.nvme.buffers import BufferPool
+from stacks.nvme.host import HostCommand, HostQueue
+from stacks.rdma import Access, Cq, Mr, Pd, Qp, QpCapacity, RecvWr, SendFlags, SendWr, Sge, WcFlags, WrOpcode
+from wire.nvme.commands_codec import CompletionEntry, SubmissionEntry
+from wire.nvme.kinds import SglKind
+from wire.nvme.opcodes import FLAGS_SGL
+from wire.nvme.sgl_codec import DataBlockSgl, KeyedSgl
+
+if TYPE_CHECKING:
+    from stacks.rdma.cm import Connection
+    from stacks.rdma.completion import Wc
+
+
+class RdmaHostQueue:
+    """A queue's connection.
+
+    queue: the core's; pool, pool_mr: staging memory, shared by an association's queues.
+    in_capsule_bytes: how much data goes inside a capsule; 0 on the admin queue.
+    """
+
+    def __init__(
+        self,
+        queue: HostQueue,
+        pd: Pd,
+        cq: Cq,
+        *,
+        pool: BufferPool,
+        pool_mr: Mr,
+        in_capsule_bytes: int,
+        invalidates: bool,
+    ) -> None:
+        self.queue = queue
+        self.connection: Connection | None = None
+        self.is_lost = False
+        self._pd = pd
+        self._pool = pool
+        self._pool_key = pool_mr.rkey
+        self._in_capsule_bytes = in_capsule_bytes if queue.qid else 0
+        self._invalidates = invalidates
+        entries = queue.entries
+        self._send_capacity = 4 * entries
+        capacity = QpCapacity(max_send_wr=self._send_capacity, max_recv_wr=entries, max_send_sge=2, max_recv_sge=1)
+        self.qp: Qp = pd.create_qp(send_cq=cq, recv_cq=cq, capacity=capacity)
+        self._slot_bytes = CAPSULE_BYTES + self._in_capsule_bytes
+        self._answers_at = entries * self._slot_bytes
+        memory = anonymous_memory(self._answers_at + entries * COMPLETION_BYTES)
+        self._view = memoryview(memory)
+        self._mr = pd.reg_mr(memory, Access.LOCAL_WRITE)
+        self._receives = [self._make_receive(index) for index in range(entries)]
+        self._capsules = [Sge(self._mr.address + cid * self._slot_bytes, 0, self._mr.lkey) for cid in range(entries)]
+        self._entry = SubmissionEntry(flags=FLAGS_SGL)
+        self._keyed = KeyedSgl(kind=SglKind.KEYED)
+        self._temporary: dict[int, Mr] = {}
+        self._waiting: deque[HostCommand] = deque()
+        self._posted = self._acknowledged = 0
+        queue.on_abandon = self.release
+
+    def start(self) -> None:
+        """Post every receive; the queue pair is in INIT."""
+        for receive in self._receives:
+            self.qp.post_recv(receive)
+
+    def stop(self) -> None:
+        """The connection is gone: free the queue pair and memory."""
+        self.is_lost = True
+        self.qp.destroy()
+        for region in self._temporary.values():
+            region.dereg()
+        self._temporary.clear()
+        self._mr.dereg()
+
+    @property
+    def is_starved(self) -> bool:
+        """Whether commands wait for a buffer or for room in the send queue."""
+        return bool(self._waiting)
+
+    def post_outgoing(self) -> None:
+        """Send what the core's queue has to send, as far as there are buffers and room."""
+        if not self.queue.is_open:
+            return
+        outgoing, waiting = self.queue.outgoing, self._waiting
+        if waiting:
+            waiting.extend(outgoing)
+            outgoing.clear()
+            while waiting and self._post(waiting[0]):
+                waiting.popleft()
+            return
+        for index, command in enumerate(outgoing):
+            if not self._post(command):
+                waiting.extend(outgoing[index:])
+                break
+        outgoing.clear()
+
+    def handle_sent(self, count: int) -> None:
+        """The target acknowledged `count` capsules in all."""
+        self._acknowledged = count
+
+    def handle_answer(self, index: int, entry: Wc) -> None:
+        """A completion entry came: put its data in place and complete the command."""
+        view = self._view
+        at = self._answers_at + index * COMPLETION_BYTES
+        dw0, dw1, _, word3 = CQE_WORDS(view, at)
+        self.qp.post_recv(self._receives[index])
+        if entry.byte_len < COMPLETION_BYTES:
+            self.is_lost = True
+            return
+        command = self.queue.command_of(word3 & 0xFFFF)
+        if command is None:
+            return
+        if self._temporary:
+            self._revoke(command, entry)
+        code = word3 >> 17 & 0x7FF
+        buffer = command.buffer
+        if buffer is not None:
+            if command.is_read and not code:
+                data = command.data
+                assert data is not None
+                data[:] = buffer.view[: len(data)]
+            self.release(command)
+        self.queue.complete(command, code, dw0=dw0, dw1=dw1)
+
+    def release(self, command: HostCommand) -> None:
+        """Give a command's staging buffer back."""
+        buffer, command.buffer = command.buffer, None
+        if buffer is not None:
+            self._pool.give_back(buffer)
+
+    def _post(self, command: HostCommand) -> bool:
+        if self._posted - self._acknowledged >= self._send_capacity:
+            return False
+        cid, data = command.cid, command.data
+        at = cid * self._slot_bytes
+        capsule = self._capsules[cid]
+        capsule.length = CAPSULE_BYTES
+        sges: tuple[Sge, ...] = (capsule,)
+        entry, keyed = self._entry, self._keyed
+        keyed.kind = KEYED
+        if data is None:
+            keyed.address = keyed.length = keyed.key = 0
+        elif not command.is_read and len(data) <= self._in_capsule_bytes:
+            sges = self._put_in_capsule(command, data, at, capsule)
+        elif not self._put_aside(command, data):
+            return False
+        entry.opcode = command.opcode
+        entry.cid = cid
+        entry.nsid = command.nsid
+        entry.cdw10 = command.cdw10
+        entry.cdw11 = command.cdw11
+        entry.cdw12 = command.cdw12
+        entry.cdw13 = command.cdw13
+        entry.cdw14 = command.cdw14
+        entry.cdw15 = command.cdw15
+        entry.encode_into(self._view, at)
+        if data is not None and not command.is_read and len(data) <= self._in_capsule_bytes:
+            DataBlockSgl(length=len(data), kind=IN_CAPSULE).encode_into(self._view, at + SGL_OFFSET)
+        else:
+            keyed.encode_into(self._view, at + SGL_OFFSET)
+        self._posted = posted = self._posted + 1
+        flags = SIGNALED if posted % SIGNAL_EVERY == 0 else 0
+        self.qp.post_send(SendWr(posted << 2 | SEND, WrOpcode.SEND, sges, flags))
+        return True
+
+    def _put_in_capsule(self, command: HostCommand, data: memoryview, at: int, capsule: Sge) -> tuple[Sge, ...]:
+        region = command.region
+        if region is not None:
+            return (capsule, Sge(region.address + command.offset, len(data), region.key))
+        self._view[at + CAPSULE_BYTES : at + CAPSULE_BYTES + len(data)] = data
+        capsule.length = CAPSULE_BYTES + len(data)
+        return (capsule,)
+
+    def _put_aside(self, command: HostCommand, data: memoryview) -> bool:
+        """Have the data where the target can reach it; False when there is no buffer now."""
+        region, keyed = command.region, self._keyed
+        keyed.length = len(data)
+        if region is not None:
+            keyed.address = region.address + command.offset
+            keyed.key = region.key
+            return True
+        if self._invalidates and not data.readonly:
+            self._lend(command, data)
+            return True
+        buffer = self._pool.take(len(data))
+        if buffer is None:
+            return False
+        if not command.is_read:
+            buffer.view[: len(data)] = data
+        command.buffer = buffer
+        keyed.address = buffer.address
+        keyed.key = self._pool_key
+        return True
+
+    def _lend(self, command: HostCommand, data: memoryview) -> None:
+        right = Access.LOCAL_WRITE | Access.REMOTE_WRITE if command.is_read else Access.LOCAL_WRITE | Access.REMOTE_READ
+        region = self._pd.reg_mr(data, right)
+        self._temporary[command.cid] = region
+        self._keyed.address = region.address
+        self._keyed.key = region.rkey
+        self._keyed.kind = KEYED_INVALIDATE
+
+    def _revoke(self, command: HostCommand, entry: Wc) -> None:
+        # Whether the target invalidated the key or forgot to: afterwards it is not valid.
+        region = self._temporary.pop(command.cid, None)
+        if region is not None:
+            if not (entry.flags & WcFlags.WITH_INV and entry.invalidated_rkey == region.rkey):
+                self.queue.keys_not_invalidated += 1
+            region.dereg()
+
+    def _make_receive(self, index: int) -> RecvWr:
+        at = self._answers_at + index * COMPLETION_BYTES
+        return RecvWr(index << 2 | RECV, (Sge(self._mr.address + at, COMPLETION_BYTES, self._mr.lkey),))
+
+
+RECV, SEND = 0, 1
+"""The low two bits of a wr_id; the rest is the receive's index, or how many capsules were posted so far."""
+
+SIGNAL_EVERY = 16
+SIGNALED = SendFlags.SIGNALED
+SGL_OFFSET = 24
+CQE_WORDS = CompletionEntry.words(1, CompletionEntry.SIZE)
+KEYED = SglKind.KEYED.value
+KEYED_INVALIDATE = SglKind.KEYED_INVALIDATE.value
+IN_CAPSULE = SglKind.DATA_BLOCK_OFFSET.value

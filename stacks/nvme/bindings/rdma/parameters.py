@@ -1,0 +1,63 @@
+"""What both ends of NVMe/RDMA agree on: the service, the private data of the connection, and sizes.
+
+Follows the NVMe/RDMA transport specification 1.0 (3.2); statuses as Linux nvmet-rdma gives them.
+"""
+
+from __future__ import annotations
+
+import mmap
+
+from wire.errors import WireError
+from wire.ibcm import RejectReason
+from wire.nvme.kinds import RdmaRejectStatus
+from wire.nvme.rdma_codec import RdmaConnectReject, RdmaConnectRequest
+
+
+def service_id(port: int) -> int:
+    """The service ID of a port number: RDMA_PS_TCP, which NVMe/RDMA uses."""
+    return RDMA_PS_TCP << 16 | port
+
+
+def anonymous_memory(size: int) -> mmap.mmap:
+    """Memory whose pages cost nothing until they are touched, for regions that are larger than what is used."""
+    return mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+
+
+def reject_reason(private_data: bytes, *, entries_max: int, queues_max: int) -> RdmaRejectStatus | None:
+    """Why a request for a queue is refused, or None when it is fine."""
+    try:
+        request = RdmaConnectRequest.decode(private_data)
+    except WireError:
+        return RdmaRejectStatus.INVALID_PRIVATE_DATA_LENGTH
+    if request.recfmt:
+        return RdmaRejectStatus.INVALID_RECFMT
+    if request.qid > queues_max:
+        return RdmaRejectStatus.INVALID_QID
+    if not 1 <= request.hsqsize < entries_max:
+        return RdmaRejectStatus.INVALID_HSQSIZE
+    if not request.hrqsize:
+        return RdmaRejectStatus.INVALID_HRQSIZE
+    return None
+
+
+def rejection_text(where: str, reason: int, private_data: bytes) -> str:
+    """One line for a person whose connection was refused. where: the target, as host:port."""
+    if reason == RejectReason.INVALID_SERVICE_ID:
+        return f"nobody listens on {where}; is the target running, and is that its port?"
+    if reason == RejectReason.CONSUMER and len(private_data) >= RdmaConnectReject.SIZE:
+        status = RdmaConnectReject.decode(private_data).status
+        text = _REJECT_TEXTS.get(status, f"status {status}")
+        return f"{where} refuses the queue: {text}"
+    return f"{where} refuses the connection (reason {reason})"
+
+
+RDMA_PS_TCP = 0x0106
+NVME_RDMA_PORT = 4420
+"""The registered port of NVMe/RDMA."""
+
+CAPSULE_BYTES = 64
+COMPLETION_BYTES = 16
+QP_READS_MAX = 16
+"""READs that a queue pair has outstanding, and that it serves, at a time."""
+
+_REJECT_TEXTS = {status.value: status.name.lower().replace("_", " ") for status in RdmaRejectStatus}

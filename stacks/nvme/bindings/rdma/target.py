@@ -1,0 +1,263 @@
+"""A target's port on an RDMA device: a core that owns the device and answers whoever connects.
+
+    driver -> RdmaTarget -> Device -> completions -> RdmaTargetQueue -> core Queue -> store requests
+                                   <- work requests <----------------- completions <-
+
+Many hosts and queues share one completion queue and one pool of staging buffers, registered once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from stacks.nvme.bindings.rdma.parameters import (
+    NVME_RDMA_PORT,
+    QP_READS_MAX,
+    anonymous_memory,
+    reject_reason,
+    service_id,
+)
+from stacks.nvme.bindings.rdma.target_queue import READ, RECV, RdmaCommand, RdmaTargetQueue
+from stacks.nvme.buffers import DEFAULT_SHELVES, BufferPool, pool_bytes
+from stacks.nvme.target import PortAddress, Target
+from stacks.nvme.target.controller import QUEUE_ENTRIES_MAX
+from stacks.nvme.target.features import IO_QUEUES_MAX
+from stacks.nvme.target.queue import Queue
+from stacks.rdma import Access, Device, WcStatus
+from stacks.rdma.cm import CmEvent, CmEventType, Connection, ConnectionParameters
+from stacks.runtime import Counters
+from transports.datagram import Burst, Transmit
+from wire.nvme.kinds import RdmaRejectStatus, TransportType
+from wire.nvme.rdma_codec import RdmaConnectAccept, RdmaConnectReject, RdmaConnectRequest
+
+
+@dataclass(frozen=True, slots=True)
+class RdmaTargetConfig:
+    """Sizes of a target's port.
+
+    in_capsule_bytes: data that a capsule may carry, a multiple of 16; queues_max: connections at a time.
+    shelves: (bytes, count) of the staging buffers; the largest is the largest transfer.
+    """
+
+    in_capsule_bytes: int = 8192
+    queues_max: int = 1024
+    shelves: tuple[tuple[int, int], ...] = DEFAULT_SHELVES
+
+
+@dataclass(slots=True, eq=False)
+class RdmaTargetCounters(Counters):
+    """What a port counts; no standard names these."""
+
+    connections_accepted: int = 0
+    connections_rejected: int = 0
+    connections_lost: int = 0
+    connections_closed: int = 0
+    capsules_received: int = 0
+    responses_sent: int = 0
+
+
+class RdmaTarget:
+    """A `DatagramCore` that serves `target` on `device`, at `port`.
+
+    The device belongs to it from now on. Store requests leave through `target`, whose executor is a service of the
+    same driver.
+    """
+
+    def __init__(
+        self, device: Device, target: Target, *, port: int = NVME_RDMA_PORT, config: RdmaTargetConfig | None = None
+    ) -> None:
+        self.device = device
+        self.target = target
+        self.config = config or RdmaTargetConfig()
+        self.counters = RdmaTargetCounters()
+        self._pd = device.alloc_pd()
+        self._cq = device.create_cq(CQ_DEPTH)
+        memory = anonymous_memory(pool_bytes(self.config.shelves))
+        self._mr = self._pd.reg_mr(memory, Access.LOCAL_WRITE)
+        pool = BufferPool(memoryview(memory), self._mr.address, shelves=self.config.shelves)
+        self.port = target.add_port(
+            pool,
+            address=PortAddress(TransportType.RDMA, device.address[0], port),
+            in_capsule_bytes=self.config.in_capsule_bytes,
+            sgl_support=SGL_SUPPORT,
+        )
+        self._by_connection: dict[Connection, RdmaTargetQueue] = {}
+        self._by_qp: dict[int, RdmaTargetQueue] = {}
+        self._by_queue: dict[Queue, RdmaTargetQueue] = {}
+        self._is_draining = False
+        self._service_id = service_id(port)
+        device.cm.listen(self._service_id)
+
+    @property
+    def queue_count(self) -> int:
+        """How many queues are connected."""
+        return len(self._by_connection)
+
+    def drain(self) -> None:
+        """Take no more connections, and end those there are once their answers are out."""
+        if not self._is_draining:
+            self._is_draining = True
+            self.device.cm.stop_listening(self._service_id)
+            for queue in list(self._by_queue):
+                queue.ask_to_close()
+
+    @property
+    def is_drained(self) -> bool:
+        """Whether `drain` has ended every connection."""
+        return self._is_draining and not self._by_connection
+
+    # The core's verbs
+
+    def handle_burst(self, burst: Burst, now: int) -> None:
+        """Packets for the device, and what follows from them."""
+        self.device.handle_burst(burst, now)
+        self._process(now)
+
+    def handle_timeout(self, now: int) -> None:
+        """Timers of the device and of the target."""
+        self.device.handle_timeout(now)
+        self.target.handle_timeout(now)
+        self._process(now)
+
+    def poll_transmit(self, now: int) -> Transmit | None:
+        """The next send; answers that a store made possible go out with it."""
+        port = self.port
+        if port.completions or port.fetches or port.closing:
+            self._post()
+        return self.device.poll_transmit(now)
+
+    def poll_deadline(self) -> int | None:
+        """The earlier of the device's and the target's."""
+        deadline, other = self.device.poll_deadline(), self.target.poll_deadline()
+        if deadline is None or other is None:
+            return other if deadline is None else deadline
+        return min(deadline, other)
+
+    def sent(self, transmit: Transmit) -> None:
+        """The transport is done with a send."""
+        self.device.sent(transmit)
+
+    # What follows
+
+    def _process(self, now: int) -> None:
+        self.target.tick(now)
+        while (event := self.device.cm.poll_event()) is not None:
+            self._handle_event(event)
+        while entries := self._cq.poll(BATCH):
+            for entry in entries:
+                queue = self._by_qp.get(entry.qp_num)
+                if queue is None or queue.is_failed:
+                    continue
+                kind, index = entry.wr_id & 3, entry.wr_id >> 2
+                if entry.status is not SUCCESS:
+                    queue.is_failed = True
+                elif kind == RECV:
+                    self.counters.capsules_received += 1
+                    queue.handle_capsule(index, entry.byte_len)
+                elif kind == READ:
+                    queue.handle_read(index)
+                else:
+                    queue.handle_sent(index)
+                if queue.is_failed or (queue.is_closing and not queue.has_unacknowledged):
+                    self._end(queue, is_lost=queue.is_failed)
+        self._post()
+
+    def _post(self) -> None:
+        port, by_queue = self.port, self._by_queue
+        for command in port.poll_fetches():
+            assert isinstance(command, RdmaCommand)
+            assert command.queue is not None
+            queue = by_queue.get(command.queue)
+            if queue is None:
+                port.release(command)
+            else:
+                queue.fetch(command)
+        answers = port.poll_completions()
+        for index, command in enumerate(answers, 1):
+            assert isinstance(command, RdmaCommand)
+            assert command.queue is not None
+            queue = by_queue.get(command.queue)
+            if queue is None:
+                port.release(command)
+                continue
+            is_last = index == len(answers) or answers[index].queue is not command.queue
+            queue.answer(command, signaled=is_last)
+        self.counters.responses_sent += len(answers)
+        for core_queue in port.poll_closing():
+            queue = by_queue.get(core_queue)
+            if queue is not None:
+                self._closing(queue)
+
+    def _closing(self, queue: RdmaTargetQueue) -> None:
+        # A disconnect flushes what was posted, so answers that are still out go first.
+        if queue.has_unacknowledged:
+            queue.is_closing = True
+        else:
+            self._end(queue)
+
+    def _handle_event(self, event: CmEvent) -> None:
+        if event.kind is CmEventType.CONNECT_REQUEST:
+            self._handle_request(event)
+        elif event.kind in _ENDINGS:
+            queue = self._by_connection.get(event.connection)
+            if queue is not None:
+                self._forget(queue)
+                self.counters.connections_closed += 1
+
+    def _handle_request(self, event: CmEvent) -> None:
+        status = reject_reason(event.private_data, entries_max=QUEUE_ENTRIES_MAX + 1, queues_max=IO_QUEUES_MAX)
+        if status is None and (len(self._by_connection) >= self.config.queues_max or self._is_draining):
+            status = RdmaRejectStatus.NO_RESOURCES
+        if status is not None:
+            self.counters.connections_rejected += 1
+            self.device.cm.reject(event.connection, private_data=RdmaConnectReject(status=status).encode())
+            return
+        request = RdmaConnectRequest.decode(event.private_data)
+        queue = RdmaTargetQueue(
+            self.port,
+            self._pd,
+            self._cq,
+            connection=event.connection,
+            qid=request.qid,
+            entries=request.hsqsize + 1,
+            in_capsule_bytes=self.config.in_capsule_bytes,
+            pool_lkey=self._mr.lkey,
+        )
+        self.device.cm.accept(
+            event.connection,
+            qp=queue.qp,
+            parameters=ConnectionParameters(
+                qpn=queue.qp.number, responder_resources=QP_READS_MAX, initiator_depth=QP_READS_MAX
+            ),
+            private_data=RdmaConnectAccept(crqsize=queue.entries).encode(),
+        )
+        queue.start()
+        self._by_connection[event.connection] = queue
+        self._by_qp[queue.qp.number] = queue
+        self._by_queue[queue.queue] = queue
+        self.counters.connections_accepted += 1
+
+    def _end(self, queue: RdmaTargetQueue, *, is_lost: bool = False) -> None:
+        self.device.cm.disconnect(queue.connection)
+        self._forget(queue)
+        if is_lost:
+            self.counters.connections_lost += 1
+        else:
+            self.counters.connections_closed += 1
+
+    def _forget(self, queue: RdmaTargetQueue) -> None:
+        if self._by_connection.pop(queue.connection, None) is not None:
+            del self._by_qp[queue.qp.number]
+            del self._by_queue[queue.queue]
+            queue.stop()
+
+
+_ENDINGS = frozenset((CmEventType.DISCONNECTED, CmEventType.REJECTED, CmEventType.UNREACHABLE))
+
+SUCCESS = WcStatus.SUCCESS
+BATCH = 1024
+CQ_DEPTH = 1 << 24
+"""More than all queues can complete at once: entries are only kept while they are there."""
+
+SGL_SUPPORT = 1 | 1 << 2 | 1 << 20
+"""SGLS of Identify: SGLs, keyed descriptors, offsets inside a capsule."""
