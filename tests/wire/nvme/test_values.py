@@ -150,7 +150,6 @@ def test_identification_descriptors_never_read_past_the_end(data: bytes) -> None
     assert sum(4 + len(identifier) for _, identifier in found) <= len(data)
 
 
-
 def test_too_many_identification_descriptors_are_refused() -> None:
     with pytest.raises(WireError):
         encode_identifiers([(3, bytes(250))] * 17)
