@@ -10,6 +10,7 @@ from apps import __version__, rdma
 from apps.bench.commands import bench
 from apps.demo import demo
 from apps.errors import run
+from apps.nvme import commands as nvme
 from apps.perf import commands as perf
 
 app = typer.Typer(
@@ -35,6 +36,7 @@ def options(
     """Take the options that stand before any group."""
 
 
+app.add_typer(nvme.app, name="nvme")
 app.add_typer(rdma.app, name="rdma")
 app.add_typer(perf.app, name="perf")
 app.command()(demo)

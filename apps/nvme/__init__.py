@@ -1,0 +1,8 @@
+"""`baremetal nvme`: serve namespaces, and use those that others serve.
+
+commands   the command line of the group
+serving    the target process
+session    a connection from a command, without an event loop
+files      files into and out of a namespace
+tables     identities and lists, for people and as JSON
+"""

@@ -1,0 +1,167 @@
+"""Files into and out of a namespace, many pieces at a time, and what a block of the file's end needs besides."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+from apps.errors import CommandError
+from apps.nvme.session import Session
+from stacks.nvme.host import HostNamespace, Transfer
+from wire.nvme.status import StatusCode, status_text
+
+Progress = Callable[[int], None]
+"""Called with the number of bytes that have just been moved."""
+
+
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """A range of a namespace in bytes; it starts at a block and may end inside of one."""
+
+    offset: int
+    length: int
+
+    def check(self, namespace: HostNamespace) -> None:
+        """CommandError when it does not start at a block, is empty, or leaves the namespace."""
+        size = namespace.block_bytes
+        if self.offset % size:
+            raise CommandError(f"offset {self.offset} is inside a block", f"give a multiple of {size}")
+        if self.length <= 0:
+            raise CommandError(
+                "there is nothing to do: the length is 0", "give a --length, or a file that is not empty"
+            )
+        if self.offset + self.length > namespace.size_bytes:
+            raise CommandError(
+                f"{self.length} bytes at {self.offset} do not fit a namespace of {namespace.size_bytes} bytes",
+                "choose a smaller --length or --offset",
+            )
+
+
+class FileMover:
+    """Moves one extent between a file and a namespace, in pieces, several under way.
+
+    descriptor: of a file that is read or written with pread and pwrite. file_offset: where in it the extent starts.
+    """
+
+    def __init__(self, session: Session, namespace: HostNamespace, descriptor: int, extent: Extent) -> None:
+        extent.check(namespace)
+        self._session = session
+        self._namespace = namespace
+        self._descriptor = descriptor
+        self._extent = extent
+        self._memory = memoryview(bytearray(PIECE_BYTES * PIECES))
+        self._region = session.register(self._memory)
+        self._ended: list[tuple[int, Transfer]] = []
+
+    def write(self, progress: Progress) -> None:
+        """File to namespace, flushed; the rest of a last block that the file fills in part stays as it was."""
+
+        def start(slot: int, at: int, length: int) -> None:
+            view = self._view(slot, self._whole_blocks(length))
+            if len(view) != length:
+                self._read_last_block(view, at)
+            self._read_file(view[:length], at)
+            self._move(self._namespace.write, slot, at, view)
+
+        self._run(start, lambda *_: None, progress)
+        flushed = self._namespace.flush()
+        while not flushed.is_done:
+            self._session.step()
+        check(flushed, "flush")
+
+    def read(self, progress: Progress) -> None:
+        """Namespace to file."""
+
+        def start(slot: int, at: int, length: int) -> None:
+            self._move(self._namespace.read, slot, at, self._view(slot, self._whole_blocks(length)))
+
+        def finish(slot: int, at: int, length: int) -> None:
+            view = self._view(slot, length)
+            while view:
+                written = os.pwrite(self._descriptor, view, at)
+                view, at = view[written:], at + written
+
+        self._run(start, finish, progress)
+
+    def compare(self, progress: Progress) -> None:
+        """Have the target compare the namespace with the file. CommandError where they differ."""
+
+        def start(slot: int, at: int, length: int) -> None:
+            view = self._view(slot, self._whole_blocks(length))
+            if len(view) != length:
+                self._read_last_block(view, at)
+            self._read_file(view[:length], at)
+            block = (self._extent.offset + at) // self._namespace.block_bytes
+            self._namespace.compare(block, view, done=partial(self._note, slot))
+
+        self._run(start, lambda *_: None, progress)
+
+    def _run(
+        self,
+        start: Callable[[int, int, int], None],
+        finish: Callable[[int, int, int], None],
+        progress: Progress,
+    ) -> None:
+        """Start pieces while slots are free, finish them as they end; `at` and `length` are bytes of the extent."""
+        total, at = self._extent.length, 0
+        free = list(range(PIECES))
+        doing: dict[int, tuple[int, int]] = {}
+        while at < total or doing:
+            while free and at < total:
+                slot, length = free.pop(), min(PIECE_BYTES, total - at)
+                doing[slot] = at, length
+                start(slot, at, length)
+                at += length
+            if not self._ended:
+                self._session.step()
+            ended, self._ended = self._ended, []
+            for slot, transfer in ended:
+                place, length = doing.pop(slot)
+                check(transfer, f"at byte {self._extent.offset + place}")
+                finish(slot, place, length)
+                progress(length)
+                free.append(slot)
+
+    def _move(self, move: Callable[..., Transfer], slot: int, at: int, view: memoryview) -> None:
+        block = (self._extent.offset + at) // self._namespace.block_bytes
+        move(block, view, region=self._region, offset=slot * PIECE_BYTES, done=partial(self._note, slot))
+
+    def _read_last_block(self, view: memoryview, at: int) -> None:
+        """The block in which the extent ends, into the end of `view`, which is a piece of whole blocks at `at`."""
+        size = self._namespace.block_bytes
+        block = (self._extent.offset + at + len(view)) // size - 1
+        transfer = self._namespace.read(block, view[-size:])
+        while not transfer.is_done:
+            self._session.step()
+        check(transfer, f"read block {block}")
+
+    def _read_file(self, view: memoryview, at: int) -> None:
+        while view:
+            count = os.preadv(self._descriptor, [view], at)
+            if not count:
+                raise CommandError("the file became shorter while it was read")
+            view, at = view[count:], at + count
+
+    def _view(self, slot: int, length: int) -> memoryview:
+        return self._memory[slot * PIECE_BYTES : slot * PIECE_BYTES + length]
+
+    def _whole_blocks(self, length: int) -> int:
+        size = self._namespace.block_bytes
+        return -(-length // size) * size
+
+    def _note(self, slot: int, transfer: Transfer) -> None:
+        self._ended.append((slot, transfer))
+
+
+def check(transfer: Transfer, where: str) -> None:
+    """CommandError when a transfer failed."""
+    if transfer.status == StatusCode.COMPARE_FAILURE:
+        raise CommandError(f"the namespace differs from the file, {where}")
+    if transfer.status:
+        raise CommandError(f"{transfer.what} failed {where}: {status_text(transfer.status, is_io=True)}")
+
+
+PIECE_BYTES = 1 << 18
+PIECES = 8

@@ -1,0 +1,90 @@
+"""Identities and lists, for people and as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.table import Table
+
+from apps.sizes import format_size
+from stacks.nvme.host import DiscoveredSubsystem, HostController, HostNamespace
+from wire.header import Header
+
+Json = dict[str, object]
+
+
+def identity(header: Header, *, without: Sequence[str] = ()) -> Json:
+    """The fields of an Identify structure by their names in the specification; text as text, other bytes in hex."""
+    fields: Json = {}
+    for name, _ in header.FIELDS:
+        value = getattr(header, name)
+        if name in without:
+            continue
+        if not isinstance(value, bytes):
+            fields[name] = value
+        elif name in TEXTS:
+            fields[name] = value.rstrip(b"\0 ").decode("ascii", errors="replace")
+        else:
+            fields[name] = value.hex()
+    return fields
+
+
+def show_identity(fields: Json, console: Console, *, as_json: bool) -> None:
+    """Print an identity as nvme-cli does, a line a field, or as JSON."""
+    if as_json:
+        console.print_json(data=fields)
+        return
+    width = max(map(len, fields))
+    for name, value in fields.items():
+        text = f"{value:#x}" if isinstance(value, int) and value > 9 else str(value)
+        console.print(f"{name:<{width}} : {text}", markup=False, highlight=False, soft_wrap=True)
+
+
+def show_discovered(found: Sequence[DiscoveredSubsystem], console: Console, *, as_json: bool) -> None:
+    """Print a discovery log."""
+    if as_json:
+        keys = ("transport", "family", "kind", "nqn", "host", "port", "url")
+        console.print_json(data=[{key: getattr(entry, key) for key in keys} for entry in found])
+        return
+    table = Table("subsystem", "kind", "transport", "address", "port")
+    for entry in found:
+        table.add_row(entry.nqn, entry.kind, entry.transport, entry.host, entry.port)
+    console.print(table)
+
+
+def namespace_json(host: HostController, namespace: HostNamespace) -> Json:
+    """What a list tells about a namespace."""
+    identity = host.identity
+    return {
+        "nqn": host.config.nqn,
+        "nsid": namespace.nsid,
+        "model": identity.mn.rstrip(b"\0 ").decode("ascii", errors="replace"),
+        "serial": identity.sn.rstrip(b"\0 ").decode("ascii", errors="replace"),
+        "size_bytes": namespace.size_bytes,
+        "block_bytes": namespace.block_bytes,
+        "is_read_only": namespace.is_read_only,
+    }
+
+
+def show_namespaces(rows: Sequence[Json], console: Console, *, as_json: bool) -> None:
+    """Print a list of namespaces."""
+    if as_json:
+        console.print_json(data=list(rows))
+        return
+    table = Table("subsystem", "namespace", "model", "serial", "size", "block")
+    for row in rows:
+        size = row["size_bytes"]
+        assert isinstance(size, int)
+        table.add_row(
+            str(row["nqn"]),
+            str(row["nsid"]),
+            str(row["model"]),
+            str(row["serial"]),
+            format_size(size),
+            f"{row['block_bytes']} B",
+        )
+    console.print(table)
+
+
+TEXTS = ("sn", "mn", "fr", "subnqn")
