@@ -44,7 +44,8 @@ class Store(Protocol):
     """Whether a deallocated block reads as zeroes; if not, what it reads is not reported."""
 
     slow_verbs: frozenset[int] = frozenset()
-    """Verbs that may block for long; an executor with threads runs them there, one at a time for a store."""
+    """Verbs that may block for long. An executor with threads runs them there, one thread at a time for a store,
+    while reads and writes go on in the other: only name verbs for which the store is ready for that."""
 
     def read(self, block: int, into: memoryview) -> None:
         """Fill `into`, a whole number of blocks owned by the caller, from `block` on. The view may not be kept."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from stacks.nvme.stores.contract import StoreRequest, run
+from stacks.nvme.stores.contract import FLUSH, StoreRequest, run, status_of
 
 
 class StoreClient(Protocol):
@@ -38,3 +38,36 @@ class InlineExecutor:
             self._client.handle_store_completions(requests, now)
             did_anything = True
         return did_anything
+
+
+def is_slow(request: StoreRequest) -> bool:
+    """Whether the request's store says that this may block for long."""
+    store = request.store
+    assert store is not None
+    slow = store.slow_verbs
+    return bool(slow) and (request.verb in slow or (request.is_fua and FLUSH in slow))
+
+
+def run_together(requests: Sequence[StoreRequest]) -> None:
+    """Run requests of one store, in order, with one flush at the end for all that need one.
+
+    What was written before a flush began is on the medium when it returns, so one serves everybody that waits.
+    """
+    flushing = []
+    for request in requests:
+        needs_flush, request.is_fua = request.is_fua or request.verb == FLUSH, False
+        if request.verb != FLUSH:
+            run(request)
+        else:
+            request.status = 0
+        if needs_flush and not request.status:
+            flushing.append(request)
+    if not flushing:
+        return
+    store = flushing[0].store
+    assert store is not None
+    try:
+        store.flush()
+    except OSError as error:
+        for request in flushing:
+            request.status = status_of(error, FLUSH)

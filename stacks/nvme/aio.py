@@ -1,0 +1,356 @@
+"""The asynchronous API, under trio.
+
+    from stacks.nvme.aio import connect, serve
+
+    async with serve("nvme+rdma://127.0.0.2", "disk.img"):
+        async with connect("nvme+rdma://127.0.0.2") as namespace:
+            await namespace.write(0, bytes(4096))
+            block = await namespace.read(0)
+
+Raises LocalError for misuse, ConnectionFailed when there is no connection (any more), CommandFailed for a status.
+
+An operation whose task is cancelled goes on by itself; `write` and `compare` have then perhaps not read all of their
+data, so it must stay as it is until the connection is closed.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
+
+import trio
+
+from stacks.nvme.bindings.rdma.aio import RdmaAsyncEnd, RdmaServer
+from stacks.nvme.bindings.rdma.sync import Wrap
+from stacks.nvme.host import (
+    ConnectionFailed,
+    DiscoveredSubsystem,
+    HostConfig,
+    HostController,
+    HostNamespace,
+    Transfer,
+    read_discovery_log,
+)
+from stacks.nvme.stores import Store, StoreClient, StoreRequest, open_store
+from stacks.nvme.stores.contract import run
+from stacks.nvme.stores.executor import is_slow, run_together
+from stacks.nvme.sync import CLOSE_TIMEOUT_NS, CONNECT_TIMEOUT_NS, check_transfer, checked, only_subsystem
+from stacks.nvme.target import Subsystem, Target
+from stacks.nvme.url import NvmeUrl, parse_url
+from stacks.runtime.errors import StackError
+from wire.nvme.opcodes import DISCOVERY_NQN
+
+DEFAULT_NQN = "nqn.2026-11.io.baremetal:disk"
+"""The NQN of a subsystem that nobody named."""
+
+
+class ThreadExecutor:
+    """Runs store requests: quick verbs inline, slow ones in a worker thread for each store.
+
+    client: whose requests; wake: has the driver make a pass, or each driver when the executor is a service of several
+    (`is_shared`). `run` must be running while requests come.
+    """
+
+    def __init__(self, client: StoreClient, wake: Callable[[], None]) -> None:
+        self.is_shared = False
+        self._client = client
+        self._wake = wake
+        self._slow: dict[int, deque[StoreRequest]] = {}
+        self._finished: list[StoreRequest] = []
+        self._nursery: trio.Nursery | None = None
+
+    def pump(self, now: int) -> bool:
+        """Run what is there, and bring back what the threads have run."""
+        did_anything = False
+        while True:
+            done, self._finished = self._finished, []
+            for request in self._client.poll_store_requests():
+                did_anything = True
+                if is_slow(request):
+                    self._hand_over(request)
+                else:
+                    run(request)
+                    done.append(request)
+            if not done:
+                return did_anything
+            self._client.handle_store_completions(done, now)
+            did_anything = True
+            if self.is_shared:
+                # The answers may belong to the core of another driver.
+                self._wake()
+
+    async def run(self) -> None:
+        """Keep the threads; when cancelled, waits for the verb that each is in."""
+        async with trio.open_nursery() as nursery:
+            self._nursery = nursery
+            try:
+                await trio.sleep_forever()
+            finally:
+                self._nursery = None
+
+    def _hand_over(self, request: StoreRequest) -> None:
+        # A nursery that is closing takes no new tasks: what comes after the end of serving is not run.
+        waiting = self._slow.get(id(request.store))
+        if waiting is not None:
+            waiting.append(request)
+        elif self._nursery is not None:
+            self._slow[id(request.store)] = deque([request])
+            self._nursery.start_soon(self._work, id(request.store))
+
+    async def _work(self, store: int) -> None:
+        waiting = self._slow[store]
+        try:
+            while waiting:
+                batch = list(waiting)
+                waiting.clear()
+                # Not abandoned when cancelled: the thread writes into buffers that are given back afterwards.
+                await trio.to_thread.run_sync(run_together, batch)
+                self._finished += batch
+                self._wake()
+        finally:
+            del self._slow[store]
+
+
+class Connection:
+    """An association with a controller; made by `attach`."""
+
+    def __init__(self, end: RdmaAsyncEnd, url: NvmeUrl) -> None:
+        self.end = end
+        self.url = url
+        self._host: HostController | None = None
+
+    @property
+    def host(self) -> HostController:
+        """The association in the core, once `open` was called."""
+        assert self._host is not None
+        return self._host
+
+    async def open(self, config: HostConfig) -> None:
+        """Connect; ConnectionFailed when that does not come about."""
+        end = self.end
+        host = self._host = end.initiator.connect(self.url.host, config, end.clock.now(), port=self.url.port)
+        with trio.move_on_after(CONNECT_TIMEOUT_NS / 1e9):
+            await end.wait_until(lambda: host.is_live or host.is_closed)
+        if not host.is_live:
+            raise ConnectionFailed(host.failure or f"{self.url} does not get on with connecting")
+
+    def namespace(self, nsid: int = 0) -> Namespace:
+        """A namespace by number, or the only one; LocalError when that does not fit."""
+        return Namespace(self, self.host.namespace(nsid))
+
+    async def discover(self) -> list[DiscoveredSubsystem]:
+        """Read the discovery log; on an association with a discovery controller."""
+        found: list[DiscoveredSubsystem] = []
+        outcome: list[StackError | None] = []
+        self.host.run(read_discovery_log(self.host, found), outcome.append, self.end.clock.now())
+        await self.end.wait_until(lambda: bool(outcome))
+        if outcome[0] is not None:
+            raise outcome[0]
+        return found
+
+    async def close(self) -> None:
+        """Shut the controller down and end the connections; takes two seconds at most, even when cancelled."""
+        end, host = self.end, self._host
+        with trio.CancelScope(shield=True), trio.move_on_after(CLOSE_TIMEOUT_NS / 1e9):
+            if host is not None and not host.is_closed:
+                host.stop(end.clock.now())
+            await end.wait_until(lambda: (host is None or host.is_closed) and end.initiator.is_quiet)
+
+
+class Namespace:
+    """A connected namespace.
+
+    nsid: its number; block_bytes, block_count, size_bytes: its size; core: the same in the core.
+    """
+
+    def __init__(self, connection: Connection, core: HostNamespace) -> None:
+        self.connection = connection
+        self.core = core
+        self.nsid = core.nsid
+        self.block_bytes = core.block_bytes
+        self.block_count = core.block_count
+        self.size_bytes = core.size_bytes
+
+    async def read(self, block: int, blocks: int = 1) -> bytes:
+        """Blocks as bytes."""
+        into = bytearray(blocks * self.block_bytes)
+        await self.read_into(block, into)
+        return bytes(into)
+
+    async def read_into(self, block: int, into: bytearray | memoryview) -> None:
+        """Fill a buffer, a whole number of blocks, from `block` on."""
+        await self._finish(self.core.read(block, memoryview(into).cast("B")))
+
+    async def write(self, block: int, data: bytes | bytearray | memoryview, *, is_fua: bool = False) -> None:
+        """Write whole blocks. is_fua: return when they are on the medium."""
+        await self._finish(self.core.write(block, memoryview(data).cast("B"), is_fua=is_fua))
+
+    async def compare(self, block: int, data: bytes | bytearray | memoryview) -> None:
+        """Return when the blocks hold `data`; CommandFailed with COMPARE_FAILURE when they do not."""
+        await self._finish(self.core.compare(block, memoryview(data).cast("B")))
+
+    async def flush(self) -> None:
+        """Bring everything written onto the medium."""
+        await self._finish(self.core.flush())
+
+    async def write_zeroes(self, block: int, blocks: int) -> None:
+        """Make blocks read as zeroes."""
+        await self._finish(self.core.write_zeroes(block, blocks))
+
+    async def deallocate(self, ranges: Sequence[tuple[int, int]]) -> None:
+        """Give back the space of (block, blocks) ranges."""
+        await self._finish(self.core.deallocate(ranges))
+
+    async def _finish(self, transfer: Transfer) -> None:
+        if not transfer.is_done:
+            await self.connection.end.wait_for(transfer)
+        check_transfer(self.connection.host, transfer)
+
+
+class Server:
+    """A running target. target: the core; ports: where it listens."""
+
+    def __init__(self, target: Target, ports: Sequence[RdmaServer]) -> None:
+        self.target = target
+        self.ports = ports
+
+    async def drain(self) -> None:
+        """End every connection in order; takes two seconds at most."""
+        with trio.move_on_after(CLOSE_TIMEOUT_NS / 1e9):
+            for port in self.ports:
+                await port.drain()
+
+
+@asynccontextmanager
+async def attach(
+    url: str | NvmeUrl,
+    *,
+    config: HostConfig | None = None,
+    local: str = "",
+    offload: bool = True,
+    wrap: Wrap | None = None,
+) -> AsyncIterator[Connection]:
+    """An association with the URL's subsystem, or with the discovery controller when the URL names that.
+
+    config: how to connect; its NQN counts only when the URL has none. Without any, discovery finds the only one.
+    local: which of our addresses to use; offload: False sends one datagram a call; wrap: goes around the transport.
+    """
+    parsed = parse_url(url) if isinstance(url, str) else url
+    end = RdmaAsyncEnd(checked(parsed).host, local=local, offload=offload, wrap=wrap)
+    try:
+        async with _beside(end.driver.run):
+            chosen = config or HostConfig()
+            nqn = parsed.nqn or (config.nqn if config else "") or await _only_subsystem(end, parsed)
+            connection = Connection(end, parsed)
+            try:
+                await connection.open(replace(chosen, nqn=nqn))
+                yield connection
+            finally:
+                await connection.close()
+    finally:
+        end.close()
+
+
+@asynccontextmanager
+async def connect(
+    url: str | NvmeUrl,
+    *,
+    config: HostConfig | None = None,
+    local: str = "",
+    offload: bool = True,
+    wrap: Wrap | None = None,
+) -> AsyncIterator[Namespace]:
+    """A connected namespace; the arguments are those of `attach`."""
+    async with attach(url, config=config, local=local, offload=offload, wrap=wrap) as connection:
+        yield connection.namespace(connection.url.nsid)
+
+
+async def discover(
+    url: str | NvmeUrl, *, local: str = "", offload: bool = True, wrap: Wrap | None = None
+) -> list[DiscoveredSubsystem]:
+    """What the target at the URL has to offer."""
+    parsed = parse_url(url) if isinstance(url, str) else url
+    async with attach(replace(parsed, nqn=DISCOVERY_NQN), local=local, offload=offload, wrap=wrap) as connection:
+        return await connection.discover()
+
+
+@asynccontextmanager
+async def serve(
+    url: str | NvmeUrl | Sequence[str | NvmeUrl],
+    *stores: Store | str,
+    nqn: str = "",
+    subsystems: Sequence[Subsystem] = (),
+    offload: bool = True,
+    wrap: Wrap | None = None,
+) -> AsyncIterator[Server]:
+    """A target at one URL or several; it serves inside the block, and drains at its end.
+
+    stores: the namespaces of one subsystem, 1 and up, each a store or what `open_store` takes, which is closed at the
+    end. nqn: its name; by default the URL's, else `DEFAULT_NQN`. subsystems: others, or all of them.
+    Raises LocalError when an image cannot be opened or an address not be had.
+    """
+    urls = [url] if isinstance(url, (str, NvmeUrl)) else list(url)
+    places = [checked(parse_url(each) if isinstance(each, str) else each) for each in urls]
+    opened: list[Store] = []
+    ports: list[RdmaServer] = []
+    try:
+        served = list(subsystems)
+        if stores:
+            own = Subsystem(nqn or next((place.nqn for place in places if place.nqn), DEFAULT_NQN))
+            served.append(own)
+            for store in stores:
+                if isinstance(store, str):
+                    store = open_store(store)
+                    opened.append(store)
+                own.add_namespace(store)
+        target = Target(served)
+
+        def wake_all() -> None:
+            for port in ports:
+                port.driver.wake()
+
+        executor = ThreadExecutor(target, wake_all)
+        for place in places:
+            port = RdmaServer(target, place.host, place.port, executor=executor, offload=offload, wrap=wrap)
+            ports.append(port)
+        executor.is_shared = len(ports) > 1
+        async with _beside(executor.run, *(port.driver.run for port in ports)):
+            server = Server(target, ports)
+            try:
+                yield server
+            finally:
+                with trio.CancelScope(shield=True):
+                    await server.drain()
+    finally:
+        for port in ports:
+            port.close()
+        for store in opened:
+            store.close()
+
+
+@asynccontextmanager
+async def _beside(*tasks: Callable[[], Awaitable[None]]) -> AsyncIterator[None]:
+    """Run tasks for as long as the block lasts. What the block raises leaves as it is, and not in a group."""
+    failure: Exception | None = None
+    async with trio.open_nursery() as nursery:
+        for task in tasks:
+            nursery.start_soon(task)
+        try:
+            yield
+        except Exception as error:  # noqa: BLE001 (raised again below)
+            failure = error
+        finally:
+            nursery.cancel_scope.cancel()
+    if failure is not None:
+        raise failure
+
+
+async def _only_subsystem(end: RdmaAsyncEnd, url: NvmeUrl) -> str:
+    connection = Connection(end, url)
+    try:
+        await connection.open(HostConfig(nqn=DISCOVERY_NQN, keep_alive_ms=0))
+        return only_subsystem(url, await connection.discover())
+    finally:
+        await connection.close()
