@@ -8,14 +8,11 @@ from __future__ import annotations
 
 import argparse
 import os
-import shutil
 import sys
-import traceback
-from collections import Counter
 from pathlib import Path
 
-from interop.cases import CASES, ROOT, Case
-from interop.outcome import DisagreementError, MissingToolError
+from interop.cases import CASES, ROOT
+from interop.runner import Case, run_cases
 from interop.tshark_judge import judge
 
 
@@ -33,10 +30,8 @@ def main() -> int:
     if arguments.list:
         print("\n".join(case.name for case in chosen))
         return 0
-    outcomes = Counter(_run(case) for case in chosen)
-    print(f"interop: {outcomes['pass']} passed, {outcomes['FAIL']} failed, {outcomes['skip']} skipped")
     is_skip_allowed = os.environ.get("CI", "") not in ("1", "true")
-    return 1 if outcomes["FAIL"] or (outcomes["skip"] and not is_skip_allowed) else 0
+    return run_cases(chosen, ROOT / "interop-out", is_skip_allowed=is_skip_allowed)
 
 
 def _chosen(names: list[str], *, is_long: bool) -> list[Case]:
@@ -45,33 +40,6 @@ def _chosen(names: list[str], *, is_long: bool) -> list[Case]:
         sys.exit(f"interop: no case {', '.join(sorted(unknown))}; --list names them")
     return [case for case in CASES if case.name in names or (not names and (is_long or not case.is_long))]
 
-
-def _run(case: Case) -> str:
-    """Run one case in an empty folder, print its outcome, and return it."""
-    scratch = ROOT / "interop-out" / case.name
-    shutil.rmtree(scratch, ignore_errors=True)
-    scratch.mkdir(parents=True)
-    try:
-        outcome, text = "pass", case.run(scratch)
-    except MissingToolError as error:
-        outcome, text = "skip", str(error)
-    except DisagreementError as error:
-        outcome, text = "FAIL", str(error)
-    except Exception:  # noqa: BLE001  # a broken judge must not keep the others from being asked
-        outcome, text = "FAIL", traceback.format_exc()
-    print(f"{outcome}  {case.name}: {_indented(text)}", flush=True)
-    return outcome
-
-
-def _indented(text: str) -> str:
-    lines = text.strip().splitlines()
-    if len(lines) > LINES:
-        lines = [*lines[:LINES], f"and {len(lines) - LINES} more lines"]
-    return "\n      ".join(lines)
-
-
-LINES = 40
-"""Enough of a disagreement to see what it is about."""
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -44,6 +44,8 @@ def data_fields(command: TracedCommand) -> Expected:
             return IDENTIFY.get(IdentifyCommand.decode(command.capsule).cns, _opaque)(data)
         case "GET_LOG_PAGE":
             log = GetLogPage.decode(command.capsule)
+            if log.lid == LogPage.DISCOVERY:
+                return _discovery(data, log.lpo)
             return LOGS.get(log.lid, _opaque)(data) if not log.lpo else {}
     return {}
 
@@ -117,10 +119,14 @@ def _namespace_list(data: bytes) -> Fields:
     return {"nvme.cmd.identify.nslist.nsid": [*decode_nsids(data)]}
 
 
-def _discovery(data: bytes) -> Fields:
-    header, prefix = DiscoveryHeader.decode(data), "nvme.cmd.get_logpage.identify."
-    fields: Fields = {f"{prefix}{name}": [getattr(header, name)] for name in ("genctr", "numrec", "recfmt")}
-    offsets = range(DiscoveryHeader.SIZE, len(data), DiscoveryEntry.SIZE)
+def _discovery(data: bytes, start: int) -> Fields:
+    """`data` begins `start` bytes into the log: with the header, or with an entry."""
+    prefix = "nvme.cmd.get_logpage.identify."
+    fields: Fields = {}
+    if not start:
+        header = DiscoveryHeader.decode(data)
+        fields = {f"{prefix}{name}": [getattr(header, name)] for name in ("genctr", "numrec", "recfmt")}
+    offsets = range(0 if start else DiscoveryHeader.SIZE, len(data), DiscoveryEntry.SIZE)
     entries = [DiscoveryEntry.decode(data, offset) for offset in offsets]
     addresses = [RdmaAddress.decode(entry.tsas) for entry in entries]
     texts = {name: [padded_text(getattr(entry, name)) for entry in entries] for name in ("trsvcid", "subnqn", "traddr")}
@@ -177,7 +183,6 @@ IDENTIFY: dict[int, Callable[[bytes], Fields]] = {
     IdentifyCns.ACTIVE_NAMESPACES: _namespace_list,
 }
 LOGS: dict[int, Callable[[bytes], Fields]] = {
-    LogPage.DISCOVERY: _discovery,
     LogPage.SMART: _smart,
     LogPage.COMMAND_EFFECTS: _effects,
     LogPage.ANA: _ana,

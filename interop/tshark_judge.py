@@ -82,15 +82,21 @@ def judge(path: Path, *, allow_malformed: bool = False) -> Judgement:
 
 def _missed(capture: Capture, frames: dict[int, Frame]) -> list[str]:
     """Packets and commands that only one of us sees."""
-    theirs = {number for number, frame in frames.items() if frame.names & OPCODES}
     capsules = {command.frame for command in capture.trace.commands}
-    # tshark 4.0 takes no capsule apart that comes in several packets.
+    # tshark 4.0 takes no capsule apart that comes in several packets, and takes retransmitted ones apart again.
     ours = {number for number in capsules if capture.packets[number].info.position is Position.ONLY}
+    known = {_place_of(capture.packets[number]) for number in ours}
+    theirs = {number for number, frame in frames.items() if frame.names & OPCODES}
+    again = {number for number in theirs - ours if _place_of(capture.packets[number]) in known}
     return [
         *(f"frame {number}: RoCE for one of us only" for number in sorted(set(frames) ^ set(capture.packets))),
-        *(f"frame {number}: an NVMe command for tshark only" for number in sorted(theirs - ours)),
+        *(f"frame {number}: an NVMe command for tshark only" for number in sorted(theirs - ours - again)),
         *(f"frame {number}: an NVMe command for us only" for number in sorted(ours - theirs)),
     ]
+
+
+def _place_of(packet: RocePacket) -> tuple[int, int]:
+    return packet.bth.dest_qp, packet.bth.psn
 
 
 def _packet_fields(frame: Frame, packet: RocePacket) -> tuple[list[Field], Expected]:
