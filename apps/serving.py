@@ -55,7 +55,7 @@ async def serve_until_told(
             announce()
 
 
-def device_state(device: Device, transport: UdpTransport) -> dict[str, Json]:
+def device_state(device: Device, transport: UdpTransport) -> dict[str, dict[str, Json]]:
     """The counters of a device, of its connection manager and of its socket, as every snapshot shows them."""
     counters: dict[str, Json] = {**device.counters.snapshot(), **device.cm.counters.snapshot()}
     statistics = {f"udp_{name}": getattr(transport.statistics, name) for name in transport.statistics.__slots__}

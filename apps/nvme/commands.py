@@ -7,6 +7,7 @@ import hashlib
 import os
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -17,18 +18,16 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 from apps.errors import CommandError
 from apps.nvme import tables
 from apps.nvme.files import Extent, FileMover
-from apps.nvme.serving import TargetOptions, serve
-from apps.nvme.session import Session, SessionOptions, open_session
-from apps.nvme.url import NvmeUrl, parse_url
+from apps.nvme.serving import TargetOptions, run_target
+from apps.nvme.session import SessionOptions, discovered, open_connection, open_namespace, subsystems
 from apps.sizes import format_rate, format_size, parse_size
-from stacks.nvme.host import DiscoveredSubsystem, read_discovery_log
-from wire.nvme.opcodes import DISCOVERY_NQN
+from stacks.nvme.url import parse_url
 
 app = typer.Typer(no_args_is_help=True, help="Serve namespaces over RDMA, and use those that others serve.")
 
 Url = Annotated[str, typer.Argument(metavar="URL", help="nvme+rdma://HOST[:PORT][/NQN[/NSID]]")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-Local = Annotated[str | None, typer.Option(help="IP address of our device; one that suits when left out.")]
+Local = Annotated[str, typer.Option(help="IP address of our device; one that suits when left out.")]
 HostNqn = Annotated[str, typer.Option(help="Who we are.")]
 Offload = Annotated[bool, typer.Option(help="Send and receive many packets with one system call.")]
 Capture = Annotated[Path | None, typer.Option(help="Record every packet in this pcapng file.")]
@@ -37,7 +36,7 @@ Offset = Annotated[int, typer.Option(parser=parse_size, metavar="SIZE", help="Wh
 Length = Annotated[
     int | None, typer.Option(parser=parse_size, metavar="SIZE", help="How many bytes; all when left out.")
 ]
-HOST_NQN = "nqn.2026-11.io.baremetal:host"
+HOST_NQN = SessionOptions().host_nqn
 
 
 @app.command()
@@ -55,7 +54,7 @@ def target(
     as_json: Json = False,
 ) -> None:
     """Serve image files or memory until Ctrl-C."""
-    serve(
+    run_target(
         TargetOptions(
             namespaces=namespace,
             listen=listen,
@@ -71,37 +70,38 @@ def target(
 
 
 @app.command()
-def discover(url: Url, local: Local = None, host_nqn: HostNqn = HOST_NQN, as_json: Json = False) -> None:
+def discover(url: Url, local: Local = "", host_nqn: HostNqn = HOST_NQN, as_json: Json = False) -> None:
     """Show which subsystems a target has."""
     found = discovered(parse_url(url), SessionOptions(local=local, host_nqn=host_nqn))
     tables.show_discovered(found, Console(), as_json=as_json)
 
 
 @app.command("list")
-def list_namespaces(url: Url, local: Local = None, host_nqn: HostNqn = HOST_NQN, as_json: Json = False) -> None:
+def list_namespaces(url: Url, local: Local = "", host_nqn: HostNqn = HOST_NQN, as_json: Json = False) -> None:
     """Show the namespaces of a subsystem, or of all that a target has."""
     place, options = parse_url(url), SessionOptions(local=local, host_nqn=host_nqn)
     rows = []
     for nqn in [place.nqn] if place.nqn else subsystems(place, options):
-        with open_session(place, nqn, options) as session:
-            namespaces = sorted(session.host.namespaces.items())
-            rows += [tables.namespace_json(session.host, namespace) for _, namespace in namespaces]
+        with open_connection(replace(place, nqn=nqn), options) as connection:
+            rows += [
+                tables.namespace_json(connection.host, each) for _, each in sorted(connection.host.namespaces.items())
+            ]
     tables.show_namespaces(rows, Console(), as_json=as_json)
 
 
 @app.command()
-def id_ctrl(url: Url, local: Local = None, host_nqn: HostNqn = HOST_NQN, as_json: Json = False) -> None:
+def id_ctrl(url: Url, local: Local = "", host_nqn: HostNqn = HOST_NQN, as_json: Json = False) -> None:
     """Show a controller's identity."""
-    with connected(url, SessionOptions(local=local, host_nqn=host_nqn)) as (session, _):
-        fields = tables.identity(session.host.identity, without=("psd", "vendor"))
+    with open_namespace(url, SessionOptions(local=local, host_nqn=host_nqn)) as namespace:
+        fields = tables.identity(namespace.connection.host.identity, without=("psd", "vendor"))
     tables.show_identity(fields, Console(), as_json=as_json)
 
 
 @app.command()
-def id_ns(url: Url, local: Local = None, host_nqn: HostNqn = HOST_NQN, as_json: Json = False) -> None:
+def id_ns(url: Url, local: Local = "", host_nqn: HostNqn = HOST_NQN, as_json: Json = False) -> None:
     """Show a namespace's identity."""
-    with connected(url, SessionOptions(local=local, host_nqn=host_nqn)) as (session, nsid):
-        fields = tables.identity(session.host.namespace(nsid).data, without=("lbaf", "vendor"))
+    with open_namespace(url, SessionOptions(local=local, host_nqn=host_nqn)) as namespace:
+        fields = tables.identity(namespace.core.data, without=("lbaf", "vendor"))
     tables.show_identity(fields, Console(), as_json=as_json)
 
 
@@ -111,7 +111,7 @@ def write(
     file: Source,
     offset: Offset = 0,
     length: Length = None,
-    local: Local = None,
+    local: Local = "",
     host_nqn: HostNqn = HOST_NQN,
     offload: Offload = True,
     capture: Capture = None,
@@ -130,7 +130,7 @@ def read(
     file: Source,
     offset: Offset = 0,
     length: Length = None,
-    local: Local = None,
+    local: Local = "",
     host_nqn: HostNqn = HOST_NQN,
     offload: Offload = True,
     capture: Capture = None,
@@ -152,7 +152,7 @@ def compare(
     file: Source,
     offset: Offset = 0,
     length: Length = None,
-    local: Local = None,
+    local: Local = "",
     host_nqn: HostNqn = HOST_NQN,
     offload: Offload = True,
     capture: Capture = None,
@@ -178,10 +178,9 @@ def move(
 
     extent_of: the extent, given the size of the namespace in bytes.
     """
-    with connected(url, options) as (session, nsid):
-        namespace = session.host.namespace(nsid)
+    with open_namespace(url, options) as namespace:
         extent = extent_of(namespace.size_bytes)
-        mover = FileMover(session, namespace, descriptor, extent)
+        mover = FileMover(namespace, descriptor, extent)
         action = {"write": mover.write, "read": mover.read, "compare": mover.compare}[verb]
         with progress_bar(verb, extent.length, is_hidden=as_json) as advance:
             start = time.perf_counter_ns()
@@ -197,38 +196,6 @@ def move(
     done = {"write": "wrote", "read": "read", "compare": "compared, no difference in"}[verb]
     console.print(f"{done} {format_size(extent.length)} at {format_rate(extent.length, duration_ns)}")
     console.print(f"sha256 {digest}", soft_wrap=True, highlight=False)
-
-
-@contextlib.contextmanager
-def connected(url: str, options: SessionOptions) -> Iterator[tuple[Session, int]]:
-    """A session with the subsystem of `url`, the target's only one when it names none, and the namespace's number."""
-    place = parse_url(url)
-    nqn = place.nqn or only_subsystem(place, options)
-    with open_session(place, nqn, options) as session:
-        yield session, place.nsid or min(session.host.namespaces, default=0)
-
-
-def only_subsystem(place: NvmeUrl, options: SessionOptions) -> str:
-    """The NQN of the one subsystem at a place. CommandError when there are none or several."""
-    names = subsystems(place, options)
-    if len(names) == 1:
-        return names[0]
-    if not names:
-        raise CommandError(f"the target at {place.host} serves no subsystem to {options.host_nqn}")
-    raise CommandError(f"the target has {len(names)} subsystems", f"name one in the URL: {', '.join(names)}")
-
-
-def subsystems(place: NvmeUrl, options: SessionOptions) -> list[str]:
-    """The NQNs of the NVM subsystems at a place, each once."""
-    return list(dict.fromkeys(entry.nqn for entry in discovered(place, options) if entry.nqn != DISCOVERY_NQN))
-
-
-def discovered(place: NvmeUrl, options: SessionOptions) -> list[DiscoveredSubsystem]:
-    """The discovery log at a place."""
-    found: list[DiscoveredSubsystem] = []
-    with open_session(place, DISCOVERY_NQN, options) as session:
-        session.run(read_discovery_log(session.host, found))
-    return found
 
 
 @contextlib.contextmanager

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from functools import partial
 
 from apps.errors import CommandError
-from apps.nvme.session import Session
-from stacks.nvme.host import HostNamespace, Transfer
+from stacks.nvme.host import Transfer
+from stacks.nvme.sync import Namespace
 from wire.nvme.status import StatusCode, status_text
 
 Progress = Callable[[int], None]
@@ -23,7 +23,7 @@ class Extent:
     offset: int
     length: int
 
-    def check(self, namespace: HostNamespace) -> None:
+    def check(self, namespace: Namespace) -> None:
         """CommandError when it does not start at a block, is empty, or leaves the namespace."""
         size = namespace.block_bytes
         if self.offset % size:
@@ -45,14 +45,13 @@ class FileMover:
     descriptor: of a file that is read or written with pread and pwrite. file_offset: where in it the extent starts.
     """
 
-    def __init__(self, session: Session, namespace: HostNamespace, descriptor: int, extent: Extent) -> None:
+    def __init__(self, namespace: Namespace, descriptor: int, extent: Extent) -> None:
         extent.check(namespace)
-        self._session = session
         self._namespace = namespace
         self._descriptor = descriptor
         self._extent = extent
         self._memory = memoryview(bytearray(PIECE_BYTES * PIECES))
-        self._region = session.register(self._memory)
+        self._region = namespace.register(self._memory)
         self._ended: list[tuple[int, Transfer]] = []
 
     def write(self, progress: Progress) -> None:
@@ -63,19 +62,16 @@ class FileMover:
             if len(view) != length:
                 self._read_last_block(view, at)
             self._read_file(view[:length], at)
-            self._move(self._namespace.write, slot, at, view)
+            self._move(self._namespace.core.write, slot, at, view)
 
         self._run(start, lambda *_: None, progress)
-        flushed = self._namespace.flush()
-        while not flushed.is_done:
-            self._session.step()
-        check(flushed, "flush")
+        self._namespace.flush()
 
     def read(self, progress: Progress) -> None:
         """Namespace to file."""
 
         def start(slot: int, at: int, length: int) -> None:
-            self._move(self._namespace.read, slot, at, self._view(slot, self._whole_blocks(length)))
+            self._move(self._namespace.core.read, slot, at, self._view(slot, self._whole_blocks(length)))
 
         def finish(slot: int, at: int, length: int) -> None:
             view = self._view(slot, length)
@@ -94,7 +90,7 @@ class FileMover:
                 self._read_last_block(view, at)
             self._read_file(view[:length], at)
             block = (self._extent.offset + at) // self._namespace.block_bytes
-            self._namespace.compare(block, view, done=partial(self._note, slot))
+            self._namespace.core.compare(block, view, done=partial(self._note, slot))
 
         self._run(start, lambda *_: None, progress)
 
@@ -115,7 +111,7 @@ class FileMover:
                 start(slot, at, length)
                 at += length
             if not self._ended:
-                self._session.step()
+                self._namespace.connection.run_until(lambda: bool(self._ended))
             ended, self._ended = self._ended, []
             for slot, transfer in ended:
                 place, length = doing.pop(slot)
@@ -132,10 +128,7 @@ class FileMover:
         """The block in which the extent ends, into the end of `view`, which is a piece of whole blocks at `at`."""
         size = self._namespace.block_bytes
         block = (self._extent.offset + at + len(view)) // size - 1
-        transfer = self._namespace.read(block, view[-size:])
-        while not transfer.is_done:
-            self._session.step()
-        check(transfer, f"read block {block}")
+        self._namespace.read_into(block, view[-size:])
 
     def _read_file(self, view: memoryview, at: int) -> None:
         while view:

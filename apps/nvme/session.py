@@ -1,109 +1,76 @@
-"""A connection from a command to a subsystem, without an event loop."""
+"""How the commands of this group connect: the synchronous API with what the command line says."""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from apps.addresses import local_address_for
-from apps.nvme.url import NvmeUrl
-from stacks.nvme.bindings.rdma import RdmaInitiator
-from stacks.nvme.host import ConnectionFailed, HostConfig, HostController, Region
-from stacks.nvme.host.script import Steps
-from stacks.rdma import Device
-from stacks.runtime import StackError
+from apps.errors import CommandError
+from stacks.nvme.host import DiscoveredSubsystem, HostConfig
+from stacks.nvme.sync import Connection, Namespace, attach
+from stacks.nvme.url import NvmeUrl, parse_url
 from transports.capture import CapturingTransport
 from transports.clock import RealClock
 from transports.datagram import DatagramTransport
-from transports.pump import Pump
-from transports.udp import UdpTransport
+from wire.nvme.opcodes import DISCOVERY_NQN
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionOptions:
     """How a command connects.
 
-    local: IP address of our device, None for one that suits. offload: many packets with one system call.
-    capture: where to record packets. queue_entries: size of the I/O queue.
+    local: IP address of our device, empty for one that suits. offload: many packets with one system call.
+    capture: where to record packets. queue_depth: commands that may be under way. host_nqn: who we are.
     """
 
-    local: str | None = None
+    local: str = ""
     offload: bool = True
     capture: Path | None = None
-    queue_entries: int = 128
-    host_nqn: str = "nqn.2026-11.io.baremetal:host"
+    queue_depth: int = 127
+    host_nqn: str = HostConfig().host_nqn
 
-
-class Session:
-    """A live association and what drives it."""
-
-    def __init__(self, initiator: RdmaInitiator, pump: Pump, clock: RealClock) -> None:
-        self._initiator = initiator
-        self._pump = pump
-        self._clock = clock
-        self.host: HostController
-
-    def register(self, buffer: object) -> Region:
-        """Register a writable buffer, so that its data moves without a copy."""
-        return self._initiator.register(buffer)
-
-    def step(self) -> None:
-        """One pass; sleeps when there is nothing to do. ConnectionFailed when the association is over."""
-        if not self._pump.pump():
-            if self.host.is_closed:
-                raise ConnectionFailed(self.host.failure or "the connection was closed")
-            self._pump.wait(WAIT_NS)
-
-    def run(self, steps: Steps) -> None:
-        """Run a sequence of admin commands to its end; raises what ended it."""
-        outcome: list[StackError | None] = []
-        self.host.run(steps, outcome.append, self._clock.now())
-        self._until(lambda: bool(outcome))
-        if outcome[0] is not None:
-            raise outcome[0]
-
-    def connect(self, address: str, port: int, config: HostConfig) -> None:
-        """Connect; ConnectionFailed, with the reason, when that does not come about."""
-        self.host = self._initiator.connect(address, config, self._clock.now(), port=port)
-        self._until(lambda: self.host.is_live)
-
-    def close(self) -> None:
-        """End the association in good order."""
-        if not self.host.is_closed:
-            self.host.stop(self._clock.now())
-        while not (self.host.is_closed and self._initiator.is_quiet):
-            if not self._pump.pump():
-                self._pump.wait(WAIT_NS)
-
-    def _until(self, is_done: Callable[[], bool]) -> None:
-        while not is_done():
-            self.step()
+    def wrap(self, transport: DatagramTransport) -> DatagramTransport:
+        """`transport`, or a recording one around it."""
+        return transport if self.capture is None else CapturingTransport(transport, self.capture, RealClock())
 
 
 @contextlib.contextmanager
-def open_session(url: NvmeUrl, nqn: str, options: SessionOptions) -> Iterator[Session]:
-    """A session with the subsystem `nqn` at the place of `url`."""
-    local = options.local or local_address_for(url.host)
-    clock = RealClock()
-    device = Device(local)
-    initiator = RdmaInitiator(device)
-    transport: DatagramTransport = UdpTransport(local, device.address[1], offload=options.offload)
-    if options.capture is not None:
-        transport = CapturingTransport(transport, options.capture, clock)
-    with contextlib.closing(transport):
-        session = Session(initiator, Pump(initiator, transport, clock), clock)
-        config = HostConfig(nqn=nqn, host_nqn=options.host_nqn, queue_entries=options.queue_entries)
-        session.connect(url.host, url.port, config)
-        try:
-            yield session
-        except BaseException:
-            # Whatever went wrong is the news; the target learns of our end from the silence, or from this.
-            with contextlib.suppress(StackError):
-                session.close()
-            raise
-        session.close()
+def open_connection(url: NvmeUrl, options: SessionOptions) -> Iterator[Connection]:
+    """An association with the subsystem that `url` names."""
+    config = HostConfig(nqn=url.nqn, host_nqn=options.host_nqn, queue_entries=options.queue_depth + 1)
+    with attach(url, config=config, local=options.local, offload=options.offload, wrap=options.wrap) as connection:
+        yield connection
 
 
-WAIT_NS = 500_000_000
+@contextlib.contextmanager
+def open_namespace(text: str, options: SessionOptions) -> Iterator[Namespace]:
+    """The namespace that a URL names; where it names none, the first of the target's only subsystem."""
+    url = with_subsystem(parse_url(text), options)
+    with open_connection(url, options) as connection:
+        yield connection.namespace(url.nsid or min(connection.host.namespaces, default=0))
+
+
+def with_subsystem(url: NvmeUrl, options: SessionOptions) -> NvmeUrl:
+    """`url` with the target's only subsystem where it names none. CommandError when there are none or several."""
+    if url.nqn:
+        return url
+    names = subsystems(url, options)
+    if not names:
+        raise CommandError(f"the target at {url} serves no subsystem to {options.host_nqn}")
+    if len(names) > 1:
+        raise CommandError(f"the target has {len(names)} subsystems", f"name one in the URL: {', '.join(names)}")
+    return replace(url, nqn=names[0])
+
+
+def subsystems(url: NvmeUrl, options: SessionOptions) -> list[str]:
+    """The NQNs of the NVM subsystems at a place, each once."""
+    return list(dict.fromkeys(entry.nqn for entry in discovered(url, options) if entry.nqn != DISCOVERY_NQN))
+
+
+def discovered(url: NvmeUrl, options: SessionOptions) -> list[DiscoveredSubsystem]:
+    """The discovery log at a place. A capture is of what follows, not of this."""
+    place, plain = replace(url, nqn=DISCOVERY_NQN), replace(options, capture=None)
+    with open_connection(place, plain) as connection:
+        return connection.discover()

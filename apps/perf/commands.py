@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
-from apps.addresses import free_loopback_address, local_address_for
+from apps.addresses import free_loopback_address
 from apps.errors import CommandError
+from apps.nvme.session import SessionOptions, open_namespace
 from apps.perf import engine, rdma_serve
+from apps.perf.nvme import NvmeEndpoint
 from apps.perf.pattern import Mode, Workload
 from apps.perf.rdma import RdmaEndpoint, RdmaOp, Shape, connect
 from apps.perf.report import Measurement, show
@@ -58,7 +60,7 @@ def rdma(
     offset: Annotated[int, typer.Option(min=0, max=4095, help="Where in a page local memory starts.")] = 0,
     sges: Annotated[int, typer.Option(min=1, max=16, help="In how many pieces local memory is.")] = 1,
     mtu: Annotated[int, typer.Option(help="Path MTU: 256, 512, 1024, 2048 or 4096.")] = 4096,
-    local: Annotated[str | None, typer.Option(help="IP address of our device.")] = None,
+    local: Annotated[str, typer.Option(help="IP address of our device.")] = "",
     offload: Annotated[bool, typer.Option(help="Send and receive many packets with one system call.")] = True,
     cpus: Annotated[
         str | None, typer.Option(help="Processors of the started peer and of this process, as 0,1.")
@@ -81,19 +83,69 @@ def rdma(
                 peer_process(workload.span_bytes, serving_cpu, is_busy=op is RdmaOp.PING, offload=offload)
             )
             address, pid = str(peer.ready["address"]), peer.pid
-        local = local or local_address_for(address)
-        endpoint = stack.enter_context(connect(local, address, shape, op=op, offload=offload))
+        endpoint = stack.enter_context(connect(address, shape, op=op, local=local, offload=offload))
         if op not in (RdmaOp.SEND, RdmaOp.PING) and workload.span_bytes > endpoint.memory.length:
             raise CommandError(
                 f"{format_size(workload.span_bytes)} are needed, the peer has {format_size(endpoint.memory.length)}",
                 "choose a smaller --span, or start it with more --memory",
             )
-        before = cpu_time(pid)
-        measurement = run(endpoint, workload, op)
-        after = cpu_time(pid)
-        if before is not None and after is not None:
-            measurement.peer_cpu_ns = after - before
+        measurement = with_peer_time(pid, lambda: run(endpoint, workload, op))
     finish(measurement, as_json=as_json)
+
+
+@app.command()
+def nvme(
+    url: Annotated[
+        str | None,
+        typer.Argument(metavar="[URL]", help="nvme+rdma://HOST[:PORT][/NQN[/NSID]]; left out, one is started."),
+    ] = None,
+    rw: Annotated[Mode, typer.Option(help="What is done.")] = Mode.RANDREAD,
+    block_size: Annotated[int, typer.Option(parser=parse_size, metavar="SIZE", help="Of one command.")] = 4096,
+    queue_depth: Annotated[int, typer.Option(min=1, max=1023, help="How many are under way.")] = 32,
+    duration: Annotated[
+        int, typer.Option("--time", parser=parse_duration, metavar="TIME", help="For how long.")
+    ] = 3_000_000_000,
+    span: Annotated[
+        int, typer.Option(parser=parse_size, metavar="SIZE", help="Of the namespace, from its start; 0: all of it.")
+    ] = 0,
+    mix: Annotated[int, typer.Option(min=0, max=100, help="Percentage of reads in rw and randrw.")] = 50,
+    fill: Annotated[bool, typer.Option(help="Write random data to the span first; destroys what is there.")] = False,
+    verify: Annotated[bool, typer.Option(help="Fill with a pattern, and compare what is read.")] = False,
+    namespace: Annotated[str, typer.Option(help="What a started target serves: an image, or mem:SIZE.")] = "mem:64MiB",
+    local: Annotated[str, typer.Option(help="IP address of our device.")] = "",
+    offload: Annotated[bool, typer.Option(help="Send and receive many packets with one system call.")] = True,
+    cpus: Annotated[
+        str | None, typer.Option(help="Processors of the started target and of this process, as 0,1.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of random places and content.")] = 1,
+    as_json: Annotated[bool, JSON_OPTION] = False,
+) -> None:
+    """Reads and writes of a namespace."""
+    serving_cpu = bind(cpus)
+    with contextlib.ExitStack() as stack:
+        pid = None
+        if url is None:
+            target = stack.enter_context(target_process(namespace, serving_cpu, offload=offload))
+            url, pid = str(target.ready["url"]), target.pid
+        options = SessionOptions(local=local, offload=offload, queue_depth=queue_depth)
+        served = stack.enter_context(open_namespace(url, options))
+        workload = Workload(rw, block_size, span or served.size_bytes, queue_depth, duration, mix, verify, seed)
+        endpoint = NvmeEndpoint(served, workload)
+        if fill and not verify:
+            engine.fill(endpoint, workload)
+        name = f"nvme {rw.value} {format_size(block_size)} x {queue_depth}"
+        measurement = with_peer_time(pid, lambda: engine.run(endpoint, workload, name))
+    finish(measurement, as_json=as_json)
+
+
+def with_peer_time(pid: int | None, measure: Callable[[], Measurement]) -> Measurement:
+    """What `measure` returns, with the processor time that our serving process `pid` took meanwhile."""
+    before = cpu_time(pid)
+    measurement = measure()
+    after = cpu_time(pid)
+    if before is not None and after is not None:
+        measurement.peer_cpu_ns = after - before
+    return measurement
 
 
 def run(endpoint: RdmaEndpoint, workload: Workload, op: RdmaOp) -> Measurement:
@@ -132,6 +184,15 @@ def peer_process(memory: int, cpu: int | None, *, is_busy: bool, offload: bool) 
     words = ["perf", "serve", "--listen", free_loopback_address(), "--memory", str(max(memory, 4096))]
     words += ["--until-stdin-ends", "--json", "--busy" if is_busy else "--no-busy"]
     words += ["--offload" if offload else "--no-offload"]
+    with ServingProcess(words, cpu=cpu) as process:
+        yield process
+
+
+@contextlib.contextmanager
+def target_process(namespace: str, cpu: int | None, *, offload: bool) -> Iterator[ServingProcess]:
+    """A target of our own on a free loopback address."""
+    words = ["nvme", "target", "--namespace", namespace, "--listen", f"nvme+rdma://{free_loopback_address()}"]
+    words += ["--until-stdin-ends", "--json", "--offload" if offload else "--no-offload"]
     with ServingProcess(words, cpu=cpu) as process:
         yield process
 

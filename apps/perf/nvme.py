@@ -6,30 +6,38 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from apps.errors import CommandError
-from apps.nvme.session import Session
+from apps.perf.pattern import Workload
 from apps.sizes import format_size
-from stacks.nvme.host import HostNamespace, Region, Transfer
+from stacks.nvme.host import ConnectionFailed, Region, Transfer
+from stacks.nvme.sync import Namespace
 from wire.nvme.status import status_text
 
 
 class NvmeEndpoint:
     """Reads and writes of `block_bytes` on a namespace, in registered memory, which is not copied.
 
-    CommandError when the size is no whole number of the namespace's blocks.
+    CommandError when block size or span do not suit the namespace.
     """
 
-    def __init__(self, session: Session, namespace: HostNamespace, block_bytes: int, queue_depth: int) -> None:
+    def __init__(self, namespace: Namespace, workload: Workload) -> None:
+        block_bytes, queue_depth = workload.block_bytes, workload.queue_depth
         if block_bytes % namespace.block_bytes:
             raise CommandError(
                 f"{format_size(block_bytes)} is no whole number of blocks of {namespace.block_bytes} bytes",
                 f"choose a --block-size that is a multiple of {namespace.block_bytes}",
             )
-        self._session = session
+        if not block_bytes <= workload.span_bytes <= namespace.size_bytes:
+            raise CommandError(
+                f"a span of {format_size(workload.span_bytes)} does not suit a namespace of"
+                f" {format_size(namespace.size_bytes)} and blocks of {format_size(block_bytes)}",
+                "choose another --span or --block-size",
+            )
         self._namespace = namespace
+        self._core = namespace.core
         self._size = block_bytes
         self._blocks = block_bytes // namespace.block_bytes
         memory = memoryview(bytearray(block_bytes * queue_depth))
-        self._region: Region = session.register(memory)
+        self._region: Region = namespace.register(memory)
         self._views = [memory[slot * block_bytes : (slot + 1) * block_bytes] for slot in range(queue_depth)]
         self._ended: list[tuple[int, str]] = []
         self._done: list[Callable[[Transfer], None]] = [partial(self._note, slot) for slot in range(queue_depth)]
@@ -40,21 +48,22 @@ class NvmeEndpoint:
 
     def submit(self, slot: int, block: int, *, is_read: bool) -> None:
         """Start one command."""
-        move = self._namespace.read if is_read else self._namespace.write
-        move(
-            block * self._blocks,
-            self._views[slot],
-            region=self._region,
-            offset=slot * self._size,
-            done=self._done[slot],
-        )
+        move = self._core.read if is_read else self._core.write
+        offset = slot * self._size
+        move(block * self._blocks, self._views[slot], region=self._region, offset=offset, done=self._done[slot])
 
     def poll(self) -> Sequence[tuple[int, str]]:
         """What ended; the thread sleeps while nothing can be done."""
-        if not self._ended:
-            self._session.step()
+        if not self._namespace.poll() and not self._ended:
+            host = self._namespace.connection.host
+            if host.is_closed:
+                raise ConnectionFailed(host.failure or "the connection is closed")
+            self._namespace.wait(WAIT_NS)
         ended, self._ended = self._ended, []
         return ended
 
     def _note(self, slot: int, transfer: Transfer) -> None:
-        self._ended.append((slot, status_text(transfer.status) if transfer.status else ""))
+        self._ended.append((slot, status_text(transfer.status, is_io=True) if transfer.status else ""))
+
+
+WAIT_NS = 500_000_000

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from apps.errors import CommandError
 from apps.perf.rdma_peer import SERVICE_ID, PerfMemory, PerfRequest
 from apps.perf.report import Measurement
+from stacks.nvme.bindings.rdma.sync import open_beside, open_device, open_udp
 from stacks.rdma import Access, Device, QpCapacity, RecvWr, SendWr, Sge, WcStatus, WrOpcode
 from stacks.rdma.cm import CmEvent, CmEventType, ConnectionParameters
 from transports.clock import RealClock
 from transports.pump import Pump
-from transports.udp import UdpTransport
 from wire.ibcm import RejectReason
 
 
@@ -129,15 +129,14 @@ class RdmaEndpoint:
 
 
 @contextlib.contextmanager
-def connect(
-    local: str, remote: str, shape: Shape, *, op: RdmaOp, offload: bool = True, service_id: int = SERVICE_ID
-) -> Iterator[RdmaEndpoint]:
-    """A connection from a device at `local` to the peer at `remote`, both IP addresses in numeric text form.
+def connect(remote: str, shape: Shape, *, op: RdmaOp, local: str = "", offload: bool = True) -> Iterator[RdmaEndpoint]:
+    """A connection to the peer at `remote`, an IP address in numeric text form.
 
-    CommandError when nobody listens there or the peer refuses; TransportError when `local` cannot be had.
+    local: address of our device, empty for one that suits. CommandError when nobody listens there or the peer refuses;
+    LocalError when `local` cannot be had.
     """
-    device = Device(local)
-    transport = UdpTransport(local, device.address[1], offload=offload)
+    transport = open_udp(local, offload=offload) if local else open_beside(remote, offload=offload)
+    device = open_device(transport)
     try:
         pump = Pump(device, transport, RealClock())
         endpoint = RdmaEndpoint(device, pump, shape, op=op)
@@ -145,7 +144,7 @@ def connect(
         receives = {RdmaOp.SEND: 4 * shape.queue_depth, RdmaOp.PING: 2}.get(op, 0)
         connection = device.cm.connect(
             remote,
-            service_id,
+            SERVICE_ID,
             qp=endpoint.qp,
             parameters=ConnectionParameters(qpn=endpoint.qp.number, path_mtu=shape.path_mtu),
             private_data=PerfRequest(shape.block_bytes if receives else 0, receives, is_ping).encode(),

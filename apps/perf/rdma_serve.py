@@ -8,11 +8,10 @@ from rich.console import Console
 from apps.perf.rdma_peer import RdmaPeer
 from apps.serving import announce_json, device_state, serve_until_told
 from apps.sizes import format_size
-from stacks.rdma import Device
+from stacks.nvme.bindings.rdma.sync import open_device, open_udp
 from transports.clock import RealClock
 from transports.control import Json
 from transports.driver import Driver
-from transports.udp import UdpTransport
 
 
 def serve(
@@ -22,8 +21,8 @@ def serve(
 
     TransportError when the address cannot be had.
     """
-    device = Device(address)
-    transport = UdpTransport(address, device.address[1], offload=offload)
+    transport = open_udp(address, offload=offload)
+    device = open_device(transport)
     driver = Driver(device, transport, RealClock(), [RdmaPeer(device, memory_bytes)])
 
     async def spin() -> None:
@@ -33,7 +32,7 @@ def serve(
             await trio.lowlevel.checkpoint()
 
     def snapshot() -> dict[str, Json]:
-        return {"devices": device_state(device, transport)}
+        return {"devices": dict(device_state(device, transport))}
 
     def announce() -> None:
         if as_json:
