@@ -8,8 +8,8 @@ from stacks.runtime.errors import LocalError
 def flat_view(buffer: object, *, writable: bool) -> memoryview:
     """The bytes of a contiguous buffer as a one-dimensional view of format B; nothing is copied.
 
-    Raises LocalError when `buffer` has no buffer interface, is not contiguous, is made of elements that cannot be seen
-    as bytes, or is read-only though `writable` is asked.
+    Raises LocalError when `buffer` has no buffer interface, is not contiguous in C order, or is read-only though
+    `writable` is asked.
     """
     try:
         view = memoryview(buffer)  # type: ignore[arg-type]
@@ -20,8 +20,6 @@ def flat_view(buffer: object, *, writable: bool) -> memoryview:
     if not view.c_contiguous:
         raise LocalError(f"{type(buffer).__name__} is not contiguous in memory")
     if view.nbytes == 0:
+        # Shapes with a zero in them cannot be cast.
         return memoryview(bytearray())
-    try:
-        return view.cast("B")
-    except (TypeError, ValueError) as error:
-        raise LocalError(f"{type(buffer).__name__} cannot be seen as bytes: {error}") from None
+    return view.cast("B")

@@ -36,8 +36,9 @@ class Exchange:
 
     def new_connection(self, remote_address: str, service_id: int, *, is_passive: bool) -> Connection:
         """A connection in IDLE under a fresh communication ID; it is not in the table yet."""
-        while not (comm_id := self.draw(32)) or comm_id in self.table:
-            pass
+        comm_id = 0
+        while not comm_id or comm_id in self.table:
+            comm_id = self.draw(32)
         return Connection(
             local_comm_id=comm_id, remote_address=remote_address, service_id=service_id, is_passive=is_passive
         )

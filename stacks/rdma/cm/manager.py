@@ -76,8 +76,9 @@ class ConnectionManager:
         source_port: for the RDMA-CM header; drawn when None.
         Raises LocalError for what cannot be sent, and for a queue pair whose last connection has not ended.
         """
+        _check_width("service_id", service_id, 64)
         own = self._offer(parameters)
-        connection = self._exchange.new_connection(_canonical(destination), service_id, is_passive=False)
+        connection = self._exchange.new_connection(self._peer(destination), service_id, is_passive=False)
         message = build_req(
             connection,
             own,
@@ -141,6 +142,7 @@ class ConnectionManager:
         reason: see `wire.ibcm.RejectReason`. private_data: at most 148 bytes; ari, additional information: 72.
         Raises LocalError when no answer is due.
         """
+        _check_width("reason", reason, 16)
         message = build_rej(connection, reason, private_data=private_data, ari=ari)
         self._command(connection, ConnectionEvent.REJECT, message)
 
@@ -192,6 +194,12 @@ class ConnectionManager:
         if not isinstance(self._exchange.move(connection, event), Verdict):
             self._exchange.send(connection, message)
 
+    def _peer(self, destination: str) -> str:
+        address = _canonical(destination)
+        if (":" in address) != (":" in self.address):
+            raise LocalError(f"{self.address} cannot reach {address}: one is IPv4, the other IPv6")
+        return address
+
     def _offer(self, parameters: ConnectionParameters) -> ConnectionParameters:
         parameters.check()
         if self._exchange.table.by_local_qpn(parameters.qpn) is not None:
@@ -199,6 +207,11 @@ class ConnectionManager:
         if parameters.starting_psn is not None:
             return parameters
         return replace(parameters, starting_psn=self._exchange.draw(24))
+
+
+def _check_width(name: str, value: int, bits: int) -> None:
+    if value >> bits:
+        raise LocalError(f"{name} must have {bits} bits, not be {value}")
 
 
 def _offered(connection: Connection) -> ConnectionParameters:

@@ -12,7 +12,7 @@ import random
 from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import Protocol, Self
 
 from stacks.rdma.attributes import AddressVector, QpAttributes
 from stacks.rdma.cm.config import CmConfig
@@ -31,7 +31,7 @@ class CmQp(Protocol):
 
     number: int
     state: QpState
-    on_established: Callable[[Any], None] | None
+    on_established: Callable[[Self], None] | None
 
     def modify(self, attributes: QpAttributes) -> None:
         """Change attributes and state; raises LocalError."""

@@ -166,6 +166,12 @@ def test_a_strided_array_is_refused(dma: Dma) -> None:
         dma.attach(np.zeros(16, dtype=np.uint8)[::2])
 
 
+def test_an_array_of_records_is_attached_as_its_bytes(dma: Dma) -> None:
+    records = np.array([(1, 2), (3, 4)], dtype=[("a", "<u4"), ("b", ">u2")])
+    address = dma.attach(records)
+    assert read(dma, address, 12) == records.tobytes()
+
+
 def test_an_empty_buffer_has_an_address_and_no_bytes(dma: Dma) -> None:
     address = dma.attach(bytearray())
     assert isinstance(dma.map(address, 1, READ), Fault)

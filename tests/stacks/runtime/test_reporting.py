@@ -31,6 +31,7 @@ def test_the_trace_log_keeps_the_latest_records_as_readable_lines() -> None:
     trace(1, "forgotten")
     trace(1_500_000_000, "packet_dropped", qpn=17, reason="icrc")
     trace(2_000_000_000, "private_data", data=b"\x01\x02")
+    assert len(log) == 2
     assert [str(record) for record in log] == [
         "1.500000000 packet_dropped qpn=17 reason=icrc",
         "2.000000000 private_data data=0102",

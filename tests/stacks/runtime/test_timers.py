@@ -51,6 +51,17 @@ def test_alternating_far_and_near_deadlines_stay_exact_over_many_rounds() -> Non
     assert timers.next_deadline() is None
 
 
+def test_ever_earlier_deadlines_stay_exact() -> None:
+    timers: Timers[str] = Timers()
+    timers.arm("other", 500)
+    for deadline in range(10_000, 1_000, -1):
+        timers.arm("ack", deadline)
+    assert timers.expired(1_000) == ["other"]
+    assert timers.next_deadline() == 1_001
+    assert timers.expired(20_000) == ["ack"]
+    assert timers.next_deadline() is None
+
+
 class TimersModel(RuleBasedStateMachine):
     """Any sequence of calls gives what a dictionary of deadlines gives."""
 

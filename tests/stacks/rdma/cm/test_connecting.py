@@ -359,6 +359,12 @@ def test_misuse_is_a_local_error_that_changes_nothing() -> None:
     rig = Rig()
     with pytest.raises(LocalError, match="not a numeric IP address"):
         rig.active.connect("localhost", SERVICE, parameters=rig.parameters())
+    with pytest.raises(LocalError, match="one is IPv4, the other IPv6"):
+        rig.active.connect("2001:db8::1", SERVICE, parameters=rig.parameters())
+    with pytest.raises(LocalError, match="service_id must have 64 bits"):
+        rig.active.connect(PASSIVE, 1 << 64, parameters=rig.parameters())
+    with pytest.raises(LocalError, match="port 65536"):
+        rig.active.connect(PASSIVE, SERVICE, parameters=rig.parameters(), source_port=65536)
     with pytest.raises(LocalError, match="57 bytes, but this message holds 56"):
         rig.connect(bytes(57))
     with pytest.raises(LocalError, match="listened on already"):
@@ -385,3 +391,20 @@ def test_identifiers_follow_from_the_seed_alone() -> None:
 
     assert identifiers(1) == identifiers(1)
     assert identifiers(1) != identifiers(3)
+
+
+def test_a_rejection_with_an_impossible_reason_changes_nothing() -> None:
+    rig = Rig()
+    rig.owners[PASSIVE] = lambda event: None
+    rig.connect()
+    rig.run(MS)
+    with pytest.raises(LocalError, match="reason must have 16 bits"):
+        rig.passive.reject(rig.requested(), reason=1 << 16)
+    assert rig.requested().state is ConnectionState.REQ_RCVD
+
+
+def test_a_connection_says_what_it_is() -> None:
+    rig = Rig()
+    active, passive = rig.connected()
+    assert repr(active) == f"<Connection {active.local_comm_id:#010x} to {PASSIVE} ESTABLISHED>"
+    assert f"from {ACTIVE}" in repr(passive)

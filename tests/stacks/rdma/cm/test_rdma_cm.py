@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 
@@ -23,7 +22,7 @@ class FakeQp:
     def __init__(self, number: int, state: QpState = QpState.RESET) -> None:
         self.number = number
         self.state = state
-        self.on_established: Callable[[Any], None] | None = None
+        self.on_established: Callable[[FakeQp], None] | None = None
         self.history: list[QpAttributes] = []
 
     def modify(self, attributes: QpAttributes) -> None:
