@@ -54,7 +54,7 @@ class RdmaHostQueue:
         self._in_capsule_bytes = in_capsule_bytes if queue.qid else 0
         self._invalidates = invalidates
         entries = queue.entries
-        self._send_capacity = 4 * entries
+        self._send_capacity = 4 * max(entries, SIGNAL_EVERY)
         capacity = QpCapacity(max_send_wr=self._send_capacity, max_recv_wr=entries, max_send_sge=2, max_recv_sge=1)
         self.qp: Qp = pd.create_qp(send_cq=cq, recv_cq=cq, capacity=capacity)
         self._slot_bytes = CAPSULE_BYTES + self._in_capsule_bytes
