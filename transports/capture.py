@@ -21,7 +21,7 @@ from transports.datagram import Address, Buffer, Burst, DatagramTransport, Trans
 from transports.errors import TransportError
 from transports.framing import UdpFramer
 from transports.pump import HasFileno
-from transports.segments import MAX_SEGMENTS, MAX_UDP_PAYLOAD_BYTES, cut
+from transports.segments import MAX_SEGMENTS, MAX_UDP_PAYLOAD_BYTES, cut, total_bytes
 from wire.pcapng import enhanced_packet, interface_description, section_header
 
 
@@ -183,11 +183,14 @@ class CapturingTransport:
         self.inner.close()
 
     def _record_transmit(self, transmit: Transmit) -> None:
-        piece_bytes = transmit.segment_bytes or sum(map(len, transmit.views))
+        length = total_bytes(transmit.views)
+        piece_bytes = transmit.segment_bytes or length
         if not piece_bytes:
             return
         # A transmit that exceeds what one send carries starts its Identifications again with each part.
-        period = max(1, min(self.segment_limit, MAX_UDP_PAYLOAD_BYTES // piece_bytes))
+        period = self.segment_limit
+        if length > min(MAX_UDP_PAYLOAD_BYTES, piece_bytes * period):
+            period = max(1, min(period, MAX_UDP_PAYLOAD_BYTES // piece_bytes))
         source = transmit.source or self.inner.address
         self._record(
             source, transmit.destination, cut(transmit.views, piece_bytes), ecn=transmit.ecn, first=0, period=period

@@ -108,6 +108,17 @@ def test_identifications_start_again_where_every_segment_is_a_send(tmp_path: Pat
     assert [Ipv4Frame(packet.data).ip.identification for packet in packets] == [0, 0, 0]
 
 
+@pytest.mark.parametrize(
+    ("length", "last"),
+    [(15 * 4112 + 32, 15), (15 * 4112 + 3827, 15), (15 * 4112 + 3828, 0), (16 * 4112, 0)],
+)
+def test_short_last_segment_counts_on_as_long_as_one_send_carries_it(tmp_path: Path, length: int, last: int) -> None:
+    rig = CaptureRig(tmp_path / "a.pcapng")
+    rig.transport.send(Transmit([bytes(length)], 4112, None, rig.bare.address))
+    identifications = [Ipv4Frame(packet.data).ip.identification for packet in rig.packets()]
+    assert identifications == [*range(15), last]
+
+
 def test_real_time_captures_carry_the_time_of_day(tmp_path: Path) -> None:
     transport = CapturingTransport(UdpTransport("127.0.0.87", 0), tmp_path / "a.pcapng", RealClock())
     transport.send(Transmit([b"x"], 0, None, ("127.0.0.88", 9)))
