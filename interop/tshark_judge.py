@@ -16,15 +16,16 @@ from interop.tshark import SEVERITY_WARNING, Field, Frame, dissect
 from wire.datagrams import datagram_of
 from wire.nvme.rdma_trace import RdmaTrace, TracedCommand
 from wire.pcapng import decode_packets
-from wire.roce import Position, RocePacket, parse_packet
+from wire.roce import Position, RocePacket, icrc, parse_packet, stored_icrc
 from wire.udp import ROCE_V2_PORT
 
 
 @dataclass(slots=True)
 class Capture:
-    """A capture as we read it: RoCE packets by frame number, and the NVMe commands in them."""
+    """A capture as we read it: RoCE packets by frame number, those with a wrong ICRC, and the NVMe commands."""
 
     packets: dict[int, RocePacket] = field(default_factory=dict)
+    wrong_icrcs: list[int] = field(default_factory=list)
     trace: RdmaTrace = field(default_factory=RdmaTrace)
 
 
@@ -35,6 +36,8 @@ def read_capture(path: Path, ports: Iterable[int] = (4420,)) -> Capture:
         datagram = datagram_of(packet.data)
         if datagram and datagram.destination_port == ROCE_V2_PORT:
             capture.packets[number] = parse_packet(datagram.payload)
+            if icrc(datagram.packet) != stored_icrc(datagram.packet):
+                capture.wrong_icrcs.append(number)
             capture.trace.feed(number, datagram.source, datagram.destination, datagram.payload)
     return capture
 
@@ -53,10 +56,12 @@ class Judgement:
         return f"{text}; frames that tshark calls malformed: {len(self.malformed)}" if self.malformed else text
 
 
-def judge(path: Path, *, allow_malformed: bool = False) -> Judgement:
+def judge(path: Path, *, allow_malformed: bool = False, check_icrc: bool = True) -> Judgement:
     """Compare a capture with tshark's reading.
 
     allow_malformed: frames that tshark calls malformed, or warns about, are left out; else they fail the case.
+    check_icrc: every ICRC must hold, which tshark does not look at; not for captures at a UDP socket, which guess the
+    Identification of what was received.
     DisagreementError: with every field that differs, and every one that we have no value for.
     """
     capture = read_capture(path)
@@ -74,6 +79,8 @@ def judge(path: Path, *, allow_malformed: bool = False) -> Judgement:
     problems += report.disagreements
     problems += [f"{name}: printed {count} times, and we have no value" for name, count in report.unknown.items()]
     problems += _missed(capture, frames)
+    if check_icrc:
+        problems += [f"frame {number}: the ICRC is wrong" for number in capture.wrong_icrcs]
     if problems:
         raise DisagreementError("\n".join(problems))
     commands = Counter(command.name for command in capture.trace.commands)
