@@ -33,6 +33,9 @@ def run(command: Callable[[], object]) -> NoReturn:
         sys.stdout.flush()
     except BaseException as error:  # noqa: BLE001 - the boundary
         sys.exit(report(error))
+    if result == INTERRUPTED:
+        # Some versions of the command line library swallow the interrupt and return its status.
+        sys.exit(report(KeyboardInterrupt()))
     sys.exit(result if isinstance(result, int) else 0)
 
 

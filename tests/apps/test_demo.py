@@ -1,0 +1,56 @@
+"""`baremetal demo`, with less data than people see."""
+
+from __future__ import annotations
+
+import re
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from apps.processes import command_line, environment
+from tests.apps.cli import baremetal, only_line
+
+pytestmark = pytest.mark.slow
+
+
+def test_the_demo_verifies_every_byte_and_leaves_only_a_capture(tmp_path: Path) -> None:
+    done = baremetal("demo", "--size", "8MiB", directory=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == f"verified {9 << 20} bytes"
+    assert "MB/s" in done.stdout
+    assert re.search(r"median .* us", done.stdout)
+    assert "tshark -r demo-out/demo.pcapng" in done.stdout
+    assert [path.name for path in tmp_path.iterdir()] == ["demo-out"]
+    (capture,) = (tmp_path / "demo-out").iterdir()
+    assert 2 << 20 < capture.stat().st_size <= 10_000_000
+
+
+def test_an_interrupted_demo_leaves_nothing_and_ends_its_processes(tmp_path: Path) -> None:
+    with subprocess.Popen(
+        command_line(["demo", "--size", "64MiB"]), cwd=tmp_path, env=environment(), stderr=subprocess.PIPE, text=True
+    ) as process:
+        deadline = time.monotonic() + 20
+        while not (tmp_path / "demo-out" / "copy.bin").exists():
+            assert time.monotonic() < deadline
+            assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        _, error = process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert error == "baremetal: interrupted\n"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_demo_without_space_says_how_much_it_needs(tmp_path: Path) -> None:
+    line = only_line(baremetal("demo", "--size", "900TiB", directory=tmp_path))
+    assert "of free space, the demo needs" in line
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.long
+def test_the_demo_as_people_run_it_ends_within_a_minute(tmp_path: Path) -> None:
+    start = time.monotonic()
+    assert baremetal("demo", directory=tmp_path).returncode == 0
+    assert time.monotonic() - start < 60
