@@ -55,11 +55,13 @@ class HostEvent(enum.Enum):
     FAIL = "fail"
 
 
-class HostTimer(enum.Enum):
+class HostTimer(enum.IntEnum):
     """What a host waits for."""
 
-    KEEP_ALIVE = "send a Keep Alive, at half the timeout"
-    COMMAND = "look for commands without an answer"
+    KEEP_ALIVE = 0
+    """Send a Keep Alive, at half the timeout."""
+    COMMAND = 1
+    """Look for commands without an answer."""
 
 
 _S, _E = HostState, HostEvent

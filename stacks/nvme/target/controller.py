@@ -69,7 +69,7 @@ CONTROLLER_TABLE = StateTable[ControllerState, ControllerEvent](
         (_S.READY, _E.DISABLE): _S.DISABLED,
         (_S.READY, _E.SHUT_DOWN): _S.SHUT_DOWN,
         (_S.READY, _E.FAIL): _S.FAILED,
-        (_S.SHUT_DOWN, _E.ENABLE): IGNORE,
+        (_S.SHUT_DOWN, _E.ENABLE): _S.READY,
         (_S.SHUT_DOWN, _E.ENABLE_WRONG): IGNORE,
         (_S.SHUT_DOWN, _E.DISABLE): _S.DISABLED,
         (_S.SHUT_DOWN, _E.SHUT_DOWN): IGNORE,

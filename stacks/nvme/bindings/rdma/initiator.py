@@ -117,8 +117,12 @@ class RdmaInitiator:
 
     def poll_deadline(self) -> int | None:
         """The earliest of all."""
-        deadlines = [self.device.poll_deadline(), *(host.poll_deadline() for host in self.hosts)]
-        return min((deadline for deadline in deadlines if deadline is not None), default=None)
+        earliest = self.device.poll_deadline()
+        for host in self.hosts:
+            deadline = host.poll_deadline()
+            if deadline is not None and (earliest is None or deadline < earliest):
+                earliest = deadline
+        return earliest
 
     def sent(self, transmit: Transmit) -> None:
         """The transport is done with a send."""

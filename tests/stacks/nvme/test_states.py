@@ -1,0 +1,48 @@
+"""The whole state x event outcome of every machine, as reviewed."""
+
+from __future__ import annotations
+
+from textwrap import dedent
+
+import pytest
+
+from stacks.nvme.host.controller import HOST_TABLE
+from stacks.nvme.host.queue import HOST_QUEUE_TABLE
+from stacks.nvme.target.controller import CONTROLLER_TABLE
+from stacks.nvme.target.queue import QUEUE_TABLE
+
+REVIEWED = {
+    "controller": """\
+                      DISABLED   READY      SHUT_DOWN  FAILED
+        ENABLE        READY      ignore     READY      ignore
+        ENABLE_WRONG  FAILED     ignore     ignore     ignore
+        DISABLE       ignore     DISABLED   DISABLED   DISABLED
+        SHUT_DOWN     SHUT_DOWN  SHUT_DOWN  ignore     ignore
+        FAIL          FAILED     FAILED     FAILED     ignore
+        """,
+    "queue": """\
+                 FRESH    LIVE     CLOSING  CLOSED
+        CONNECT  LIVE     drop     drop     drop
+        CLOSE    CLOSING  CLOSING  ignore   ignore
+        LOST     CLOSED   CLOSED   CLOSED   ignore
+        """,
+    "host controller": """\
+                 NEW       STARTING  LIVE      STOPPING  CLOSED
+        START    STARTING  error     error     error     error
+        STARTED  drop      LIVE      drop      ignore    ignore
+        STOP     CLOSED    STOPPING  STOPPING  ignore    ignore
+        STOPPED  drop      drop      drop      CLOSED    ignore
+        FAIL     CLOSED    CLOSED    CLOSED    CLOSED    ignore
+        """,
+    "host queue": """\
+                IDLE     OPENING  OPEN    CLOSED
+        OPEN    OPENING  error    error   error
+        OPENED  drop     OPEN     drop    ignore
+        LOST    CLOSED   CLOSED   CLOSED  ignore
+        """,
+}
+
+
+@pytest.mark.parametrize("table", [CONTROLLER_TABLE, QUEUE_TABLE, HOST_TABLE, HOST_QUEUE_TABLE], ids=lambda t: t.name)
+def test_the_table_is_as_reviewed(table: object) -> None:
+    assert table.render() == dedent(REVIEWED[table.name])  # type: ignore[attr-defined]
