@@ -1,53 +1,22 @@
-"""The command `baremetal`: one sub-command a group, and what to do with whatever they raise."""
+"""The entry of the command `baremetal`."""
 
 from __future__ import annotations
 
-from typing import Annotated, NoReturn
-
-import typer
-
-from apps import __version__, rdma
-from apps.bench.commands import bench
-from apps.demo import demo
-from apps.errors import run
-from apps.nvme import commands as nvme
-from apps.perf import commands as perf
-
-app = typer.Typer(
-    name="baremetal",
-    help="RDMA and NVMe over Fabrics between processes: real RoCEv2 packets over UDP, no hardware and no root.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-)
+import signal
+from typing import NoReturn
 
 
 def main() -> NoReturn:
     """Run the command line; never returns."""
+    # Ctrl-C while modules are still being loaded ends the process without a traceback.
+    handler = signal.getsignal(signal.SIGINT)
+    if handler is signal.default_int_handler:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+    from apps.command_line import app
+    from apps.errors import run
+
+    signal.signal(signal.SIGINT, handler)
     run(lambda: app(standalone_mode=False))
-
-
-@app.callback()
-def options(
-    version: Annotated[
-        bool, typer.Option("--version", callback=print_version, is_eager=True, help="Print the version.")
-    ] = False,
-) -> None:
-    """Take the options that stand before any group."""
-
-
-app.add_typer(nvme.app, name="nvme")
-app.add_typer(rdma.app, name="rdma")
-app.add_typer(perf.app, name="perf")
-app.command()(demo)
-app.command()(bench)
-
-
-def print_version(wanted: bool) -> None:
-    """Print the version and end, when asked to."""
-    if wanted:
-        typer.echo(f"baremetal {__version__}")
-        raise typer.Exit
 
 
 if __name__ == "__main__":
