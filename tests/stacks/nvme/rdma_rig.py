@@ -28,6 +28,7 @@ class RdmaRig:
         shortcuts: bool = True,
         initiator: RdmaInitiatorConfig | None = None,
         target: RdmaTargetConfig | None = None,
+        executes: bool = True,
     ) -> None:
         self.simulation = Simulation(seed)
         self.network = Network(self.simulation, impairments)
@@ -37,8 +38,8 @@ class RdmaRig:
             self.subsystem.add_namespace(store)
         self.target = Target([self.subsystem])
         self.rdma_target = RdmaTarget(self.device(TARGET, seed), self.target, config=target)
-        self.executor = InlineExecutor(self.target)
-        self.target_host = self.network.attach(self.rdma_target, self.rdma_target.device.address, [self.executor])
+        services = [InlineExecutor(self.target)] if executes else []
+        self.target_host = self.network.attach(self.rdma_target, self.rdma_target.device.address, services)
         self.initiator = RdmaInitiator(self.device(INITIATOR, seed + 1), config=initiator)
         self.initiator_host = self.network.attach(self.initiator, self.initiator.device.address)
 
