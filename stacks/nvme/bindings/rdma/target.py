@@ -19,7 +19,7 @@ from stacks.nvme.bindings.rdma.parameters import (
 )
 from stacks.nvme.bindings.rdma.target_queue import READ, RECV, RdmaCommand, RdmaTargetQueue
 from stacks.nvme.buffers import DEFAULT_SHELVES, BufferPool, pool_bytes
-from stacks.nvme.target import PortAddress, Target
+from stacks.nvme.target import Command, PortAddress, Target
 from stacks.nvme.target.controller import QUEUE_ENTRIES_MAX
 from stacks.nvme.target.features import IO_QUEUES_MAX
 from stacks.nvme.target.queue import Queue
@@ -172,21 +172,32 @@ class RdmaTarget:
                 port.release(command)
             else:
                 queue.fetch(command)
-        answers = port.poll_completions()
-        for index, command in enumerate(answers, 1):
+        if port.completions:
+            self._post_answers(port.poll_completions())
+        for core_queue in port.poll_closing():
+            queue = by_queue.get(core_queue)
+            if queue is not None:
+                self._closing(queue)
+
+    def _post_answers(self, answers: list[Command]) -> None:
+        # All data goes before all completion entries: packets of one size in a row leave in one segmented send, and
+        # what RC delivers in order is in place before anyone is told of it.
+        port, by_queue = self.port, self._by_queue
+        ready: list[tuple[RdmaTargetQueue, RdmaCommand]] = []
+        for command in answers:
             assert isinstance(command, RdmaCommand)
             assert command.queue is not None
             queue = by_queue.get(command.queue)
             if queue is None:
                 port.release(command)
                 continue
-            is_last = index == len(answers) or answers[index].queue is not command.queue
-            queue.answer(command, signaled=is_last)
-        self.counters.responses_sent += len(answers)
-        for core_queue in port.poll_closing():
-            queue = by_queue.get(core_queue)
-            if queue is not None:
-                self._closing(queue)
+            ready.append((queue, command))
+            if command.send_bytes:
+                queue.send_data(command)
+        last = len(ready) - 1
+        for index, (queue, command) in enumerate(ready):
+            queue.answer(command, signaled=index == last or ready[index + 1][0] is not queue)
+        self.counters.responses_sent += len(ready)
 
     def _closing(self, queue: RdmaTargetQueue) -> None:
         # A disconnect flushes what was posted, so answers that are still out go first.

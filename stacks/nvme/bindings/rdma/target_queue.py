@@ -144,14 +144,16 @@ class RdmaTargetQueue:
         move.flags = SIGNALED
         self._post_move(command, move, buffer.address, len(view))
 
+    def send_data(self, command: RdmaCommand) -> None:
+        """Write the command's data into the host's memory; `answer` must follow."""
+        buffer, move = command.buffer, command.move
+        assert buffer is not None
+        move.opcode = WrOpcode.RDMA_WRITE
+        move.flags = 0
+        self._post_move(command, move, buffer.address, command.send_bytes)
+
     def answer(self, command: RdmaCommand, *, signaled: bool) -> None:
-        """Send the command's data, if it has any, and its completion entry."""
-        if command.send_bytes:
-            buffer, move = command.buffer, command.move
-            assert buffer is not None
-            move.opcode = WrOpcode.RDMA_WRITE
-            move.flags = 0
-            self._post_move(command, move, buffer.address, command.send_bytes)
+        """Send the command's completion entry."""
         entry = self._entry
         entry.dw0 = command.dw0
         entry.dw1 = command.dw1
