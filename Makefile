@@ -15,7 +15,7 @@ unexport PYTHONPATH PYTHONHOME
 .DELETE_ON_ERROR:
 
 help:
-	@sed -n 's/^# //p' Makefile
+	@sed '/^$$/q; s/^# //' Makefile
 
 demo: $(VENV)/.run
 	@$(VENV)/bin/baremetal demo
