@@ -86,6 +86,7 @@ class RdmaTargetQueue:
         self._free = list(reversed(self._commands))
         self._backlog: deque[tuple[int, int]] = deque()
         self._unacknowledged: deque[RdmaCommand] = deque()
+        self._fetching: set[RdmaCommand] = set()
         self._entry = CompletionEntry()
 
     @property
@@ -103,8 +104,11 @@ class RdmaTargetQueue:
         self.is_failed = True
         self.qp.destroy()
         self.queue.closed()
-        while self._unacknowledged:
-            self.port.release(self._unacknowledged.popleft())
+        # What is with the core or a store comes back through the port, and is released there.
+        for command in (*self._unacknowledged, *self._fetching):
+            self.port.release(command)
+        self._unacknowledged.clear()
+        self._fetching.clear()
         self._mr.dereg()
 
     def handle_capsule(self, slot: int, length: int) -> None:
@@ -119,7 +123,9 @@ class RdmaTargetQueue:
 
     def handle_read(self, index: int) -> None:
         """The host's data has arrived."""
-        self.port.handle_fetched(self._commands[index])
+        command = self._commands[index]
+        self._fetching.discard(command)
+        self.port.handle_fetched(command)
 
     def handle_sent(self, index: int) -> None:
         """An answer was acknowledged, and so were all before it."""
@@ -142,6 +148,7 @@ class RdmaTargetQueue:
         move.opcode = WrOpcode.RDMA_READ
         move.wr_id = command.index << 2 | READ
         move.flags = SIGNALED
+        self._fetching.add(command)
         self._post_move(command, move, buffer.address, len(view))
 
     def send_data(self, command: RdmaCommand) -> None:
