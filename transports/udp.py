@@ -115,7 +115,7 @@ class UdpTransport:
             except OSError as error:
                 self._sender.note_error(error)
                 continue
-            if flags & socket.MSG_TRUNC or not length:
+            if flags & TRUNCATED or not length:
                 self._count_unusable(length)
                 continue
             return self._fill_burst(length, tuple(ancillary), source)
@@ -179,3 +179,5 @@ STAGING_BYTES = 1 << 16
 CACHE_LIMIT = 1024
 SKIP_LIMIT = 16
 """Unusable datagrams that one `receive` skips, so that a stream of them cannot hold it."""
+TRUNCATED = int(socket.MSG_TRUNC)
+"""As a plain integer: testing the enumeration's member costs half a microsecond for each burst."""
