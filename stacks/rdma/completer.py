@@ -165,10 +165,11 @@ class Completer:
         if status is not WcStatus.SUCCESS:
             requester.fail_oldest(status)
             return
-        self._piece_progressed(piece, now)
+        self.read_progressed(piece, 1, now)
 
-    def _piece_progressed(self, piece: ReadPiece, now: int) -> None:
-        piece.next_psn += 1
+    def read_progressed(self, piece: ReadPiece, count: int, now: int) -> None:
+        """`count` more responses to the oldest piece were placed, and all before them have arrived."""
+        piece.next_psn += count
         if piece.next_psn > piece.last_psn:
             self._requester.pieces.popleft()
         self._progress(piece.next_psn, now)

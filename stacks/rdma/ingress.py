@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from stacks.rdma.counters import RdmaCounters
 from stacks.rdma.enums import QpState
-from stacks.rdma.shortcuts import handle_run
+from stacks.rdma.shortcuts import Run, handle_run
 from transports.datagram import Address, Burst
 from wire.roce import Bth
 from wire.roce.flow_icrc import BTH_BYTES, ICRC_BYTES, FlowIcrc
@@ -68,7 +68,7 @@ class Ingress:
         qp = self._qps.get(words[1] & 0xFFFFFF)
         if qp is None or qp.remote_host != host or (count > 1 and words[1::3] != (words[1],) * count):
             return 0
-        taken = handle_run(qp, words, view, size=size, count=count, now=now)
+        taken = handle_run(qp, Run(words, view, size, count), now)
         self._counters.rcvd_pkts += taken
         return taken
 

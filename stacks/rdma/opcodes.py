@@ -44,6 +44,8 @@ READ_REQUEST = int(Opcode.RC_READ_REQUEST)
 CMP_SWAP = int(Opcode.RC_COMPARE_SWAP)
 FETCH_ADD = int(Opcode.RC_FETCH_ADD)
 SEND_ONLY = int(Opcode.RC_SEND_ONLY)
+SEND_MIDDLE = int(Opcode.RC_SEND_MIDDLE)
+WRITE_ONLY = int(Opcode.RC_WRITE_ONLY)
 WRITE_MIDDLE = int(Opcode.RC_WRITE_MIDDLE)
 WRITE_LAST = int(Opcode.RC_WRITE_LAST)
 READ_RESPONSE_MIDDLE = int(Opcode.RC_READ_RESPONSE_MIDDLE)
@@ -54,12 +56,12 @@ READ_RESPONSE = Segmented(
 
 RESPONSES = frozenset({*READ_RESPONSE, ACKNOWLEDGE, ATOMIC_ACKNOWLEDGE})
 
-_SEND_FIRST, _SEND_MIDDLE = int(Opcode.RC_SEND_FIRST), int(Opcode.RC_SEND_MIDDLE)
+_SEND_FIRST = int(Opcode.RC_SEND_FIRST)
 _WRITE_FIRST = int(Opcode.RC_WRITE_FIRST)
 
 DATA_OPCODES: dict[int, DataOpcode] = {
     _SEND_FIRST: DataOpcode(SEND, True, False, 0),
-    _SEND_MIDDLE: DataOpcode(SEND, False, False, 0),
+    SEND_MIDDLE: DataOpcode(SEND, False, False, 0),
     int(Opcode.RC_SEND_LAST): DataOpcode(SEND, False, True, 0),
     int(Opcode.RC_SEND_LAST_IMM): DataOpcode(SEND, False, True, 4, has_imm=True),
     int(Opcode.RC_SEND_LAST_INV): DataOpcode(SEND, False, True, 4, has_inv=True),
@@ -70,19 +72,19 @@ DATA_OPCODES: dict[int, DataOpcode] = {
     WRITE_MIDDLE: DataOpcode(WRITE, False, False, 0),
     WRITE_LAST: DataOpcode(WRITE, False, True, 0),
     int(Opcode.RC_WRITE_LAST_IMM): DataOpcode(WRITE, False, True, 4, has_imm=True),
-    int(Opcode.RC_WRITE_ONLY): DataOpcode(WRITE, True, True, 16),
+    WRITE_ONLY: DataOpcode(WRITE, True, True, 16),
     int(Opcode.RC_WRITE_ONLY_IMM): DataOpcode(WRITE, True, True, 20, has_imm=True),
 }
 
 REQUESTS: dict[WrOpcode, Segmented] = {
-    WrOpcode.SEND: Segmented(_SEND_FIRST, _SEND_MIDDLE, int(Opcode.RC_SEND_LAST), SEND_ONLY),
+    WrOpcode.SEND: Segmented(_SEND_FIRST, SEND_MIDDLE, int(Opcode.RC_SEND_LAST), SEND_ONLY),
     WrOpcode.SEND_WITH_IMM: Segmented(
-        _SEND_FIRST, _SEND_MIDDLE, int(Opcode.RC_SEND_LAST_IMM), int(Opcode.RC_SEND_ONLY_IMM)
+        _SEND_FIRST, SEND_MIDDLE, int(Opcode.RC_SEND_LAST_IMM), int(Opcode.RC_SEND_ONLY_IMM)
     ),
     WrOpcode.SEND_WITH_INV: Segmented(
-        _SEND_FIRST, _SEND_MIDDLE, int(Opcode.RC_SEND_LAST_INV), int(Opcode.RC_SEND_ONLY_INV)
+        _SEND_FIRST, SEND_MIDDLE, int(Opcode.RC_SEND_LAST_INV), int(Opcode.RC_SEND_ONLY_INV)
     ),
-    WrOpcode.RDMA_WRITE: Segmented(_WRITE_FIRST, WRITE_MIDDLE, WRITE_LAST, int(Opcode.RC_WRITE_ONLY)),
+    WrOpcode.RDMA_WRITE: Segmented(_WRITE_FIRST, WRITE_MIDDLE, WRITE_LAST, WRITE_ONLY),
     WrOpcode.RDMA_WRITE_WITH_IMM: Segmented(
         _WRITE_FIRST, WRITE_MIDDLE, int(Opcode.RC_WRITE_LAST_IMM), int(Opcode.RC_WRITE_ONLY_IMM)
     ),

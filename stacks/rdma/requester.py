@@ -14,11 +14,13 @@ Left out: FLUSH, ATOMIC WRITE, memory windows, local operations, selective repea
 from __future__ import annotations
 
 from collections import deque
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from stacks.rdma.egress import ACK_REQUEST, SOLICITED, Egress, Send
 from stacks.rdma.enums import SendFlags, WcStatus, WrOpcode
 from stacks.rdma.gather import GatherError, check_writable, gather, packet_views, page_views, scatter
+from stacks.rdma.onlies import collect_onlies
 from stacks.rdma.opcodes import ATOMICS, READ_REQUEST, REQUESTS, WC_OPCODES, Segmented
 from stacks.rdma.work import SendWqe, SendWr
 from stacks.runtime import LocalError
@@ -83,10 +85,14 @@ class Requester:
             raise LocalError(f"the send queue of QP {self._qp.number} is full (max_send_wr is {self._capacity})")
         length = _length_of(wr)
         mtu = self.egress.path_mtu
+        _check(wr, length)
         first = self.post_psn
         last = first if length <= mtu or wr.opcode in ATOMICS else first + (length - 1) // mtu
         self.post_psn = last + 1
-        wqe = SendWqe(wr, length, first, last, flags)
+        try:
+            wqe = SendWqe(wr, length, first, last, flags)
+        except OverflowError:
+            raise LocalError("remote_address takes 64 bits, rkey and invalidate_rkey 32 bits each, none negative") from None
         self._ring.append(wqe)
         if wr.opcode not in REQUESTS:
             self._reads.append(wqe)
@@ -101,6 +107,9 @@ class Requester:
         send = self.egress.start()
         shortcuts = self._qp.shortcuts
         while room > 0 and self._cursor < len(self._ring):
+            if shortcuts and (added := self._add_onlies(send, room)):
+                room -= added
+                continue
             wqe = self._ring[self._cursor]
             before = self.next_psn
             if not self._add(send, wqe, room, shortcuts=shortcuts):
@@ -144,6 +153,27 @@ class Requester:
             return False
         return True
 
+    def _add_onlies(self, send: Send, room: int) -> int:
+        """The shortcut for messages of one packet that are all alike; returns how many were added."""
+        wqe = self._ring[self._cursor]
+        if wqe.first_psn != wqe.last_psn or wqe.opcode not in REQUESTS:
+            return 0
+        size = _packet_bytes(len(wqe.header) + len(wqe.trailer), wqe.length)
+        if send.count and send.segment_bytes != size:
+            return 0
+        run = collect_onlies(self._qp, islice(self._ring, self._cursor, None), min(room, self.egress.room_for(send, size)))
+        if run is None:
+            return 0
+        opcode = REQUESTS[wqe.opcode].only
+        self.egress.add_onlies(
+            send, opcode, self.next_psn, extensions=run.extensions, payloads=run.payloads, length=wqe.length
+        )
+        count = len(run.payloads)
+        self.next_psn += count
+        self._cursor += count
+        self._since_ack_request = 0
+        return count
+
     def _add_middles(self, send: Send, wqe: SendWqe, room: int) -> bool:
         """The shortcut for packets inside a message that lie in one piece of memory; False where it does not apply."""
         start = self.next_psn - wqe.first_psn
@@ -179,12 +209,7 @@ class Requester:
         return True
 
     def _data_extension(self, wqe: SendWqe, *, is_first: bool, is_last: bool) -> bytes:
-        extension = b""
-        if is_first and wqe.opcode in _WRITES:
-            extension = Reth(va=wqe.remote_address, rkey=wqe.rkey, length=wqe.length).encode()
-        if is_last:
-            extension += wqe.trailer
-        return extension
+        return (wqe.header if is_first else b"") + (wqe.trailer if is_last else b"")
 
     def _add_read_or_atomic(self, send: Send, wqe: SendWqe, room: int) -> bool:
         """Ask for a READ's next piece, or for an atomic; at most `max_rd_atomic` may be out at once (IBTA 9.7.4)."""
@@ -196,7 +221,8 @@ class Requester:
             mtu = self.egress.path_mtu
             offset = (self.next_psn - wqe.first_psn) * mtu
             length = min(wqe.length - offset, (last - self.next_psn + 1) * mtu)
-            extension = Reth(va=wqe.remote_address + offset, rkey=wqe.rkey, length=length).encode()
+            address, rkey, *_ = wqe.remote
+            extension = Reth(va=address + offset, rkey=rkey, length=length).encode()
         else:
             opcode, last, extension = ATOMICS[wqe.opcode], wqe.last_psn, _atomic_extension(wqe)
         if send.count and not self.egress.fits(send, _packet_bytes(len(extension), 0)):
@@ -305,6 +331,16 @@ def _length_of(wr: SendWr) -> int:
     return sges[0].length if len(sges) == 1 else sum([sge.length for sge in sges])
 
 
+def _check(wr: SendWr, length: int) -> None:
+    if length > MAX_MESSAGE_BYTES:
+        raise LocalError(f"a message of {length} bytes: 2^31 is the most")
+    opcode = wr.opcode
+    if opcode in ATOMICS and length != ATOMIC_BYTES:
+        raise LocalError(f"an atomic takes {ATOMIC_BYTES} bytes of local memory for the old value, not {length}")
+    if opcode in _WITH_IMM and len(wr.imm_data) != IMM_BYTES:
+        raise LocalError(f"immediate data are {IMM_BYTES} bytes, not {len(wr.imm_data)}")
+
+
 def _choose(opcodes: Segmented, *, is_first: bool, is_last: bool) -> int:
     if is_first:
         return opcodes.only if is_last else opcodes.first
@@ -316,15 +352,15 @@ def _packet_bytes(extension_bytes: int, length: int) -> int:
 
 
 def _atomic_extension(wqe: SendWqe) -> bytes:
+    address, rkey, compare_add, swap = wqe.remote
     is_swap = wqe.opcode is WrOpcode.ATOMIC_CMP_AND_SWP
-    return AtomicEth(
-        va=wqe.remote_address,
-        rkey=wqe.rkey,
-        swap_add=wqe.swap if is_swap else wqe.compare_add,
-        compare=wqe.compare_add if is_swap else 0,
-    ).encode()
+    swap_add, compare = (swap, compare_add) if is_swap else (compare_add, 0)
+    return AtomicEth(va=address, rkey=rkey, swap_add=swap_add, compare=compare).encode()
 
 
 ACKS_PER_WINDOW = 4
 """Acknowledgements that a full window of one long message asks for."""
-_WRITES = frozenset({WrOpcode.RDMA_WRITE, WrOpcode.RDMA_WRITE_WITH_IMM})
+ATOMIC_BYTES = 8
+IMM_BYTES = 4
+MAX_MESSAGE_BYTES = 1 << 31
+_WITH_IMM = frozenset({WrOpcode.SEND_WITH_IMM, WrOpcode.RDMA_WRITE_WITH_IMM})

@@ -123,6 +123,16 @@ class Responder:
             self.ack_syndrome = SYNDROME_ACK
             self._qp.ring()
 
+    def accepted(self, *, packets: int, messages: int, wants_ack: bool) -> None:
+        """A shortcut has executed the next `packets` requests, with which `messages` messages ended."""
+        if packets:
+            self.expected_psn += packets
+            self.msn += messages
+            self.is_gap_reported = False
+        if wants_ack:
+            self.ack_syndrome = SYNDROME_ACK
+            self._qp.ring()
+
     # SEND and RDMA WRITE
 
     def _handle_data(self, data: DataOpcode, *, is_solicited: bool, body: memoryview) -> None:

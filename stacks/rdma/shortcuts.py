@@ -1,89 +1,239 @@
 """Whole-burst shortcuts in front of the state machine of one queue pair.
 
-They take runs of packets that are checked, of equal size, and for one queue pair. Everything they do can be done by
-`Qp.handle_packet` one packet at a time, with the same outcome; `DeviceConfig.shortcuts` switches them off, and the
-scenario tests hold both ways equal. What they gain is one comparison of PSNs and opcodes and one look-up of the memory
-for a run of middle packets.
+They take runs of packets that are checked, of equal size, and for one queue pair, and of these only what needs no
+decision: consecutive PSNs, one opcode, plain memory. The rest of the run, from the first packet that is different,
+goes to `Qp.handle_packet` one by one. Everything here could go that way, with the same outcome;
+`DeviceConfig.shortcuts` switches the shortcuts off, and the scenario tests hold both ways equal.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from stacks.rdma.enums import SYNDROME_ACK, QpState
-from stacks.rdma.opcodes import WRITE, WRITE_LAST, WRITE_MIDDLE
+from stacks.rdma.completion import Wc
+from stacks.rdma.enums import Access, QpState, WcOpcode, WcStatus
+from stacks.rdma.memory import Mr
+from stacks.rdma.opcodes import (
+    DATA_OPCODES,
+    READ_RESPONSE_MIDDLE,
+    SEND,
+    SEND_MIDDLE,
+    SEND_ONLY,
+    WRITE_LAST,
+    WRITE_MIDDLE,
+    WRITE_ONLY,
+)
+from stacks.rdma.work import Sge
 from wire.roce.flow_icrc import BTH_BYTES, ICRC_BYTES
 
 if TYPE_CHECKING:
     from stacks.rdma.qp import Qp
 
 
-def handle_run(qp: Qp, words: tuple[int, ...], view: memoryview, *, size: int, count: int, now: int) -> int:
-    """Take packets from the front of a run; returns how many. `words`: three words of BTH for each packet."""
-    if qp.state not in _LISTENING:
-        return 0
-    word0 = words[0]
-    opcode = word0 >> 24
-    if word0 & _PLAIN_MASK != _PLAIN:
-        return 0
-    if opcode == WRITE_MIDDLE and count > 1 and _write_middles(qp, words, view, size=size, count=count):
-        return count
-    return _one_by_one(qp, words, view, size=size, count=count, now=now)
+class Run:
+    """Packets of equal size, back to back, whose ICRCs are right.
+
+    words: three words of BTH for each. view: the packets. size: bytes of each. count: how many.
+    """
+
+    __slots__ = ("count", "payload_bytes", "size", "view", "word0", "words")
+
+    def __init__(self, words: tuple[int, ...], view: memoryview, size: int, count: int) -> None:
+        self.words = words
+        self.view = view
+        self.size = size
+        self.count = count
+        self.word0 = words[0]
+        self.payload_bytes = size - BTH_BYTES - ICRC_BYTES - (self.word0 >> 20 & 3)
+
+    def is_uniform(self, expected_psn: int, ack_bits: int) -> bool:
+        """Whether opcode and flags are all the same, PSNs count up from `expected_psn`, and AckReq is as in `ack_bits`."""
+        first = expected_psn & 0xFFFFFF
+        last = first + self.count
+        return (
+            last <= 0x1000000
+            and self.words[0::3] == (self.word0,) * self.count
+            and self.words[2::3] == tuple(range(first | ack_bits, last | ack_bits))
+        )
+
+    def payload_starts(self, header_bytes: int = 0) -> range:
+        """Where each packet's payload begins in the view, behind `header_bytes` of extended headers."""
+        return range(BTH_BYTES + header_bytes, self.count * self.size, self.size)
 
 
-def _one_by_one(qp: Qp, words: tuple[int, ...], view: memoryview, *, size: int, count: int, now: int) -> int:
-    """The general way, without decoding headers again."""
-    end = size - ICRC_BYTES
+def handle_run(qp: Qp, run: Run, now: int) -> int:
+    """Take packets from the front of a run; returns how many. The rest is for the complete check."""
+    taken = 0
+    if qp.state is QpState.RTS and run.payload_bytes >= 0 and run.word0 & _PLAIN_MASK == _PLAIN:
+        shortcut = _SHORTCUTS.get(run.word0 >> 24)
+        if shortcut is not None:
+            taken = shortcut(qp, run, now)
+    return _one_by_one(qp, run, taken, now)
+
+
+def _one_by_one(qp: Qp, run: Run, index: int, now: int) -> int:
+    """The general way from `index` on, without decoding and checking headers again."""
+    words, view, size = run.words, run.view, run.size
     handle = qp.handle_packet
-    for index in range(count):
+    while index < run.count:
         word0 = words[3 * index]
-        if word0 & _PLAIN_MASK != _PLAIN or qp.state not in _LISTENING:
-            return index
+        end = size - ICRC_BYTES - (word0 >> 20 & 3)
+        if word0 & _PLAIN_MASK != _PLAIN or qp.state not in _LISTENING or end < BTH_BYTES or size % 4 or word0 >> 29:
+            break
         start = index * size
-        pad = word0 >> 20 & 3
-        if end - pad < BTH_BYTES or size % 4:
-            return index
-        handle(word0, words[3 * index + 2], view[start + BTH_BYTES : start + end - pad], now)
-    return count
+        handle(word0, words[3 * index + 2], view[start + BTH_BYTES : start + end], now)
+        index += 1
+    return index
 
 
-def _write_middles(qp: Qp, words: tuple[int, ...], view: memoryview, *, size: int, count: int) -> bool:
-    """A run in the middle of an RDMA WRITE, perhaps with its last packet, all of them expected."""
-    responder = qp.responder
-    region, payload_bytes = responder.write_region, size - BTH_BYTES - ICRC_BYTES
-    if responder.kind != WRITE or region is None or region.direct is None or payload_bytes != responder.path_mtu:
-        return False
-    last0, last2 = words[-3], words[-1]
-    ends = last0 >> 24 == WRITE_LAST
-    if words[0:-3:3] != (words[0],) * (count - 1) or not (ends or last0 == words[0]) or last0 & _PAD_OR_ODD != _PLAIN:
-        return False
-    first_psn = responder.expected_psn & 0xFFFFFF
-    last_psn = first_psn + count - 1
-    if last_psn > 0xFFFFFF or last2 & 0xFFFFFF != last_psn or words[2:-1:3] != tuple(range(first_psn, last_psn)):
-        return False
-    total = count * payload_bytes
-    rest = responder.write_length - responder.offset
-    if total != rest if ends else total >= rest:
-        return False
-    memory = region.direct
-    target = responder.write_address + responder.offset - region.address
-    for source in range(BTH_BYTES, count * size, size):
-        memory[target : target + payload_bytes] = view[source : source + payload_bytes]
-        target += payload_bytes
-    responder.expected_psn += count
+def _send_onlies(qp: Qp, run: Run, now: int) -> int:
+    """SENDs of one packet, each into a receive of one piece."""
+    responder, length = qp.responder, run.payload_bytes
+    if responder.kind or length > responder.path_mtu or not run.is_uniform(responder.expected_psn, _ACK_REQUEST):
+        return 0
+    view, receives, cq = run.view, responder.receives, qp.recv_cq
+    is_solicited = bool(run.word0 & _SOLICITED)
+    taken = 0
+    for start in run.payload_starts():
+        if not receives or cq.is_broken:
+            break
+        receive = receives[0]
+        memory = _plain_memory(qp, receive.sges, 0, length)
+        if memory is None:
+            break
+        receives.popleft()
+        memory[:] = view[start : start + length]
+        cq.push(Wc(receive.wr_id, WcStatus.SUCCESS, WcOpcode.RECV, length, qp.number, 0, b"", 0, is_solicited))
+        taken += 1
+    qp.counters.rdma_recvs += taken
+    responder.accepted(packets=taken, messages=taken, wants_ack=taken > 0)
+    return taken
+
+
+def _write_onlies(qp: Qp, run: Run, now: int) -> int:
+    """RDMA WRITEs of one packet."""
+    responder, length = qp.responder, run.payload_bytes - _RETH_BYTES
+    if (
+        responder.kind
+        or not 0 < length <= responder.path_mtu
+        or not responder.access & Access.REMOTE_WRITE
+        or not run.is_uniform(responder.expected_psn, _ACK_REQUEST)
+    ):
+        return 0
+    view = run.view
+    taken = 0
+    for start in run.payload_starts(_RETH_BYTES):
+        reth = int.from_bytes(view[start - _RETH_BYTES : start], "big")
+        region = qp.memory.find(reth >> 32 & 0xFFFFFFFF, qp, reth >> 64, length, Access.REMOTE_WRITE)
+        if region is None or region.direct is None or reth & 0xFFFFFFFF != length:
+            break
+        offset = (reth >> 64) - region.address
+        region.direct[offset : offset + length] = view[start : start + length]
+        taken += 1
+    responder.accepted(packets=taken, messages=taken, wants_ack=taken > 0)
+    return taken
+
+
+def _middles(qp: Qp, run: Run, now: int) -> int:
+    """A run inside a SEND or an RDMA WRITE, perhaps with the last packet of the WRITE."""
+    responder, words = qp.responder, run.words
+    kind = DATA_OPCODES[run.word0 >> 24].kind
+    if responder.kind != kind or run.payload_bytes != responder.path_mtu or run.count < _WORTHWHILE:
+        return 0
+    first, last_word = responder.expected_psn & 0xFFFFFF, words[-1]
+    last = first + run.count - 1
+    ends = words[-3] >> 24 == WRITE_LAST and kind != SEND and words[-3] & _PLAIN_OR_PAD == _PLAIN
+    if (
+        last > 0xFFFFFF
+        or last_word & 0xFFFFFF != last
+        or not (ends or words[-3] == run.word0)
+        or words[0:-3:3] != (run.word0,) * (run.count - 1)
+        or words[2:-1:3] != tuple(range(first, last))
+    ):
+        return 0
+    total = run.count * run.payload_bytes
+    memory = _message_memory(qp, kind, total, ends=ends)
+    if memory is None:
+        return 0
+    _copy(run, memory)
     responder.offset += total
-    responder.is_gap_reported = False
     if ends:
         responder.kind = 0
-        responder.msn += 1
-    if last2 >> 31:
-        responder.ack_syndrome = SYNDROME_ACK
-        qp.ring()
-    return True
+    responder.accepted(packets=run.count, messages=int(ends), wants_ack=last_word >> 31 != 0)
+    return run.count
 
+
+def _message_memory(qp: Qp, kind: int, total: int, *, ends: bool) -> memoryview | None:
+    """Where the next `total` bytes of the unfinished message go, if that is one plain piece."""
+    responder = qp.responder
+    if kind == SEND:
+        receive = responder.current
+        return None if receive is None else _plain_memory(qp, receive.sges, responder.offset, total)
+    region, rest = responder.write_region, responder.write_length - responder.offset
+    if region is None or (total != rest if ends else total >= rest):
+        return None
+    return _slice(region, responder.write_address + responder.offset, total)
+
+
+def _read_middles(qp: Qp, run: Run, now: int) -> int:
+    """A run inside the response to the oldest READ."""
+    requester = qp.requester
+    pieces = requester.pieces
+    if not pieces or run.payload_bytes != requester.egress.path_mtu or run.count < _WORTHWHILE:
+        return 0
+    piece = pieces[0]
+    if not run.is_uniform(piece.next_psn, 0) or piece.next_psn + run.count > piece.last_psn:
+        return 0
+    offset = (piece.next_psn - piece.wqe.first_psn) * run.payload_bytes
+    memory = _plain_memory(qp, piece.wqe.sges, offset, run.count * run.payload_bytes)
+    if memory is None:
+        return 0
+    _copy(run, memory)
+    qp.completer.read_progressed(piece, run.count, now)
+    return run.count
+
+
+def _plain_memory(qp: Qp, sges: Sequence[Sge], offset: int, length: int) -> memoryview | None:
+    """The memory at `offset` of a list of one piece, where it is plain, writable, and long enough."""
+    if len(sges) != 1:
+        return None
+    sge = sges[0]
+    if offset + length > sge.length:
+        return None
+    region = qp.memory.find(sge.lkey, qp, sge.address, sge.length, Access.LOCAL_WRITE)
+    return None if region is None else _slice(region, sge.address + offset, length)
+
+
+def _slice(region: Mr, address: int, length: int) -> memoryview | None:
+    if region.direct is None:
+        return None
+    offset = address - region.address
+    return region.direct[offset : offset + length]
+
+
+def _copy(run: Run, memory: memoryview) -> None:
+    view, length, target = run.view, run.payload_bytes, 0
+    for start in run.payload_starts():
+        memory[target : target + length] = view[start : start + length]
+        target += length
+
+
+_SHORTCUTS: dict[int, Callable[[Qp, Run, int], int]] = {
+    SEND_ONLY: _send_onlies,
+    WRITE_ONLY: _write_onlies,
+    SEND_MIDDLE: _middles,
+    WRITE_MIDDLE: _middles,
+    READ_RESPONSE_MIDDLE: _read_middles,
+}
 
 _LISTENING = frozenset({QpState.RTR, QpState.RTS, QpState.SQD})
+_ACK_REQUEST = 1 << 31
+_SOLICITED = 1 << 23
 _PLAIN = 0x0000FFFF
 _PLAIN_MASK = 0x000FFFFF
 """Transport version 0 and the default P_Key; everything else goes the long way."""
-_PAD_OR_ODD = 0x003FFFFF
+_PLAIN_OR_PAD = 0x003FFFFF
+_RETH_BYTES = 16
+_WORTHWHILE = 2
+"""Packets from which on a shortcut for the middle of messages gains anything."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from stacks.rdma.enums import SendFlags, WcStatus, WrOpcode
-from wire.roce import Ieth
 
 
 class Sge:
@@ -74,35 +73,44 @@ class SendWqe:
     """An entry of the send queue. PSNs are counted without wrapping; only packets carry 24 bits of them.
 
     length: bytes of payload. first_psn, last_psn: the PSNs it takes, those of the responses for a READ.
+    header: RETH of a WRITE, for its first packet. trailer: ImmDt or IETH, for the last packet of a SEND or WRITE.
+    remote: remote address, R_Key, compare_add and swap, for READ and atomics.
     views: the local memory, once it was checked; empty for a READ, whose memory is looked up as data arrives.
-    trailer: ImmDt or IETH, the extended header of the last packet.
     status: anything but SUCCESS once it is known to fail.
     """
 
     __slots__ = (
-        "compare_add", "first_psn", "flags", "last_psn", "length", "opcode", "remote_address", "rkey", "sges", "status",
-        "swap", "trailer", "views", "wr_id",
+        "first_psn", "flags", "header", "last_psn", "length", "opcode", "remote", "sges", "status", "trailer", "views",
+        "wr_id",
     )  # fmt: skip
 
     def __init__(self, wr: SendWr, length: int, first_psn: int, last_psn: int, flags: int) -> None:
         self.wr_id = wr.wr_id
-        self.opcode = wr.opcode
+        self.opcode = opcode = wr.opcode
         self.sges = wr.sges
         self.flags = flags
-        self.remote_address = wr.remote_address
-        self.rkey = wr.rkey
-        self.compare_add = wr.compare_add
-        self.swap = wr.swap
         self.length = length
         self.first_psn = first_psn
         self.last_psn = last_psn
         self.views: Sequence[memoryview] | None = None
-        self.trailer = _trailer(wr) if wr.opcode in _WITH_TRAILER else b""
         self.status = WcStatus.SUCCESS
+        self.header = self.trailer = b""
+        if opcode is not WrOpcode.SEND:
+            self._take_remote(wr)
+
+    def _take_remote(self, wr: SendWr) -> None:
+        opcode = self.opcode
+        if opcode is WrOpcode.SEND_WITH_INV:
+            self.trailer = wr.invalidate_rkey.to_bytes(4, "big")
+            return
+        if opcode in _WITH_IMM:
+            self.trailer = wr.imm_data
+        if opcode in _WRITES:
+            # The three fields of the RETH, in one integer: va 64, rkey 32, length 32 bits.
+            self.header = (wr.remote_address << 64 | wr.rkey << 32 | self.length).to_bytes(16, "big")
+        else:
+            self.remote = (wr.remote_address, wr.rkey, wr.compare_add, wr.swap)
 
 
-def _trailer(wr: SendWr) -> bytes:
-    return Ieth(rkey=wr.invalidate_rkey).encode() if wr.opcode is WrOpcode.SEND_WITH_INV else wr.imm_data
-
-
-_WITH_TRAILER = frozenset({WrOpcode.SEND_WITH_IMM, WrOpcode.SEND_WITH_INV, WrOpcode.RDMA_WRITE_WITH_IMM})
+_WITH_IMM = frozenset({WrOpcode.SEND_WITH_IMM, WrOpcode.RDMA_WRITE_WITH_IMM})
+_WRITES = frozenset({WrOpcode.RDMA_WRITE, WrOpcode.RDMA_WRITE_WITH_IMM})
