@@ -17,6 +17,7 @@ from collections import deque
 from itertools import islice
 from typing import TYPE_CHECKING
 
+from stacks.rdma.completion import Wc
 from stacks.rdma.egress import ACK_REQUEST, SOLICITED, Egress, Send
 from stacks.rdma.enums import SendFlags, WcStatus, WrOpcode
 from stacks.rdma.gather import GatherError, check_writable, gather, packet_views, page_views, scatter
@@ -81,20 +82,23 @@ class Requester:
 
     def post(self, wr: SendWr, flags: int) -> None:
         """Queue a request that the queue pair has checked; LocalError when the queue is full."""
-        if len(self._ring) >= self._capacity:
+        ring, sges = self._ring, wr.sges
+        if len(ring) >= self._capacity:
             raise LocalError(f"the send queue of QP {self._qp.number} is full (max_send_wr is {self._capacity})")
-        length = _length_of(wr)
-        mtu = self.egress.path_mtu
-        _check(wr, length)
-        first = self.post_psn
-        last = first if length <= mtu or wr.opcode in ATOMICS else first + (length - 1) // mtu
-        self.post_psn = last + 1
+        length = sges[0].length if len(sges) == 1 else sum([sge.length for sge in sges])
+        is_send = wr.opcode is WrOpcode.SEND
+        if not is_send or length > MAX_MESSAGE_BYTES:
+            _check(wr, length)
+        last = first = self.post_psn
+        if length > self.egress.path_mtu:
+            last += (length - 1) // self.egress.path_mtu
         try:
             wqe = SendWqe(wr, length, first, last, flags)
         except OverflowError:
             raise LocalError("remote_address takes 64 bits, rkey and invalidate_rkey 32 bits each, none negative") from None
-        self._ring.append(wqe)
-        if wr.opcode not in REQUESTS:
+        self.post_psn = last + 1
+        ring.append(wqe)
+        if not is_send and wr.opcode not in REQUESTS:
             self._reads.append(wqe)
 
     # Sending
@@ -149,7 +153,8 @@ class Requester:
                 wqe.views = ()
         except GatherError as error:
             wqe.status = error.status
-            self._fail_if_oldest()
+            if self._ring[0] is wqe:
+                self.fail_oldest(wqe.status)
             return False
         return True
 
@@ -271,15 +276,18 @@ class Requester:
         self._retire()
 
     def _retire(self) -> None:
-        ring, una = self._ring, self.una
+        ring, reads, una = self._ring, self._reads, self.una
+        number, push = self._qp.number, self._qp.send_cq.push
+        before = len(ring)
         while ring and ring[0].last_psn < una:
             wqe = ring.popleft()
-            self._cursor -= 1
-            if self._reads and self._reads[0] is wqe:
-                self._reads.popleft()
-            if wqe.flags & SendFlags.SIGNALED:
-                self._qp.complete_send(wqe.wr_id, WC_OPCODES[wqe.opcode], wqe.length)
-        self._fail_if_oldest()
+            if reads and reads[0] is wqe:
+                reads.popleft()
+            if wqe.flags & _SIGNALED:
+                push(Wc(wqe.wr_id, _SUCCESS, WC_OPCODES[wqe.opcode], wqe.length, number))
+        self._cursor -= before - len(ring)
+        if ring and ring[0].status is not _SUCCESS:
+            self.fail_oldest(ring[0].status)
 
     def rewind(self) -> None:
         """Go back to the oldest packet that is not acknowledged, and forget which READs are out."""
@@ -321,14 +329,6 @@ class Requester:
         """Forget everything without completions, as a reset does."""
         self._ring.clear()
 
-    def _fail_if_oldest(self) -> None:
-        if self._ring and self._ring[0].status is not WcStatus.SUCCESS:
-            self.fail_oldest(self._ring[0].status)
-
-
-def _length_of(wr: SendWr) -> int:
-    sges = wr.sges
-    return sges[0].length if len(sges) == 1 else sum([sge.length for sge in sges])
 
 
 def _check(wr: SendWr, length: int) -> None:
@@ -361,6 +361,8 @@ def _atomic_extension(wqe: SendWqe) -> bytes:
 ACKS_PER_WINDOW = 4
 """Acknowledgements that a full window of one long message asks for."""
 ATOMIC_BYTES = 8
+_SIGNALED = SendFlags.SIGNALED
+_SUCCESS = WcStatus.SUCCESS
 IMM_BYTES = 4
 MAX_MESSAGE_BYTES = 1 << 31
 _WITH_IMM = frozenset({WrOpcode.SEND_WITH_IMM, WrOpcode.RDMA_WRITE_WITH_IMM})
