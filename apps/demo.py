@@ -58,9 +58,12 @@ class Files:
 def demo(
     directory: Annotated[Path, typer.Option(help="Where all files of the demo go.")] = Path("demo-out"),
     size: Annotated[int, typer.Option(parser=parse_size, metavar="SIZE", help="How much is written.")] = 256 << 20,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON object at the end, the rest elsewhere.")
+    ] = False,
 ) -> None:
     """Serve a disk image over RoCEv2, write a file to it from another process, read it back and verify."""
-    console = Console()
+    console = Console(stderr=as_json)
     files = Files(directory)
     start = time.monotonic_ns()
     is_new = not directory.exists()
@@ -79,7 +82,13 @@ def demo(
         if is_new:
             with contextlib.suppress(OSError):
                 directory.rmdir()  # unless there is something in it
-    console.print(f"all of it took {format_duration(time.monotonic_ns() - start)}")
+    duration_ns = time.monotonic_ns() - start
+    if as_json:
+        Console().print_json(
+            data={"verified_bytes": verified, "duration_ns": duration_ns, "capture": str(files.capture)}
+        )
+        return
+    console.print(f"all of it took {format_duration(duration_ns)}")
     console.print(f"verified {verified} bytes", highlight=False)
 
 
