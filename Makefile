@@ -8,6 +8,7 @@ PYTHON ?= python3 python3.11 python3.12 python3.13 python3.14
 PYTEST := $(PY) -m pytest -q -n 2 --dist worksteal
 
 export PYTHONPYCACHEPREFIX := $(CURDIR)/$(VENV)/pycache
+export HYPOTHESIS_STORAGE_DIRECTORY := $(CURDIR)/$(VENV)/hypothesis
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 unexport PYTHONPATH PYTHONHOME
 
