@@ -1,10 +1,12 @@
-"""A queue pair: its states and attributes, and the requester, completer and responder that it is made of (IBTA 10.2.4, 10.3).
+"""A queue pair: its states and attributes, and the three parts that it is made of (IBTA 10.2.4, 10.3).
 
-            modify                modify                modify
-    RESET ---------> INIT ---------> RTR ---------> RTS <------> SQD
-      ^    from any     \\  recv may    \\  receives     | send errors of UC, UD
-      +---- state         \\ be posted   \\             SQE
-                           ERR <--- any state: modify, or a fatal error; everything posted is flushed
+       modify           modify           modify           modify
+RESET -------->  INIT  -------->  RTR  -------->  RTS  <-------->  SQD
+          receives may be      receives         sends             sends
+              posted                                              wait
+
+any state --modify--> RESET: everything is forgotten
+any state --modify or a fatal error--> ERR: everything posted is flushed
 """
 
 from __future__ import annotations
@@ -25,7 +27,6 @@ from stacks.rdma.opcodes import ACKNOWLEDGE, RESPONSES, WC_OPCODES
 from stacks.rdma.requester import Requester
 from stacks.rdma.responder import Responder
 from stacks.rdma.responses import aeth_bytes
-from stacks.rdma.window import Window
 from stacks.rdma.work import RecvWr, SendWr
 from stacks.runtime import LocalError, StateTable, Timers
 from transports.datagram import Transmit
@@ -259,6 +260,8 @@ class Qp:
     def _enter(self, before: QpState, target: QpState) -> None:
         if target is QpState.ERR:
             self.enter_error()
+            # Also from RESET, which a fatal error leaves alone.
+            self.state = target
             return
         if target is QpState.RESET:
             self._to_reset()
@@ -269,6 +272,8 @@ class Qp:
             self._to_rtr()
         elif (before, target) == (QpState.RTR, QpState.RTS):
             self._to_rts()
+        elif (before, target) == (QpState.SQD, QpState.SQD):
+            self._change_drained()
         elif target is QpState.RTS:
             self.ring()
 
@@ -279,11 +284,8 @@ class Qp:
         responder.max_dest_rd_atomic = self._value("max_dest_rd_atomic", responder.max_dest_rd_atomic)
 
     def _to_rtr(self) -> None:
-        mtu = self._value("path_mtu", 0)
-        av = self.attributes["av"]
-        self.remote_host = getattr(av, "destination")  # noqa: B009  # the table made sure that it is there
-        self._egress = self._device.egress_to(self.remote_host, self._value("dest_qpn", 0), mtu)
-        self.responder.path_mtu = mtu
+        self._egress = self._new_egress()
+        self.responder.path_mtu = self._egress.path_mtu
         self.responder.reset(self._value("rq_psn", 0))
 
     def _to_rts(self) -> None:
@@ -292,7 +294,20 @@ class Qp:
         requester.egress = self._egress
         requester.window = self._device.new_window(self._egress.path_mtu)
         requester.reset(self._value("sq_psn", 0))
-        requester.max_rd_atomic = self._value("max_qp_rd_atomic", 0)
+        self._apply_limits()
+
+    def _change_drained(self) -> None:
+        """Take what may change between SQD and SQD: the path, and how patient the requester is (IBTA 10.3.1.5)."""
+        self._egress = self.requester.egress = self._new_egress()
+        self._apply_limits()
+
+    def _new_egress(self) -> Egress:
+        av = self.attributes["av"]
+        self.remote_host = getattr(av, "destination")  # noqa: B009  # the table made sure that it is there
+        return self._device.egress_to(self.remote_host, self._value("dest_qpn", 0), self._value("path_mtu", 0))
+
+    def _apply_limits(self) -> None:
+        self.requester.max_rd_atomic = self._value("max_qp_rd_atomic", 0)
         self.completer.reset(
             retry_cnt=self._value("retry_cnt", 0),
             rnr_retry=self._value("rnr_retry", 0),

@@ -66,6 +66,27 @@ class End:
         return taken
 
 
+def make_end(
+    network: Network,
+    host: str,
+    *,
+    seed: int = 1,
+    config: DeviceConfig | None = None,
+    memory_bytes: int = 1 << 20,
+    capacity: QpCapacity | None = None,
+    cq_depth: int = 4096,
+    dma: Dma | None = None,
+) -> End:
+    """One side at `host`, with its queue pair in RESET."""
+    device = Device(host, config=config, rng=random.Random(seed), dma=dma)
+    pd = device.alloc_pd()
+    cq = device.create_cq(cq_depth)
+    qp = pd.create_qp(send_cq=cq, recv_cq=cq, capacity=capacity)
+    memory = bytearray(memory_bytes)
+    mr = pd.reg_mr(memory, FULL_ACCESS)
+    return End(device, pd, cq, qp, memory, mr, network.attach(device, device.address))
+
+
 class Rig:
     """Both sides, the network between them, and the ways to run it.
 
@@ -78,6 +99,7 @@ class Rig:
         seed: int = 1,
         impairments: Impairments | None = None,
         shortcuts: bool = True,
+        config: DeviceConfig | None = None,
         merges: bool = True,
         tells_identification: bool = False,
         memory_bytes: int = 1 << 20,
@@ -93,27 +115,19 @@ class Rig:
         self.network = Network(
             self.simulation, impairments, merges=merges, tells_identification=tells_identification
         )
-        config = DeviceConfig(shortcuts=shortcuts)
+        config = config or DeviceConfig(shortcuts=shortcuts)
         self.ends = tuple(
-            self._make_end(host, seed + index, config, memory_bytes, capacity or QpCapacity(), cq_depth, dmas[index])
+            make_end(
+                self.network, host, seed=seed + index, config=config, memory_bytes=memory_bytes, capacity=capacity,
+                cq_depth=cq_depth, dma=dmas[index],
+            )
             for index, host in enumerate(hosts)
-        )
+        )  # fmt: skip
         self.left, self.right = self.ends
         self._path_mtu = path_mtu
         self._attributes = attributes
         if connect:
             self.connect()
-
-    def _make_end(
-        self, host: str, seed: int, config: DeviceConfig, memory_bytes: int, capacity: QpCapacity, depth: int, dma: Dma | None
-    ) -> End:
-        device = Device(host, config=config, rng=random.Random(seed), dma=dma)
-        pd = device.alloc_pd()
-        cq = device.create_cq(depth)
-        qp = pd.create_qp(send_cq=cq, recv_cq=cq, capacity=capacity)
-        memory = bytearray(memory_bytes)
-        mr = pd.reg_mr(memory, FULL_ACCESS)
-        return End(device, pd, cq, qp, memory, mr, self.network.attach(device, device.address))
 
     def connect(self) -> None:
         """Move both queue pairs to RTS, towards each other."""
