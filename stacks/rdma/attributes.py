@@ -90,7 +90,9 @@ def check_attributes(qp_type: QpType, current: QpState, attributes: QpAttributes
     if missing := required & ~given:
         raise LocalError(f"{current.name} to {target.name} of a {qp_type.name} queue pair needs {_names(missing)}")
     if forbidden := given & ~(required | optional):
-        raise LocalError(f"{current.name} to {target.name} of a {qp_type.name} queue pair does not take {_names(forbidden)}")
+        raise LocalError(
+            f"{current.name} to {target.name} of a {qp_type.name} queue pair does not take {_names(forbidden)}"
+        )
     for name, (low, high) in _RANGES.items():
         value = getattr(attributes, name)
         if value is not None and not low <= value <= high:
@@ -157,9 +159,7 @@ _TRANSITIONS: dict[tuple[QpState, QpState], dict[QpType, tuple[QpAttribute, QpAt
     (QpState.RESET, QpState.INIT): {
         qp_type: (_INIT_UD if qp_type is QpType.UD else _INIT, _NONE) for qp_type in QpType
     },
-    (QpState.INIT, QpState.INIT): {
-        qp_type: (_NONE, _INIT_UD if qp_type is QpType.UD else _INIT) for qp_type in QpType
-    },
+    (QpState.INIT, QpState.INIT): {qp_type: (_NONE, _INIT_UD if qp_type is QpType.UD else _INIT) for qp_type in QpType},
     (QpState.INIT, QpState.RTR): {
         QpType.RC: (_RESPONDER, _RTR_OPTIONAL),
         QpType.UC: (_PATH, _RTR_OPTIONAL),
@@ -175,7 +175,7 @@ _TRANSITIONS: dict[tuple[QpState, QpState], dict[QpType, tuple[QpAttribute, QpAt
         QpType.XRC_RECV: (_A.TIMEOUT | _A.SQ_PSN, _RTS_OPTIONAL | _A.MIN_RNR_TIMER),
     },
     (QpState.RTS, QpState.RTS): _RTS_RULES,
-    (QpState.RTS, QpState.SQD): {qp_type: (_NONE, _NONE) for qp_type in QpType},
+    (QpState.RTS, QpState.SQD): dict.fromkeys(QpType, (_NONE, _NONE)),
     (QpState.SQD, QpState.RTS): _RTS_RULES,
     (QpState.SQD, QpState.SQD): {
         QpType.RC: (_NONE, _SQD_RC),

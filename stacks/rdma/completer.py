@@ -6,7 +6,7 @@ Every response acknowledges all requests before it. What it says beyond that:
     NAK, PSN sequence       go back to its PSN (consumes retry_cnt)
     NAK, other codes        the request at its PSN failed; the queue pair ends
     RNR NAK                 the same from its PSN, after the time it names (consumes rnr_retry)
-    READ response, atomic   data for the oldest READ or atomic that is out; anything missing before it is asked for again
+    READ response, atomic   data for the oldest READ or atomic that is out; what is missing before it is asked for again
 
 Progress refills both retry counts. Responses outside what is in flight are old or forged, and are dropped.
 """

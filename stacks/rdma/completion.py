@@ -16,7 +16,17 @@ class Wc:
     invalidated_rkey: when flags has WITH_INV. is_solicited: the sender asked for an event.
     """
 
-    __slots__ = ("byte_len", "flags", "imm_data", "invalidated_rkey", "is_solicited", "opcode", "qp_num", "status", "wr_id")
+    __slots__ = (
+        "byte_len",
+        "flags",
+        "imm_data",
+        "invalidated_rkey",
+        "is_solicited",
+        "opcode",
+        "qp_num",
+        "status",
+        "wr_id",
+    )
 
     def __init__(
         self,
@@ -42,7 +52,8 @@ class Wc:
 
     def __repr__(self) -> str:
         extra = f", imm_data={self.imm_data.hex()}" if self.flags & WcFlags.WITH_IMM else ""
-        return f"Wc({self.wr_id}, {self.status.name}, {self.opcode.name}, byte_len={self.byte_len}, qp_num={self.qp_num}{extra})"
+        what = f"{self.status.name}, {self.opcode.name}, byte_len={self.byte_len}, qp_num={self.qp_num}"
+        return f"Wc({self.wr_id}, {what}{extra})"
 
 
 class CompChannel:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import random
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from stacks.dma import FlatDma
 from stacks.dma.contract import Dma
@@ -46,7 +46,7 @@ class DeviceConfig:
     max_window_packets: int = 256
     shortcuts: bool = True
     segment_limit: int = 64
-    cm: CmConfig = CmConfig()
+    cm: CmConfig = field(default_factory=CmConfig)
 
 
 @dataclass(frozen=True, slots=True)

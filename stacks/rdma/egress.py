@@ -27,7 +27,16 @@ class Egress:
     path_mtu: largest payload, in bytes. counters: the device's. segment_limit: most packets of one send.
     """
 
-    def __init__(self, icrc: FlowIcrc, dest_qp: int, destination: Address, path_mtu: int, counters: RdmaCounters, *, segment_limit: int) -> None:
+    def __init__(
+        self,
+        icrc: FlowIcrc,
+        dest_qp: int,
+        destination: Address,
+        path_mtu: int,
+        counters: RdmaCounters,
+        *,
+        segment_limit: int,
+    ) -> None:
         self.destination = destination
         self.path_mtu = path_mtu
         self._counters = counters
@@ -45,7 +54,15 @@ class Egress:
         return Send()
 
     def add(
-        self, send: Send, opcode: int, flags: int, *, psn: int, extension: bytes, payload: Sequence[memoryview], length: int
+        self,
+        send: Send,
+        opcode: int,
+        flags: int,
+        *,
+        psn: int,
+        extension: bytes,
+        payload: Sequence[memoryview],
+        length: int,
     ) -> None:
         """Append one packet; the caller has made sure that it fits.
 
@@ -97,7 +114,14 @@ class Egress:
             send.segment_bytes = size
 
     def add_onlies(
-        self, send: Send, opcode: int, psn: int, *, extensions: Sequence[bytes], payloads: Sequence[memoryview], length: int
+        self,
+        send: Send,
+        opcode: int,
+        psn: int,
+        *,
+        extensions: Sequence[bytes],
+        payloads: Sequence[memoryview],
+        length: int,
     ) -> None:
         """Append messages of one packet each: one opcode, one size, every packet with AckReq. The short way of `add`.
 
@@ -162,7 +186,8 @@ class Egress:
 class Send:
     """A segmented send while it is put together.
 
-    trailer: bytes that the next view starts with, at least the ICRC of the last packet. is_closed: its last packet is shorter than the others.
+    trailer: bytes that the next view starts with, at least the ICRC of the last packet.
+    is_closed: its last packet is shorter than the others.
     """
 
     __slots__ = ("count", "is_closed", "segment_bytes", "total_bytes", "trailer", "views")

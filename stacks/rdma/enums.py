@@ -144,5 +144,5 @@ RNR_TIMER_NS = tuple(
 
 
 def ack_timeout_ns(field: int) -> int:
-    """Local ACK timeout of a 5-bit field in nanoseconds, 4.096 us * 2^field; 0 stands for no timeout (IBTA 9.9.2.1.1)."""
+    """Local ACK timeout of a 5-bit field in ns, 4.096 us * 2^field; 0 stands for no timeout (IBTA 9.9.2.1.1)."""
     return 0 if field == 0 else 4096 << field

@@ -93,7 +93,9 @@ def page_views(views: Sequence[memoryview], offset: int, page_bytes: int, count:
             offset -= len(view)
             continue
         fitting = min((len(view) - offset) // page_bytes, count - len(pages))
-        pages += [view[start : start + page_bytes] for start in range(offset, offset + fitting * page_bytes, page_bytes)]
+        pages += [
+            view[start : start + page_bytes] for start in range(offset, offset + fitting * page_bytes, page_bytes)
+        ]
         offset += fitting * page_bytes
         if offset != len(view) or len(pages) == count:
             break

@@ -29,7 +29,11 @@ class GeneralServices:
 
     def handle_packet(self, host: str, bth: Bth, body: memoryview, now: int) -> None:
         """One packet to QP 1 with a good ICRC; anything but a MAD under the right Q_Key is counted and dropped."""
-        if bth.opcode != Opcode.UD_SEND_ONLY or len(body) != Deth.SIZE + MAD_BYTES or Deth.decode(body).qkey != GSI_QKEY:
+        if (
+            bth.opcode != Opcode.UD_SEND_ONLY
+            or len(body) != Deth.SIZE + MAD_BYTES
+            or Deth.decode(body).qkey != GSI_QKEY
+        ):
             self._device.counters.rcvd_mad_err += 1
             return
         self.cm.handle_mad(host, body[Deth.SIZE :], now)

@@ -95,7 +95,9 @@ class Requester:
         try:
             wqe = SendWqe(wr, length, first, last, flags)
         except OverflowError:
-            raise LocalError("remote_address takes 64 bits, rkey and invalidate_rkey 32 bits each, none negative") from None
+            raise LocalError(
+                "remote_address takes 64 bits, rkey and invalidate_rkey 32 bits each, none negative"
+            ) from None
         self.post_psn = last + 1
         ring.append(wqe)
         if not is_send and wr.opcode not in REQUESTS:
@@ -166,7 +168,9 @@ class Requester:
         size = _packet_bytes(len(wqe.header) + len(wqe.trailer), wqe.length)
         if send.count and send.segment_bytes != size:
             return 0
-        run = collect_onlies(self._qp, islice(self._ring, self._cursor, None), min(room, self.egress.room_for(send, size)))
+        run = collect_onlies(
+            self._qp, islice(self._ring, self._cursor, None), min(room, self.egress.room_for(send, size))
+        )
         if run is None:
             return 0
         opcode = REQUESTS[wqe.opcode].only
@@ -253,7 +257,7 @@ class Requester:
         return ends[-1]
 
     def _psn_word(self, *, wants_ack: bool) -> int:
-        """PSN and AckReq: on the last packet of every message, and often enough within long ones to keep the window open."""
+        """PSN and AckReq: on the last packet of every message, and within long ones often enough for the window."""
         self._since_ack_request += 1
         if wants_ack or self._since_ack_request * ACKS_PER_WINDOW >= self.window.packets:
             self._since_ack_request = 0
@@ -328,7 +332,6 @@ class Requester:
     def discard(self) -> None:
         """Forget everything without completions, as a reset does."""
         self._ring.clear()
-
 
 
 def _check(wr: SendWr, length: int) -> None:

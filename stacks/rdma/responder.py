@@ -192,7 +192,9 @@ class Responder:
     def _check_length(self, data: DataOpcode, payload_bytes: int) -> None:
         """First and Middle carry one path MTU, Last 1 to one, Only 0 to one (IBTA 9.7.4.1.6)."""
         mtu = self.path_mtu
-        is_right = payload_bytes == mtu if not data.ends else (data.starts or payload_bytes > 0) and payload_bytes <= mtu
+        is_right = (
+            payload_bytes == mtu if not data.ends else (data.starts or payload_bytes > 0) and payload_bytes <= mtu
+        )
         if data.kind != SEND and is_right:
             rest = self.write_length - self.offset
             is_right = payload_bytes == rest if data.ends else payload_bytes < rest
@@ -237,7 +239,17 @@ class Responder:
         opcode = WcOpcode.RECV if data.kind == SEND else WcOpcode.RECV_RDMA_WITH_IMM
         self._qp.counters.rdma_recvs += 1
         self._qp.recv_cq.push(
-            Wc(receive.wr_id, WcStatus.SUCCESS, opcode, self.offset, self._qp.number, flags, imm_data, invalidated, is_solicited)
+            Wc(
+                receive.wr_id,
+                WcStatus.SUCCESS,
+                opcode,
+                self.offset,
+                self._qp.number,
+                flags,
+                imm_data,
+                invalidated,
+                is_solicited,
+            )
         )
 
     # READ and atomics

@@ -109,7 +109,7 @@ class AtomicResponse:
         """Whether it was sent, and not asked for again."""
         return self._is_sent
 
-    def fill(self, send: Send, egress: Egress, *, shortcuts: bool) -> bool:
+    def fill(self, send: Send, egress: Egress, *, shortcuts: bool) -> bool:  # noqa: ARG002  # as ReadResponse's
         """Add the response packet if it fits; never fails."""
         extension = aeth_bytes(SYNDROME_ACK, self.msn) + AtomicAckEth(original=self.original).encode()
         if not send.count or egress.fits(send, 16 + len(extension)):

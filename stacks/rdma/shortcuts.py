@@ -48,7 +48,7 @@ class Run:
         self.payload_bytes = size - BTH_BYTES - ICRC_BYTES - (self.word0 >> 20 & 3)
 
     def is_uniform(self, expected_psn: int, ack_bits: int) -> bool:
-        """Whether opcode and flags are all the same, PSNs count up from `expected_psn`, and AckReq is as in `ack_bits`."""
+        """Whether opcode and flags are all the same, PSNs count up from `expected_psn`, and AckReq is `ack_bits`."""
         first = expected_psn & 0xFFFFFF
         last = first + self.count
         return (
@@ -87,7 +87,7 @@ def _one_by_one(qp: Qp, run: Run, index: int, now: int) -> int:
     return index
 
 
-def _send_onlies(qp: Qp, run: Run, now: int) -> int:
+def _send_onlies(qp: Qp, run: Run, _now: int) -> int:
     """SENDs of one packet, each into a receive of one piece."""
     responder, length = qp.responder, run.payload_bytes
     if responder.kind or length > responder.path_mtu or not run.is_uniform(responder.expected_psn, _ACK_REQUEST):
@@ -111,7 +111,7 @@ def _send_onlies(qp: Qp, run: Run, now: int) -> int:
     return taken
 
 
-def _write_onlies(qp: Qp, run: Run, now: int) -> int:
+def _write_onlies(qp: Qp, run: Run, _now: int) -> int:
     """RDMA WRITEs of one packet."""
     responder, length = qp.responder, run.payload_bytes - _RETH_BYTES
     if (
@@ -135,7 +135,7 @@ def _write_onlies(qp: Qp, run: Run, now: int) -> int:
     return taken
 
 
-def _middles(qp: Qp, run: Run, now: int) -> int:
+def _middles(qp: Qp, run: Run, _now: int) -> int:
     """A run inside a SEND or an RDMA WRITE, perhaps with the last packet of the WRITE."""
     responder, words = qp.responder, run.words
     kind = DATA_OPCODES[run.word0 >> 24].kind

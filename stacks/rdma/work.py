@@ -41,7 +41,8 @@ class SendWr:
     """
 
     __slots__ = (
-        "compare_add", "flags", "imm_data", "invalidate_rkey", "opcode", "remote_address", "rkey", "sges", "swap", "wr_id",
+        "compare_add", "flags", "imm_data", "invalidate_rkey", "opcode", "remote_address", "rkey", "sges", "swap",
+        "wr_id",
     )  # fmt: skip
 
     def __init__(

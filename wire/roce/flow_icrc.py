@@ -120,7 +120,9 @@ class FlowIcrc:
         """States after 0..count valid packets, found by checking packets of zeros (any valid ones end the same)."""
         if len(self._runs) >= _CACHE_LIMIT:
             self._runs.clear()
-        run = self._runs.setdefault((size, identification), [self._header_state(size) ^ self._header_delta(identification)])
+        run = self._runs.setdefault(
+            (size, identification), [self._header_state(size) ^ self._header_delta(identification)]
+        )
         packet = bytearray(size)
         while len(run) <= count:
             number = (identification + len(run) - 1) & 0xFFFF

@@ -82,7 +82,7 @@ class RdmaCm:
 
         parameters: the defaults, with the largest path MTU, when None. Otherwise as `ConnectionManager.connect`.
         """
-        _to_init(qp)
+        to_init(qp)
         connection = self._manager.connect(
             destination,
             service_id,
@@ -105,7 +105,7 @@ class RdmaCm:
         parameters: the defaults, with the largest path MTU, when None. Raises LocalError as
         `ConnectionManager.accept` does, or when the queue pair does not take what was agreed.
         """
-        _to_init(qp)
+        to_init(qp)
         self._manager.accept(
             connection,
             parameters=parameters or self._default_parameters(qp),
@@ -244,7 +244,8 @@ class RdmaCm:
             qp.modify(QpAttributes(state=QpState.ERR))
 
 
-def _to_init(qp: CmQp) -> None:
+def to_init(qp: CmQp) -> None:
+    """Take a queue pair in RESET to INIT, open to whatever its regions allow; LocalError in another state but INIT."""
     if qp.state is QpState.RESET:
         qp.modify(QpAttributes(state=QpState.INIT, pkey_index=0, port=1, access=_INIT_ACCESS))
     elif qp.state is not QpState.INIT:
