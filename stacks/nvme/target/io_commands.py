@@ -17,6 +17,7 @@ from stacks.nvme.target.errors import CommandError
 from stacks.nvme.target.fabrics import io_fabrics
 from stacks.nvme.target.namespace import Namespace
 from wire.nvme.commands_codec import DatasetRange
+from wire.nvme.kinds import AnaState
 from wire.nvme.opcodes import NSID_BROADCAST, DatasetAttribute, IoOpcode
 from wire.nvme.status import StatusCode
 
@@ -29,7 +30,7 @@ def read(queue: Queue, command: Command) -> None:
     words = command.words
     namespace = queue.namespaces.get(words[1])
     if namespace is None:
-        raise _no_namespace(words[1])
+        raise _not_accessible(queue, words[1])
     block, blocks = words[10] | words[11] << 32, (words[12] & 0xFFFF) + 1
     length = blocks << namespace.block_shift
     if block + blocks > namespace.block_count:
@@ -136,7 +137,8 @@ def _deallocate(command: Command) -> None:
     assert queue is not None
     namespace = queue.namespaces.get(command.words[1])
     if namespace is None:
-        queue.fail(command, StatusCode.INVALID_NAMESPACE.value)
+        error = _not_accessible(queue, command.words[1])
+        queue.fail(command, error.code, location=error.location)
         return
     ranges = []
     for index in range((command.words[10] & 0xFF) + 1):
@@ -213,7 +215,7 @@ def _compare_piece(command: Command) -> None:
 def _namespace_of(queue: Queue, command: Command) -> Namespace:
     namespace = queue.namespaces.get(command.words[1])
     if namespace is None:
-        raise _no_namespace(command.words[1])
+        raise _not_accessible(queue, command.words[1])
     return namespace
 
 
@@ -231,7 +233,13 @@ def _writable(namespace: Namespace) -> Namespace:
     return namespace
 
 
-def _no_namespace(nsid: int) -> CommandError:
+def _not_accessible(queue: Queue, nsid: int) -> CommandError:
+    assert queue.controller is not None
+    subsystem = queue.controller.subsystem
+    namespace = subsystem.namespaces.get(nsid)
+    if namespace is not None:
+        code = _ANA_CODES.get(subsystem.ana_states.get(namespace.ana_group), StatusCode.ANA_TRANSITION)
+        return CommandError(code, f"namespace {nsid} is not reached this way")
     what = "all namespaces at once" if nsid == NSID_BROADCAST else f"no namespace {nsid}"
     return CommandError(StatusCode.INVALID_NAMESPACE, what, location=4)
 
@@ -247,6 +255,12 @@ def _start_again(command: Command) -> None:
     assert command.queue is not None
     command.queue.dispatch(command)
 
+
+_ANA_CODES: dict[AnaState | None, StatusCode] = {
+    AnaState.INACCESSIBLE: StatusCode.ANA_INACCESSIBLE,
+    AnaState.PERSISTENT_LOSS: StatusCode.ANA_PERSISTENT_LOSS,
+    AnaState.CHANGE: StatusCode.ANA_TRANSITION,
+}
 
 FUA = 1 << 30
 """Force Unit Access in CDW12."""

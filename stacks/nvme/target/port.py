@@ -93,7 +93,9 @@ class Port:
         self.pool.give_back(buffer)
         while self.waiting and self.pool.has_room(self.waiting[0].data_bytes):
             command = self.waiting.popleft()
-            command.resume(command)
+            # Nobody wants the answers of a queue that closed meanwhile.
+            if command.queue is not None and not command.queue.is_closed:
+                command.resume(command)
 
 
 _Item = TypeVar("_Item")

@@ -202,7 +202,7 @@ class Queue:
         self.qid = qid
         self.entries = entries
         self.has_flow_control = has_flow_control
-        self.namespaces = controller.subsystem.namespaces
+        self.namespaces = controller.subsystem.accessible
         self._handlers = IO_HANDLERS if qid else ADMIN_HANDLERS
 
     def ask_to_close(self) -> None:
@@ -269,6 +269,7 @@ _WORTH_A_RETRY = frozenset(
         StatusCode.ABORTED_SQ_DELETION.value,
         StatusCode.TRANSIENT_TRANSPORT_ERROR.value,
         StatusCode.ANA_INACCESSIBLE.value,
+        StatusCode.ANA_PERSISTENT_LOSS.value,
         StatusCode.ANA_TRANSITION.value,
     )
 )

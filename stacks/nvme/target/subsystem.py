@@ -40,6 +40,8 @@ class Subsystem:
         self.model = model
         self.allowed_hosts = allowed_hosts
         self.namespaces: dict[int, Namespace] = {}
+        self.accessible: dict[int, Namespace] = {}
+        """The namespaces whose ANA group lets I/O through: what a queue looks commands' NSIDs up in."""
         self.controllers: dict[int, Controller] = {}
         self.ana_states: dict[int, AnaState] = {1: AnaState.OPTIMIZED}
         self.ana_change_count = 0
@@ -65,6 +67,7 @@ class Subsystem:
             raise LocalError(f"namespace {nsid}: numbers go from 1 to {NAMESPACES_MAX}")
         namespace = Namespace(nsid, store, identifier or uuid.uuid5(uuid.NAMESPACE_URL, f"{self.nqn}/{nsid}"))
         self.namespaces[nsid] = namespace
+        self._find_accessible()
         self._tell_change(nsid)
         return namespace
 
@@ -73,12 +76,14 @@ class Subsystem:
         if nsid not in self.namespaces:
             raise LocalError(f"{self.nqn} has no namespace {nsid}")
         namespace = self.namespaces.pop(nsid)
+        self._find_accessible()
         self._tell_change(nsid)
         return namespace
 
     def set_ana_state(self, group: int, state: AnaState) -> None:
         """Change the access state of an ANA group, and tell the hosts (NVMe Base 2.0 2.4.1)."""
         self.ana_states[group] = state
+        self._find_accessible()
         self.ana_change_count += 1
         self._raise(ANA_CHANGED)
 
@@ -101,6 +106,13 @@ class Subsystem:
             if self._last_cntlid not in self.controllers:
                 return self._last_cntlid
         return 0
+
+    def _find_accessible(self) -> None:
+        # The queues hold this dict, so it changes in place.
+        self.accessible.clear()
+        for nsid, namespace in self.namespaces.items():
+            if self.ana_states.get(namespace.ana_group) in (AnaState.OPTIMIZED, AnaState.NON_OPTIMIZED):
+                self.accessible[nsid] = namespace
 
     def _tell_change(self, nsid: int) -> None:
         for controller in self.controllers.values():

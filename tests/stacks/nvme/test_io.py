@@ -7,8 +7,9 @@ from collections.abc import Sequence
 import pytest
 
 from stacks.nvme.stores import MemoryStore, Store
-from tests.stacks.nvme.core_rig import SQE_WORDS, Command, CoreHost, connected, make_port, sqe
+from tests.stacks.nvme.core_rig import NQN, SQE_WORDS, Command, CoreHost, connected, make_port, sqe
 from wire.nvme.commands_codec import DatasetRange, SubmissionEntry
+from wire.nvme.kinds import AnaState
 from wire.nvme.opcodes import DatasetAttribute, IoOpcode
 from wire.nvme.status import DNR, StatusCode
 
@@ -191,3 +192,35 @@ def test_both_block_sizes_work_side_by_side() -> None:
     assert io.io(IoOpcode.READ, 2047, 1, expect=512, nsid=1).data == b"s" * 512
     assert io.io(IoOpcode.READ, 255, 1, expect=4096, nsid=2).status == 0
     assert [admin.identify(0, nsid=nsid).data[130] for nsid in (1, 2)] == [9, 12]
+
+
+@pytest.mark.parametrize(
+    ("state", "status"),
+    [
+        (AnaState.OPTIMIZED, 0),
+        (AnaState.NON_OPTIMIZED, 0),
+        (AnaState.INACCESSIBLE, StatusCode.ANA_INACCESSIBLE),
+        (AnaState.PERSISTENT_LOSS, StatusCode.ANA_PERSISTENT_LOSS),
+        (AnaState.CHANGE, StatusCode.ANA_TRANSITION),
+    ],
+)
+def test_the_ana_state_decides_whether_io_goes_through(io: CoreHost, state: AnaState, status: int) -> None:
+    subsystem = io.port.target.subsystems[NQN]
+    subsystem.set_ana_state(1, state)
+    for opcode in (IoOpcode.READ, IoOpcode.WRITE, IoOpcode.WRITE_ZEROES, IoOpcode.COMPARE):
+        answer = io.io(opcode, 0, 1, data=bytes(4096) if opcode != IoOpcode.WRITE_ZEROES else b"")
+        assert answer.status == status
+        assert not answer.word & DNR
+    subsystem.set_ana_state(1, AnaState.OPTIMIZED)
+    assert io.io(IoOpcode.READ, 0, 1, expect=4096).status == 0
+
+
+def test_commands_that_wait_when_their_queue_closes_are_forgotten(io: CoreHost) -> None:
+    free = io.port.pool.free_buffers
+    for _ in range(free + 10):
+        io.send(sqe(IoOpcode.READ, nsid=1), expect=4096)
+    io.queue.closed()
+    io.pump()
+    assert io.answers == {}
+    assert not io.port.waiting
+    assert io.port.pool.free_buffers == free
