@@ -36,9 +36,13 @@ def serve(
 
     def announce() -> None:
         if as_json:
-            announce_json({"address": address, "memory_bytes": memory_bytes})
-        else:
-            Console().print(f"serving {format_size(memory_bytes)} at {address}, until Ctrl-C")
+            announce_json({"address": address, "memory_bytes": memory_bytes, "advice": transport.buffer_advice})
+            return
+        console = Console()
+        console.print(f"serving {format_size(memory_bytes)} at {address}, until Ctrl-C")
+        if transport.buffer_advice:
+            advice = f"small socket buffers cost throughput: {transport.buffer_advice}"
+            console.print(advice, soft_wrap=True, highlight=False)
 
     try:
         trio.run(
