@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import heapq
 import select
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Protocol, runtime_checkable
 
 from transports.clock import Clock
@@ -120,24 +120,31 @@ class Pump:
         finally:
             self._is_pumping = False
 
-    def wait(self, timeout_ns: int | None = None) -> None:
+    def wait(self, timeout_ns: int | None = None, *, beside: Iterable[Pump] = ()) -> None:
         """Block the thread until a pass is due: readable, writable while a transmit is kept, deadline, or `timeout_ns`.
 
-        For programs without an event loop. TransportError when the transport is no socket (has no `fileno`).
+        For programs without an event loop. beside: other pumps of this thread; returns when a pass of any is due.
+        TransportError when a transport is no socket (has no `fileno`).
         """
-        if self._has_more:
-            return
+        poller = select.poll()
+        for pump in (self, *beside):
+            if pump.has_more:
+                return
+            timeout_ns = pump.enlist(poller, timeout_ns)
+        # Rounded up to whole milliseconds, or a deadline less than one away would spin.
+        poller.poll(None if timeout_ns is None else -(-timeout_ns // 1_000_000))
+
+    def enlist(self, poller: select.poll, timeout_ns: int | None) -> int | None:
+        """Have `poller` wait for the transport as well; the time left, `timeout_ns` at most, until a pass is due."""
         transport = self._transport
         if not isinstance(transport, HasFileno):
             raise TransportError(f"{type(transport).__name__} has no file descriptor to wait for: use Driver.run")
-        deadline_ns = self.deadline_ns
-        if deadline_ns is not None:
-            remaining_ns = max(0, deadline_ns - self._now())
-            timeout_ns = remaining_ns if timeout_ns is None else min(timeout_ns, remaining_ns)
-        poller = select.poll()
         poller.register(transport.fileno(), select.POLLIN if self._kept is None else select.POLLIN | select.POLLOUT)
-        # Rounded up to whole milliseconds, or a deadline less than one away would spin.
-        poller.poll(None if timeout_ns is None else -(-timeout_ns // 1_000_000))
+        deadline_ns = self.deadline_ns
+        if deadline_ns is None:
+            return timeout_ns
+        remaining_ns = max(0, deadline_ns - self._now())
+        return remaining_ns if timeout_ns is None else min(timeout_ns, remaining_ns)
 
     def _take_input(self) -> bool:
         core, read_clock = self._core, self._now
