@@ -40,7 +40,7 @@ def bench(
     console.print(f"medians of {rounds} rounds on loopback, one processor a side; written to {output}")
     for result in results:
         if "reason" in result:
-            console.print(f"[red]{result['name']}: {result['reason']}[/]")
+            console.print(f"{result['name']}: {result['reason']}", style="red", markup=False, soft_wrap=True)
 
 
 def table(results: list[dict[str, object]]) -> Table:

@@ -25,7 +25,9 @@ from stacks.nvme.url import parse_url
 
 app = typer.Typer(no_args_is_help=True, help="Serve namespaces over RDMA, and use those that others serve.")
 
-Url = Annotated[str, typer.Argument(metavar="URL", help="nvme+rdma://HOST[:PORT][/NQN[/NSID]]")]
+Url = Annotated[
+    str, typer.Argument(metavar="URL", help="nvme+rdma://HOST:PORT/NQN/NSID; all but HOST may be left out.")
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Local = Annotated[str, typer.Option(help="IP address of our device; one that suits when left out.")]
 HostNqn = Annotated[str, typer.Option(help="Who we are.")]
@@ -42,7 +44,9 @@ HOST_NQN = SessionOptions().host_nqn
 @app.command()
 def target(
     namespace: Annotated[list[str], typer.Option(help="An image file, or mem:SIZE; repeated for several.")],
-    listen: Annotated[str, typer.Option(metavar="URL", help="nvme+rdma://ADDRESS[:PORT]")] = "nvme+rdma://127.0.0.2",
+    listen: Annotated[
+        str, typer.Option(metavar="URL", help="nvme+rdma://ADDRESS:PORT; the port is 4420 when left out.")
+    ] = "nvme+rdma://127.0.0.2",
     nqn: Annotated[str, typer.Option(help="Name of the subsystem.")] = "nqn.2026-11.io.baremetal:disk",
     block_size: Annotated[int, typer.Option(parser=parse_size, metavar="SIZE", help="512 or 4096.")] = 4096,
     offload: Offload = True,

@@ -6,10 +6,12 @@ from collections.abc import Sequence
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from apps.sizes import format_size
 from stacks.nvme.host import DiscoveredSubsystem, HostController, HostNamespace
 from wire.header import Header
+from wire.nvme.text import padded_text
 
 Json = dict[str, object]
 
@@ -24,7 +26,7 @@ def identity(header: Header, *, without: Sequence[str] = ()) -> Json:
         if not isinstance(value, bytes):
             fields[name] = value
         elif name in TEXTS:
-            fields[name] = value.rstrip(b"\0 ").decode("ascii", errors="replace")
+            fields[name] = printable(padded_text(value))
         else:
             fields[name] = value.hex()
     return fields
@@ -49,8 +51,14 @@ def show_discovered(found: Sequence[DiscoveredSubsystem], console: Console, *, a
         return
     table = Table("subsystem", "kind", "transport", "address", "port")
     for entry in found:
-        table.add_row(entry.nqn, entry.kind, entry.transport, entry.host, entry.port)
+        columns = (entry.nqn, entry.kind, entry.transport, entry.host, entry.port)
+        table.add_row(*(Text(printable(text)) for text in columns))
     console.print(table)
+
+
+def printable(text: str) -> str:
+    """Text that a peer sent, without what would make a terminal do things."""
+    return "".join(character if character.isprintable() else "?" for character in text)
 
 
 def namespace_json(host: HostController, namespace: HostNamespace) -> Json:
@@ -59,8 +67,8 @@ def namespace_json(host: HostController, namespace: HostNamespace) -> Json:
     return {
         "nqn": host.config.nqn,
         "nsid": namespace.nsid,
-        "model": identity.mn.rstrip(b"\0 ").decode("ascii", errors="replace"),
-        "serial": identity.sn.rstrip(b"\0 ").decode("ascii", errors="replace"),
+        "model": printable(padded_text(identity.mn)),
+        "serial": printable(padded_text(identity.sn)),
         "size_bytes": namespace.size_bytes,
         "block_bytes": namespace.block_bytes,
         "is_read_only": namespace.is_read_only,
@@ -77,10 +85,7 @@ def show_namespaces(rows: Sequence[Json], console: Console, *, as_json: bool) ->
         size = row["size_bytes"]
         assert isinstance(size, int)
         table.add_row(
-            str(row["nqn"]),
-            str(row["nsid"]),
-            str(row["model"]),
-            str(row["serial"]),
+            *(Text(str(row[name])) for name in ("nqn", "nsid", "model", "serial")),
             format_size(size),
             f"{row['block_bytes']} B",
         )

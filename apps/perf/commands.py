@@ -97,7 +97,7 @@ def rdma(
 def nvme(
     url: Annotated[
         str | None,
-        typer.Argument(metavar="[URL]", help="nvme+rdma://HOST[:PORT][/NQN[/NSID]]; left out, one is started."),
+        typer.Argument(metavar="URL", help="nvme+rdma://HOST:PORT/NQN/NSID; left out, a target is started."),
     ] = None,
     rw: Annotated[Mode, typer.Option(help="What is done.")] = Mode.RANDREAD,
     block_size: Annotated[int, typer.Option(parser=parse_size, metavar="SIZE", help="Of one command.")] = 4096,
