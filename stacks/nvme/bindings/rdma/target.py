@@ -127,7 +127,9 @@ class RdmaTarget:
         return self.device.poll_transmit(now)
 
     def poll_deadline(self) -> int | None:
-        """The earlier of the device's and the target's."""
+        """The earlier of the device's and the target's; at once while completions are left over."""
+        if len(self._cq):
+            return 0
         deadline, other = self.device.poll_deadline(), self.target.poll_deadline()
         if deadline is None or other is None:
             return other if deadline is None else deadline
@@ -143,23 +145,22 @@ class RdmaTarget:
         self.target.tick(now)
         while (event := self.device.cm.poll_event()) is not None:
             self._handle_event(event)
-        while entries := self._cq.poll(BATCH):
-            for entry in entries:
-                queue = self._by_qp.get(entry.qp_num)
-                if queue is None or queue.is_failed:
-                    continue
-                kind, index = entry.wr_id & 3, entry.wr_id >> 2
-                if entry.status is not SUCCESS:
-                    queue.is_failed = True
-                elif kind == RECV:
-                    self.counters.capsules_received += 1
-                    queue.handle_capsule(index, entry.byte_len)
-                elif kind == READ:
-                    queue.handle_read(index)
-                else:
-                    queue.handle_sent(index)
-                if queue.is_failed or (queue.is_closing and not queue.has_unacknowledged):
-                    self._end(queue, is_lost=queue.is_failed)
+        for entry in self._cq.poll(BATCH):
+            queue = self._by_qp.get(entry.qp_num)
+            if queue is None or queue.is_failed:
+                continue
+            kind, index = entry.wr_id & 3, entry.wr_id >> 2
+            if entry.status is not SUCCESS:
+                queue.is_failed = True
+            elif kind == RECV:
+                self.counters.capsules_received += 1
+                queue.handle_capsule(index, entry.byte_len)
+            elif kind == READ:
+                queue.handle_read(index)
+            else:
+                queue.handle_sent(index)
+            if queue.is_failed or (queue.is_closing and not queue.has_unacknowledged):
+                self._end(queue, is_lost=queue.is_failed)
         self._post()
 
     def _post(self) -> None:
@@ -266,7 +267,10 @@ class RdmaTarget:
 _ENDINGS = frozenset((CmEventType.DISCONNECTED, CmEventType.REJECTED, CmEventType.UNREACHABLE))
 
 SUCCESS = WcStatus.SUCCESS
-BATCH = 1024
+BATCH = 8
+"""Completions handled between two looks at what can be sent: the first answers are on their way, and the host at work
+on them, while the rest of a full queue is still being looked at."""
+
 CQ_DEPTH = 1 << 24
 """More than all queues can complete at once: entries are only kept while they are there."""
 
