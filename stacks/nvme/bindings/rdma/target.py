@@ -40,7 +40,7 @@ class RdmaTargetConfig:
     """
 
     in_capsule_bytes: int = 8192
-    queues_max: int = 1024
+    queues_max: int = 256
     shelves: tuple[tuple[int, int], ...] = DEFAULT_SHELVES
 
 
