@@ -288,8 +288,13 @@ def device_on(
 
 
 def fitting_path_mtu(address: str) -> int:
-    """The largest path MTU in bytes for the interface that has `address`, headers and all; Ethernet's if none has."""
-    room = (interface_mtu(address) or ETHERNET_MTU) - RXE_MAX_HEADER_BYTES
+    """The largest path MTU in bytes for the interface that has `address`; as on Ethernet if none has."""
+    return largest_path_mtu(interface_mtu(address) or ETHERNET_MTU)
+
+
+def largest_path_mtu(interface_mtu_bytes: int) -> int:
+    """The largest path MTU in bytes whose packets an interface takes, headers and all; 256 when none fits."""
+    room = interface_mtu_bytes - RXE_MAX_HEADER_BYTES
     return max((mtu for mtu in PATH_MTUS if mtu <= room), default=PATH_MTUS[0])
 
 
