@@ -16,8 +16,8 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from stacks.rdma.enums import RNR_TIMER_NS, SYNDROME_NAK, SYNDROME_RNR, Nak, WcStatus
-from stacks.rdma.opcodes import ACKNOWLEDGE, ATOMIC_ACKNOWLEDGE, READ_RESPONSE
+from stacks.rdma.enums import RNR_TIMER_NS, SYNDROME_NAK, SYNDROME_RNR, Nak, WcStatus, WrOpcode
+from stacks.rdma.opcodes import ACKNOWLEDGE, ATOMIC_ACKNOWLEDGE, ATOMICS, READ_RESPONSE
 from stacks.rdma.requester import ReadPiece
 from wire.roce import AtomicAckEth
 from wire.seqnum import psn_diff
@@ -120,6 +120,8 @@ class Completer:
     def _progress(self, una: int, now: int) -> None:
         self._retries, self._rnr_retries = self.retry_cnt, self.rnr_retry
         self._recovering_psn = None
+        # A duplicate of what the receiver was not ready for may have found it ready: the wait is over.
+        self.resume_ns = 0
         self._requester.advance(una)
         self._arm(now)
         self._qp.ring()
@@ -150,6 +152,8 @@ class Completer:
         is_last = piece.next_psn == piece.last_psn
         rest = wqe.length - (piece.next_psn - wqe.first_psn) * mtu
         expected = min(rest, mtu)
+        if wqe.opcode is not WrOpcode.RDMA_READ:
+            return False
         if opcode == READ_RESPONSE.middle:
             return not is_last and len(data) == mtu
         ends = opcode in (READ_RESPONSE.last, READ_RESPONSE.only)
@@ -181,7 +185,7 @@ class Completer:
                 self._advance(number, now)
             return
         piece = pieces[0]
-        if len(body) != _AETH_BYTES + AtomicAckEth.SIZE or piece.wqe.length != AtomicAckEth.SIZE:
+        if len(body) != _AETH_BYTES + AtomicAckEth.SIZE or piece.wqe.opcode not in ATOMICS:
             self._requester.fail_oldest(WcStatus.BAD_RESP_ERR)
             return
         original = AtomicAckEth.decode(body, _AETH_BYTES).original
@@ -190,8 +194,11 @@ class Completer:
     # Recovery
 
     def _go_back_once(self, now: int) -> None:
-        """Go back unless that was done already: packets sent before it go on raising the same complaint."""
-        if self._recovering_psn != self._requester.una:
+        """Go back unless that was done already: packets sent before it go on raising the same complaint.
+
+        A wait for the receiver has gone back too.
+        """
+        if self._recovering_psn != self._requester.una and not self.resume_ns:
             self._go_back(now)
 
     def _go_back(self, now: int) -> None:
