@@ -16,7 +16,7 @@ from apps.nvme.session import SessionOptions, open_namespace
 from apps.perf import engine, rdma_serve
 from apps.perf.nvme import NvmeEndpoint
 from apps.perf.pattern import Mode, Workload
-from apps.perf.rdma import RdmaEndpoint, RdmaOp, Shape, connect
+from apps.perf.rdma import RdmaOp, RdmaWorkload, Shape, connect
 from apps.perf.report import Measurement, show
 from apps.processes import ServingProcess
 from apps.sizes import format_size, parse_duration, parse_size
@@ -59,7 +59,7 @@ def rdma(
     verify: Annotated[bool, typer.Option(help="Write a pattern, and compare what is read.")] = False,
     offset: Annotated[int, typer.Option(min=0, max=4095, help="Where in a page local memory starts.")] = 0,
     sges: Annotated[int, typer.Option(min=1, max=16, help="In how many pieces local memory is.")] = 1,
-    mtu: Annotated[int, typer.Option(help="Path MTU: 256, 512, 1024, 2048 or 4096.")] = 4096,
+    mtu: Annotated[int, typer.Option(help="Path MTU: 256 to 4096; 0: the largest.")] = 0,
     local: Annotated[str, typer.Option(help="IP address of our device.")] = "",
     offload: Annotated[bool, typer.Option(help="Send and receive many packets with one system call.")] = True,
     cpus: Annotated[
@@ -148,7 +148,7 @@ def with_peer_time(pid: int | None, measure: Callable[[], Measurement]) -> Measu
     return measurement
 
 
-def run(endpoint: RdmaEndpoint, workload: Workload, op: RdmaOp) -> Measurement:
+def run(endpoint: RdmaWorkload, workload: Workload, op: RdmaOp) -> Measurement:
     """Run the workload that `op` stands for."""
     name = f"rdma {op.value} {format_size(workload.block_bytes)} x {workload.queue_depth}"
     if op is not RdmaOp.PING:

@@ -7,16 +7,14 @@ import enum
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from ipaddress import ip_address
 
 from apps.errors import CommandError
-from apps.perf.rdma_peer import SERVICE_ID, PerfMemory, PerfRequest
+from apps.perf.rdma_peer import PERF_PORT, PerfMemory, PerfRequest
 from apps.perf.report import Measurement
-from stacks.nvme.bindings.rdma.sync import open_beside, open_device, open_udp
-from stacks.rdma import Access, Device, QpCapacity, RecvWr, SendWr, Sge, WcStatus, WrOpcode
-from stacks.rdma.cm import CmEvent, CmEventType, ConnectionParameters
-from transports.clock import RealClock
-from transports.pump import Pump
-from wire.ibcm import RejectReason
+from stacks.rdma import Access, QpCapacity, RecvWr, SendWr, Sge, WcStatus, WrOpcode
+from stacks.rdma.cm import ConnectionParameters
+from stacks.rdma.sync import ConnectionFailed, Endpoint, device_on, open_beside, open_udp
 
 
 class RdmaOp(enum.StrEnum):
@@ -37,35 +35,34 @@ class Shape:
     """What an operation looks like.
 
     block_bytes: payload. queue_depth: how many at a time. offset_bytes: where in a page the local memory starts.
-    sges: in how many pieces it is. path_mtu: bytes.
+    sges: in how many pieces it is. path_mtu: bytes, 0 for the largest.
     """
 
     block_bytes: int
     queue_depth: int
     offset_bytes: int = 0
     sges: int = 1
-    path_mtu: int = 4096
+    path_mtu: int = 0
 
 
-class RdmaEndpoint:
+class RdmaWorkload:
     """Operations on the memory of an `RdmaPeer`, over one queue pair; made by `connect`.
 
     memory: the peer's.
     """
 
-    def __init__(self, device: Device, pump: Pump, shape: Shape, *, op: RdmaOp) -> None:
-        self._pump = pump
+    def __init__(self, endpoint: Endpoint, shape: Shape, *, op: RdmaOp) -> None:
+        self._endpoint = endpoint
         self._shape = shape
         self._op = op
         depth, size = shape.queue_depth, shape.block_bytes
         self._stride = -(-(shape.offset_bytes + size) // 4096) * 4096
-        pd = device.alloc_pd()
         self._buffer = memoryview(bytearray(self._stride * depth * 2))
-        region = pd.reg_mr(self._buffer, access=Access.LOCAL_WRITE)
-        self._cq = device.create_cq(4 * depth)
-        self._recv_cq = device.create_cq(4 * depth)
+        region = endpoint.pd.reg_mr(self._buffer, access=Access.LOCAL_WRITE)
+        self._cq = endpoint.create_cq(4 * depth)
+        self._recv_cq = endpoint.create_cq(4 * depth)
         capacity = QpCapacity(max_send_wr=depth, max_recv_wr=depth)
-        self.qp = pd.create_qp(send_cq=self._cq, recv_cq=self._recv_cq, capacity=capacity)
+        self.qp = endpoint.create_qp(send_cq=self._cq, recv_cq=self._recv_cq, capacity=capacity)
         self.memory = PerfMemory(0, 0, 0)
         pieces = [self._pieces(slot, region.address, region.lkey) for slot in range(2 * depth)]
         self._sends = [SendWr(slot, WrOpcode.SEND, pieces[slot]) for slot in range(depth)]
@@ -87,15 +84,15 @@ class RdmaEndpoint:
 
     def poll(self) -> Sequence[tuple[int, str]]:
         """What completed; the thread sleeps while nothing can be done."""
-        did = self._pump.pump()
+        did = self._endpoint.pump()
         completions = self._cq.poll(256)
         if not completions and not did:
-            self._pump.wait(WAIT_NS)
+            self._endpoint.wait(WAIT_NS)
         return [(wc.wr_id, "" if wc.status is WcStatus.SUCCESS else wc.status.name) for wc in completions]
 
     def ping(self, measurement: Measurement, duration_ns: int) -> None:
         """Send one message to and fro for `duration_ns`, never sleeping; records half of each round trip."""
-        qp, pump, cq, recv_cq = self.qp, self._pump.pump, self._cq, self._recv_cq
+        qp, pump, cq, recv_cq = self.qp, self._endpoint.pump, self._cq, self._recv_cq
         send, receive = self._sends[0], self._receives[0]
         now, latency = time.perf_counter_ns, measurement.latency
         qp.post_recv(receive)
@@ -129,52 +126,31 @@ class RdmaEndpoint:
 
 
 @contextlib.contextmanager
-def connect(remote: str, shape: Shape, *, op: RdmaOp, local: str = "", offload: bool = True) -> Iterator[RdmaEndpoint]:
+def connect(remote: str, shape: Shape, *, op: RdmaOp, local: str = "", offload: bool = True) -> Iterator[RdmaWorkload]:
     """A connection to the peer at `remote`, an IP address in numeric text form.
 
     local: address of our device, empty for one that suits. CommandError when nobody listens there or the peer refuses;
     LocalError when `local` cannot be had.
     """
-    transport = open_udp(local, offload=offload) if local else open_beside(remote, offload=offload)
-    device = open_device(transport)
     try:
-        pump = Pump(device, transport, RealClock())
-        endpoint = RdmaEndpoint(device, pump, shape, op=op)
-        is_ping = op is RdmaOp.PING
+        ip_address(remote)
+    except ValueError as error:
+        raise CommandError(f"{remote!r} is no IP address", "write it like 127.0.0.2", status=2) from error
+    udp = open_udp(local, offload=offload) if local else open_beside(remote, offload=offload)
+    with Endpoint(device_on(udp), udp) as endpoint:
+        workload = RdmaWorkload(endpoint, shape, op=op)
         receives = {RdmaOp.SEND: 4 * shape.queue_depth, RdmaOp.PING: 2}.get(op, 0)
-        connection = device.cm.connect(
-            remote,
-            SERVICE_ID,
-            qp=endpoint.qp,
-            parameters=ConnectionParameters(qpn=endpoint.qp.number, path_mtu=shape.path_mtu),
-            private_data=PerfRequest(shape.block_bytes if receives else 0, receives, is_ping).encode(),
-        )
-        event = next_event(device, pump)
-        if event.kind is not CmEventType.ESTABLISHED:
-            raise CommandError(refusal(event, remote), f"start one: baremetal perf serve --listen {remote}")
-        endpoint.memory = PerfMemory.decode(event.private_data)
-        yield endpoint
-        device.cm.disconnect(connection)
-        next_event(device, pump)
-    finally:
-        transport.close()
-
-
-def next_event(device: Device, pump: Pump) -> CmEvent:
-    """Wait for the connection manager to say something; it always does, if only that nobody answered."""
-    while (event := device.cm.poll_event()) is None:
-        if not pump.pump():
-            pump.wait(WAIT_NS)
-    return event
-
-
-def refusal(event: CmEvent, remote: str) -> str:
-    """Why there is no connection."""
-    if event.kind is CmEventType.UNREACHABLE:
-        return f"no device answers at {remote}"
-    if event.kind is CmEventType.REJECTED and event.status == RejectReason.INVALID_SERVICE_ID:
-        return f"the device at {remote} serves no perf workloads"
-    return f"the device at {remote} refused: {event.kind.name.lower()}, reason {event.status}"
+        request = PerfRequest(shape.block_bytes if receives else 0, receives, is_echoed=op is RdmaOp.PING)
+        qpn = workload.qp.number
+        parameters = ConnectionParameters(qpn=qpn, path_mtu=shape.path_mtu) if shape.path_mtu else None
+        try:
+            cm_id = endpoint.connect(
+                remote, PERF_PORT, qp=workload.qp, private_data=request.encode(), parameters=parameters
+            )
+        except ConnectionFailed as error:
+            raise CommandError(str(error), f"start a peer there: baremetal perf serve --listen {remote}") from error
+        workload.memory = PerfMemory.decode(cm_id.private_data)
+        yield workload
 
 
 WAIT_NS = 1_000_000_000

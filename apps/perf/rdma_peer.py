@@ -12,7 +12,7 @@ from stacks.rdma.cm import CmEvent, CmEventType, Connection
 from stacks.runtime import LocalError
 from wire.ibcm import service_id
 
-SERVICE_ID = service_id(18515)
+PERF_PORT = 18515
 """Where a peer listens: the port that perftest uses."""
 
 
@@ -69,7 +69,7 @@ class RdmaPeer:
             bytearray(memory_bytes), access=Access.LOCAL_WRITE | Access.REMOTE_READ | Access.REMOTE_WRITE
         )
         self._sessions: dict[Connection, _Session] = {}
-        device.cm.listen(SERVICE_ID)
+        device.cm.listen(service_id(PERF_PORT))
 
     def pump(self, now: int) -> bool:  # noqa: ARG002 (a service is told the time)
         """Answer who connects, serve who is connected."""

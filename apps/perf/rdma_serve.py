@@ -8,7 +8,7 @@ from rich.console import Console
 from apps.perf.rdma_peer import RdmaPeer
 from apps.serving import announce_json, device_state, serve_until_told
 from apps.sizes import format_size
-from stacks.nvme.bindings.rdma.sync import open_device, open_udp
+from stacks.rdma.sync import device_on, open_udp
 from transports.clock import RealClock
 from transports.control import Json
 from transports.driver import Driver
@@ -22,7 +22,7 @@ def serve(
     TransportError when the address cannot be had.
     """
     transport = open_udp(address, offload=offload)
-    device = open_device(transport)
+    device = device_on(transport)
     driver = Driver(device, transport, RealClock(), [RdmaPeer(device, memory_bytes)])
 
     async def spin() -> None:

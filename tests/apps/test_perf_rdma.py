@@ -59,7 +59,8 @@ def test_more_memory_than_the_peer_has_is_refused(peer: ServingProcess) -> None:
 
 def test_a_peer_that_is_not_there_is_named(loopback_address: str) -> None:
     done = baremetal("perf", "rdma", loopback_address, "--time", "1s")
-    assert f"no device answers at {loopback_address}; start one" in only_line(done)
+    assert f"no device answers at {loopback_address}; start a peer there" in only_line(done)
+    assert "'elsewhere' is no IP address" in only_line(baremetal("perf", "rdma", "elsewhere"))
 
 
 def test_an_address_that_is_taken_is_named(peer: ServingProcess) -> None:
