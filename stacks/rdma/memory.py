@@ -165,6 +165,17 @@ class MemoryTable:
             return None
         return region
 
+    def invalidate(self, key: int, qp: Qp) -> None:
+        """Withdraw all remote rights of a region, as a SEND with Invalidate asks (IBTA 9.4.1.1.3, 10.6.7.2).
+
+        Its local key goes on, and only registering again gives remote rights. A key that is not valid in the queue
+        pair's protection domain changes nothing: what the peer wanted gone is gone.
+        DEVIATION: the standard ends the queue pair then, and spares regions that were not fast-registered.
+        """
+        region = self.regions.get(key)
+        if region is not None and region.pd is qp.pd:
+            region.access &= ~Access.REMOTE_ANY
+
     def _new_key(self) -> int:
         if self._free_slots:
             slot = self._free_slots.pop(0)

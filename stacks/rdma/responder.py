@@ -236,6 +236,7 @@ class Responder:
         elif data.has_inv:
             flags = WcFlags.WITH_INV
             invalidated = Ieth.decode(body).rkey
+            self._qp.memory.invalidate(invalidated, self._qp)
         opcode = WcOpcode.RECV if data.kind == SEND else WcOpcode.RECV_RDMA_WITH_IMM
         self._qp.counters.rdma_recvs += 1
         self._qp.recv_cq.push(
