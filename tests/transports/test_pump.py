@@ -6,6 +6,7 @@ import pytest
 
 from tests.transports.cores import ScriptedCore
 from transports.clock import RealClock, VirtualClock
+from transports.datagram import Transmit
 from transports.errors import TransportError
 from transports.pump import Pump
 from transports.simulation import Impairments, Network, SimulatedTransport, Simulation
@@ -262,6 +263,18 @@ def test_a_program_without_event_loop_waits_for_the_socket_and_for_the_deadline(
     pump.wait(5_000_000_000)
     pump.pump()
     assert len(core.timeouts) == 1
+    near.close()
+    far.close()
+
+
+def test_waiting_beside_another_pump_ends_when_either_has_something_to_do() -> None:
+    clock = RealClock()
+    near, far = UdpTransport("127.0.0.87", 0), UdpTransport("127.0.0.88", 0)
+    idle, busy = Pump(ScriptedCore(), near, clock), Pump(ScriptedCore(), far, clock)
+    assert near.send(Transmit([b"hello"], 0, None, far.address))
+    started = clock.now()
+    idle.wait(5_000_000_000, beside=[busy])
+    assert clock.now() - started < 4_000_000_000
     near.close()
     far.close()
 
