@@ -7,10 +7,11 @@ from collections.abc import Callable
 import trio
 
 from stacks.nvme.bindings.rdma.initiator import RdmaInitiator, RdmaInitiatorConfig
-from stacks.nvme.bindings.rdma.sync import Wrap, open_beside, open_device, open_udp
+from stacks.nvme.bindings.rdma.sync import Wrap
 from stacks.nvme.bindings.rdma.target import RdmaTarget, RdmaTargetConfig
 from stacks.nvme.host import Transfer
 from stacks.nvme.target import Target
+from stacks.rdma.sync import device_on, open_beside, open_udp
 from transports.clock import RealClock
 from transports.datagram import DatagramTransport
 from transports.driver import Driver, Service
@@ -31,7 +32,7 @@ class RdmaAsyncEnd:
         self.udp = open_beside(remote, offload=offload) if not local else open_udp(local, offload=offload)
         self.transport: DatagramTransport = wrap(self.udp) if wrap else self.udp
         self.clock = RealClock()
-        self.device = open_device(self.udp)
+        self.device = device_on(self.udp)
         self.initiator = RdmaInitiator(self.device, config=config)
         self._watch = Watch()
         self.driver = Driver(self.initiator, self.transport, self.clock, [self._watch])
@@ -89,7 +90,7 @@ class RdmaServer:
     ) -> None:
         self.udp = open_udp(host, offload=offload)
         self.transport: DatagramTransport = wrap(self.udp) if wrap else self.udp
-        self.device = open_device(self.udp)
+        self.device = device_on(self.udp)
         self.core = RdmaTarget(self.device, target, port=port, config=config)
         self._watch = Watch()
         self.driver = Driver(self.core, self.transport, RealClock(), [executor, self._watch])
