@@ -165,6 +165,9 @@ class Completer:
         # Earlier requests are acknowledged by this response; they complete first, and must not be failed by it.
         if piece.next_psn > requester.una:
             self._progress(piece.next_psn, now)
+            if not requester.pieces:
+                # Their completions overflowed the CQ, which ended the queue pair.
+                return
         status = requester.place(piece, data, offset)
         if status is not WcStatus.SUCCESS:
             requester.fail_oldest(status)

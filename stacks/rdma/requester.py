@@ -151,8 +151,6 @@ class Requester:
             if wqe.opcode in REQUESTS:
                 wqe.views = gather(self._qp, wqe.sges)
             else:
-                if wqe.opcode in ATOMICS and wqe.length != ATOMIC_BYTES:
-                    raise GatherError(WcStatus.LOC_LEN_ERR)
                 check_writable(self._qp, wqe.sges)
                 wqe.views = ()
         except GatherError as error:
@@ -363,7 +361,6 @@ def _atomic_extension(wqe: SendWqe) -> bytes:
     return AtomicEth(va=address, rkey=rkey, swap_add=swap_add, compare=compare).encode()
 
 
-ATOMIC_BYTES = 8
 ACKS_PER_WINDOW = 4
 """Acknowledgements that a full window of one long message asks for."""
 ATOMIC_BYTES = 8
