@@ -85,6 +85,7 @@ class Device:
         self._events: deque[AsyncEvent] = deque()
         self.gsi = GeneralServices(self, rng=self._rng)
         self.cm = self.gsi.cm
+        self._mads = self.gsi.outbox
         self._ingress = Ingress(
             self.address,
             self.qps,
@@ -147,8 +148,7 @@ class Device:
 
     def poll_transmit(self, now: int) -> Transmit | None:
         """The next send, queue pairs in turn, management first."""
-        transmit = self.gsi.poll_transmit(now)
-        if transmit is not None:
+        if self._mads and (transmit := self.gsi.poll_transmit(now)) is not None:
             return transmit
         ready = self._ready
         while ready:

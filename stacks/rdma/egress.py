@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from stacks.rdma.counters import RdmaCounters
+from stacks.rdma.opcodes import ACKNOWLEDGE
 from transports.datagram import Address, Transmit
 from wire.checksum import crc32
 from wire.roce.flow_icrc import BTH_BYTES, ICRC_BYTES, FlowIcrc
@@ -48,6 +49,15 @@ class Egress:
         self._prefixes: dict[int, bytes] = {}
         self._seed = icrc.seed
         self._deltas = icrc.deltas
+        self._ack_prefix = self._prefix(ACKNOWLEDGE, 0)
+        self._ack_seed = icrc.seed(self._ack_prefix, _ACK_BYTES)
+
+    def acknowledge(self, syndrome: int, psn: int, *, msn: int) -> Transmit:
+        """An ACK or NAK, as a send of its own; `psn` and `msn` are wrapped here."""
+        tail = ((psn & 0xFFFFFF) << 32 | syndrome << 24 | msn & 0xFFFFFF).to_bytes(8, "big")
+        icrc = crc32(tail, self._ack_seed).to_bytes(ICRC_BYTES, "little")
+        self._counters.sent_pkts += 1
+        return Transmit((self._ack_prefix + tail + icrc,), 0, None, self.destination)
 
     def start(self) -> Send:
         """A new, empty send."""
@@ -173,7 +183,8 @@ class Egress:
         if send.trailer:
             send.views.append(send.trailer)
         self._counters.sent_pkts += send.count
-        return Transmit(send.views, send.segment_bytes, None, self.destination)
+        segment_bytes = send.segment_bytes if send.count > 1 else 0
+        return Transmit(send.views, segment_bytes, None, self.destination)
 
     def _prefix(self, opcode: int, flags: int) -> bytes:
         key = opcode << 8 | flags
@@ -203,6 +214,7 @@ class Send:
 
 INLINE_BYTES = 256
 """Payloads up to this are copied beside their headers: a view of its own would cost the kernel more than the copy."""
+_ACK_BYTES = BTH_BYTES + 4 + ICRC_BYTES
 MAX_SEND_BYTES = 65_000
 """A little under the largest UDP datagram, for IPv4 and IPv6 alike."""
 _DEFAULT_PKEY = b"\xff\xff"

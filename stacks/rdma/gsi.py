@@ -27,6 +27,9 @@ class GeneralServices:
         self._psn = int(rng.random() * 0x1000000)
         self.cm = RdmaCm(device.address[0], rng=rng, config=device.config.cm)
 
+        self.outbox = self.cm.outbox
+        """What waits to be sent; empty nearly always, which the device asks before it calls."""
+
     def handle_packet(self, host: str, bth: Bth, body: memoryview, now: int) -> None:
         """One packet to QP 1 with a good ICRC; anything but a MAD under the right Q_Key is counted and dropped."""
         if (

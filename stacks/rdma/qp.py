@@ -23,10 +23,9 @@ from stacks.rdma.counters import RdmaCounters
 from stacks.rdma.egress import Egress
 from stacks.rdma.enums import AsyncEventType, QpState, QpType, SendFlags, WcOpcode, WcStatus, ack_timeout_ns
 from stacks.rdma.memory import MemoryTable, Pd
-from stacks.rdma.opcodes import ACKNOWLEDGE, RESPONSES, WC_OPCODES
+from stacks.rdma.opcodes import RESPONSES, WC_OPCODES
 from stacks.rdma.requester import Requester
 from stacks.rdma.responder import Responder
-from stacks.rdma.responses import aeth_bytes
 from stacks.rdma.work import RecvWr, SendWr
 from stacks.runtime import LocalError, StateTable, Timers
 from transports.datagram import Transmit
@@ -92,6 +91,7 @@ class Qp:
         """Whether the device has this queue pair in its list of those with something to send."""
         self._flags = SendFlags.SIGNALED if sq_sig_all else 0
         self._egress: Egress | None = None
+        self._is_ack_passed = False
         self.requester = Requester(self, capacity.max_send_wr)
         self.completer = Completer(self)
         self.responder = Responder(self, capacity.max_recv_wr)
@@ -190,22 +190,32 @@ class Qp:
             )
 
     def poll_transmit(self, now: int) -> Transmit | None:
-        """The next send: responses first, then an acknowledgement, then requests."""
+        """The next send: responses, then requests, then an acknowledgement.
+
+        One send of requests, and only one, goes ahead of an acknowledgement that is due: the answer of a program to
+        what it just received is what its peer waits for.
+        """
         egress = self._egress
         if egress is None:
             return None
         responder = self.responder
         if responder.responses and (transmit := self._poll_responses(egress)) is not None:
             return transmit
-        acknowledgement = responder.poll_acknowledgement()
-        if acknowledgement is not None:
-            return self._acknowledge(egress, *acknowledgement)
-        if self.state is QpState.RTS and not self.completer.resume_ns:
-            transmit = self.requester.poll_transmit()
-            if transmit is not None:
-                self.completer.arm_after_send(now)
-                return transmit
-        return None
+        is_due = responder.ack_syndrome is not None
+        if not (is_due and self._is_ack_passed) and (transmit := self._poll_requests(now)) is not None:
+            self._is_ack_passed = is_due
+            return transmit
+        self._is_ack_passed = False
+        acknowledgement = responder.poll_acknowledgement() if is_due else None
+        return None if acknowledgement is None else egress.acknowledge(*acknowledgement, msn=responder.msn)
+
+    def _poll_requests(self, now: int) -> Transmit | None:
+        if self.state is not QpState.RTS or self.completer.resume_ns:
+            return None
+        transmit = self.requester.poll_transmit()
+        if transmit is not None:
+            self.completer.arm_after_send(now)
+        return transmit
 
     def _poll_responses(self, egress: Egress) -> Transmit | None:
         send = egress.start()
@@ -223,12 +233,6 @@ class Qp:
             if not self.shortcuts:
                 break
         return egress.finish(send) if send.count else None
-
-    def _acknowledge(self, egress: Egress, syndrome: int, psn: int) -> Transmit:
-        send = egress.start()
-        extension = aeth_bytes(syndrome, self.responder.msn)
-        egress.add(send, ACKNOWLEDGE, 0, psn=psn & 0xFFFFFF, extension=extension, payload=(), length=0)
-        return egress.finish(send)
 
     # What its parts call
 

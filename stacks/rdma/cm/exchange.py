@@ -27,7 +27,7 @@ class Exchange:
         self.events: deque[CmEvent] = deque()
         self._rng = rng
         self._timers: Timers[int] = Timers()
-        self._outbox: deque[tuple[str, bytes, Connection | None]] = deque()
+        self.outbox: deque[tuple[str, bytes, Connection | None]] = deque()
         self.ca_guid = self.draw(32) << 32 | self.draw(32)
 
     def draw(self, bits: int) -> int:
@@ -113,24 +113,24 @@ class Exchange:
             return
         if isinstance(message, CmRej):
             self.counters.cm_rejects_sent += 1
-        self._outbox.append((destination, build_mad(message, transaction_id), None))
+        self.outbox.append((destination, build_mad(message, transaction_id), None))
 
     def poll_mad(self, now: int) -> tuple[str, bytes] | None:
         """The next message to send; the wait for its answer begins."""
-        if not self._outbox:
+        if not self.outbox:
             return None
-        destination, mad, connection = self._outbox.popleft()
+        destination, mad, connection = self.outbox.popleft()
         if connection is not None:
             self._start_timer(connection, now)
         self.counters.cm_sent += 1
         return destination, mad
 
     def _queue(self, connection: Connection) -> None:
-        self._outbox.append((connection.remote_address, connection.last_sent, connection))
+        self.outbox.append((connection.remote_address, connection.last_sent, connection))
 
     def _has_room(self) -> bool:
         # What a peer can make us say without limit may not fill our memory while the network takes nothing.
-        if len(self._outbox) < _MOST_QUEUED:
+        if len(self.outbox) < _MOST_QUEUED:
             return True
         self.counters.cm_overflow += 1
         return False

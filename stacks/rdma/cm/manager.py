@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 import random
+from collections.abc import Sized
 from dataclasses import replace
 
 from stacks.rdma.cm.config import CmConfig
@@ -176,6 +177,11 @@ class ConnectionManager:
     def handle_timeout(self, now: int) -> None:
         """Send again, give up, or leave TIMEWAIT, whatever is due at `now`."""
         self._exchange.handle_timeout(now)
+
+    @property
+    def outbox(self) -> Sized:
+        """What waits for `poll_mad`; the same object for good, so that a data path can ask cheaply."""
+        return self._exchange.outbox
 
     def poll_mad(self, now: int) -> tuple[str, bytes] | None:
         """The next message to send: destination and 256 bytes for its QP1. `now` starts the wait for the answer."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import random
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sized
 from dataclasses import replace
 from typing import Protocol, Self
 
@@ -157,6 +157,11 @@ class RdmaCm:
         """See `ConnectionManager.handle_timeout`."""
         self._manager.handle_timeout(now)
         self._take_events()
+
+    @property
+    def outbox(self) -> Sized:
+        """See `ConnectionManager.outbox`."""
+        return self._manager.outbox
 
     def poll_mad(self, now: int) -> tuple[str, bytes] | None:
         """See `ConnectionManager.poll_mad`."""
