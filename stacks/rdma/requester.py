@@ -87,17 +87,12 @@ class Requester:
             raise LocalError(f"the send queue of QP {self._qp.number} is full (max_send_wr is {self._capacity})")
         length = sges[0].length if len(sges) == 1 else sum([sge.length for sge in sges])
         is_send = wr.opcode is WrOpcode.SEND
-        if not is_send or length > MAX_MESSAGE_BYTES:
-            _check(wr, length)
+        if not is_send or not 0 <= length <= MAX_MESSAGE_BYTES:
+            _check(wr, length, self.max_rd_atomic)
         last = first = self.post_psn
         if length > self.egress.path_mtu:
             last += (length - 1) // self.egress.path_mtu
-        try:
-            wqe = SendWqe(wr, length, first, last, flags)
-        except OverflowError:
-            raise LocalError(
-                "remote_address takes 64 bits, rkey and invalidate_rkey 32 bits each, none negative"
-            ) from None
+        wqe = SendWqe(wr, length, first, last, flags)
         self.post_psn = last + 1
         ring.append(wqe)
         if not is_send and wr.opcode not in REQUESTS:
@@ -334,10 +329,18 @@ class Requester:
         self._ring.clear()
 
 
-def _check(wr: SendWr, length: int) -> None:
-    if length > MAX_MESSAGE_BYTES:
-        raise LocalError(f"a message of {length} bytes: 2^31 is the most")
+def _check(wr: SendWr, length: int, max_rd_atomic: int) -> None:
+    if not 0 <= length <= MAX_MESSAGE_BYTES:
+        raise LocalError(f"a message of {length} bytes: 0 to 2^31 is what there is")
+    if wr.rkey >> 32 or wr.invalidate_rkey >> 32 or (wr.remote_address | wr.compare_add | wr.swap) >> 64:
+        raise LocalError(
+            "remote_address, compare_add and swap take 64 bits, rkey and invalidate_rkey 32, none negative"
+        )
+    if wr.remote_address + length > ADDRESS_END:
+        raise LocalError(f"{length} bytes at remote_address {wr.remote_address:#x} end beyond 64 bits")
     opcode = wr.opcode
+    if opcode not in REQUESTS and not max_rd_atomic:
+        raise LocalError("READs and atomics were not negotiated: max_qp_rd_atomic is 0")
     if opcode in ATOMICS and length != ATOMIC_BYTES:
         raise LocalError(f"an atomic takes {ATOMIC_BYTES} bytes of local memory for the old value, not {length}")
     if opcode in _WITH_IMM and len(wr.imm_data) != IMM_BYTES:
@@ -363,6 +366,7 @@ def _atomic_extension(wqe: SendWqe) -> bytes:
 
 ACKS_PER_WINDOW = 4
 """Acknowledgements that a full window of one long message asks for."""
+ADDRESS_END = 1 << 64
 ATOMIC_BYTES = 8
 _SIGNALED = SendFlags.SIGNALED
 _SUCCESS = WcStatus.SUCCESS
