@@ -64,7 +64,7 @@ class Ingress:
 
     def _handle_checked(self, view: memoryview, size: int, count: int, host: str, now: int) -> int:
         """Equal packets with good ICRCs; returns how many of them were taken, from the first on."""
-        words = Bth.words(count, size)(view, 0)
+        words = _FIRST_WORDS(view) if count == 1 else Bth.words(count, size)(view)
         qp = self._qps.get(words[1] & 0xFFFFFF)
         if qp is None or qp.remote_host != host or (count > 1 and words[1::3] != (words[1],) * count):
             return 0
@@ -130,5 +130,6 @@ def _is_icrc_right(flow: FlowIcrc, packet: memoryview, number: int | None) -> bo
 MANAGEMENT_QP = 1
 MAX_FLOWS = 4096
 """Peers whose ICRC constants are kept; a flood of made-up source ports only costs time."""
+_FIRST_WORDS = Bth.words(1, Bth.SIZE)
 _SMALLEST = BTH_BYTES + ICRC_BYTES
 _DEAF = frozenset({QpState.RESET, QpState.INIT, QpState.ERR})
