@@ -16,6 +16,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
+from stacks.dma.contract import Fault
 from stacks.rdma.enums import RNR_TIMER_NS, SYNDROME_NAK, SYNDROME_RNR, Nak, WcStatus, WrOpcode
 from stacks.rdma.opcodes import ACKNOWLEDGE, ATOMIC_ACKNOWLEDGE, ATOMICS, READ_RESPONSE
 from stacks.rdma.requester import ReadPiece
@@ -169,6 +170,9 @@ class Completer:
                 # Their completions overflowed the CQ, which ended the queue pair.
                 return
         status = requester.place(piece, data, offset)
+        if isinstance(status, Fault):
+            # The page comes later; until then this response counts as lost.
+            return
         if status is not WcStatus.SUCCESS:
             requester.fail_oldest(status)
             return

@@ -42,10 +42,11 @@ def check_writable(qp: Qp, sges: Sequence[Sge]) -> None:
             raise GatherError(WcStatus.LOC_PROT_ERR)
 
 
-def scatter(qp: Qp, sges: Sequence[Sge], offset: int, data: memoryview) -> WcStatus:
+def scatter(qp: Qp, sges: Sequence[Sge], offset: int, data: memoryview) -> WcStatus | Fault:
     """Copy `data` to `offset` of the memory that a list names.
 
-    Returns LOC_LEN_ERR when it does not fit, LOC_PROT_ERR when a key, right or range is wrong, else SUCCESS.
+    Returns LOC_LEN_ERR when it does not fit, LOC_PROT_ERR when a key, right or range is wrong, a Fault when a page is
+    not there yet (then it may be tried again), else SUCCESS.
     """
     if not data:
         return WcStatus.SUCCESS
@@ -55,8 +56,11 @@ def scatter(qp: Qp, sges: Sequence[Sge], offset: int, data: memoryview) -> WcSta
             continue
         piece = data[: sge.length - offset]
         region = qp.memory.find(sge.lkey, qp, sge.address, sge.length, Access.LOCAL_WRITE)
-        if region is None or region.write(sge.address + offset, piece) is not None:
+        if region is None:
             return WcStatus.LOC_PROT_ERR
+        fault = region.write(sge.address + offset, piece)
+        if fault is not None:
+            return fault if fault.is_recoverable else WcStatus.LOC_PROT_ERR
         data = data[len(piece) :]
         if not data:
             return WcStatus.SUCCESS

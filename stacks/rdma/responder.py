@@ -78,6 +78,7 @@ class Responder:
         self.msn = self.kind = self.offset = 0
         self.current = self.write_region = self.ack_syndrome = None
         self.is_gap_reported = False
+        self.receive_status = WcStatus.REM_INV_REQ_ERR
         self.responses.clear()
         self._replays.clear()
 
@@ -216,6 +217,8 @@ class Responder:
         receive = self.current
         assert receive is not None
         status = scatter(self._qp, receive.sges, self.offset, payload)
+        if isinstance(status, Fault):
+            raise _fault_error(status, self.min_rnr_timer)
         if status is not WcStatus.SUCCESS:
             self.receive_status = status
         if status is WcStatus.LOC_LEN_ERR:
@@ -262,6 +265,8 @@ class Responder:
         if reth.length > MAX_MESSAGE_BYTES:
             raise RemoteError(SYNDROME_NAK | Nak.INVALID_REQUEST, "a message may have 2^31 bytes at most")
         region = self._region(reth, Access.REMOTE_READ) if reth.length else None
+        if region is not None and isinstance(fault := region.read(reth.va, reth.length), Fault):
+            raise _fault_error(fault, self.min_rnr_timer)
         response = ReadResponse(region, reth, first_psn=self.expected_psn, path_mtu=self.path_mtu)
         self.msn += 1
         response.msn = self.msn

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from stacks.rdma import Access, AsyncEventType, QpState, RecvWr, Sge
+from stacks.rdma import Access, AsyncEventType, QpAttributes, QpState, RecvWr, Sge
 from tests.stacks.rdma.hand import ACK, FIRST_PSN, MTU, NAK, RNR_NAK, HandRig
 from tests.stacks.rdma.rig import FULL_ACCESS
 from wire.roce import AtomicEth, Ieth, ImmDt, Opcode, Reth
@@ -334,3 +334,16 @@ def test_after_a_refusal_the_queue_pair_is_deaf_and_its_receives_are_flushed_in_
     assert rig.received() == []
     assert rig.completed() == [(number, "WR_FLUSH_ERR") for number in range(5)]
     assert rig.end.device.counters.rcvd_qpn_err == 1
+
+
+def test_what_a_receive_ended_with_is_forgotten_by_a_reset() -> None:
+    rig = HandRig()
+    rig.end.recv(1, 0, 1)
+    rig.request(Opcode.RC_SEND_ONLY, payload=b"xy")
+    assert rig.completed() == [(1, "LOC_LEN_ERR")]
+    rig.end.qp.modify(QpAttributes(state=QpState.RESET))
+    rig.connect(FULL_ACCESS, {})
+    rig.end.recv(2, 0, 2 * MTU)
+    rig.request(Opcode.RC_SEND_FIRST, payload=FULL, psn=HERE)
+    rig.request(Opcode.RC_SEND_FIRST, payload=FULL, psn=HERE + 1)
+    assert rig.completed() == [(2, "REM_INV_REQ_ERR")]

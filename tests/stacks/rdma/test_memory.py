@@ -1,0 +1,279 @@
+"""Memory as verbs see it: registering, keys and rights; local errors; pages that come later or never (IBTA 10.6)."""
+
+from __future__ import annotations
+
+import array
+import mmap
+import random
+
+import pytest
+
+from stacks.dma import PAGE_BYTES, FaultingDma, FlatDma, ScatteredDma
+from stacks.dma.contract import Direction, Fault
+from stacks.rdma import Access, Device, QpState, RecvWr, SendWr, Sge, WrOpcode
+from stacks.runtime import LocalError
+from tests.stacks.rdma.hand import ACK, FIRST_PSN, MTU, NAK, RNR_NAK, HandRig
+from tests.stacks.rdma.rig import FULL_ACCESS, Rig
+from wire.roce import Aeth, AtomicAckEth, AtomicEth, Opcode, Reth
+
+HERE = FIRST_PSN
+
+
+def device() -> Device:
+    return Device("192.0.2.1", rng=random.Random(1))
+
+
+def test_any_writable_buffer_is_registered_without_a_copy() -> None:
+    pd = device().alloc_pd()
+    with mmap.mmap(-1, 8192) as mapped:
+        for buffer, length in ((bytearray(5), 5), (array.array("I", range(4)), 16), (mapped, 8192)):
+            mr = pd.reg_mr(buffer, FULL_ACCESS)
+            assert mr.length == length
+            assert mr.lkey == mr.rkey
+            assert mr.write(mr.address, memoryview(b"abc")) is None
+            assert bytes(memoryview(buffer).cast("B")[:3]) == b"abc"
+            mr.dereg()
+            mr.dereg()
+
+
+def test_rights_that_contradict_each_other_or_the_buffer_are_refused() -> None:
+    pd = device().alloc_pd()
+    for right in (Access.REMOTE_WRITE, Access.REMOTE_ATOMIC):
+        with pytest.raises(LocalError, match="need LOCAL_WRITE"):
+            pd.reg_mr(bytearray(4), right)
+    with pytest.raises(LocalError, match="read-only"):
+        pd.reg_mr(b"abcd")
+    with pytest.raises(LocalError, match="not a buffer"):
+        pd.reg_mr("abcd")
+    assert pd.regions == set()
+    assert pd.reg_mr(b"abcd", Access.REMOTE_READ).access == Access.REMOTE_READ
+
+
+def test_a_buffer_is_held_until_it_is_deregistered() -> None:
+    buffer = bytearray(4)
+    mr = device().alloc_pd().reg_mr(buffer)
+    with pytest.raises(BufferError):
+        buffer.append(0)
+    mr.dereg()
+    buffer.append(0)
+
+
+def test_keys_are_not_repeated_soon_and_slots_are_used_again() -> None:
+    pd = device().alloc_pd()
+    keys = set()
+    for _ in range(100):
+        mr = pd.reg_mr(bytearray(1))
+        mr.dereg()
+        keys.add(mr.rkey)
+    assert len({key >> 8 for key in keys}) == 1
+    assert len(keys) > 50
+
+
+SPOILS = ("key", "domain", "before", "behind", "right")
+
+
+def spoiled(rig: HandRig, spoil: str) -> Sge:
+    """A piece of 8 bytes that cannot be used; "right" only to be written."""
+    end = rig.end
+    mr = end.mr
+    if spoil == "domain":
+        mr = end.device.alloc_pd().reg_mr(bytearray(64))
+    elif spoil == "right":
+        mr = end.pd.reg_mr(bytes(64), 0)
+    offset = {"before": -1, "behind": mr.length - 7}.get(spoil, 0)
+    return Sge(mr.address + offset, 8, mr.lkey ^ (spoil == "key"))
+
+
+@pytest.mark.parametrize("shortcuts", [True, False], ids=["shortcuts", "per packet"])
+@pytest.mark.parametrize("opcode", [WrOpcode.SEND, WrOpcode.RDMA_WRITE, WrOpcode.RDMA_READ, WrOpcode.ATOMIC_FETCH_AND_ADD])
+@pytest.mark.parametrize("spoil", SPOILS)
+def test_local_memory_that_cannot_be_used_ends_its_request_in_its_turn(spoil: str, opcode: WrOpcode, shortcuts: bool) -> None:
+    rig = HandRig(timeout=0, shortcuts=shortcuts)
+    rig.end.send(1, WrOpcode.SEND, 0, 8)
+    rig.end.qp.post_send(SendWr(2, opcode, [spoiled(rig, spoil)], 0))
+    rig.end.send(3, WrOpcode.SEND, 0, 8)
+    if spoil == "right" and opcode in (WrOpcode.SEND, WrOpcode.RDMA_WRITE):
+        assert len(rig.received()) == 3
+        return
+    assert len(rig.received()) == 1
+    assert rig.completed() == []
+    rig.acknowledge(HERE)
+    assert rig.completed() == [(1, "SUCCESS"), (2, "LOC_PROT_ERR"), (3, "WR_FLUSH_ERR")]
+    assert rig.end.qp.state is QpState.ERR
+    assert rig.received() == []
+
+
+def test_a_first_request_with_wrong_memory_fails_at_once() -> None:
+    rig = HandRig()
+    rig.end.qp.post_send(SendWr(1, WrOpcode.SEND, [rig.end.sge(0, 8), spoiled(rig, "key")]))
+    rig.end.host.wake()
+    rig.wait(1)
+    assert rig.completed() == [(1, "LOC_PROT_ERR")]
+
+
+def test_memory_that_goes_away_under_a_read_ends_it_with_a_local_protection_error() -> None:
+    rig = HandRig(timeout=0)
+    rig.end.send(1, WrOpcode.RDMA_READ, 0, 2 * MTU)
+    rig.received()
+    rig.respond(Opcode.RC_READ_RESPONSE_FIRST, HERE, Aeth(), payload=bytes(MTU))
+    rig.end.mr.dereg()
+    rig.respond(Opcode.RC_READ_RESPONSE_LAST, HERE + 1, Aeth(), payload=bytes(MTU))
+    assert rig.completed() == [(1, "LOC_PROT_ERR")]
+
+
+def test_memory_that_goes_away_under_a_read_response_leaves_the_retries_to_find_out() -> None:
+    rig = Rig(retry_cnt=1, memory_bytes=1 << 20)
+    left, right = rig.ends
+    left.send(1, WrOpcode.RDMA_READ, 0, 1 << 20, remote_address=right.mr.address, rkey=right.mr.rkey)
+    rig.run(30_000)
+    right.mr.dereg()
+    rig.run()
+    assert [wc.status.name for wc in left.completions][0] in ("RETRY_EXC_ERR", "REM_ACCESS_ERR")
+
+
+def test_a_send_keeps_its_memory_when_the_region_is_deregistered_after_it_left() -> None:
+    rig = HandRig(timeout=8)
+    rig.end.memory[:4] = b"keep"
+    rig.end.send(1, WrOpcode.SEND, 0, 4)
+    (first,) = rig.received()
+    rig.end.mr.dereg()
+    rig.acknowledge(HERE, NAK)
+    (again,) = rig.received()
+    assert first.payload == again.payload == b"keep"
+
+
+def test_a_region_reads_and_writes_nothing_where_there_is_nothing() -> None:
+    for dma in (ScatteredDma(), FaultingDma(FlatDma())):
+        mr = Device("192.0.2.1", dma=dma, rng=random.Random(1)).alloc_pd().reg_mr(bytearray(64))
+        assert mr.direct is None
+        assert isinstance(mr.read(mr.address + 60, 8), Fault)
+        assert isinstance(mr.write(mr.address + 60, memoryview(bytes(8))), Fault)
+
+
+# Pages that are not there yet
+
+
+def bring_in(dma: FaultingDma) -> int:
+    """Play the host: every page that was asked for comes. Returns how many there were."""
+    count = 0
+    while (fault := dma.poll_fault()) is not None:
+        assert fault.token is not None
+        dma.handle_page_ready(fault.token)
+        count += 1
+    return count
+
+
+def faulting() -> tuple[FaultingDma, HandRig]:
+    dma = FaultingDma(FlatDma())
+    return dma, HandRig(dma=dma, timeout=0)
+
+
+def reth(rig: HandRig, offset: int, length: int) -> Reth:
+    return Reth(va=rig.end.mr.address + offset, rkey=rig.end.mr.rkey, length=length)
+
+
+def test_a_write_to_a_page_that_is_not_there_is_told_to_come_again() -> None:
+    dma, rig = faulting()
+    assert bring_in(dma) == 0
+    rig.request(Opcode.RC_WRITE_ONLY, reth(rig, PAGE_BYTES - 2, 4), payload=b"abcd")
+    assert rig.answers() == [(RNR_NAK | 1, HERE)]
+    assert bring_in(dma) == 1
+    # The second page is found missing only now; nothing has been written yet.
+    rig.request(Opcode.RC_WRITE_ONLY, reth(rig, PAGE_BYTES - 2, 4), payload=b"abcd", psn=HERE)
+    assert rig.answers() == [(RNR_NAK | 1, HERE)]
+    assert rig.end.memory[PAGE_BYTES - 2 : PAGE_BYTES + 2] == bytes(4)
+    assert dma.take_dirty_pages() == ()
+    bring_in(dma)
+    rig.request(Opcode.RC_WRITE_ONLY, reth(rig, PAGE_BYTES - 2, 4), payload=b"abcd", psn=HERE)
+    assert rig.answers() == [(ACK, HERE)]
+    assert rig.end.memory[PAGE_BYTES - 2 : PAGE_BYTES + 2] == b"abcd"
+    assert len(dma.take_dirty_pages()) == 2
+
+
+def test_a_receive_on_a_page_that_is_not_there_is_told_to_come_again_and_used_once() -> None:
+    dma, rig = faulting()
+    rig.end.recv(1, 0, 64)
+    rig.end.recv(2, 64, 64)
+    rig.request(Opcode.RC_SEND_ONLY, payload=b"abcd")
+    assert rig.answers() == [(RNR_NAK | 1, HERE)]
+    assert rig.completed() == []
+    bring_in(dma)
+    rig.request(Opcode.RC_SEND_ONLY, payload=b"abcd", psn=HERE)
+    assert rig.answers() == [(ACK, HERE)]
+    assert rig.completed() == [(1, "SUCCESS")]
+    assert rig.end.memory[:4] == b"abcd"
+
+
+def test_an_atomic_on_a_page_that_is_not_there_is_told_to_come_again_and_executed_once() -> None:
+    dma, rig = faulting()
+    request = AtomicEth(va=rig.end.mr.address + 8, rkey=rig.end.mr.rkey, swap_add=5)
+    rig.request(Opcode.RC_FETCH_ADD, request)
+    assert rig.answers() == [(RNR_NAK | 1, HERE)]
+    bring_in(dma)
+    rig.request(Opcode.RC_FETCH_ADD, request, psn=HERE)
+    (answer,) = rig.received()
+    assert answer.find(AtomicAckEth) == AtomicAckEth(original=0)
+
+
+@pytest.mark.parametrize("kind", ["WRITE", "SEND", "atomic"])
+def test_a_page_that_never_comes_ends_the_request(kind: str) -> None:
+    dma, rig = faulting()
+    rig.end.recv(1, 0, 64)
+    for _ in range(2):
+        if kind == "WRITE":
+            rig.request(Opcode.RC_WRITE_ONLY, reth(rig, 0, 4), payload=b"abcd", psn=HERE)
+        elif kind == "SEND":
+            rig.request(Opcode.RC_SEND_ONLY, payload=b"abcd", psn=HERE)
+        else:
+            rig.request(Opcode.RC_FETCH_ADD, AtomicEth(va=rig.end.mr.address, rkey=rig.end.mr.rkey), psn=HERE)
+        if (fault := dma.poll_fault()) is not None:
+            assert fault.token is not None
+            dma.handle_page_lost(fault.token)
+    assert [syndrome for syndrome, _ in rig.answers()] == [RNR_NAK | 1, NAK | (3 if kind == "SEND" else 2)]
+    assert rig.end.qp.state is QpState.ERR
+
+
+@pytest.mark.parametrize(
+    ("opcode", "absent"),
+    [(WrOpcode.RDMA_WRITE, "peer"), (WrOpcode.SEND, "peer"), (WrOpcode.RDMA_READ, "peer"), (WrOpcode.RDMA_READ, "own")],
+)
+def test_transfers_over_memory_that_is_paged_in_on_demand_succeed(opcode: WrOpcode, absent: str) -> None:
+    dma = FaultingDma(ScatteredDma())
+    dmas = (None, dma) if absent == "peer" else (dma, None)
+    rig = Rig(dmas=dmas, timeout=5, min_rnr_timer=2, memory_bytes=1 << 16)
+    left, right = rig.ends
+    content = random.Random(1).randbytes(1 << 16)
+    for end, own in zip(rig.ends, dmas, strict=True):
+        if own is None:
+            end.memory[:] = content
+    size = 40_000
+    right.recv(9, 0, 1 << 16)
+    left.send(1, opcode, 0, size, remote_address=right.mr.address + 8_000, rkey=right.mr.rkey)
+    for _ in range(1000):
+        rig.run(50_000)
+        bring_in(dma)
+    assert [wc.status.name for wc in left.completions] == ["SUCCESS"]
+    if absent == "peer" and opcode is WrOpcode.RDMA_READ:
+        assert left.memory[:size] == bytes(size)
+        return
+    end = right if absent == "peer" else left
+    at = 8_000 if opcode is WrOpcode.RDMA_WRITE else 0
+    taken = content[8_000 : 8_000 + size] if opcode is WrOpcode.RDMA_READ else content[:size]
+    mapping = dma.map(end.mr.address + at, size, Direction.READ_MEMORY)
+    assert not isinstance(mapping, Fault)
+    assert b"".join(mapping.views) == taken
+
+
+def test_a_send_from_a_page_that_is_not_there_is_a_local_protection_error() -> None:
+    # Nothing tells a requester that a page came, so it does not wait for one.
+    _, rig = faulting()
+    rig.end.send(1, WrOpcode.SEND, 0, 4)
+    rig.wait(1)
+    assert rig.completed() == [(1, "LOC_PROT_ERR")]
+
+
+def test_a_receive_list_may_be_posted_empty() -> None:
+    rig = HandRig()
+    rig.end.qp.post_recv(RecvWr(1))
+    rig.request(Opcode.RC_SEND_ONLY)
+    assert rig.completed() == [(1, "SUCCESS")]
