@@ -59,6 +59,19 @@ class Egress:
         self._counters.sent_pkts += 1
         return Transmit((self._ack_prefix + tail + icrc,), 0, None, self.destination)
 
+    def lone(self, opcode: int, psn: int, *, extension: bytes, payload: memoryview) -> Transmit:
+        """A message of one packet as a send of its own, with AckReq; `psn` is not wrapped."""
+        length = len(payload)
+        pad = -length & 3
+        prefix = self._prefix(opcode, pad << 4)
+        head = (psn & 0xFFFFFF | ACK_REQUEST).to_bytes(4, "big") + extension
+        seed = self._seed(prefix, BTH_BYTES + len(extension) + length + pad + ICRC_BYTES)
+        padding = _PADDING[pad]
+        trailer = padding + crc32(padding, crc32(payload, crc32(head, seed))).to_bytes(ICRC_BYTES, "little")
+        self._counters.sent_pkts += 1
+        views = (prefix + head, payload, trailer)
+        return Transmit((b"".join(views),) if length <= INLINE_BYTES else views, 0, None, self.destination)
+
     def start(self) -> Send:
         """A new, empty send."""
         return Send()

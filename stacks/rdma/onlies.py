@@ -23,41 +23,39 @@ class OnlyRun(NamedTuple):
     payloads: list[memoryview]
 
 
-def collect_onlies(qp: Qp, wqes: Iterable[SendWqe], limit: int) -> OnlyRun | None:
-    """The entries from the front of `wqes` that are like the first, `limit` at most; None when there is none."""
+def collect_onlies(qp: Qp, wqes: Iterable[SendWqe], limit: int) -> OnlyRun:
+    """The entries from the front of `wqes` that are like the first, `limit` at most; perhaps none."""
     run = OnlyRun([], [])
-    regions, pd = qp.memory.regions, qp.pd
-    opcode: object = None
-    length = 0
+    extensions, payloads = run
+    first: SendWqe | None = None
     for wqe in wqes:
-        if not run.payloads:
-            opcode, length = wqe.opcode, wqe.length
-        if (
-            len(run.payloads) >= limit
-            or wqe.opcode is not opcode
-            or wqe.length != length
-            or wqe.first_psn != wqe.last_psn
-            or wqe.flags & _SPECIAL
-            or wqe.status is not WcStatus.SUCCESS
-        ):
+        if first is None:
+            first = wqe
+        elif wqe.opcode is not first.opcode or wqe.length != first.length:
             break
-        views = wqe.views
-        if views is None:
-            if len(wqe.sges) != 1:
-                break
-            sge = wqe.sges[0]
-            region = regions.get(sge.lkey)
-            if region is None or region.direct is None or region.pd is not pd:
-                break
-            offset = sge.address - region.address
-            if offset < 0 or offset + length > region.length:
-                break
-            wqe.views = views = (region.direct[offset : offset + length],)
-        elif len(views) != 1:
+        payload = plain_payload(qp, wqe) if len(payloads) < limit else None
+        if payload is None:
             break
-        run.extensions.append(wqe.header + wqe.trailer)
-        run.payloads.append(views[0])
-    return run if run.payloads else None
+        extensions.append(wqe.header + wqe.trailer)
+        payloads.append(payload)
+    return run
+
+
+def plain_payload(qp: Qp, wqe: SendWqe) -> memoryview | None:
+    """The memory of a message of one packet, in one view; None where anything about it is not plain."""
+    if wqe.first_psn != wqe.last_psn or wqe.flags & _SPECIAL or len(wqe.sges) != 1 or wqe.status is not _SUCCESS:
+        return None
+    sge = wqe.sges[0]
+    region = qp.memory.regions.get(sge.lkey)
+    if region is None or region.direct is None or region.pd is not qp.pd:
+        return None
+    offset = sge.address - region.address
+    length = wqe.length
+    if offset < 0 or offset + length > region.length:
+        return None
+    wqe.views = view = (region.direct[offset : offset + length],)
+    return view[0]
 
 
 _SPECIAL = SendFlags.FENCE | SendFlags.SOLICITED
+_SUCCESS = WcStatus.SUCCESS
