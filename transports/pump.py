@@ -82,6 +82,7 @@ class Pump:
         self._delayed_count = 0
         self._is_pumping = False
         self._has_more = False
+        self._polls_left = POLLS_PER_PASS
 
     @property
     def has_more(self) -> bool:
@@ -117,6 +118,32 @@ class Pump:
         try:
             did = self._take_input()
             return self._give_output() or did
+        finally:
+            self._is_pumping = False
+
+    def poll(self) -> bool:
+        """The short pass of busy polling: send what is queued, then take one burst; True when anything was done.
+
+        What the burst asks for (an acknowledgement, say) leaves with the next pass, behind whatever the program posts
+        in between: its answer is what the peer waits for. Timers and services have their turn when no burst was
+        there, and every `POLLS_PER_PASS` calls. A program that stops polling must `pump` until `wait` would block.
+        """
+        if self._is_pumping:
+            return False
+        self._is_pumping = True
+        try:
+            did = self._give_output()
+            self._polls_left -= 1
+            burst = self._receive() if self._polls_left else None
+            if burst is None:
+                self._polls_left = POLLS_PER_PASS
+                return self._take_input() or did
+            now = self._now()
+            if not burst.received_ns:
+                burst.received_ns = now
+            self._core.handle_burst(burst, now)
+            self._has_more = True
+            return True
         finally:
             self._is_pumping = False
 
@@ -176,41 +203,38 @@ class Pump:
         if self._kept is not None:
             if not self._send(self._kept):
                 return False
-            transmit, self._kept, did = self._kept, None, True
-            self._core.sent(transmit)
+            kept, self._kept, did = self._kept, None, True
+            self._core.sent(kept)
         now = self._now()
+        poll_transmit, send, sent = self._core.poll_transmit, self._send, self._core.sent
         for _ in range(self._send_budget):
-            next_transmit = self._next_transmit(now)
-            if next_transmit is None:
+            transmit = self._next_delayed(now) if self._delayed else poll_transmit(now)
+            if transmit is None:
                 return did
             did = True
-            if not self._dispatch(next_transmit, now):
+            if transmit.not_before_ns > now:
+                self._delay(transmit)
+            elif send(transmit):
+                sent(transmit)
+            else:
+                self._kept = transmit
                 return True
         self._has_more = True
         return True
 
-    def _next_transmit(self, now: int) -> Transmit | None:
-        delayed = self._delayed
-        if delayed:
-            if delayed[0][0] <= now:
-                return heapq.heappop(delayed)[2]
-            if len(delayed) >= DELAYED_LIMIT:
-                return None
-        return self._core.poll_transmit(now)
+    def _next_delayed(self, now: int) -> Transmit | None:
+        """The next transmit while some wait for their departure: the first of them that is due, or the core's."""
+        if self._delayed[0][0] <= now:
+            return heapq.heappop(self._delayed)[2]
+        return self._core.poll_transmit(now) if len(self._delayed) < DELAYED_LIMIT else None
 
-    def _dispatch(self, transmit: Transmit, now: int) -> bool:
-        """Send or delay; False when the transport is full, and the transmit kept."""
-        if transmit.not_before_ns > now:
-            # The count keeps equal departure times in the core's order, and transmits out of the comparison.
-            self._delayed_count += 1
-            heapq.heappush(self._delayed, (transmit.not_before_ns, self._delayed_count, transmit))
-        elif self._send(transmit):
-            self._core.sent(transmit)
-        else:
-            self._kept = transmit
-            return False
-        return True
+    def _delay(self, transmit: Transmit) -> None:
+        # The count keeps equal departure times in the core's order, and transmits out of the comparison.
+        self._delayed_count += 1
+        heapq.heappush(self._delayed, (transmit.not_before_ns, self._delayed_count, transmit))
 
 
 DELAYED_LIMIT = 256
 """Transmits that may wait for their departure; further ones stay in the core, which is the better place to choose."""
+POLLS_PER_PASS = 16
+"""Calls of `poll` of which one is a whole pass, so that timers and services never starve."""

@@ -12,7 +12,7 @@ from ipaddress import ip_address
 from apps.errors import CommandError
 from apps.perf.rdma_peer import PERF_PORT, PerfMemory, PerfRequest
 from apps.perf.report import Measurement
-from stacks.rdma import Access, QpCapacity, RecvWr, SendWr, Sge, WcStatus, WrOpcode
+from stacks.rdma import Access, QpCapacity, RecvWr, SendWr, Sge, Wc, WcStatus, WrOpcode
 from stacks.rdma.cm import ConnectionParameters
 from stacks.rdma.sync import ConnectionFailed, Endpoint, device_on, open_beside, open_udp
 
@@ -55,13 +55,15 @@ class RdmaWorkload:
         self._endpoint = endpoint
         self._shape = shape
         self._op = op
-        depth, size = shape.queue_depth, shape.block_bytes
+        # A ping posts the next receive while its message is on the way.
+        depth = max(shape.queue_depth, 2) if op is RdmaOp.PING else shape.queue_depth
+        size = shape.block_bytes
         self._stride = -(-(shape.offset_bytes + size) // 4096) * 4096
         self._buffer = memoryview(bytearray(self._stride * depth * 2))
         region = endpoint.pd.reg_mr(self._buffer, access=Access.LOCAL_WRITE)
         self._cq = endpoint.create_cq(4 * depth)
         self._recv_cq = endpoint.create_cq(4 * depth)
-        capacity = QpCapacity(max_send_wr=depth, max_recv_wr=depth)
+        capacity = QpCapacity(max_send_wr=max(depth, 16), max_recv_wr=depth)
         self.qp = endpoint.create_qp(send_cq=self._cq, recv_cq=self._recv_cq, capacity=capacity)
         self.memory = PerfMemory(0, 0, 0)
         pieces = [self._pieces(slot, region.address, region.lkey) for slot in range(2 * depth)]
@@ -92,25 +94,31 @@ class RdmaWorkload:
 
     def ping(self, measurement: Measurement, duration_ns: int) -> None:
         """Send one message to and fro for `duration_ns`, never sleeping; records half of each round trip."""
-        qp, pump, cq, recv_cq = self.qp, self._endpoint.pump, self._cq, self._recv_cq
-        send, receive = self._sends[0], self._receives[0]
+        qp, poll, cq, recv_cq = self.qp, self._endpoint.poll, self._cq, self._recv_cq
+        send, receives = self._sends[0], self._receives[:2]
         now, latency = time.perf_counter_ns, measurement.latency
-        qp.post_recv(receive)
+        for receive in receives:
+            qp.post_recv(receive)
         cpu = time.process_time_ns()
-        start = moment = now()
+        start = moment = before = now()
+        completions: list[Wc] = []
         end = start + duration_ns
         while moment < end:
             qp.post_send(send)
+            poll()
+            # What is left of the round before is done while this one is on its way.
+            if moment > start:
+                latency.record((moment - before) // 2)
+                qp.post_recv(receives[completions[0].wr_id])
+            cq.poll(16)
             while not (completions := recv_cq.poll(1)):
-                pump()
-                if not completions and cq.is_broken:
+                poll()
+                if cq.is_broken:
                     raise CommandError("the completion queue overflowed")
             if completions[0].status is not WcStatus.SUCCESS:
                 raise CommandError(f"the ping failed: {completions[0].status.name}")
-            cq.poll(16)
-            qp.post_recv(receive)
             before, moment = moment, now()
-            latency.record((moment - before) // 2)
+        latency.record((moment - before) // 2)
         measurement.operations, measurement.duration_ns = latency.count, moment - start
         measurement.cpu_ns = time.process_time_ns() - cpu
 

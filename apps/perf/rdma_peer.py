@@ -114,7 +114,7 @@ class _Session:
         self.qp: Qp = memory.pd.create_qp(
             send_cq=self._cq,
             recv_cq=self._cq,
-            capacity=QpCapacity(max_send_wr=max(1, count), max_recv_wr=max(1, count)),
+            capacity=QpCapacity(max_send_wr=max(16, count), max_recv_wr=max(1, count)),
         )
         self.greeting = PerfMemory(memory.address, memory.length, memory.rkey).encode()
         self._buffer: Mr | None = None

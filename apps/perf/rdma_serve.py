@@ -23,12 +23,15 @@ def serve(
     """
     transport = open_udp(address, offload=offload)
     device = device_on(transport)
-    driver = Driver(device, transport, RealClock(), [RdmaPeer(device, memory_bytes)])
+    peer = RdmaPeer(device, memory_bytes)
+    driver = Driver(device, transport, RealClock(), [] if is_busy else [peer])
 
     async def spin() -> None:
         while True:
             for _ in range(SPINS):
-                driver.pump()
+                if driver.poll():
+                    peer.pump(0)
+            peer.pump(0)
             await trio.lowlevel.checkpoint()
 
     def snapshot() -> dict[str, Json]:

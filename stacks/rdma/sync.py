@@ -113,6 +113,13 @@ class Endpoint(EndpointBase):
             did |= pump.pump()
         return did
 
+    def poll(self) -> bool:
+        """Make the short pass of busy polling: send what was posted, then take one burst (`Pump.poll`)."""
+        did = False
+        for pump in self._pumps:
+            did |= pump.poll()
+        return did
+
     def wait(self, timeout_ns: int | None = None) -> None:
         """Sleep until a pass is due, for `timeout_ns` at most."""
         self._pump.wait(timeout_ns, beside=self._pumps)
@@ -132,8 +139,8 @@ class Endpoint(EndpointBase):
     # Completions
 
     def poll_cq(self, cq: Cq, max_entries: int = 16) -> list[Wc]:
-        """Make one pass, then take what completed, `max_entries` at most. In a loop this is busy polling."""
-        self.pump()
+        """Make a short pass, then take what completed, `max_entries` at most. In a loop this is busy polling."""
+        self.poll()
         return cq.poll(max_entries)
 
     def wait_cq(self, cq: Cq, max_entries: int = 16, *, timeout_ns: int | None = None) -> list[Wc]:
