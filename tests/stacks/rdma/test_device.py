@@ -1,0 +1,196 @@
+"""The device around its queue pairs: turns, numbers, deadlines, what it refuses to take or to post."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from stacks.rdma import Device, QpAttributes, QpState, SendWr, WrOpcode
+from stacks.rdma.completion import Cq, Wc
+from stacks.rdma.enums import WcOpcode, WcStatus
+from stacks.runtime import LocalError
+from tests.stacks.rdma.hand import ACK, FIRST_PSN, MTU, NAK, HandRig
+from tests.stacks.rdma.rig import FULL_ACCESS, Rig
+from transports.datagram import Burst
+from wire.roce import Ieth, Opcode, Reth
+from wire.seqnum import psn_add
+
+HERE = FIRST_PSN
+
+
+class Repeating(random.Random):
+    """Draws the same numbers again before it goes on."""
+
+    def __init__(self) -> None:
+        super().__init__(1)
+        self.draws = [0.5, 0.5, 0.25, 0.75]
+
+    def random(self) -> float:
+        return self.draws.pop(0) if len(self.draws) > 1 else self.draws[0]
+
+
+def test_queue_pair_numbers_are_never_given_twice() -> None:
+    rng = Repeating()
+    device = Device("192.0.2.1", rng=rng)
+    rng.draws = [0.5, 0.5, 0.25]
+    cq = device.create_cq(1)
+    first, second = (device.alloc_pd().create_qp(send_cq=cq, recv_cq=cq) for _ in range(2))
+    assert first.number != second.number
+    assert 1 < second.number < 0xFFFFFF
+
+
+def test_queue_pairs_take_turns() -> None:
+    rig = Rig(memory_bytes=1 << 20)
+    left, right = rig.ends
+    first = left.qp
+    for end in rig.ends:
+        end.qp = end.pd.create_qp(send_cq=end.cq, recv_cq=end.cq)
+    rig.connect()
+    for qp in (first, left.qp):
+        qp.post_send(
+            SendWr(1, WrOpcode.RDMA_WRITE, [left.sge(0, 100_000)], remote_address=right.mr.address, rkey=right.mr.rkey)
+        )
+    order = []
+    while (transmit := left.device.poll_transmit(0)) is not None:
+        order.append(bytes(transmit.views[0][5:8]))
+    assert len(order) >= 4
+    assert order[0] != order[1]
+    assert order[0] == order[2]
+
+
+def test_the_next_deadline_is_the_earliest_of_queue_pairs_and_management() -> None:
+    rig = HandRig(timeout=20)
+    device = rig.end.device
+    assert device.poll_deadline() is None
+    rig.end.send(1, WrOpcode.SEND, 0, 4)
+    rig.received()
+    own = device.poll_deadline()
+    assert own is not None
+    rig.wait(own - rig.simulation.now)
+    assert len(rig.received()) == 1
+
+
+@pytest.mark.slow
+def test_management_goes_to_many_peers() -> None:
+    device = Device("192.0.2.1", rng=random.Random(1))
+    pd, cq = device.alloc_pd(), device.create_cq(1)
+    for number in range(1100):
+        qp = pd.create_qp(send_cq=cq, recv_cq=cq)
+        device.cm.connect(f"10.0.{number >> 8}.{number & 255}", 1, qp=qp)
+        assert device.poll_transmit(0) is not None
+    assert device.poll_deadline() is not None
+
+
+WRONG = {
+    "immediate data are 4 bytes, not 3": {"opcode": WrOpcode.SEND_WITH_IMM, "imm_data": b"abc"},
+    "64 bits": {"opcode": WrOpcode.RDMA_WRITE, "remote_address": 1 << 64},
+    "rkey and invalidate_rkey 32": {"opcode": WrOpcode.RDMA_READ, "rkey": 1 << 32},
+    "none negative": {"opcode": WrOpcode.RDMA_READ, "remote_address": -1},
+    "end beyond 64 bits": {"opcode": WrOpcode.RDMA_WRITE, "remote_address": (1 << 64) - 1},
+    "invalidate_rkey 32, ": {"opcode": WrOpcode.SEND_WITH_INV, "invalidate_rkey": -1},
+    "an atomic takes 8 bytes": {"opcode": WrOpcode.ATOMIC_FETCH_AND_ADD},
+    "compare_add and swap take 64 bits": {"opcode": WrOpcode.ATOMIC_FETCH_AND_ADD, "compare_add": 1 << 64},
+}
+
+
+@pytest.mark.parametrize("message", WRONG)
+def test_a_request_that_no_packet_can_say_is_refused_when_it_is_posted(message: str) -> None:
+    rig = HandRig()
+    fields = dict(WRONG[message])
+    opcode = fields.pop("opcode")
+    assert isinstance(opcode, WrOpcode)
+    with pytest.raises(LocalError, match=message):
+        rig.end.send(1, opcode, 0, 4, **fields)
+    rig.end.send(2, WrOpcode.SEND, 0, 4)
+    assert [packet.bth.psn for packet in rig.received()] == [HERE]
+
+
+def test_reads_that_were_not_negotiated_and_endless_messages_are_refused() -> None:
+    rig = HandRig(max_qp_rd_atomic=0)
+    with pytest.raises(LocalError, match="max_qp_rd_atomic is 0"):
+        rig.end.send(1, WrOpcode.RDMA_READ, 0, 4)
+    piece = rig.end.sge(0, 1 << 30)
+    with pytest.raises(LocalError, match="a message of 3221225472 bytes"):
+        rig.end.qp.post_send(SendWr(1, WrOpcode.SEND, [piece] * 3))
+
+
+def test_an_invalidated_key_keeps_its_local_use_and_loses_the_remote_one() -> None:
+    rig = HandRig()
+    mr = rig.end.mr
+    rig.end.recv(1, 0, 64)
+    rig.request(Opcode.RC_SEND_ONLY_INV, Ieth(rkey=mr.rkey), payload=b"abcd")
+    assert rig.completed() == [(1, "SUCCESS")]
+    rig.end.recv(2, 0, 64)
+    rig.request(Opcode.RC_SEND_ONLY, payload=b"efgh")
+    assert rig.completed() == [(2, "SUCCESS")]
+    rig.request(Opcode.RC_WRITE_ONLY, Reth(va=mr.address, rkey=mr.rkey, length=4), payload=b"late")
+    assert [syndrome for syndrome, _ in rig.answers()] == [ACK, ACK, NAK | 2]
+
+
+def test_a_key_of_another_domain_is_not_invalidated() -> None:
+    rig = HandRig()
+    other = rig.end.device.alloc_pd().reg_mr(bytearray(8), FULL_ACCESS)
+    rig.end.recv(1)
+    rig.request(Opcode.RC_SEND_ONLY_INV, Ieth(rkey=other.rkey))
+    assert rig.completed() == [(1, "SUCCESS")]
+    assert other.access == FULL_ACCESS
+
+
+def test_a_region_that_goes_away_stops_a_read_response_that_has_begun() -> None:
+    rig = HandRig()
+    transport = rig.end.host.transport
+    transport.is_full = True
+    mr = rig.end.mr
+    rig.request(Opcode.RC_READ_REQUEST, Reth(va=mr.address, rkey=mr.rkey, length=200 * MTU))
+    mr.dereg()
+    transport.is_full = False
+    rig.end.host.wake()
+    assert 0 < len(rig.received()) < 200
+    assert rig.end.qp.state is QpState.RTS
+    rig.end.recv(1)
+    rig.request(Opcode.RC_SEND_ONLY, psn=psn_add(HERE, 200))
+    assert rig.answers() == [(ACK, psn_add(HERE, 200))]
+
+
+@pytest.mark.parametrize("shortcuts", [True, False], ids=["shortcuts", "per packet"])
+def test_a_burst_of_middles_past_the_end_of_a_write_is_refused_at_the_packet_that_is_too_much(shortcuts: bool) -> None:
+    rig = HandRig(shortcuts=shortcuts)
+    mr = rig.end.mr
+    reth = Reth(va=mr.address, rkey=mr.rkey, length=3 * MTU)
+    rig.request(Opcode.RC_WRITE_FIRST, reth, payload=bytes(MTU), ack=False)
+    run = [
+        bytearray(rig.packet(Opcode.RC_WRITE_MIDDLE, payload=b"x" * MTU, psn=HERE + 1 + number, ack=False))
+        for number in range(4)
+    ]
+    for number, packet in enumerate(run):
+        packet[-4:] = rig.flow.icrc(packet, number).to_bytes(4, "little")
+    device = rig.end.device
+    burst = Burst(memoryview(b"".join(run)), len(run[0]), ("192.0.2.1", 4791), device.address)
+    device.handle_burst(burst, rig.simulation.now)
+    rig.end.host.wake()
+    assert rig.answers() == [(NAK | 1, psn_add(HERE, 2))]
+    assert rig.end.memory[MTU : 2 * MTU] == b"x" * MTU
+    assert rig.end.memory[2 * MTU : 4 * MTU] == bytes(2 * MTU)
+
+
+def test_a_response_before_rts_is_dropped() -> None:
+    rig = HandRig()
+    attributes = rig.end.qp.attributes
+    names = ("av", "path_mtu", "dest_qpn", "rq_psn", "max_dest_rd_atomic", "min_rnr_timer")
+    rtr = QpAttributes(state=QpState.RTR, **{name: attributes[name] for name in names})  # type: ignore[arg-type]
+    rig.end.qp.modify(QpAttributes(state=QpState.RESET))
+    rig.end.qp.modify(QpAttributes(state=QpState.INIT, pkey_index=0, port=1, access=0))
+    rig.end.qp.modify(rtr)
+    rig.acknowledge(HERE)
+    rig.acknowledge(HERE, NAK | 1)
+    assert rig.end.qp.state is QpState.RTR
+    assert rig.received() == []
+
+
+def test_a_queue_of_nobody_breaks_quietly() -> None:
+    cq = Cq(1)
+    for number in range(3):
+        cq.push(Wc(number, WcStatus.SUCCESS, WcOpcode.RECV, 0, 2))
+    assert cq.is_broken
+    assert [wc.wr_id for wc in cq.poll()] == [0]
