@@ -1,4 +1,4 @@
-"""The ICRC of a UDP flow: equal to the plain one, right for runs, and honest about what a hidden Identification costs."""
+"""The ICRC of a UDP flow: equal to the plain one, right for runs, honest about what a hidden Identification costs."""
 
 from __future__ import annotations
 
@@ -78,7 +78,9 @@ def test_every_identification_shows_in_the_icrc_and_is_found_again() -> None:
 
 
 @each_family
-def test_segment_seeds_agree_with_the_identification_they_stand_for(ends: tuple[tuple[str, int], tuple[str, int]]) -> None:
+def test_segment_seeds_agree_with_the_identification_they_stand_for(
+    ends: tuple[tuple[str, int], tuple[str, int]],
+) -> None:
     rng = random.Random(3)
     flow = FlowIcrc(*ends)
     for number in range(MAX_SEGMENTS):

@@ -43,8 +43,8 @@ class HandRig:
         self.network = Network(self.simulation)
         self.peer = self.network.open((hosts[0], ROCE_PORT))
         self.end: End = make_end(
-            self.network, hosts[1], config=DeviceConfig(shortcuts=shortcuts), capacity=capacity, cq_depth=cq_depth, dma=dma,
-            memory_bytes=memory_bytes,
+            self.network, hosts[1], config=DeviceConfig(shortcuts=shortcuts), capacity=capacity, cq_depth=cq_depth,
+            dma=dma, memory_bytes=memory_bytes,
         )  # fmt: skip
         self.flow = FlowIcrc((hosts[0], ROCE_PORT), (hosts[1], ROCE_PORT))
         self.psn = FIRST_PSN

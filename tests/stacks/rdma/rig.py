@@ -112,9 +112,7 @@ class Rig:
         **attributes: int,
     ) -> None:
         self.simulation = Simulation(seed)
-        self.network = Network(
-            self.simulation, impairments, merges=merges, tells_identification=tells_identification
-        )
+        self.network = Network(self.simulation, impairments, merges=merges, tells_identification=tells_identification)
         config = config or DeviceConfig(shortcuts=shortcuts)
         self.ends = tuple(
             make_end(

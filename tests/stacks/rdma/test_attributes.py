@@ -22,8 +22,8 @@ VALUES = QpAttributes(
 )  # fmt: skip
 NAMES = tuple(field.name for field in fields(QpAttributes) if field.name != "state")
 
-# Transition and types; what is needed; what may be given too. Attributes that these types of ours do not know (ALT_PATH,
-# PATH_MIG, EN_SQD_ASYNC_NOTIFY) are left out. From Linux core/verbs.c, qp_state_table.
+# Transition and types; what is needed; what may be given too. Attributes that ours do not have (ALT_PATH, PATH_MIG,
+# EN_SQD_ASYNC_NOTIFY) are left out. From Linux core/verbs.c, qp_state_table.
 RULES = """
 RESET INIT   RC UC XRC_SEND XRC_RECV : pkey_index port access :
 RESET INIT   UD                      : pkey_index port qkey :
@@ -44,7 +44,7 @@ SQD   RTS    RC XRC_RECV : : cur_state access min_rnr_timer
 SQD   RTS    UC XRC_SEND : : cur_state access
 SQD   RTS    UD          : : cur_state qkey
 RTS   SQD    RC UC UD XRC_SEND XRC_RECV : :
-SQD   SQD    RC : : port av timeout retry_cnt rnr_retry max_qp_rd_atomic max_dest_rd_atomic access pkey_index min_rnr_timer
+SQD   SQD RC : : port av timeout retry_cnt rnr_retry max_qp_rd_atomic max_dest_rd_atomic access pkey_index min_rnr_timer
 SQD   SQD    XRC_SEND : : port av timeout retry_cnt rnr_retry max_qp_rd_atomic access pkey_index
 SQD   SQD    XRC_RECV : : port av timeout max_dest_rd_atomic access pkey_index min_rnr_timer
 SQD   SQD    UC : : av access pkey_index
@@ -81,7 +81,9 @@ def test_every_transition_names_what_is_missing_and_what_it_does_not_take(kind: 
         if after in (QpState.RESET, QpState.ERR):
             required, optional = set[str](), set[str]()
         elif key not in table:
-            with pytest.raises(LocalError, match=f"{kind.name} queue pair cannot go from {before.name} to {after.name}"):
+            with pytest.raises(
+                LocalError, match=f"{kind.name} queue pair cannot go from {before.name} to {after.name}"
+            ):
                 check_attributes(kind, before, QpAttributes(state=after))
             continue
         else:
@@ -99,8 +101,9 @@ def test_every_transition_names_what_is_missing_and_what_it_does_not_take(kind: 
 @pytest.mark.parametrize(
     ("name", "low", "high"),
     [
-        ("timeout", 0, 31), ("retry_cnt", 0, 7), ("rnr_retry", 0, 7), ("sq_psn", 0, 0xFFFFFF), ("max_qp_rd_atomic", 0, 128),
-        ("min_rnr_timer", 0, 31), ("rq_psn", 0, 0xFFFFFF), ("dest_qpn", 0, 0xFFFFFF), ("max_dest_rd_atomic", 0, 128),
+        ("timeout", 0, 31), ("retry_cnt", 0, 7), ("rnr_retry", 0, 7), ("sq_psn", 0, 0xFFFFFF),
+        ("max_qp_rd_atomic", 0, 128), ("min_rnr_timer", 0, 31),
+        ("rq_psn", 0, 0xFFFFFF), ("dest_qpn", 0, 0xFFFFFF), ("max_dest_rd_atomic", 0, 128),
         ("pkey_index", 0, 0), ("port", 1, 1),
     ],
 )  # fmt: skip
@@ -129,7 +132,12 @@ def test_a_path_mtu_is_one_of_five() -> None:
 def test_the_mask_has_the_bits_of_the_verbs_interface() -> None:
     mask = replace(VALUES, state=QpState.RTS).mask
     assert mask == sum(QpAttribute)
-    assert (QpAttribute.STATE, QpAttribute.AV, QpAttribute.SQ_PSN, QpAttribute.DEST_QPN) == (1, 1 << 7, 1 << 16, 1 << 20)
+    assert (QpAttribute.STATE, QpAttribute.AV, QpAttribute.SQ_PSN, QpAttribute.DEST_QPN) == (
+        1,
+        1 << 7,
+        1 << 16,
+        1 << 20,
+    )
 
 
 def test_states_and_events_are_the_reviewed_table() -> None:

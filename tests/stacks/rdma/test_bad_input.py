@@ -182,7 +182,9 @@ def mutate_bits(_rig: HandRig, rng: random.Random, packet: bytes) -> bytes:
 MUTATORS: list[Callable[[HandRig, random.Random, bytes], bytes]] = [mutate_header, mutate_length, mutate_bits]
 
 
-def send_mutations(mutate: Callable[[HandRig, random.Random, bytes], bytes], opcode: Opcode, count: int, *, shortcuts: bool) -> None:
+def send_mutations(
+    mutate: Callable[[HandRig, random.Random, bytes], bytes], opcode: Opcode, count: int, *, shortcuts: bool
+) -> None:
     rng = random.Random(f"{mutate.__name__} {opcode}")
     rig = HandRig(shortcuts=shortcuts, timeout=0)
     other = Bystander(rig)

@@ -85,9 +85,13 @@ def spoiled(rig: HandRig, spoil: str) -> Sge:
 
 
 @pytest.mark.parametrize("shortcuts", [True, False], ids=["shortcuts", "per packet"])
-@pytest.mark.parametrize("opcode", [WrOpcode.SEND, WrOpcode.RDMA_WRITE, WrOpcode.RDMA_READ, WrOpcode.ATOMIC_FETCH_AND_ADD])
+@pytest.mark.parametrize(
+    "opcode", [WrOpcode.SEND, WrOpcode.RDMA_WRITE, WrOpcode.RDMA_READ, WrOpcode.ATOMIC_FETCH_AND_ADD]
+)
 @pytest.mark.parametrize("spoil", SPOILS)
-def test_local_memory_that_cannot_be_used_ends_its_request_in_its_turn(spoil: str, opcode: WrOpcode, shortcuts: bool) -> None:
+def test_local_memory_that_cannot_be_used_ends_its_request_in_its_turn(
+    spoil: str, opcode: WrOpcode, shortcuts: bool
+) -> None:
     rig = HandRig(timeout=0, shortcuts=shortcuts)
     rig.end.send(1, WrOpcode.SEND, 0, 8)
     rig.end.qp.post_send(SendWr(2, opcode, [spoiled(rig, spoil)], 0))
@@ -128,7 +132,7 @@ def test_memory_that_goes_away_under_a_read_response_leaves_the_retries_to_find_
     rig.run(30_000)
     right.mr.dereg()
     rig.run()
-    assert [wc.status.name for wc in left.completions][0] in ("RETRY_EXC_ERR", "REM_ACCESS_ERR")
+    assert left.completions[0].status.name in ("RETRY_EXC_ERR", "REM_ACCESS_ERR")
 
 
 def test_a_send_keeps_its_memory_when_the_region_is_deregistered_after_it_left() -> None:

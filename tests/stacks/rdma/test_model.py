@@ -17,7 +17,9 @@ from transports.simulation import Impairments
 LONG_STEPS = 100_000
 SIDES = st.integers(0, 1)
 LENGTHS = st.one_of(
-    st.integers(0, 9), st.integers(0, SLOT_BYTES), st.sampled_from([255, 256, 257, 1023, 1024, 1025, 2048, 4096, SLOT_BYTES])
+    st.integers(0, 9),
+    st.integers(0, SLOT_BYTES),
+    st.sampled_from([255, 256, 257, 1023, 1024, 1025, 2048, 4096, SLOT_BYTES]),
 )
 NETWORKS = st.builds(
     Impairments,

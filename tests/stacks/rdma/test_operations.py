@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import sys
+from itertools import pairwise
 
 import pytest
 
@@ -41,8 +42,8 @@ def fill(end: End, seed: int, dma: Dma | None = None) -> bytes:
 
 
 MEMORIES = {
-    "flat": lambda: FlatDma(),
-    "scattered": lambda: ScatteredDma(),
+    "flat": FlatDma,
+    "scattered": ScatteredDma,
     "faulting": lambda: FaultingDma(ScatteredDma(), is_resident=True),
 }
 
@@ -78,7 +79,9 @@ def test_data_of_every_size_arrives_as_it_was(opcode: WrOpcode, shortcuts: bool,
 
 @pytest.mark.parametrize("tells_identification", [True, False])
 @pytest.mark.parametrize("hosts", [HOSTS, HOSTS_V6], ids=["IPv4", "IPv6"])
-def test_both_families_with_the_identification_known_and_hidden(hosts: tuple[str, str], tells_identification: bool) -> None:
+def test_both_families_with_the_identification_known_and_hidden(
+    hosts: tuple[str, str], tells_identification: bool
+) -> None:
     rig = Rig(hosts=hosts, tells_identification=tells_identification)
     content = fill(rig.left, 3)
     rig.left.send(1, WrOpcode.RDMA_WRITE, 0, 200_000, remote_address=rig.right.mr.address, rkey=rig.right.mr.rkey)
@@ -92,7 +95,9 @@ def test_every_path_mtu_and_a_segment_limit_of_one(path_mtu: int) -> None:
     rig = Rig(path_mtu=path_mtu, config=DeviceConfig(segment_limit=1))
     content = fill(rig.left, 4)
     rig.left.send(1, WrOpcode.RDMA_WRITE, 0, 50_001, remote_address=rig.right.mr.address + 5, rkey=rig.right.mr.rkey)
-    rig.left.send(2, WrOpcode.RDMA_READ, 100_000, 9_999, remote_address=rig.right.mr.address + 5, rkey=rig.right.mr.rkey)
+    rig.left.send(
+        2, WrOpcode.RDMA_READ, 100_000, 9_999, remote_address=rig.right.mr.address + 5, rkey=rig.right.mr.rkey
+    )
     rig.run()
     assert rig.right.memory[5:50_006] == content[:50_001]
     assert rig.left.memory[100_000:109_999] == content[:9_999]
@@ -107,7 +112,8 @@ def test_completions_say_what_happened(opcode: WrOpcode, size: int) -> None:
     size = 8 if is_atomic else size
     right.recv(77, 0, 4 * MTU)
     left.send(
-        5, opcode, 0, size, remote_address=right.mr.address + 64, rkey=right.mr.rkey, imm_data=b"imm!", invalidate_rkey=99
+        5, opcode, 0, size, remote_address=right.mr.address + 64, rkey=right.mr.rkey, imm_data=b"imm!",
+        invalidate_rkey=99,
     )  # fmt: skip
     rig.run()
     (sent,) = left.completions
@@ -142,7 +148,7 @@ def test_messages_are_gathered_and_scattered_over_any_lists() -> None:
         pieces = [(10_000 * index + int(rng.random() * 99), size) for index, size in enumerate(sizes)]
         total = sum(sizes)
         cuts = sorted([0, total, *(int(rng.random() * (total + 1)) for _ in range(5))])
-        targets = [(20_000 * index + 7, end - start) for index, (start, end) in enumerate(zip(cuts, cuts[1:], strict=False))]
+        targets = [(20_000 * index + 7, end - start) for index, (start, end) in enumerate(pairwise(cuts))]
         right.qp.post_recv(RecvWr(turn, [right.sge(*target) for target in targets]))
         left.qp.post_send(SendWr(turn, WrOpcode.SEND, [left.sge(*piece) for piece in pieces]))
         left.host.wake()

@@ -196,7 +196,9 @@ RTR_NAMES = ("av", "path_mtu", "dest_qpn", "rq_psn", "max_dest_rd_atomic", "min_
 # The requester
 
 
-def posted(rig: HandRig, count: int, opcode: WrOpcode = WrOpcode.SEND, size: int = 4, **fields: int) -> list[RocePacket]:
+def posted(
+    rig: HandRig, count: int, opcode: WrOpcode = WrOpcode.SEND, size: int = 4, **fields: int
+) -> list[RocePacket]:
     """Post `count` requests numbered from 1, and take what leaves."""
     for number in range(1, count + 1):
         rig.end.send(number, opcode, 0, size, **fields)
@@ -284,7 +286,13 @@ def test_sequence_naks_use_up_the_retries_when_nothing_gets_through() -> None:
 
 @pytest.mark.parametrize(
     ("syndrome", "status"),
-    [(NAK | 1, "REM_INV_REQ_ERR"), (NAK | 2, "REM_ACCESS_ERR"), (NAK | 3, "REM_OP_ERR"), (NAK | 9, "BAD_RESP_ERR"), (0x40, "BAD_RESP_ERR")],
+    [
+        (NAK | 1, "REM_INV_REQ_ERR"),
+        (NAK | 2, "REM_ACCESS_ERR"),
+        (NAK | 3, "REM_OP_ERR"),
+        (NAK | 9, "BAD_RESP_ERR"),
+        (0x40, "BAD_RESP_ERR"),
+    ],
 )
 def test_a_nak_ends_its_request_and_flushes_the_rest_in_order(syndrome: int, status: str) -> None:
     rig = HandRig()
@@ -332,11 +340,11 @@ def test_an_rnr_retry_of_seven_never_ends() -> None:
 
 def test_an_acknowledgement_or_nak_during_an_rnr_wait_does_not_stop_the_queue() -> None:
     # A duplicate of the refused packet may have found a receive: its ACK overtakes the wait.
-    for overtaking in (lambda: rig.acknowledge(HERE), lambda: rig.acknowledge(HERE, SEQUENCE)):
+    for syndrome in (ACK, SEQUENCE):
         rig = HandRig(timeout=0)
         posted(rig, 2)
         rig.acknowledge(HERE, RNR_NAK | 16)
-        overtaking()
+        rig.acknowledge(HERE, syndrome)
         rig.wait(RNR_TIMER_NS[16])
         assert psns(rig.received())[-1:] == [1]
         rig.acknowledge(HERE + 1)

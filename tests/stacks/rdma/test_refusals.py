@@ -85,8 +85,12 @@ LENGTHS: dict[str, list[Send]] = {
         lambda rig: rig.request(Opcode.RC_SEND_FIRST, payload=FULL),
         lambda rig: rig.request(Opcode.RC_SEND_LAST, payload=FULL + b"x"),
     ],
-    "WRITE Only shorter than its RETH": [lambda rig: rig.request(Opcode.RC_WRITE_ONLY, reth(rig, length=9), payload=bytes(8))],
-    "WRITE Only longer than its RETH": [lambda rig: rig.request(Opcode.RC_WRITE_ONLY, reth(rig, length=7), payload=bytes(8))],
+    "WRITE Only shorter than its RETH": [
+        lambda rig: rig.request(Opcode.RC_WRITE_ONLY, reth(rig, length=9), payload=bytes(8))
+    ],
+    "WRITE Only longer than its RETH": [
+        lambda rig: rig.request(Opcode.RC_WRITE_ONLY, reth(rig, length=7), payload=bytes(8))
+    ],
     "WRITE First whose RETH fits one packet": [
         lambda rig: rig.request(Opcode.RC_WRITE_FIRST, reth(rig, length=MTU), payload=FULL)
     ],
@@ -133,7 +137,9 @@ def test_wrong_sequences_and_lengths_are_invalid_requests(name: str, shortcuts: 
 
 
 OUTSIDE = {
-    "a WRITE one byte before the region": lambda rig: rig.request(Opcode.RC_WRITE_ONLY, reth(rig, -1), payload=bytes(4)),
+    "a WRITE one byte before the region": lambda rig: rig.request(
+        Opcode.RC_WRITE_ONLY, reth(rig, -1), payload=bytes(4)
+    ),
     "a WRITE one byte past the region": lambda rig: rig.request(
         Opcode.RC_WRITE_ONLY, reth(rig, rig.end.mr.length - 3), payload=bytes(4)
     ),
@@ -141,7 +147,9 @@ OUTSIDE = {
         Opcode.RC_WRITE_FIRST, reth(rig, rig.end.mr.length - 2 * MTU + 1, 2 * MTU), payload=FULL
     ),
     "a READ one byte before the region": lambda rig: rig.request(Opcode.RC_READ_REQUEST, reth(rig, -1)),
-    "a READ one byte past the region": lambda rig: rig.request(Opcode.RC_READ_REQUEST, reth(rig, rig.end.mr.length - 3)),
+    "a READ one byte past the region": lambda rig: rig.request(
+        Opcode.RC_READ_REQUEST, reth(rig, rig.end.mr.length - 3)
+    ),
     "an atomic before the region": lambda rig: rig.request(Opcode.RC_FETCH_ADD, atomic(rig, -8)),
     "an atomic past the region": lambda rig: rig.request(Opcode.RC_FETCH_ADD, atomic(rig, rig.end.mr.length)),
     "an address that wraps": lambda rig: rig.request(
@@ -180,7 +188,10 @@ def test_the_first_and_the_last_byte_of_a_region_may_be_reached() -> None:
 
 
 RIGHTS = {
-    "WRITE": (Access.REMOTE_WRITE, lambda rig, key: rig.request(Opcode.RC_WRITE_ONLY, reth(rig, rkey=key), payload=bytes(4))),
+    "WRITE": (
+        Access.REMOTE_WRITE,
+        lambda rig, key: rig.request(Opcode.RC_WRITE_ONLY, reth(rig, rkey=key), payload=bytes(4)),
+    ),
     "READ": (Access.REMOTE_READ, lambda rig, key: rig.request(Opcode.RC_READ_REQUEST, reth(rig, rkey=key))),
     "atomic": (Access.REMOTE_ATOMIC, lambda rig, key: rig.request(Opcode.RC_FETCH_ADD, atomic(rig, rkey=key))),
 }

@@ -42,9 +42,19 @@ class Bursts:
         if kind == 0 and self.answered < READ_BYTES // MTU:
             return self.read_response()
         if kind <= 2:
-            first, middle, last, only = Opcode.RC_SEND_FIRST, Opcode.RC_SEND_MIDDLE, Opcode.RC_SEND_LAST, Opcode.RC_SEND_ONLY
+            first, middle, last, only = (
+                Opcode.RC_SEND_FIRST,
+                Opcode.RC_SEND_MIDDLE,
+                Opcode.RC_SEND_LAST,
+                Opcode.RC_SEND_ONLY,
+            )
         else:
-            first, middle, last, only = Opcode.RC_WRITE_FIRST, Opcode.RC_WRITE_MIDDLE, Opcode.RC_WRITE_LAST, Opcode.RC_WRITE_ONLY
+            first, middle, last, only = (
+                Opcode.RC_WRITE_FIRST,
+                Opcode.RC_WRITE_MIDDLE,
+                Opcode.RC_WRITE_LAST,
+                Opcode.RC_WRITE_ONLY,
+            )
         mr = self.rig.end.mr
         at = READ_BYTES + self.draw(MEMORY_BYTES - READ_BYTES - size)
         reth = (Reth(va=mr.address + at, rkey=mr.rkey, length=size),) if kind > 2 else ()
@@ -143,7 +153,8 @@ def outcome(rig: HandRig) -> dict[str, object]:
         events.append(event.kind)
     sent = [(packet.bth.opcode, packet.bth.psn, packet.headers, packet.payload) for packet in rig.received()]
     completed = [
-        (wc.wr_id, wc.status, wc.opcode, wc.byte_len, wc.flags, wc.imm_data, wc.is_solicited) for wc in end.cq.poll(1000)
+        (wc.wr_id, wc.status, wc.opcode, wc.byte_len, wc.flags, wc.imm_data, wc.is_solicited)
+        for wc in end.cq.poll(1000)
     ]
     counters = end.device.counters.snapshot()
     return {

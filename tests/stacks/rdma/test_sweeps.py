@@ -1,4 +1,4 @@
-"""Mixed traffic over networks from good to bad: nothing is lost, doubled or out of order, with shortcuts and without."""
+"""Mixed traffic over networks from good to bad: nothing lost, doubled or out of order, with shortcuts or without."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ ACK_REQUEST = 8
 
 
 def requests(shortcuts: bool) -> tuple[list[bytes], list[bytes]]:
-    """All packets but acknowledgements of either side, without AckReq and the ICRC, which says how sends are grouped."""
+    """All packets but ACKs of either side, without AckReq and the ICRC, which show how sends are grouped."""
     traffic = make("0 %", 5, shortcuts=shortcuts)
     sent: tuple[list[bytes], list[bytes]] = ([], [])
     first = traffic.sides[0].end.device.address

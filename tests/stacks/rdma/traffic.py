@@ -11,6 +11,7 @@ import random
 import sys
 from collections import deque
 from dataclasses import dataclass
+from itertools import pairwise
 
 from stacks.rdma import RecvWr, SendFlags, SendWr, WcFlags, WcOpcode, WcStatus, WrOpcode
 from tests.stacks.rdma.rig import End, Rig
@@ -85,7 +86,7 @@ class Side:
         wr_id = RECEIVE_IDS + self._receive_count
         at = RECEIVES + self._receive_count % SLOTS * SLOT_BYTES
         cuts = sorted([0, SLOT_BYTES, *(self.draw(SLOT_BYTES + 1) for _ in range(self.draw(3)))])
-        sges = [self.end.sge(at + start, stop - start) for start, stop in zip(cuts, cuts[1:], strict=False)]
+        sges = [self.end.sge(at + start, stop - start) for start, stop in pairwise(cuts)]
         self.end.qp.post_recv(RecvWr(wr_id, sges))
         self.receives.append((wr_id, at))
 
