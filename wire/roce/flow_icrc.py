@@ -15,13 +15,18 @@ the CRC by a value that depends only on k and on how many bytes follow:
 
 With IPv6, or where the Identification is known, all 32 bits are checked. `icrc` in this package is the plain version
 over a complete IP packet; the tests hold the two equal.
+
+What is kept is bounded, and what anybody may send leaves nothing behind: seeds are kept for what is sent, constants of
+runs for sizes of which a good packet came.
 """
 
 from __future__ import annotations
 
 import ipaddress
 import struct
+from array import array
 from collections.abc import Sequence
+from functools import lru_cache
 
 from wire.checksum import crc32
 
@@ -47,10 +52,8 @@ class FlowIcrc:
         self.has_identification = here.version == 4
         self._addresses = here.packed + there.packed
         self._ports = struct.pack(">HH", source[1], destination[1])
-        self._headers: dict[int, int] = {}
         self._seeds: dict[tuple[bytes, int], int] = {}
-        self._runs: dict[tuple[int, int], list[int]] = {}
-        self._images: dict[int, _IdentificationImage] = {}
+        self._runs: dict[tuple[int, int], array[int]] = {}
         self.deltas: Sequence[int] = _IDENTIFICATION_DELTAS if self.has_identification else _NO_DELTAS
 
     def seed(self, prefix: bytes, size: int) -> int:
@@ -62,29 +65,31 @@ class FlowIcrc:
         key = (prefix, size)
         seed = self._seeds.get(key)
         if seed is None:
-            if len(self._seeds) >= _CACHE_LIMIT:
+            if len(self._seeds) >= _SEEDS:
                 self._seeds.clear()
-            seed = crc32(prefix[:4] + b"\xff" + prefix[5:], self._header_state(size))
-            self._seeds[key] = seed
+            seed = self._seeds[key] = self._fresh_seed(prefix, size)
         return seed
 
     def icrc(self, packet: Buffer, identification: int = 0) -> int:
         """ICRC of one UDP payload, whose last four bytes are ignored."""
         view = memoryview(packet)
-        seed = self.seed(bytes(view[:PREFIX_BYTES]), len(view))
+        seed = self._fresh_seed(bytes(view[:PREFIX_BYTES]), len(view))
         state = crc32(view[PREFIX_BYTES:-ICRC_BYTES], seed)
         if identification and self.has_identification:
-            state ^= self._image(len(view)).effect(identification)
+            state ^= _image(len(view)).effect(identification)
         return state
 
     def is_valid_run(self, view: Buffer, size: int, count: int, identification: int = 0) -> bool:
         """Whether `count` packets of `size` bytes each, back to back in `view`, all have a good ICRC.
 
         identification: that of the first packet; the others count up. False also for packets whose masked BTH byte
-        is not zero (FECN, BECN): the caller then looks at them one by one with `identification_of`.
+        is not zero (FECN, BECN) and for more than MAX_SEGMENTS: the caller then looks at them one by one with
+        `identification_of`.
         """
         run = self._runs.get((size, identification))
         if run is None or count >= len(run):
+            if count > MAX_SEGMENTS or not self._is_right(view[:size], identification):
+                return False
             run = self._extend_run(size, identification, count)
         return bool(crc32(view, run[0]) == run[count])
 
@@ -97,16 +102,17 @@ class FlowIcrc:
         difference = received ^ self.icrc(packet)
         if not difference:
             return 0
-        return self._image(len(packet)).solve(difference) if self.has_identification else None
+        return _image(len(packet)).solve(difference) if self.has_identification else None
+
+    def _is_right(self, packet: Buffer, identification: int) -> bool:
+        return self.icrc(packet, identification) == int.from_bytes(packet[-ICRC_BYTES:], "little")
+
+    def _fresh_seed(self, prefix: bytes, size: int) -> int:
+        return crc32(prefix[:4] + b"\xff" + prefix[5:], self._header_state(size))
 
     def _header_state(self, size: int) -> int:
-        state = self._headers.get(size)
-        if state is None:
-            state = crc32(_STAND_IN_LRH + self._masked_headers(size))
-            if len(self._headers) >= _CACHE_LIMIT:
-                self._headers.clear()
-            self._headers[size] = state
-        return state
+        run = self._runs.get((size, 0))
+        return crc32(_STAND_IN_LRH + self._masked_headers(size)) if run is None else run[0]
 
     def _masked_headers(self, size: int) -> bytes:
         udp_bytes = size + 8
@@ -116,13 +122,14 @@ class FlowIcrc:
             return fixed + self._addresses + udp
         return struct.pack(">IHBB", 0x6FFFFFFF, udp_bytes, _UDP, 0xFF) + self._addresses + udp
 
-    def _extend_run(self, size: int, identification: int, count: int) -> list[int]:
+    def _extend_run(self, size: int, identification: int, count: int) -> array[int]:
         """States after 0..count valid packets, found by checking packets of zeros (any valid ones end the same)."""
-        if len(self._runs) >= _CACHE_LIMIT:
-            self._runs.clear()
-        run = self._runs.setdefault(
-            (size, identification), [self._header_state(size) ^ self._header_delta(identification)]
-        )
+        run = self._runs.get((size, identification))
+        if run is None:
+            if len(self._runs) >= _RUNS:
+                self._runs.clear()
+            start = self._header_state(size) ^ self._header_delta(identification)
+            run = self._runs[size, identification] = array("I", [start])
         packet = bytearray(size)
         while len(run) <= count:
             number = (identification + len(run) - 1) & 0xFFFF
@@ -134,14 +141,6 @@ class FlowIcrc:
         if not identification or not self.has_identification:
             return 0
         return _effect(identification, _BYTES_AFTER_IDENTIFICATION - PREFIX_BYTES)
-
-    def _image(self, size: int) -> _IdentificationImage:
-        image = self._images.get(size)
-        if image is None:
-            if len(self._images) >= _CACHE_LIMIT:
-                self._images.clear()
-            image = self._images[size] = _IdentificationImage(size)
-        return image
 
 
 class _IdentificationImage:
@@ -181,13 +180,20 @@ class _IdentificationImage:
         return None if difference else number
 
 
+@lru_cache(256)
+def _image(size: int) -> _IdentificationImage:
+    """It depends on nothing but the size, so all flows share those that are asked for most."""
+    return _IdentificationImage(size)
+
+
 def _effect(identification: int, following_bytes: int) -> int:
     """Change of a CRC by an Identification that `following_bytes` bytes follow."""
     zeros = bytes(following_bytes)
     return crc32(identification.to_bytes(2, "big") + zeros) ^ crc32(bytes(2) + zeros)
 
 
-_CACHE_LIMIT = 4096
+_RUNS = 64
+_SEEDS = 1024
 _DONT_FRAGMENT = 0x4000
 _UDP = 17
 _STAND_IN_LRH = b"\xff" * 8
