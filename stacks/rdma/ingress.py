@@ -49,10 +49,10 @@ class Ingress:
         view, size = burst.view, burst.segment_bytes
         flow = self._flows.get(burst.source)
         if flow is None:
-            flow = self._new_flow(burst.source)
+            flow = self._new_flow(burst)
             if flow is None:
                 return
-        count = len(view) // size if size >= _SMALLEST else 0
+        count = len(view) // size if size >= _SMALLEST and not size % 4 else 0
         done = 0
         first_number = burst.identification or 0
         if self._shortcuts and count and flow.is_valid_run(view[: count * size], size, count, first_number):
@@ -108,15 +108,18 @@ class Ingress:
             word0 = bth.opcode << 24 | bth.solicited << 23
             qp.handle_packet(word0, bth.ack_req << 31 | bth.psn, packet[BTH_BYTES:body_end], now)
 
-    def _new_flow(self, source: Address) -> FlowIcrc | None:
-        if len(self._flows) >= MAX_FLOWS:
-            self._flows.clear()
+    def _new_flow(self, burst: Burst) -> FlowIcrc | None:
+        """The constants of a flow, kept if a good packet came in it: junk under made-up sources leaves nothing."""
         try:
-            flow = FlowIcrc(source, self._address)
+            flow = FlowIcrc(burst.source, self._address)
         except ValueError:
             self._counters.rcvd_source_err += 1
             return None
-        self._flows[source] = flow
+        packet = burst.view[: burst.segment_bytes]
+        if len(packet) >= _SMALLEST and _is_icrc_right(flow, packet, burst.identification):
+            if len(self._flows) >= MAX_FLOWS:
+                del self._flows[next(iter(self._flows))]
+            self._flows[burst.source] = flow
         return flow
 
 
@@ -128,8 +131,8 @@ def _is_icrc_right(flow: FlowIcrc, packet: memoryview, number: int | None) -> bo
 
 
 MANAGEMENT_QP = 1
-MAX_FLOWS = 4096
-"""Peers whose ICRC constants are kept; a flood of made-up source ports only costs time."""
+MAX_FLOWS = 1024
+"""Peers whose ICRC constants are kept, the latest; a flood of made-up source ports only costs time."""
 _FIRST_WORDS = Bth.words(1, Bth.SIZE)
 _SMALLEST = BTH_BYTES + ICRC_BYTES
 _DEAF = frozenset({QpState.RESET, QpState.INIT, QpState.ERR})
