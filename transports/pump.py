@@ -125,8 +125,8 @@ class Pump:
         """The short pass of busy polling: send what is queued, then take one burst; True when anything was done.
 
         What the burst asks for (an acknowledgement, say) leaves with the next pass, behind whatever the program posts
-        in between: its answer is what the peer waits for. Timers and services have their turn when no burst was
-        there, and every `POLLS_PER_PASS` calls. A program that stops polling must `pump` until `wait` would block.
+        in between: its answer is what the peer waits for. Timers and services have their turn once in
+        `POLLS_PER_PASS` calls. A program that stops polling must `pump` until `wait` would block.
         """
         if self._is_pumping:
             return False
@@ -134,10 +134,13 @@ class Pump:
         try:
             did = self._give_output()
             self._polls_left -= 1
-            burst = self._receive() if self._polls_left else None
-            if burst is None:
+            if not self._polls_left:
                 self._polls_left = POLLS_PER_PASS
                 return self._take_input() or did
+            burst = self._receive()
+            if burst is None:
+                self._has_more = False
+                return did
             now = self._now()
             if not burst.received_ns:
                 burst.received_ns = now

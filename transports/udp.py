@@ -52,6 +52,8 @@ class UdpTransport:
         self._sender = UdpSender(self._socket, self.statistics, offload=offload)
         self._address: Address = self._socket.getsockname()[:2]
         self._ancillary_in: dict[tuple[tuple[int, int, bytes], ...], tuple[int, int]] = {}
+        self._last_ancillary: list[tuple[int, int, bytes]] | None = None
+        self._segment_bytes = 0
         self._sources: dict[object, Address] = {}
         staging = memoryview(bytearray(STAGING_BYTES))
         self._staging = staging
@@ -118,7 +120,10 @@ class UdpTransport:
             if flags & TRUNCATED or not length:
                 self._count_unusable(length)
                 continue
-            return self._fill_burst(length, tuple(ancillary), source)
+            if ancillary != self._last_ancillary:
+                self._last_ancillary = ancillary
+                self._segment_bytes, self._burst.ecn = self._read_ancillary(tuple(ancillary))
+            return self._fill_burst(length, source)
         return None
 
     async def wait_readable(self) -> None:
@@ -142,17 +147,20 @@ class UdpTransport:
         else:
             self.statistics.empty += 1
 
-    def _fill_burst(self, length: int, ancillary: tuple[tuple[int, int, bytes], ...], source: tuple[str, int]) -> Burst:
-        try:
-            segment_bytes, ecn = self._ancillary_in[ancillary]
-        except KeyError:
+    def _read_ancillary(self, ancillary: tuple[tuple[int, int, bytes], ...]) -> tuple[int, int]:
+        """Segment size and ECN bits; most bursts say the same as the one before, and do not ask."""
+        known = self._ancillary_in.get(ancillary)
+        if known is None:
             if len(self._ancillary_in) >= CACHE_LIMIT:
                 self._ancillary_in.clear()
-            segment_bytes, ecn = self._ancillary_in[ancillary] = parse_ancillary(ancillary)
+            known = self._ancillary_in[ancillary] = parse_ancillary(ancillary)
+        return known
+
+    def _fill_burst(self, length: int, source: tuple[str, int]) -> Burst:
+        segment_bytes = self._segment_bytes
         burst = self._burst
         burst.view = self._staging[:length]
         burst.source = self._short_source(source) if self._is_ipv6 else source
-        burst.ecn = ecn
         burst.received_ns = 0
         statistics = self.statistics
         statistics.received_bursts += 1

@@ -47,6 +47,7 @@ class Egress:
         self._icrc = icrc
         self._tail = _DEFAULT_PKEY + b"\0" + dest_qp.to_bytes(3, "big")
         self._prefixes: dict[int, bytes] = {}
+        self._lone: dict[int, tuple[bytes, bytes, int]] = {}
         self._seed = icrc.seed
         self._deltas = icrc.deltas
         self._ack_prefix = self._prefix(ACKNOWLEDGE, 0)
@@ -62,15 +63,28 @@ class Egress:
     def lone(self, opcode: int, psn: int, *, extension: bytes, payload: memoryview) -> Transmit:
         """A message of one packet as a send of its own, with AckReq; `psn` is not wrapped."""
         length = len(payload)
-        pad = -length & 3
-        prefix = self._prefix(opcode, pad << 4)
+        constants = self._lone.get(opcode << 16 | length)
+        if constants is None:
+            constants = self._lone_constants(opcode, len(extension), length)
+        prefix, padding, seed = constants
         head = (psn & 0xFFFFFF | ACK_REQUEST).to_bytes(4, "big") + extension
-        seed = self._seed(prefix, BTH_BYTES + len(extension) + length + pad + ICRC_BYTES)
-        padding = _PADDING[pad]
-        trailer = padding + crc32(padding, crc32(payload, crc32(head, seed))).to_bytes(ICRC_BYTES, "little")
+        crc = crc32(payload, crc32(head, seed))
+        if padding:
+            crc = crc32(padding, crc)
+        trailer = padding + crc.to_bytes(ICRC_BYTES, "little")
         self._counters.sent_pkts += 1
         views = (prefix + head, payload, trailer)
         return Transmit((b"".join(views),) if length <= INLINE_BYTES else views, 0, None, self.destination)
+
+    def _lone_constants(self, opcode: int, extension_bytes: int, length: int) -> tuple[bytes, bytes, int]:
+        """What all lone messages of one opcode and length share: the BTH's first words, padding, and the ICRC's seed."""
+        if len(self._lone) >= LONE_LENGTHS:
+            self._lone.clear()
+        pad = -length & 3
+        prefix = self._prefix(opcode, pad << 4)
+        seed = self._seed(prefix, BTH_BYTES + extension_bytes + length + pad + ICRC_BYTES)
+        constants = self._lone[opcode << 16 | length] = prefix, _PADDING[pad], seed
+        return constants
 
     def start(self) -> Send:
         """A new, empty send."""
@@ -225,6 +239,8 @@ class Send:
         self.is_closed = False
 
 
+LONE_LENGTHS = 256
+"""Opcodes and lengths whose constants are kept."""
 INLINE_BYTES = 256
 """Payloads up to this are copied beside their headers: a view of its own would cost the kernel more than the copy."""
 _ACK_BYTES = BTH_BYTES + 4 + ICRC_BYTES

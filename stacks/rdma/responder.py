@@ -102,7 +102,7 @@ class Responder:
 
     def accept(self, opcode: int, *, wants_ack: bool, is_solicited: bool, body: memoryview) -> None:
         """The request that is expected next."""
-        self.is_gap_reported = False
+        self._close_gap()
         try:
             if (data := DATA_OPCODES.get(opcode)) is not None:
                 self._handle_data(data, is_solicited=is_solicited, body=body)
@@ -121,18 +121,27 @@ class Responder:
             self._refuse(error)
             return
         if wants_ack:
-            self.ack_syndrome = SYNDROME_ACK
-            self._qp.ring()
+            self._acknowledge()
 
-    def accepted(self, *, packets: int, messages: int, wants_ack: bool) -> None:
+    def accepted(self, packets: int, messages: int, *, wants_ack: bool) -> None:
         """A shortcut has executed the next `packets` requests, with which `messages` messages ended."""
         if packets:
             self.expected_psn += packets
             self.msn += messages
-            self.is_gap_reported = False
+            self._close_gap()
         if wants_ack:
-            self.ack_syndrome = SYNDROME_ACK
-            self._qp.ring()
+            self._acknowledge()
+
+    def _acknowledge(self) -> None:
+        # It takes the place of a sequence NAK that has not left: then the next gap is reported again.
+        if self.ack_syndrome == _SEQUENCE_NAK:
+            self.is_gap_reported = False
+        self.ack_syndrome = SYNDROME_ACK
+        self._qp.ring()
+
+    def _close_gap(self) -> None:
+        # A NAK that has not left yet will name what is expected then, and so report the gap behind this packet.
+        self.is_gap_reported = self.ack_syndrome == _SEQUENCE_NAK
 
     # SEND and RDMA WRITE
 
@@ -259,7 +268,7 @@ class Responder:
     # READ and atomics
 
     def _handle_read(self, body: memoryview) -> None:
-        if len(body) != Reth.SIZE or not self.access & Access.REMOTE_READ or not self.max_dest_rd_atomic:
+        if len(body) != Reth.SIZE or not self.access & Access.REMOTE_READ or self._is_busy:
             raise RemoteError(SYNDROME_NAK | Nak.INVALID_REQUEST, "the queue pair does not take this RDMA READ")
         reth = Reth.decode(body)
         if reth.length > MAX_MESSAGE_BYTES:
@@ -275,7 +284,7 @@ class Responder:
         self._respond(response)
 
     def _handle_atomic(self, opcode: int, body: memoryview) -> None:
-        if len(body) != AtomicEth.SIZE or not self.access & Access.REMOTE_ATOMIC or not self.max_dest_rd_atomic:
+        if len(body) != AtomicEth.SIZE or not self.access & Access.REMOTE_ATOMIC or self._is_busy:
             raise RemoteError(SYNDROME_NAK | Nak.INVALID_REQUEST, "the queue pair does not take this atomic")
         request = AtomicEth.decode(body)
         if request.va % 8:
@@ -287,6 +296,11 @@ class Responder:
         self._remember(Replay(self.expected_psn, self.expected_psn, None, response))
         self.expected_psn += 1
         self._respond(response)
+
+    @property
+    def _is_busy(self) -> bool:
+        """Whether as many READs and atomics wait to be answered as were negotiated (IBTA 9.7.4.1.3)."""
+        return len(self.responses) >= self.max_dest_rd_atomic
 
     def _exchange(self, region: Mr, request: AtomicEth, *, is_swap: bool) -> int:
         """Read, compute and write 8 bytes in the host's byte order; nothing comes between (IBTA 9.4.5)."""
@@ -330,7 +344,7 @@ class Responder:
         self._qp.counters.out_of_seq_request += 1
         if not self.is_gap_reported:
             self.is_gap_reported = True
-            self.ack_syndrome = SYNDROME_NAK | Nak.PSN_SEQUENCE_ERROR
+            self.ack_syndrome = _SEQUENCE_NAK
             self._qp.counters.send_seq_err += 1
             self._qp.ring()
 
@@ -356,6 +370,8 @@ class Responder:
                 if region is None and reth.length:
                     return
                 self._drop_responses(psn)
+                if self._is_busy:
+                    return
                 response = ReadResponse(region, reth, first_psn=psn, path_mtu=self.path_mtu)
                 response.msn = self.msn
                 self._respond(response)
@@ -414,3 +430,4 @@ def _fault_error(fault: Fault, rnr_timer: int) -> RemoteError:
 
 
 MAX_MESSAGE_BYTES = 1 << 31
+_SEQUENCE_NAK = SYNDROME_NAK | Nak.PSN_SEQUENCE_ERROR
