@@ -8,12 +8,14 @@ from collections.abc import Callable
 
 import pytest
 
-from stacks.rdma import Device
-from tests.stacks.rdma.hand import FIRST_PSN, HandRig
+from stacks.rdma import Device, QpState
+from stacks.rdma.enums import Nak
+from tests.stacks.rdma.hand import ACK, FIRST_PSN, MTU, NAK, HandRig
 from transports.datagram import Address, Burst
-from wire.roce import Bth, Opcode
+from wire.roce import AtomicEth, Bth, Opcode, Reth
 from wire.roce.flow_icrc import FlowIcrc
 
+PEER = ("192.0.2.1", 4791)
 each_way = pytest.mark.parametrize("shortcuts", [True, False], ids=["shortcuts", "per packet"])
 
 
@@ -100,6 +102,80 @@ def test_a_packet_whose_length_is_no_multiple_of_four_is_not_delivered(shortcuts
         packet + rig.flow.icrc(packet + bytes(4), n).to_bytes(4, "little") for n, packet in enumerate(packets)
     )
     device = rig.end.device
-    device.handle_burst(Burst(memoryview(run), 21, ("192.0.2.1", 4791), device.address), 0)
+    device.handle_burst(Burst(memoryview(run), 21, PEER, device.address), 0)
     assert rig.completed() == []
     assert device.counters.rcvd_truncated_pkts == count
+
+
+# READs
+
+
+def read_requests(rig: HandRig, count: int, pages: int = 4) -> None:
+    """READs of `pages` packets each, which the device has no time to answer."""
+    for number in range(count):
+        header = Reth(va=rig.end.mr.address, rkey=rig.end.mr.rkey, length=pages * MTU)
+        put(rig.end.device, rig.packet(Opcode.RC_READ_REQUEST, header, psn=FIRST_PSN + pages * number), PEER)
+
+
+@pytest.mark.parametrize("limit", [1, 4])
+def test_more_reads_at_once_than_negotiated_are_an_invalid_request(limit: int) -> None:
+    rig = HandRig(max_dest_rd_atomic=limit)
+    read_requests(rig, limit)
+    assert rig.end.qp.state is QpState.RTS
+    assert len(rig.received()) == limit * 4
+    rig = HandRig(max_dest_rd_atomic=limit)
+    read_requests(rig, limit + 1)
+    assert rig.end.qp.state is QpState.ERR
+    assert rig.answers() == [(NAK | Nak.INVALID_REQUEST, FIRST_PSN + 4 * limit & 0xFFFFFF)]
+
+
+def test_an_atomic_beyond_what_was_negotiated_is_an_invalid_request() -> None:
+    rig = HandRig(max_dest_rd_atomic=2)
+    read_requests(rig, 2)
+    before = bytes(rig.end.memory)
+    header = AtomicEth(va=rig.end.mr.address, rkey=rig.end.mr.rkey, swap_add=1)
+    put(rig.end.device, rig.packet(Opcode.RC_FETCH_ADD, header, psn=FIRST_PSN + 8), PEER)
+    assert rig.end.qp.state is QpState.ERR
+    assert rig.end.memory == before
+
+
+def test_parts_of_a_read_asked_for_again_and_again_do_not_queue_up() -> None:
+    rig = HandRig(max_dest_rd_atomic=1)
+    read_requests(rig, 1, pages=100)
+    assert len(rig.received()) == 100
+    mr = rig.end.mr
+    for number in range(100):
+        header = Reth(va=mr.address + number * MTU, rkey=mr.rkey, length=1)
+        put(rig.end.device, rig.packet(Opcode.RC_READ_REQUEST, header, psn=FIRST_PSN + number), PEER)
+    assert [packet.bth.psn for packet in rig.received()] == [FIRST_PSN]
+    assert rig.end.qp.state is QpState.RTS
+
+
+# Gaps
+
+
+@each_way
+def test_a_gap_that_moves_before_its_nak_leaves_is_reported_once(shortcuts: bool) -> None:
+    rig = HandRig(shortcuts=shortcuts)
+    for number in range(4):
+        rig.end.recv(number)
+    # The second and third are swapped, so the third is dropped; the fourth then lies behind the same gap.
+    for number, ack in ((0, False), (2, False), (1, False)):
+        put(rig.end.device, rig.packet(Opcode.RC_SEND_ONLY, psn=FIRST_PSN + number, ack=ack), PEER)
+    assert rig.answers() == [(NAK, 0)]
+    rig.request(Opcode.RC_SEND_ONLY, psn=FIRST_PSN + 3)
+    assert rig.answers() == []
+    rig.request(Opcode.RC_SEND_ONLY, psn=FIRST_PSN + 2)
+    rig.request(Opcode.RC_SEND_ONLY, psn=FIRST_PSN + 4)
+    assert rig.answers() == [(ACK, 0), (NAK, 1)]
+
+
+def test_a_gap_whose_nak_gave_way_to_an_acknowledgement_is_reported_again() -> None:
+    rig = HandRig()
+    for number in range(4):
+        rig.end.recv(number)
+    for number in (0, 2, 1):
+        put(rig.end.device, rig.packet(Opcode.RC_SEND_ONLY, psn=FIRST_PSN + number), PEER)
+    assert rig.answers() == [(ACK, FIRST_PSN + 1)]
+    rig.request(Opcode.RC_SEND_ONLY, psn=FIRST_PSN + 3)
+    assert rig.answers() == [(NAK, 0)]
