@@ -18,11 +18,15 @@ def refuse(_: Mapping[str, Json]) -> Json:
     raise ControlError("not today")
 
 
+def leak(_: Mapping[str, Json]) -> Json:
+    return object()  # type: ignore[return-value]  # what no JSON can say
+
+
 def serve(folder: Path, use: Callable[[Path], Awaitable[None]]) -> None:
-    """Run a server with two commands in `folder`, and `use` with the path of its socket beside it."""
+    """Run a server with three commands in `folder`, and `use` with the path of its socket beside it."""
 
     async def main() -> None:
-        commands = {"add": lambda arguments: int(str(arguments["a"])) + 1, "refuse": refuse}
+        commands = {"add": lambda arguments: int(str(arguments["a"])) + 1, "refuse": refuse, "leak": leak}
         server = ControlServer("probe", lambda: {"frames": 7}, commands=commands, directory=folder)
         with trio.fail_after(5):
             async with trio.open_nursery() as nursery:
@@ -66,7 +70,7 @@ def test_command_returns_its_result_and_passes_its_refusal_on(tmp_path: Path) ->
         assert await ask(path, lambda client: client.command("add", {"a": 1})) == 2
         with pytest.raises(ControlError, match="not today"):
             await ask(path, lambda client: client.command("refuse"))
-        with pytest.raises(ControlError, match="there are: add, refuse"):
+        with pytest.raises(ControlError, match="there are: add, leak, refuse"):
             await ask(path, lambda client: client.command("multiply"))
 
     serve(tmp_path, use)
@@ -74,7 +78,20 @@ def test_command_returns_its_result_and_passes_its_refusal_on(tmp_path: Path) ->
 
 @pytest.mark.parametrize(
     "line",
-    [b"", b"nonsense", b"[]", b"\xff", b'{"op": 3}', b'{"op": "dance"}', b'{"op": "subscribe", "interval_ms": 0}'],
+    [
+        b"",
+        b"nonsense",
+        b"[]",
+        b"[" * 60_000,
+        b"\xff",
+        b'{"op": 3}',
+        b'{"op": "dance"}',
+        b'{"op": "subscribe", "interval_ms": 0}',
+        b'{"op": "command", "name": "add", "arguments": {"a": "one"}}',
+        b'{"op": "command", "name": "add"}',
+        b'{"op": "command", "name": "leak"}',
+    ],
+    ids=lambda line: line[:60],
 )
 def test_a_bad_line_is_answered_and_the_next_one_still_served(tmp_path: Path, line: bytes) -> None:
     async def use(path: Path) -> None:
@@ -87,6 +104,14 @@ def test_a_bad_line_is_answered_and_the_next_one_still_served(tmp_path: Path, li
         first, second = received.splitlines()
         assert b'"ok": false' in first
         assert b'"frames": 7' in second
+
+    serve(tmp_path, use)
+
+
+def test_an_exception_of_a_command_becomes_its_answer(tmp_path: Path) -> None:
+    async def use(path: Path) -> None:
+        with pytest.raises(ControlError, match="KeyError: 'a'"):
+            await ask(path, lambda client: client.command("add"))
 
     serve(tmp_path, use)
 

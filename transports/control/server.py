@@ -14,7 +14,7 @@ from transports.control.directory import Json, control_directory, socket_path
 from transports.control.errors import ControlError
 
 Command = Callable[[Mapping[str, Json]], Json]
-"""What runs for a command: takes its arguments, returns its result; a ControlError becomes the answer."""
+"""What runs for a command: takes its arguments, returns its result; an exception becomes the answer."""
 
 
 class ControlServer:
@@ -75,25 +75,29 @@ class ControlServer:
             while (end := pending.find(b"\n")) >= 0:
                 line = bytes(pending[:end])
                 del pending[: end + 1]
-                await self._answer(line, lambda reply: stream.send_all(json.dumps(reply).encode() + b"\n"))
+                await self._answer(line, stream.send_all)
             if len(pending) > LINE_BYTES:
                 return
 
-    async def _answer(self, line: bytes, send: Callable[[dict[str, Json]], Awaitable[None]]) -> None:
+    async def _answer(self, line: bytes, send: Callable[[bytes], Awaitable[None]]) -> None:
+        while True:
+            reply, again_ms = self._reply(line)
+            await send(reply)
+            if not again_ms:
+                return
+            await trio.sleep(again_ms / 1000)
+
+    def _reply(self, line: bytes) -> tuple[bytes, int]:
+        """What to answer, and after how many milliseconds to answer again, 0 for never."""
         try:
             request = parse_request(line)
-            if request["op"] != "subscribe":
-                await send({"ok": True, "result": self._perform(request)})
-                return
-            interval_ms = request.get("interval_ms", 1000)
-            if not isinstance(interval_ms, int) or not 10 <= interval_ms <= HOUR_MS:
-                raise ControlError(f"interval_ms is 10 to {HOUR_MS}, not {interval_ms!r}")
+            if request["op"] == "subscribe":
+                return _encode({"ok": True, "result": self._state()}), _interval_ms(request)
+            return _encode({"ok": True, "result": self._perform(request)}), 0
         except ControlError as error:
-            await send({"ok": False, "error": str(error)})
-            return
-        while True:
-            await send({"ok": True, "result": self._state()})
-            await trio.sleep(interval_ms / 1000)
+            return _encode({"ok": False, "error": str(error)}), 0
+        except Exception as error:  # noqa: BLE001  # a command's defect is its caller's news, not this process's end
+            return _encode({"ok": False, "error": f"{type(error).__name__}: {error}"}), 0
 
     def _perform(self, request: dict[str, Json]) -> Json:
         if request["op"] == "snapshot":
@@ -109,11 +113,22 @@ class ControlServer:
         return {"role": self._role, "pid": os.getpid(), **self._snapshot()}
 
 
+def _interval_ms(request: dict[str, Json]) -> int:
+    interval_ms = request.get("interval_ms", 1000)
+    if not isinstance(interval_ms, int) or not 10 <= interval_ms <= HOUR_MS:
+        raise ControlError(f"interval_ms is 10 to {HOUR_MS}, not {interval_ms!r}")
+    return interval_ms
+
+
+def _encode(reply: dict[str, Json]) -> bytes:
+    return json.dumps(reply).encode() + b"\n"
+
+
 def parse_request(line: bytes) -> dict[str, Json]:
     """The request of one line, with its "op". ControlError when it is no such object."""
     try:
         request = json.loads(line)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ControlError("a request is one JSON object a line") from error
     if not isinstance(request, dict) or not isinstance(request.get("op"), str):
         raise ControlError('a request is a JSON object with an "op"')
