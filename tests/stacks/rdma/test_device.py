@@ -12,7 +12,6 @@ from stacks.rdma.enums import WcOpcode, WcStatus
 from stacks.runtime import LocalError
 from tests.stacks.rdma.hand import ACK, FIRST_PSN, MTU, NAK, HandRig
 from tests.stacks.rdma.rig import FULL_ACCESS, Rig
-from transports.datagram import Burst
 from wire.roce import Ieth, Opcode, Reth
 from wire.seqnum import psn_add
 
@@ -151,27 +150,6 @@ def test_a_region_that_goes_away_stops_a_read_response_that_has_begun() -> None:
     rig.end.recv(1)
     rig.request(Opcode.RC_SEND_ONLY, psn=psn_add(HERE, 200))
     assert rig.answers() == [(ACK, psn_add(HERE, 200))]
-
-
-@pytest.mark.parametrize("shortcuts", [True, False], ids=["shortcuts", "per packet"])
-def test_a_burst_of_middles_past_the_end_of_a_write_is_refused_at_the_packet_that_is_too_much(shortcuts: bool) -> None:
-    rig = HandRig(shortcuts=shortcuts)
-    mr = rig.end.mr
-    reth = Reth(va=mr.address, rkey=mr.rkey, length=3 * MTU)
-    rig.request(Opcode.RC_WRITE_FIRST, reth, payload=bytes(MTU), ack=False)
-    run = [
-        bytearray(rig.packet(Opcode.RC_WRITE_MIDDLE, payload=b"x" * MTU, psn=HERE + 1 + number, ack=False))
-        for number in range(4)
-    ]
-    for number, packet in enumerate(run):
-        packet[-4:] = rig.flow.icrc(packet, number).to_bytes(4, "little")
-    device = rig.end.device
-    burst = Burst(memoryview(b"".join(run)), len(run[0]), ("192.0.2.1", 4791), device.address)
-    device.handle_burst(burst, rig.simulation.now)
-    rig.end.host.wake()
-    assert rig.answers() == [(NAK | 1, psn_add(HERE, 2))]
-    assert rig.end.memory[MTU : 2 * MTU] == b"x" * MTU
-    assert rig.end.memory[2 * MTU : 4 * MTU] == bytes(2 * MTU)
 
 
 def test_a_response_before_rts_is_dropped() -> None:

@@ -7,7 +7,7 @@ import random
 import pytest
 
 from stacks.rdma import QpState, WrOpcode
-from tests.stacks.rdma.hand import ACK, FIRST_PSN, MTU, HandRig
+from tests.stacks.rdma.hand import ACK, FIRST_PSN, MTU, NAK, HandRig
 from transports.datagram import Burst
 from wire.header import Header
 from wire.roce import Aeth, ImmDt, Opcode, Reth
@@ -205,3 +205,72 @@ def test_the_same_bursts_have_the_same_outcome(faults: float) -> None:
 @pytest.mark.parametrize("faults", [0.0, 0.005, 0.02, 0.2])
 def test_many_bursts_have_the_same_outcome(faults: float) -> None:
     assert sum(compare(seed, faults, 30) for seed in range(1000, 3000)) > 10_000
+
+
+def run_of(rig: HandRig, opcode: int, count: int) -> None:
+    """A burst of middle packets that follow what the device expects, PSNs behind the wrap."""
+    first = rig.end.qp.responder.expected_psn
+    packets = [
+        bytearray(rig.packet(opcode, payload=b"x" * MTU, psn=first + number, ack=False)) for number in range(count)
+    ]
+    for number, packet in enumerate(packets):
+        packet[-4:] = rig.flow.icrc(packet, number).to_bytes(4, "little")
+    device = rig.end.device
+    device.handle_burst(Burst(memoryview(b"".join(packets)), len(packets[0]), PEER, device.address), 0)
+    rig.end.host.wake()
+
+
+def past_the_wrap(shortcuts: bool) -> HandRig:
+    """A rig that has taken a WRITE, whose region a later message must not reach."""
+    rig = HandRig(shortcuts=shortcuts, timeout=0)
+    mr = rig.end.mr
+    rig.request(Opcode.RC_WRITE_FIRST, Reth(va=mr.address, rkey=mr.rkey, length=9 * MTU), payload=bytes(MTU))
+    for number in range(8):
+        rig.request(Opcode.RC_WRITE_LAST if number == 7 else Opcode.RC_WRITE_MIDDLE, payload=bytes(MTU))
+    rig.received()
+    return rig
+
+
+each_way = pytest.mark.parametrize("shortcuts", [True, False], ids=["shortcuts", "per packet"])
+
+
+@each_way
+@pytest.mark.parametrize(
+    ("length", "taken"), [(3 * MTU, 1), (4 * MTU, 2), (5 * MTU - 1, 3), (5 * MTU, 3), (5 * MTU + 1, 4)]
+)
+def test_a_run_past_the_end_of_a_write_is_refused_at_the_packet_that_is_too_much(
+    length: int, taken: int, shortcuts: bool
+) -> None:
+    rig = past_the_wrap(shortcuts)
+    mr = rig.end.mr
+    rig.request(Opcode.RC_WRITE_FIRST, Reth(va=mr.address, rkey=mr.rkey, length=length), payload=bytes(MTU), ack=False)
+    run_of(rig, Opcode.RC_WRITE_MIDDLE, 4)
+    assert rig.answers() == ([] if taken == 4 else [(NAK | 1, 8 + taken)])
+    assert rig.end.memory[MTU : (1 + taken) * MTU] == b"x" * taken * MTU
+    assert rig.end.memory[(1 + taken) * MTU :].count(b"x") == 0
+
+
+@each_way
+def test_a_run_of_one_kind_inside_a_message_of_the_other_is_refused(shortcuts: bool) -> None:
+    rig = past_the_wrap(shortcuts)
+    rig.end.recv(1, 8 * MTU, 8 * MTU)
+    rig.request(Opcode.RC_SEND_FIRST, payload=bytes(MTU), ack=False)
+    run_of(rig, Opcode.RC_WRITE_MIDDLE, 4)
+    assert rig.answers() == [(NAK | 1, 8)]
+    rig = past_the_wrap(shortcuts)
+    mr = rig.end.mr
+    rig.request(Opcode.RC_WRITE_FIRST, Reth(va=mr.address, rkey=mr.rkey, length=9 * MTU), payload=bytes(MTU), ack=False)
+    rig.end.recv(1, 8 * MTU, 8 * MTU)
+    run_of(rig, Opcode.RC_SEND_MIDDLE, 4)
+    assert rig.answers() == [(NAK | 1, 8)]
+    assert b"x" not in rig.end.memory
+
+
+@each_way
+def test_a_run_of_a_message_that_did_not_begin_is_refused(shortcuts: bool) -> None:
+    for opcode in (Opcode.RC_WRITE_MIDDLE, Opcode.RC_SEND_MIDDLE):
+        rig = past_the_wrap(shortcuts)
+        rig.end.recv(1, 0, 8 * MTU)
+        run_of(rig, opcode, 4)
+        assert rig.answers() == [(NAK | 1, 7)]
+        assert b"x" not in rig.end.memory
