@@ -16,7 +16,7 @@ from apps.nvme.session import SessionOptions, open_namespace
 from apps.perf import engine, rdma_serve
 from apps.perf.nvme import NvmeEndpoint
 from apps.perf.pattern import Mode, Workload
-from apps.perf.rdma import RdmaOp, RdmaWorkload, Shape, connect
+from apps.perf.rdma import BUSY_OPS, RdmaOp, RdmaWorkload, Shape, connect
 from apps.perf.report import Measurement, show
 from apps.processes import ServingProcess
 from apps.sizes import format_size, parse_duration, parse_size
@@ -80,7 +80,7 @@ def rdma(
         pid = None
         if address is None:
             peer = stack.enter_context(
-                peer_process(workload.span_bytes, serving_cpu, is_busy=op is RdmaOp.PING, offload=offload)
+                peer_process(workload.span_bytes, serving_cpu, is_busy=op in BUSY_OPS, offload=offload)
             )
             address, pid = str(peer.ready["address"]), peer.pid
         endpoint = stack.enter_context(connect(address, shape, op=op, local=local, offload=offload))
@@ -151,10 +151,11 @@ def with_peer_time(pid: int | None, measure: Callable[[], Measurement]) -> Measu
 def run(endpoint: RdmaWorkload, workload: Workload, op: RdmaOp) -> Measurement:
     """Run the workload that `op` stands for."""
     name = f"rdma {op.value} {format_size(workload.block_bytes)} x {workload.queue_depth}"
-    if op is not RdmaOp.PING:
+    if op not in BUSY_OPS:
         return engine.run(endpoint, workload, name)
     measurement = Measurement(name, workload.block_bytes)
-    endpoint.ping(measurement, workload.duration_ns)
+    measure = endpoint.ping if op is RdmaOp.PING else endpoint.stream
+    measure(measurement, workload.duration_ns)
     return measurement
 
 

@@ -78,10 +78,9 @@ class RdmaWorkload:
     def submit(self, slot: int, block: int, *, is_read: bool) -> None:
         """Post one work request."""
         wr = self._sends[slot]
-        if self._op is not RdmaOp.SEND:
-            wr.opcode = WrOpcode.RDMA_READ if is_read else WrOpcode.RDMA_WRITE
-            wr.remote_address = self.memory.address + block * self._shape.block_bytes
-            wr.rkey = self.memory.rkey
+        wr.opcode = WrOpcode.RDMA_READ if is_read else WrOpcode.RDMA_WRITE
+        wr.remote_address = self.memory.address + block * self._shape.block_bytes
+        wr.rkey = self.memory.rkey
         self.qp.post_send(wr)
 
     def poll(self) -> Sequence[tuple[int, str]]:
@@ -120,6 +119,33 @@ class RdmaWorkload:
             before, moment = moment, now()
         latency.record((moment - before) // 2)
         measurement.operations, measurement.duration_ns = latency.count, moment - start
+        measurement.cpu_ns = time.process_time_ns() - cpu
+
+    def stream(self, measurement: Measurement, duration_ns: int) -> None:
+        """Keep the queue full of SENDs for `duration_ns`, never sleeping; records the latency of one message a poll."""
+        post, pump, poll, sends = self.qp.post_send, self._endpoint.pump, self._cq.poll, self._sends
+        now, latency, posted = time.perf_counter_ns, measurement.latency, [0] * len(self._sends)
+        cpu = time.process_time_ns()
+        start = moment = now()
+        end, free, sent = start + duration_ns, list(range(len(sends))), 0
+        while moment < end or len(free) < len(sends):
+            if moment < end:
+                for slot in free:
+                    post(sends[slot])
+                    posted[slot] = moment
+                sent += len(free)
+                free.clear()
+            pump()
+            completions = poll(256)
+            moment = now()
+            if not completions:
+                continue
+            for wc in completions:
+                if wc.status is not WcStatus.SUCCESS:
+                    raise CommandError(f"the send failed: {wc.status.name}")
+                free.append(wc.wr_id)
+            latency.record(moment - posted[free[-1]])
+        measurement.operations, measurement.duration_ns = sent, moment - start
         measurement.cpu_ns = time.process_time_ns() - cpu
 
     def _pieces(self, slot: int, address: int, lkey: int) -> list[Sge]:
@@ -161,4 +187,6 @@ def connect(remote: str, shape: Shape, *, op: RdmaOp, local: str = "", offload: 
         yield workload
 
 
+BUSY_OPS = (RdmaOp.SEND, RdmaOp.PING)
+"""What both ends poll for without sleeping."""
 WAIT_NS = 1_000_000_000
