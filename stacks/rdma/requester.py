@@ -182,12 +182,7 @@ class Requester:
         size = _packet_bytes(len(wqe.header) + len(wqe.trailer), wqe.length)
         if send.count and send.segment_bytes != size:
             return 0
-        # Half of what is outstanding at most: the peer works on one half while this side prepares the other.
-        half = max(LEAST_ONLIES, len(self._ring) // 2) - send.count
-        limit = min(room, self.egress.room_for(send, size), half)
-        if limit <= 0:
-            send.is_closed = True
-            return 0
+        limit = min(room, self.egress.room_for(send, size))
         run = collect_onlies(self._qp, islice(self._ring, self._cursor, None), limit)
         if not run.payloads:
             return 0
@@ -387,8 +382,6 @@ def _atomic_extension(wqe: SendWqe) -> bytes:
     return AtomicEth(va=address, rkey=rkey, swap_add=swap_add, compare=compare).encode()
 
 
-LEAST_ONLIES = 8
-"""Small messages that always share a send, if there are as many."""
 ACKS_PER_WINDOW = 4
 """Acknowledgements that a full window of one long message asks for."""
 ADDRESS_END = 1 << 64
