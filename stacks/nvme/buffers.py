@@ -13,15 +13,17 @@ from stacks.runtime import LocalError
 class Buffer:
     """A piece of staging memory.
 
-    view: all of it; address: where the binding's device sees it; size_class: which shelf of the pool it belongs to.
+    view: all of it; address: where the binding's device sees it; size_class: which shelf of the pool it belongs to;
+    held: the account of who has it, where that is kept.
     """
 
-    __slots__ = ("address", "size_class", "view")
+    __slots__ = ("address", "held", "size_class", "view")
 
     def __init__(self, view: memoryview, address: int, size_class: int) -> None:
         self.view = view
         self.address = address
         self.size_class = size_class
+        self.held: list[int] | None = None
 
 
 class BufferPool:
@@ -44,24 +46,54 @@ class BufferPool:
             starts = range(offset, offset + size * count, size)
             self._free.append([Buffer(memory[at : at + size], address + at, shelf) for at in reversed(starts)])
             offset += size * count
+        self._quotas = tuple((count + 1) // 2 for _, count in shelves)
+        self._reserves = tuple(count // 4 for _, count in shelves)
         self._smallest_bytes, self._smallest = self._sizes[0], self._free[0]
 
-    def take(self, length: int) -> Buffer | None:
-        """A buffer of at least `length` bytes, or None when all that are long enough are in use."""
+    def new_account(self) -> list[int]:
+        """What one user holds of each shelf; give it to `take` to bound that."""
+        return [0] * len(self._sizes)
+
+    def take(self, length: int, held: list[int] | None = None) -> Buffer | None:
+        """A buffer of at least `length` bytes, or None when there is none to have now.
+
+        held: the account of who takes it; he may have half of a shelf, except of the smallest, which is there for
+        whole queues of small commands. A small command may have a larger buffer, but not the last quarter of a shelf.
+        """
         if length <= self._smallest_bytes and self._smallest:
             return self._smallest.pop()
-        for size, free in zip(self._sizes, self._free, strict=True):
-            if length <= size and free:
-                return free.pop()
-        return None
+        shelf = self._shelf_for(length, held)
+        if shelf < 0:
+            return None
+        buffer = self._free[shelf].pop()
+        if shelf and held is not None:
+            held[shelf] += 1
+            buffer.held = held
+        return buffer
 
-    def has_room(self, length: int) -> bool:
+    def has_room(self, length: int, held: list[int] | None = None) -> bool:
         """Whether `take` would find a buffer."""
-        return any(length <= size and free for size, free in zip(self._sizes, self._free, strict=True))
+        return self._shelf_for(length, held) >= 0
 
     def give_back(self, buffer: Buffer) -> None:
         """Take a buffer back. The last used is handed out first: it is warm in the cache."""
+        held = buffer.held
+        if held is not None:
+            held[buffer.size_class] -= 1
+            buffer.held = None
         self._free[buffer.size_class].append(buffer)
+
+    def _shelf_for(self, length: int, held: list[int] | None) -> int:
+        spare = 0
+        for shelf, size in enumerate(self._sizes):
+            if length > size:
+                continue
+            is_over_quota = shelf and held is not None and held[shelf] >= self._quotas[shelf]
+            if len(self._free[shelf]) > spare and not is_over_quota:
+                return shelf
+            if shelf + 1 < len(self._sizes):
+                spare = self._reserves[shelf + 1]
+        return -1
 
     @property
     def free_buffers(self) -> int:

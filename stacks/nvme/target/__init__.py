@@ -10,11 +10,13 @@ Fabrics 1.1. Left out so far: fused commands, Copy, Verify, reservations, namesp
 """
 
 from stacks.nvme.target.command import Command
-from stacks.nvme.target.controller import Controller, ControllerState
+from stacks.nvme.target.controller import Controller
+from stacks.nvme.target.controller_state import ControllerState
 from stacks.nvme.target.discovery import PortAddress
 from stacks.nvme.target.namespace import Namespace
 from stacks.nvme.target.port import Port
-from stacks.nvme.target.queue import Queue, QueueState
+from stacks.nvme.target.queue import Queue
+from stacks.nvme.target.queue_state import QueueState
 from stacks.nvme.target.subsystem import Subsystem, check_nqn
 from stacks.nvme.target.target import Target
 

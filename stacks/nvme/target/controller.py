@@ -1,24 +1,22 @@
-r"""A controller: what one host's association with a subsystem knows and remembers.
+"""A controller: what one host's association with a subsystem knows and remembers.
 
-    Connect on an admin queue makes it, CC.EN makes it ready, CC.SHN or a lost admin queue ends it.
-
-      DISABLED --ENABLE--> READY --SHUT_DOWN--> SHUT_DOWN --DISABLE--> DISABLED
-          |                  |  \---DISABLE--------------------------^
-          \---ENABLE_WRONG---+-----FAIL---> FAILED --DISABLE--> DISABLED
+Connect on an admin queue makes it, CC.EN makes it ready, CC.SHN or a lost admin queue ends it; see
+`controller_state`.
 
 Follows NVM Express Base 2.0 3.1.3, 3.5, 3.6 and 3.9.
 """
 
 from __future__ import annotations
 
-import enum
 from typing import TYPE_CHECKING
 
 from stacks.nvme.target.command import Command
+from stacks.nvme.target.controller_state import CONTROLLER_TABLE, ControllerEvent, ControllerState
 from stacks.nvme.target.errors import CommandError, ErrorLog
 from stacks.nvme.target.events import Event, EventQueue
 from stacks.nvme.target.features import default_features
-from stacks.runtime import IGNORE, StateTable, Verdict
+from stacks.nvme.target.flushing import Flush
+from stacks.runtime import Verdict
 from wire.nvme.properties import VERSION_2_0, PropertyOffset, ShutdownStatus
 from wire.nvme.registers_codec import ControllerCapabilities, ControllerConfiguration, ControllerStatus
 from wire.nvme.status import StatusCode
@@ -27,60 +25,6 @@ if TYPE_CHECKING:
     from stacks.nvme.target.port import Port
     from stacks.nvme.target.queue import Queue
     from stacks.nvme.target.subsystem import Subsystem
-
-
-class ControllerState(enum.Enum):
-    """Where a controller is between Connect and its end."""
-
-    DISABLED = "disabled"
-    """CC.EN is 0: only fabrics commands are taken."""
-    READY = "ready"
-    """CSTS.RDY is 1."""
-    SHUT_DOWN = "shut down"
-    """CSTS.SHST says complete; commands are refused until it is enabled again."""
-    FAILED = "failed"
-    """CSTS.CFS is 1."""
-
-
-class ControllerEvent(enum.Enum):
-    """What moves a controller."""
-
-    ENABLE = "enable"
-    ENABLE_WRONG = "enable with a configuration that is not supported"
-    DISABLE = "disable"
-    SHUT_DOWN = "shut down"
-    FAIL = "fail"
-
-
-_S, _E = ControllerState, ControllerEvent
-
-CONTROLLER_TABLE = StateTable[ControllerState, ControllerEvent](
-    "controller",
-    ControllerState,
-    events=ControllerEvent,
-    entries={
-        (_S.DISABLED, _E.ENABLE): _S.READY,
-        (_S.DISABLED, _E.ENABLE_WRONG): _S.FAILED,
-        (_S.DISABLED, _E.DISABLE): IGNORE,
-        (_S.DISABLED, _E.SHUT_DOWN): _S.SHUT_DOWN,
-        (_S.DISABLED, _E.FAIL): _S.FAILED,
-        (_S.READY, _E.ENABLE): IGNORE,
-        (_S.READY, _E.ENABLE_WRONG): IGNORE,
-        (_S.READY, _E.DISABLE): _S.DISABLED,
-        (_S.READY, _E.SHUT_DOWN): _S.SHUT_DOWN,
-        (_S.READY, _E.FAIL): _S.FAILED,
-        (_S.SHUT_DOWN, _E.ENABLE): _S.READY,
-        (_S.SHUT_DOWN, _E.ENABLE_WRONG): IGNORE,
-        (_S.SHUT_DOWN, _E.DISABLE): _S.DISABLED,
-        (_S.SHUT_DOWN, _E.SHUT_DOWN): IGNORE,
-        (_S.SHUT_DOWN, _E.FAIL): _S.FAILED,
-        (_S.FAILED, _E.ENABLE): IGNORE,
-        (_S.FAILED, _E.ENABLE_WRONG): IGNORE,
-        (_S.FAILED, _E.DISABLE): _S.DISABLED,
-        (_S.FAILED, _E.SHUT_DOWN): IGNORE,
-        (_S.FAILED, _E.FAIL): IGNORE,
-    },
-)
 
 
 class Controller:
@@ -108,12 +52,20 @@ class Controller:
         self.changed_namespaces: set[int] = set()
         self.has_traffic = False
         self.kato_ns = 0
+        self._shutdown: Flush | None = None
         self.set_keep_alive(kato_ms)
 
     @property
     def is_ready(self) -> bool:
         """Whether admin and I/O commands are taken."""
         return self.state is ControllerState.READY
+
+    @property
+    def silence_ns(self) -> int:
+        """How long the host may be silent, 0 for as long as it likes: KATO, or the limit for discovery controllers
+        without one.
+        """
+        return self.kato_ns or (DISCOVERY_SILENCE_NS if self.subsystem.is_discovery else 0)
 
     def set_keep_alive(self, kato_ms: int) -> None:
         """Start, change or (with 0) stop the keep-alive timer; rounded up to the granularity that KAS announces."""
@@ -171,8 +123,22 @@ class Controller:
         if isinstance(outcome, Verdict):
             return
         self.state = outcome
+        for queue in list(self.io_queues.values()):
+            queue.stop()
         if outcome is ControllerState.DISABLED:
             self._reset()
+        elif outcome is ControllerState.SHUTTING_DOWN:
+            self._shut_down()
+
+    def _shut_down(self) -> None:
+        # Behind everything that the stores have been given; what had not got that far is aborted.
+        def flushed(flush: Flush) -> None:
+            if flush is self._shutdown:
+                self.subsystem.unsafe_shutdowns += bool(flush.status)
+                self._apply(ControllerEvent.FLUSHED)
+
+        self._shutdown = Flush(self, flushed)
+        self._shutdown.start()
 
     def _reset(self) -> None:
         # CC.EN 1 to 0 deletes the I/O queues and forgets what the host configured (NVMe Base 2.0 3.7.2).
@@ -180,17 +146,17 @@ class Controller:
             queue.ask_to_close()
         self.features = default_features()
         self.events.configuration = 0
-        for command in self.events.requests:
+        waiting, self.events.requests = self.events.requests, []
+        for command in waiting:
             assert self.admin_queue is not None
             self.admin_queue.fail(command, StatusCode.ABORTED_SQ_DELETION.value)
-        self.events.requests.clear()
 
     def _status(self) -> int:
-        is_shut_down = self.state is ControllerState.SHUT_DOWN
+        shutdown = _SHUTDOWN_STATUS.get(self.state, ShutdownStatus.NORMAL_OPERATION)
         status = ControllerStatus(
-            rdy=self.is_ready or is_shut_down,
+            rdy=self.is_ready or self.state in _SHUTDOWN_STATUS,
             cfs=self.state is ControllerState.FAILED,
-            shst=ShutdownStatus.COMPLETE if is_shut_down else ShutdownStatus.NORMAL_OPERATION,
+            shst=shutdown,
         )
         return int.from_bytes(status.encode(), "little")
 
@@ -208,6 +174,14 @@ SUPPORTED_CSS = (0, 6)
 
 KEEP_ALIVE_GRANULARITY_MS = 1000
 """KAS times 100 ms."""
+
+DISCOVERY_SILENCE_NS = 120 * 10**9
+"""A discovery controller whose host set no KATO ends after this long without a command (NVMe over Fabrics 1.1 4.2)."""
+
+_SHUTDOWN_STATUS = {
+    ControllerState.SHUTTING_DOWN: ShutdownStatus.IN_PROGRESS,
+    ControllerState.SHUT_DOWN: ShutdownStatus.COMPLETE,
+}
 
 _READY_TIMEOUT_HALF_SECONDS = 15
 _CSS_NVM, _CSS_MULTIPLE = 0x01, 0x40

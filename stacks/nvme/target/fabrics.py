@@ -32,6 +32,7 @@ def connect(queue: Queue, command: Command) -> None:
     if words[10] & 0xFFFF:
         raise CommandError(StatusCode.CONNECT_INCOMPATIBLE_FORMAT, "RECFMT is not 0", location=40)
     queue.require_length(command, ConnectData.SIZE)
+    queue.begin_connect()
     queue.receive_data(command, ConnectData.SIZE, _connect_with_data)
 
 
@@ -48,6 +49,7 @@ def _connect_with_data(command: Command) -> None:
             raise _invalid(f"{entries} entries", 44)
         controller = _join(queue, data, qid) if qid else _create(queue, command, data)
     except CommandError as error:
+        queue.connect_refused()
         queue.fail(command, error.code, dw0=error.dw0, location=error.location)
         return
     has_flow_control = not command.words[11] >> 16 & ConnectAttribute.DISABLE_SQ_FLOW_CONTROL.value

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from stacks.nvme.target.command import Command
 from stacks.nvme.target.errors import CommandError
+from stacks.nvme.target.flushing import Flush
 from wire.nvme.opcodes import FeatureId, FeatureSelect
 from wire.nvme.status import StatusCode
 
@@ -33,8 +34,24 @@ def set_features(queue: Queue, command: Command) -> None:
         raise CommandError(StatusCode.FEATURE_NOT_SAVEABLE, "no feature is saveable", location=43)
     if fid not in _SETTERS:
         raise CommandError(StatusCode.FEATURE_NOT_CHANGEABLE, f"feature {fid:#x} cannot be changed", location=40)
+    had_write_cache = controller.features.get(FeatureId.VOLATILE_WRITE_CACHE)
     command.dw0 = _SETTERS[fid](controller, value)
-    queue.complete(command)
+    if had_write_cache and not controller.features[FeatureId.VOLATILE_WRITE_CACHE]:
+        _flush_then_complete(queue, command)
+    else:
+        queue.complete(command)
+
+
+def _flush_then_complete(queue: Queue, command: Command) -> None:
+    # What the cache holds when it is turned off is on the medium when the host hears of it (NVMe Base 2.0 5.27.1.4).
+    def flushed(flush: Flush) -> None:
+        if flush.status:
+            queue.fail(command, flush.status)
+        else:
+            queue.complete(command)
+
+    assert queue.controller is not None
+    Flush(queue.controller, flushed).start()
 
 
 def get_features(queue: Queue, command: Command) -> None:

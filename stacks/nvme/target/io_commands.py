@@ -38,7 +38,7 @@ def read(queue: Queue, command: Command) -> None:
     if length != command.data_bytes or length > queue.max_transfer_bytes or command.capsule_data:
         queue.require_length(command, length)
         raise CommandError(StatusCode.INVALID_SGL_TYPE, "read data does not go into a capsule", location=39)
-    buffer = queue.pool.take(length)
+    buffer = queue.pool.take(length, queue.held)
     if buffer is None:
         queue.wait_for_buffer(command, _start_again)
         return
@@ -267,6 +267,11 @@ FUA = 1 << 30
 COMPARE_PIECE_BYTES = 64 << 10
 RANGES_MAX_BYTES = 256 * DatasetRange.SIZE
 
+
+def _refuse(_: Queue, __: Command) -> None:
+    raise CommandError(StatusCode.COMMAND_SEQUENCE_ERROR, "the controller is not enabled")
+
+
 IO_HANDLERS: dict[int, Callable[[Queue, Command], None]] = {
     IoOpcode.FLUSH.value: flush,
     IoOpcode.WRITE.value: write,
@@ -276,3 +281,9 @@ IO_HANDLERS: dict[int, Callable[[Queue, Command], None]] = {
     IoOpcode.DATASET_MANAGEMENT.value: dataset_management,
     IoOpcode.FABRICS.value: io_fabrics,
 }
+
+STOPPED_IO_HANDLERS: dict[int, Callable[[Queue, Command], None]] = {
+    **dict.fromkeys(range(256), _refuse),
+    IoOpcode.FABRICS.value: io_fabrics,
+}
+"""Of a queue whose controller is shut down; it can still be disconnected."""

@@ -14,13 +14,14 @@ Each list is drained in batches. Store requests go the same way through the targ
 
 from __future__ import annotations
 
-from collections import deque
 from typing import TYPE_CHECKING, TypeVar
 
-from stacks.nvme.buffers import Buffer, BufferPool
+from stacks.nvme.buffers import BufferPool
 from stacks.nvme.target.command import Command
 from stacks.nvme.target.discovery import PortAddress
-from stacks.nvme.target.queue import Queue
+from stacks.nvme.target.queue import CONNECT_TIMEOUT_NS, Queue
+from stacks.nvme.target.waiting import WaitingRoom
+from wire.nvme.status import StatusCode
 
 if TYPE_CHECKING:
     from stacks.nvme.target.target import Target
@@ -52,11 +53,13 @@ class Port:
         self.fetches: list[Command] = []
         self.completions: list[Command] = []
         self.closing: list[Queue] = []
-        self.waiting: deque[Command] = deque()
+        self.waiting = WaitingRoom(pool)
 
     def open_queue(self, *, expected_qid: int | None = None) -> Queue:
-        """A queue for a new connection; its first command must be Connect."""
-        return Queue(self, expected_qid=expected_qid)
+        """A queue for a new connection; its first command must be Connect, and come soon."""
+        queue = Queue(self, expected_qid=expected_qid)
+        self.target.arm_close(queue, CONNECT_TIMEOUT_NS)
+        return queue
 
     def poll_fetches(self) -> list[Command]:
         """Commands whose `view` is to be filled from the host, since the last call."""
@@ -74,8 +77,8 @@ class Port:
         """The host's data is in `command.view`."""
         queue = command.queue
         assert queue is not None
-        if queue.is_closed:
-            self.release(command)
+        if queue.is_stopped:
+            queue.fail(command, StatusCode.ABORTED_SQ_DELETION.value)
         else:
             command.resume(command)
 
@@ -86,16 +89,9 @@ class Port:
         command.send_bytes = command.dw0 = command.dw1 = 0
         command.is_fua = False
         if buffer is not None:
-            self._give_back(buffer)
-
-    def _give_back(self, buffer: Buffer) -> None:
-        # Those who wait are served in order. There are never more of them than the queues' entries.
-        self.pool.give_back(buffer)
-        while self.waiting and self.pool.has_room(self.waiting[0].data_bytes):
-            command = self.waiting.popleft()
-            # Nobody wants the answers of a queue that closed meanwhile.
-            if command.queue is not None and not command.queue.is_closed:
-                command.resume(command)
+            self.pool.give_back(buffer)
+            if self.waiting.by_queue:
+                self.waiting.serve()
 
 
 _Item = TypeVar("_Item")

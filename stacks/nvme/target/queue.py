@@ -1,15 +1,12 @@
-r"""One queue of one host, from the connection to its end, and what all of its commands share.
-
-    FRESH --CONNECT--> LIVE --CLOSE--> CLOSING --LOST--> CLOSED
-      \------------------------------LOST-------------^
+"""One queue of one host, from the connection to its end, and what all of its commands share.
 
 A queue's commands come from a binding (`handle_capsule`) and leave through its port's lists of fetches and
-completions. Which handlers there are is a dict, exchanged when the queue becomes an admin or an I/O queue.
+completions. Which handlers there are is a dict, exchanged when the queue becomes an admin or an I/O queue, and again
+when it stops: because its controller does (then commands are refused), or to be closed (then they are dropped).
 """
 
 from __future__ import annotations
 
-import enum
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
@@ -17,9 +14,10 @@ from stacks.nvme.target.admin import ADMIN_HANDLERS
 from stacks.nvme.target.command import Command
 from stacks.nvme.target.errors import CommandError
 from stacks.nvme.target.fabrics import connect
-from stacks.nvme.target.io_commands import IO_HANDLERS
+from stacks.nvme.target.io_commands import IO_HANDLERS, STOPPED_IO_HANDLERS
 from stacks.nvme.target.namespace import Namespace
-from stacks.runtime import IGNORE, StateTable, Verdict
+from stacks.nvme.target.queue_state import QUEUE_TABLE, QueueEvent, QueueState
+from stacks.runtime import Verdict
 from wire.nvme.opcodes import FLAGS_SGL, AdminOpcode, FeatureId
 from wire.nvme.status import StatusCode, status_word
 
@@ -28,52 +26,13 @@ if TYPE_CHECKING:
     from stacks.nvme.target.port import Port
 
 
-class QueueState(enum.Enum):
-    """Where a queue is."""
-
-    FRESH = "fresh"
-    """A connection without a Connect command."""
-    LIVE = "live"
-    """Connected; commands are taken."""
-    CLOSING = "closing"
-    """What is complete goes out, then the binding ends the connection."""
-    CLOSED = "closed"
-    """The connection is gone; commands still in a store end silently."""
-
-
-class QueueEvent(enum.Enum):
-    """What moves a queue."""
-
-    CONNECT = "connect"
-    CLOSE = "close"
-    LOST = "lost"
-
-
-_S, _E = QueueState, QueueEvent
-
-QUEUE_TABLE = StateTable[QueueState, QueueEvent](
-    "queue",
-    QueueState,
-    events=QueueEvent,
-    entries={
-        (_S.FRESH, _E.CONNECT): _S.LIVE,
-        (_S.FRESH, _E.CLOSE): _S.CLOSING,
-        (_S.FRESH, _E.LOST): _S.CLOSED,
-        (_S.LIVE, _E.CLOSE): _S.CLOSING,
-        (_S.LIVE, _E.LOST): _S.CLOSED,
-        (_S.CLOSING, _E.CLOSE): IGNORE,
-        (_S.CLOSING, _E.LOST): _S.CLOSED,
-        (_S.CLOSED, _E.CLOSE): IGNORE,
-        (_S.CLOSED, _E.LOST): IGNORE,
-    },
-)
-
-
 class Queue:
     """A queue; made by `Port.open_queue`.
 
     port: how its host comes; expected_qid: the QID that the connection announced, or None when it does not say.
-    entries: size of its SQ once connected; sqhd: its head.
+    entries: size of its SQ once connected; sqhd: its head. held: what it has of the pool.
+    is_stopped: nothing new is begun, and what waits for data or memory is aborted.
+    is_overdue: it was to be closed in order, and the time for that is over.
     """
 
     def __init__(self, port: Port, *, expected_qid: int | None = None) -> None:
@@ -85,6 +44,9 @@ class Queue:
         self.sqhd = 0
         self.has_flow_control = True
         self.in_flight = 0
+        self.is_stopped = False
+        self.is_overdue = False
+        self.held = port.pool.new_account()
         self.controller: Controller | None = None
         self.namespaces: Mapping[int, Namespace] = {}
         self.pool = port.pool
@@ -100,9 +62,10 @@ class Queue:
         return bool(self.controller.features[FeatureId.VOLATILE_WRITE_CACHE.value])
 
     @property
-    def is_closed(self) -> bool:
-        """Whether the connection is gone."""
-        return self.state is _CLOSED
+    def is_idle(self) -> bool:
+        """Whether no command is under way; event requests, which wait for ever, do not count."""
+        waiting = len(self.controller.events.requests) if self.controller is not None and not self.qid else 0
+        return self.in_flight <= waiting
 
     def handle_capsule(self, command: Command) -> None:
         """Take a command that has arrived; never raises for what the host sent."""
@@ -113,7 +76,7 @@ class Queue:
         self.in_flight += 1
         if self.controller is not None:
             self.controller.has_traffic = True
-        if first & 0xFF00 != _FLAGS:
+        if first & 0xFF00 != _FLAGS and self.state is not _CLOSING:
             # PRPs and fused commands do not go over this fabric (NVMe over Fabrics 3.1, Identify FUSES 0).
             self.fail(command, StatusCode.INVALID_FIELD.value, location=1)
             return
@@ -136,7 +99,10 @@ class Queue:
         command.opcode = command.words[0] & 0xFF
         command.cid = command.words[0] >> 16
         self.in_flight += 1
-        self.fail(command, code, location=location)
+        if self.state is _CLOSING:
+            _drop(self, command)
+        else:
+            self.fail(command, code, location=location)
 
     def complete(self, command: Command) -> None:
         """Success: data, if any, and the completion entry go to the host."""
@@ -181,7 +147,7 @@ class Queue:
             command.view = command.capsule_data
             then(command)
             return
-        buffer = self.pool.take(length)
+        buffer = self.pool.take(length, self.held)
         if buffer is None:
             self.wait_for_buffer(command, lambda waiting: self.receive_data(waiting, length, then))
             return
@@ -193,11 +159,21 @@ class Queue:
     def wait_for_buffer(self, command: Command, resume: Callable[[Command], None]) -> None:
         """Call `resume` when a buffer has come back."""
         command.resume = resume
-        self.port.waiting.append(command)
+        self.port.waiting.add(self, command)
+
+    def begin_connect(self) -> None:
+        """A Connect command is under way; CommandError when there is one already."""
+        if not self._apply(QueueEvent.BEGIN):
+            raise CommandError(StatusCode.COMMAND_SEQUENCE_ERROR, "a Connect is under way", location=4)
+
+    def connect_refused(self) -> None:
+        """It failed; the host may try again."""
+        self._apply(QueueEvent.REFUSE)
 
     def connected(self, controller: Controller, qid: int, *, entries: int, has_flow_control: bool) -> None:
         """Connect succeeded: become a queue of `controller`."""
         self._apply(QueueEvent.CONNECT)
+        self.port.target.cancel_close(self)
         self.controller = controller
         self.qid = qid
         self.entries = entries
@@ -205,15 +181,34 @@ class Queue:
         self.namespaces = controller.subsystem.accessible
         self._handlers = IO_HANDLERS if qid else ADMIN_HANDLERS
 
+    def stop(self) -> None:
+        """The controller is not ready any more: refuse I/O from now on, and abort what has not reached a store."""
+        if self.state is QueueState.LIVE:
+            self._handlers = STOPPED_IO_HANDLERS
+            self._stop()
+
+    def handle_overdue(self) -> None:
+        """No Connect came in time, or the queue is not closed yet though it was to be: have the binding end it."""
+        self.is_overdue = True
+        if self.state is _CLOSING:
+            self.port.closing.append(self)
+        else:
+            self.ask_to_close()
+
     def ask_to_close(self) -> None:
         """Have the binding end the connection once what is complete has gone out."""
         if self._apply(QueueEvent.CLOSE):
+            self._handlers = _CLOSING_HANDLERS
             self.port.closing.append(self)
+            self.port.target.arm_close(self, CLOSE_TIMEOUT_NS)
+            self._stop()
 
     def closed(self) -> None:
         """The connection is gone. With the admin queue the whole controller ends."""
         if not self._apply(QueueEvent.LOST):
             return
+        self.port.target.cancel_close(self)
+        self._stop()
         controller, self.controller = self.controller, None
         if controller is None:
             return
@@ -221,6 +216,11 @@ class Queue:
             controller.io_queues.pop(self.qid, None)
         else:
             self.port.target.end_controller(controller)
+
+    def _stop(self) -> None:
+        self.is_stopped = True
+        for command in (*self.port.waiting.take_all(self), *self.port.target.withdraw(self)):
+            self.fail(command, StatusCode.ABORTED_SQ_DELETION.value)
 
     def _finish(self, command: Command) -> None:
         self.in_flight -= 1
@@ -246,7 +246,7 @@ def _send_scratch(command: Command) -> None:
     queue, content = command.queue, command.scratch
     assert queue is not None
     assert content is not None
-    buffer = queue.pool.take(len(content))
+    buffer = queue.pool.take(len(content), queue.held)
     if buffer is None:
         queue.wait_for_buffer(command, _send_scratch)
         return
@@ -257,7 +257,14 @@ def _send_scratch(command: Command) -> None:
     queue.complete(command)
 
 
-_CLOSED = QueueState.CLOSED
+def _drop(queue: Queue, command: Command) -> None:
+    # The host is told by the end of the connection; an answer would only put that off.
+    queue.in_flight -= 1
+    queue.port.release(command)
+
+
+_CLOSING, _CLOSED = QueueState.CLOSING, QueueState.CLOSED
+_CLOSING_HANDLERS = dict.fromkeys(range(256), _drop)
 _FLAGS = FLAGS_SGL << 8
 _FRESH_HANDLERS = {AdminOpcode.FABRICS.value: connect}
 
@@ -274,3 +281,11 @@ _WORTH_A_RETRY = frozenset(
     )
 )
 """Statuses without DNR: the same command may succeed later, or on another path."""
+
+CLOSE_TIMEOUT_NS = 2 * 10**9
+"""How long commands that are in a store may hold up the end of their connection."""
+
+CONNECT_TIMEOUT_NS = 10 * 10**9
+"""How long a connection may be without a Connect command that succeeds. Linux waits for ever; a connection here costs
+memory, and a host's own patience with one that is lost on the way, seven tries of the connection manager, is shorter.
+"""

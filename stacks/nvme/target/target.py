@@ -11,9 +11,11 @@ from collections.abc import Iterable, Sequence
 from stacks.nvme.buffers import BufferPool
 from stacks.nvme.stores.contract import StoreRequest
 from stacks.nvme.target.command import Command
-from stacks.nvme.target.controller import Controller, ControllerState
+from stacks.nvme.target.controller import Controller
+from stacks.nvme.target.controller_state import ControllerState
 from stacks.nvme.target.discovery import PortAddress
 from stacks.nvme.target.port import Port
+from stacks.nvme.target.queue import Queue
 from stacks.nvme.target.subsystem import Subsystem
 from stacks.runtime import LocalError, Timers
 from wire.nvme.opcodes import DISCOVERY_NQN
@@ -31,7 +33,8 @@ class Target:
         self.store_requests: list[Command] = []
         self.discovery_generation = 0
         self.keep_alive_expirations = 0
-        self._timers: Timers[Controller] = Timers()
+        self.queues_overdue = 0
+        self._timers: Timers[Controller | Queue] = Timers()
         self._now = 0
         self._started_ns: int | None = None
         for subsystem in subsystems:
@@ -99,25 +102,45 @@ class Target:
 
     def arm_keep_alive(self, controller: Controller) -> None:
         """(Re)start or, without a timeout, stop a controller's keep-alive timer."""
-        if controller.kato_ns:
-            self._timers.arm(controller, self._now + controller.kato_ns)
+        if controller.silence_ns:
+            self._timers.arm(controller, self._now + controller.silence_ns)
         else:
             self._timers.cancel(controller)
+
+    def arm_close(self, queue: Queue, patience_ns: int) -> None:
+        """Close a queue when this time is over, or end it when it is closing already."""
+        self._timers.arm(queue, self._now + patience_ns)
+
+    def cancel_close(self, queue: Queue) -> None:
+        """What the queue was to do in time is done."""
+        self._timers.cancel(queue)
+
+    def withdraw(self, queue: Queue) -> list[Command]:
+        """Take a queue's store requests back that no executor has seen."""
+        withdrawn = [command for command in self.store_requests if command.queue is queue]
+        if withdrawn:
+            self.store_requests[:] = [command for command in self.store_requests if command.queue is not queue]
+        return withdrawn
 
     def poll_deadline(self) -> int | None:
         """When `handle_timeout` is next due."""
         return self._timers.next_deadline()
 
     def handle_timeout(self, now: int) -> None:
-        """Fail every controller that heard nothing for a whole keep-alive interval (NVMe Base 2.0 3.9)."""
+        """Fail every controller that heard nothing for a whole keep-alive interval (NVMe Base 2.0 3.9), and end
+        queues that were not connected, or not closed, in time.
+        """
         self.tick(now)
-        for controller in self._timers.expired(now):
-            if controller.has_traffic:
-                controller.has_traffic = False
-                self.arm_keep_alive(controller)
+        for late in self._timers.expired(now):
+            if isinstance(late, Queue):
+                self.queues_overdue += 1
+                late.handle_overdue()
+            elif late.has_traffic:
+                late.has_traffic = False
+                self.arm_keep_alive(late)
             else:
                 self.keep_alive_expirations += 1
-                controller.fail()
+                late.fail()
 
     def end_controller(self, controller: Controller) -> None:
         """Forget a controller whose admin queue is gone; its other queues are closed."""
@@ -127,9 +150,9 @@ class Target:
             controller.subsystem.unsafe_shutdowns += 1
         for queue in list(controller.io_queues.values()):
             queue.ask_to_close()
-        for command in controller.events.requests:
+        waiting, controller.events.requests = controller.events.requests, []
+        for command in waiting:
             controller.port.release(command)
-        controller.events.requests.clear()
 
     def _discovery_changed(self) -> None:
         self.discovery_generation += 1

@@ -8,23 +8,26 @@ import pytest
 
 from stacks.nvme.host.controller import HOST_TABLE
 from stacks.nvme.host.queue import HOST_QUEUE_TABLE
-from stacks.nvme.target.controller import CONTROLLER_TABLE
-from stacks.nvme.target.queue import QUEUE_TABLE
+from stacks.nvme.target.controller_state import CONTROLLER_TABLE
+from stacks.nvme.target.queue_state import QUEUE_TABLE
 
 REVIEWED = {
     "controller": """\
-                      DISABLED   READY      SHUT_DOWN  FAILED
-        ENABLE        READY      ignore     READY      ignore
-        ENABLE_WRONG  FAILED     ignore     ignore     ignore
-        DISABLE       ignore     DISABLED   DISABLED   DISABLED
-        SHUT_DOWN     SHUT_DOWN  SHUT_DOWN  ignore     ignore
-        FAIL          FAILED     FAILED     FAILED     ignore
+                      DISABLED       READY          SHUTTING_DOWN  SHUT_DOWN  FAILED
+        ENABLE        READY          ignore         READY          READY      ignore
+        ENABLE_WRONG  FAILED         ignore         ignore         ignore     ignore
+        DISABLE       ignore         DISABLED       DISABLED       DISABLED   DISABLED
+        SHUT_DOWN     SHUTTING_DOWN  SHUTTING_DOWN  ignore         ignore     ignore
+        FLUSHED       ignore         ignore         SHUT_DOWN      ignore     ignore
+        FAIL          FAILED         FAILED         FAILED         FAILED     ignore
         """,
     "queue": """\
-                 FRESH    LIVE     CLOSING  CLOSED
-        CONNECT  LIVE     drop     drop     drop
-        CLOSE    CLOSING  CLOSING  ignore   ignore
-        LOST     CLOSED   CLOSED   CLOSED   ignore
+                 FRESH       CONNECTING  LIVE     CLOSING  CLOSED
+        BEGIN    CONNECTING  drop        drop     drop     drop
+        CONNECT  drop        LIVE        drop     drop     drop
+        REFUSE   drop        FRESH       drop     drop     drop
+        CLOSE    CLOSING     CLOSING     CLOSING  ignore   ignore
+        LOST     CLOSED      CLOSED      CLOSED   CLOSED   ignore
         """,
     "host controller": """\
                  NEW       STARTING  LIVE      STOPPING  CLOSED
