@@ -12,7 +12,8 @@ class Connection:
 
     local_comm_id, remote_comm_id: what each side calls it, 32 bits; the remote one is 0 until known.
     remote_address: IP address of the peer, in numeric text form. service_id: what was asked for.
-    own, peer: what each side offered; None until it did. state: see `ConnectionState`.
+    own, peer: what each side offered; None until it did. peer_guid: the CA GUID that the peer said with it.
+    state: see `ConnectionState`.
     """
 
     __slots__ = (
@@ -23,6 +24,7 @@ class Connection:
         "local_comm_id",
         "own",
         "peer",
+        "peer_guid",
         "remote_address",
         "remote_comm_id",
         "service_id",
@@ -41,6 +43,7 @@ class Connection:
         self.state = ConnectionState.IDLE
         self.own: ConnectionParameters | None = None
         self.peer: ConnectionParameters | None = None
+        self.peer_guid = 0
         self.transaction_id = local_comm_id
         # What to send again when the peer is silent, or says again what this has answered.
         self.last_sent = b""
@@ -91,7 +94,7 @@ class ConnectionTable:
     def __init__(self) -> None:
         self._by_local_id: dict[int, Connection] = {}
         self._by_request: dict[tuple[str, int], Connection] = {}
-        self._by_remote_qpn: dict[tuple[str, int], Connection] = {}
+        self._by_remote_qpn: dict[tuple[str, int, int], Connection] = {}
         self._by_local_qpn: dict[int, Connection] = {}
 
     def __len__(self) -> int:
@@ -107,7 +110,7 @@ class ConnectionTable:
         if connection.is_passive:
             self._by_request[address, connection.remote_comm_id] = connection
         if connection.peer is not None:
-            self._by_remote_qpn[address, connection.peer.qpn] = connection
+            self._by_remote_qpn[address, connection.peer_guid, connection.peer.qpn] = connection
         if connection.own is not None:
             self._by_local_qpn[connection.own.qpn] = connection
 
@@ -118,8 +121,10 @@ class ConnectionTable:
         if connection.is_passive:
             del self._by_request[address, connection.remote_comm_id]
         # A peer's QP number may have gone over to a newer connection.
-        if connection.peer is not None and self.by_remote_qpn(address, connection.peer.qpn) is connection:
-            del self._by_remote_qpn[address, connection.peer.qpn]
+        if connection.peer is not None:
+            key = address, connection.peer_guid, connection.peer.qpn
+            if self.by_remote_qpn(*key) is connection:
+                del self._by_remote_qpn[key]
         if connection.own is not None:
             del self._by_local_qpn[connection.own.qpn]
 
@@ -131,9 +136,9 @@ class ConnectionTable:
         """The passive connection that the peer calls so."""
         return self._by_request.get((address, remote_comm_id))
 
-    def by_remote_qpn(self, address: str, qpn: int) -> Connection | None:
-        """The latest connection with this queue pair of the peer."""
-        return self._by_remote_qpn.get((address, qpn))
+    def by_remote_qpn(self, address: str, guid: int, qpn: int) -> Connection | None:
+        """The latest connection with this queue pair of the channel adapter `guid` (IBTA 12.9.8.3.1)."""
+        return self._by_remote_qpn.get((address, guid, qpn))
 
     def by_local_qpn(self, qpn: int) -> Connection | None:
         """The connection of this queue pair of ours."""

@@ -20,7 +20,7 @@ class Exchange:
     A message queued here starts its connection's timer when it is polled, so that commands need no time.
     """
 
-    def __init__(self, *, rng: random.Random, config: CmConfig) -> None:
+    def __init__(self, *, rng: random.Random, ca_guid: int, config: CmConfig) -> None:
         self.config = config
         self.counters = CmCounters()
         self.table = ConnectionTable()
@@ -28,7 +28,7 @@ class Exchange:
         self._rng = rng
         self._timers: Timers[int] = Timers()
         self.outbox: deque[tuple[str, bytes, Connection | None]] = deque()
-        self.ca_guid = self.draw(32) << 32 | self.draw(32)
+        self.ca_guid = ca_guid
 
     def draw(self, bits: int) -> int:
         """A random integer of at most 32 bits."""

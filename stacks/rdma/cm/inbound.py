@@ -84,7 +84,7 @@ class Inbound:
             if known is not None and known.peer == request.parameters:
                 self._handle_duplicate_req(known)
                 return
-            stale = known or self._exchange.table.by_remote_qpn(source, message.local_qpn)
+            stale = known or self._exchange.table.by_remote_qpn(source, message.local_ca_guid, message.local_qpn)
             if stale is not None:
                 self._exchange.supersede(stale)
                 raise RemoteError(RejectReason.STALE_CONNECTION, f"QP {message.local_qpn} is still connected")
@@ -97,6 +97,7 @@ class Inbound:
         connection.remote_comm_id = message.local_comm_id
         connection.transaction_id = transaction_id
         connection.peer = request.parameters
+        connection.peer_guid = message.local_ca_guid
         self._exchange.move(connection, ConnectionEvent.REQ)
         self._exchange.table.add(connection)
         backlog.add(connection)
@@ -143,12 +144,14 @@ class Inbound:
                 self._exchange.repeat(connection)
 
     def _take_reply(self, connection: Connection, message: CmRep) -> None:
-        stale = self._exchange.table.by_remote_qpn(connection.remote_address, message.local_qpn)
+        guid = message.local_ca_guid
+        stale = self._exchange.table.by_remote_qpn(connection.remote_address, guid, message.local_qpn)
         if stale is not None:
             # The peer gave its QP to this connection, so it has forgotten the other. Linux rejects the REP instead.
             self._exchange.supersede(stale)
         connection.remote_comm_id = message.local_comm_id
         connection.peer = read_rep(message)
+        connection.peer_guid = guid
         self._exchange.table.add(connection)
         self._exchange.report(CmEventType.CONNECT_RESPONSE, connection, private_data=message.private_data)
 

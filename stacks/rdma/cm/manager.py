@@ -26,8 +26,8 @@ from wire.ibcm import CmMessage, RejectReason
 class ConnectionManager:
     """A sans-IO connection manager.
 
-    address: the device's IP address in numeric text form. rng: communication IDs, starting PSNs and the CA GUID are
-    drawn from it, by `random()` alone.
+    address: the device's IP address in numeric text form; the CA GUID follows from it, so that peers know a device
+    again after a restart. rng: communication IDs and starting PSNs are drawn from it, by `random()` alone.
 
     A command that crosses the end of its connection has no effect: the event that tells of the end is on its way.
     """
@@ -35,7 +35,7 @@ class ConnectionManager:
     def __init__(self, address: str, *, rng: random.Random, config: CmConfig | None = None) -> None:
         self.address = _canonical(address)
         self._listeners: dict[int, Backlog] = {}
-        self._exchange = Exchange(rng=rng, config=config or CmConfig())
+        self._exchange = Exchange(rng=rng, ca_guid=_ca_guid(self.address), config=config or CmConfig())
         self._inbound = Inbound(self._exchange, self._listeners)
 
     @property
@@ -75,10 +75,13 @@ class ConnectionManager:
 
         destination: IP address in numeric text form. private_data: at most 56 bytes for RDMA-CM's port spaces, else 92.
         source_port: for the RDMA-CM header; drawn when None.
-        Raises LocalError for what cannot be sent, and for a queue pair whose last connection has not ended.
+        Raises LocalError for what cannot be sent, for a path MTU above `CmConfig.max_path_mtu`, and for a queue pair
+        whose last connection has not ended.
         """
         _check_width("service_id", service_id, 64)
         own = self._offer(parameters)
+        if own.path_mtu > self._exchange.config.max_path_mtu:
+            raise LocalError(f"path_mtu is {own.path_mtu}, but max_path_mtu {self._exchange.config.max_path_mtu}")
         connection = self._exchange.new_connection(self._peer(destination), service_id, is_passive=False)
         message = build_req(
             connection,
@@ -233,5 +236,11 @@ def _canonical(address: str) -> str:
         raise LocalError(f"{address!r} is not a numeric IP address") from None
 
 
+def _ca_guid(address: str) -> int:
+    """A locally administered EUI-64 from the low half of an address (RFC 4291 2.5.1 calls that half the interface)."""
+    return _LOCAL_EUI64 | int(ipaddress.ip_address(address)) & 0x00FFFFFFFFFFFFFF
+
+
+_LOCAL_EUI64 = 0x02 << 56
 # RDMA-CM source ports are drawn from 16384 up.
 _FIRST_PORT = 1 << 14

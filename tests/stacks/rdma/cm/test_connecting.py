@@ -355,6 +355,13 @@ def test_parameters_out_of_range_are_a_local_error(changes: dict[str, int], reas
     assert len(rig.active) == 0
 
 
+def test_a_path_mtu_above_what_the_configuration_allows_is_a_local_error() -> None:
+    rig = Rig(config=CmConfig(max_path_mtu=1024))
+    with pytest.raises(LocalError, match="path_mtu is 2048, but max_path_mtu 1024"):
+        rig.active.connect(PASSIVE, SERVICE, parameters=ConnectionParameters(qpn=17, path_mtu=2048))
+    assert len(rig.active) == 0
+
+
 def test_misuse_is_a_local_error_that_changes_nothing() -> None:
     rig = Rig()
     with pytest.raises(LocalError, match="not a numeric IP address"):

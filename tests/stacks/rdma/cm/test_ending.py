@@ -173,6 +173,17 @@ def test_a_stale_connection_is_rejected_with_reason_10_and_torn_down() -> None:
     assert rig.kinds(ACTIVE)[-1] == "ESTABLISHED"
 
 
+def test_a_queue_pair_number_of_another_channel_adapter_at_the_same_address_is_not_stale() -> None:
+    rig = Rig()
+    active, passive = rig.connected()
+    assert active.own is not None
+    other = CmReq(local_comm_id=5, local_ca_guid=77, service_id=SERVICE, local_qpn=active.own.qpn, path_mtu=3)
+    rig.passive.handle_mad(ACTIVE, memoryview(build_mad(other, 1)), rig.now)
+    rig.run(1 * MS)
+    assert rig.kinds(PASSIVE)[0] == "CONNECT_REQUEST"
+    assert passive.state is ConnectionState.ESTABLISHED
+
+
 def test_a_stale_request_that_nobody_answered_makes_way() -> None:
     rig = Rig()
     rig.owners[PASSIVE] = lambda event: None
@@ -234,7 +245,8 @@ def test_a_reply_with_a_queue_pair_of_another_connection_supersedes_that() -> No
     rig.lose = lambda source, message: source == PASSIVE
     new = rig.connect()
     rig.run(0)
-    reply = CmRep(local_comm_id=4, remote_comm_id=new.local_comm_id, local_qpn=old.settings.dest_qpn)
+    guid, qpn = old.peer_guid, old.settings.dest_qpn
+    reply = CmRep(local_comm_id=4, remote_comm_id=new.local_comm_id, local_ca_guid=guid, local_qpn=qpn)
     rig.active.handle_mad(PASSIVE, memoryview(build_mad(reply, 1)), rig.now)
     rig.run(0)
     assert new.state is ConnectionState.ESTABLISHED
