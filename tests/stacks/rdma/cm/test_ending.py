@@ -177,7 +177,8 @@ def test_a_queue_pair_number_of_another_channel_adapter_at_the_same_address_is_n
     rig = Rig()
     active, passive = rig.connected()
     assert active.own is not None
-    other = CmReq(local_comm_id=5, local_ca_guid=77, service_id=SERVICE, local_qpn=active.own.qpn, path_mtu=3)
+    rig.passive.listen(0xABCD)
+    other = CmReq(local_comm_id=5, local_ca_guid=77, service_id=0xABCD, local_qpn=active.own.qpn, path_mtu=3)
     rig.passive.handle_mad(ACTIVE, memoryview(build_mad(other, 1)), rig.now)
     rig.run(1 * MS)
     assert rig.kinds(PASSIVE)[0] == "CONNECT_REQUEST"
