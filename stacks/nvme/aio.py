@@ -45,6 +45,9 @@ from wire.nvme.opcodes import DISCOVERY_NQN
 DEFAULT_NQN = "nqn.2026-11.io.baremetal:disk"
 """The NQN of a subsystem that nobody named."""
 
+DRAIN_TIMEOUT_S = 3
+"""More than what a queue's own time for commands in a store allows, so that the hosts still hear of its end."""
+
 
 class ThreadExecutor:
     """Runs store requests: quick verbs inline, slow ones in a worker thread for each store.
@@ -217,8 +220,8 @@ class Server:
         self.ports = ports
 
     async def drain(self) -> None:
-        """End every connection in order; takes two seconds at most."""
-        with trio.move_on_after(CLOSE_TIMEOUT_NS / 1e9):
+        """End every connection once what is under way is answered; takes three seconds at most."""
+        with trio.move_on_after(DRAIN_TIMEOUT_S):
             for port in self.ports:
                 await port.drain()
 

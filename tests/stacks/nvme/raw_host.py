@@ -23,7 +23,16 @@ ANSWERS_AT = CAPSULE_AT - 16 * 64
 class RawHost:
     """One queue pair towards the target of a rig, one registered memory, and the completions that came."""
 
-    def __init__(self, rig: RdmaRig, address: str, *, qid: int = 0, private_data: bytes | None = None) -> None:
+    def __init__(
+        self,
+        rig: RdmaRig,
+        address: str,
+        *,
+        qid: int = 0,
+        private_data: bytes | None = None,
+        responder_resources: int = 16,
+        initiator_depth: int = 16,
+    ) -> None:
         self.rig = rig
         self.device = rig.device(address, seed=int.from_bytes(address.encode()[-2:], "big"))
         self.host = rig.network.attach(self.device, self.device.address)
@@ -37,7 +46,9 @@ class RawHost:
             TARGET,
             service_id(4420),
             qp=self.qp,
-            parameters=ConnectionParameters(qpn=self.qp.number),
+            parameters=ConnectionParameters(
+                qpn=self.qp.number, responder_resources=responder_resources, initiator_depth=initiator_depth
+            ),
             private_data=request if private_data is None else private_data,
         )
         for index in range(32):

@@ -14,7 +14,7 @@ from wire.nvme.commands_codec import SubmissionEntry
 from wire.nvme.kinds import SglKind
 from wire.nvme.opcodes import FLAGS_SGL, AdminOpcode, FabricsType, IoOpcode
 from wire.nvme.properties import PropertyOffset
-from wire.nvme.sgl_codec import AnySgl
+from wire.nvme.sgl_codec import AnySgl, KeyedSgl
 from wire.nvme.status import StatusCode, status_code
 
 RAW, OTHER_RAW = "192.0.2.3", "192.0.2.4"
@@ -105,6 +105,20 @@ def test_memory_that_the_host_did_not_register_ends_the_connection(rig: RdmaRig,
     assert rig.rdma_target.queue_count == 1
 
 
+@pytest.mark.parametrize("opcode", [IoOpcode.READ, IoOpcode.WRITE])
+@pytest.mark.parametrize(("distance", "is_refused"), [(1, True), (4095, True), (4096, False)])
+def test_host_memory_beyond_the_end_of_all_addresses_is_refused(
+    io: RawHost, opcode: int, distance: int, is_refused: bool
+) -> None:
+    sgl = KeyedSgl(address=(1 << 64) - distance, length=4096, key=io.mr.rkey, kind=SglKind.KEYED).encode()
+    if is_refused:
+        assert code(io, opcode, sgl, nsid=1) == StatusCode.INVALID_FIELD
+        assert code(io, IoOpcode.READ, io.keyed(4096), nsid=1) == 0
+    else:
+        # It ends just there; the host has not registered it, which is for its own device to say.
+        assert io.command(opcode, sgl, nsid=1) is None
+
+
 def test_a_key_is_given_back_when_the_sgl_asks_for_it(io: RawHost) -> None:
     assert code(io, IoOpcode.READ, io.keyed(4096, kind=SglKind.KEYED_INVALIDATE), nsid=1) == 0
 
@@ -165,6 +179,10 @@ def random_capsule(rng: random.Random, host: RawHost) -> bytes:
     ]
     length = (0, 16, 512, 1024, 4096, 8192)[int(rng.random() * 6)]
     sgl = in_capsule(length) if kind == SglKind.DATA_BLOCK_OFFSET else host.keyed(length, kind=kind)
+    if rng.random() < 0.05:
+        sgl = KeyedSgl(
+            address=(1 << 64) - 1 - int(rng.random() * 9000), length=length, key=host.mr.rkey, kind=0x40
+        ).encode()
     entry = SubmissionEntry(
         # An Async Event Request is not answered at once, and a test that waits for that would wait for ever.
         opcode=(0, 1, 2, 5, 6, 8, 9, 0x0A, 0x18, 0x7F, 0x80)[int(rng.random() * 11)],

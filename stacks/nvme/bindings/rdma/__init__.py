@@ -8,7 +8,8 @@ and SEND with Invalidate for controller data, SQ flow control, private data of t
 
 from stacks.nvme.bindings.rdma.initiator import RdmaInitiator, RdmaInitiatorConfig
 from stacks.nvme.bindings.rdma.parameters import NVME_RDMA_PORT
-from stacks.nvme.bindings.rdma.target import RdmaTarget, RdmaTargetConfig, RdmaTargetCounters
+from stacks.nvme.bindings.rdma.target import RdmaTarget
+from stacks.nvme.bindings.rdma.target_configuration import RdmaTargetConfig, RdmaTargetCounters
 
 __all__ = [
     "NVME_RDMA_PORT",

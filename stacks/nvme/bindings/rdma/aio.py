@@ -8,7 +8,8 @@ import trio
 
 from stacks.nvme.bindings.rdma.initiator import RdmaInitiator, RdmaInitiatorConfig
 from stacks.nvme.bindings.rdma.sync import Wrap
-from stacks.nvme.bindings.rdma.target import RdmaTarget, RdmaTargetConfig
+from stacks.nvme.bindings.rdma.target import RdmaTarget
+from stacks.nvme.bindings.rdma.target_configuration import RdmaTargetConfig
 from stacks.nvme.host import Transfer
 from stacks.nvme.target import Target
 from stacks.rdma.sync import device_on, open_beside, open_udp

@@ -8,8 +8,6 @@ Many hosts and queues share one completion queue and one pool of staging buffers
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from stacks.nvme.bindings.rdma.parameters import (
     NVME_RDMA_PORT,
     QP_READS_MAX,
@@ -17,43 +15,19 @@ from stacks.nvme.bindings.rdma.parameters import (
     reject_reason,
     service_id,
 )
-from stacks.nvme.bindings.rdma.target_queue import READ, RECV, RdmaCommand, RdmaTargetQueue
-from stacks.nvme.buffers import DEFAULT_SHELVES, BufferPool, pool_bytes
+from stacks.nvme.bindings.rdma.target_command import READ, RECV, RdmaCommand
+from stacks.nvme.bindings.rdma.target_configuration import RdmaTargetConfig, RdmaTargetCounters
+from stacks.nvme.bindings.rdma.target_queue import RdmaTargetQueue
+from stacks.nvme.buffers import BufferPool, pool_bytes
 from stacks.nvme.target import Command, PortAddress, Target
 from stacks.nvme.target.controller import QUEUE_ENTRIES_MAX
 from stacks.nvme.target.features import IO_QUEUES_MAX
 from stacks.nvme.target.queue import Queue
 from stacks.rdma import Access, Device, WcStatus
 from stacks.rdma.cm import CmEvent, CmEventType, Connection, ConnectionParameters
-from stacks.runtime import Counters
 from transports.datagram import Burst, Transmit
 from wire.nvme.kinds import RdmaRejectStatus, TransportType
 from wire.nvme.rdma_codec import RdmaConnectAccept, RdmaConnectReject, RdmaConnectRequest
-
-
-@dataclass(frozen=True, slots=True)
-class RdmaTargetConfig:
-    """Sizes of a target's port.
-
-    in_capsule_bytes: data that a capsule may carry, a multiple of 16; queues_max: connections at a time.
-    shelves: (bytes, count) of the staging buffers; the largest is the largest transfer.
-    """
-
-    in_capsule_bytes: int = 8192
-    queues_max: int = 256
-    shelves: tuple[tuple[int, int], ...] = DEFAULT_SHELVES
-
-
-@dataclass(slots=True, eq=False)
-class RdmaTargetCounters(Counters):
-    """What a port counts; no standard names these."""
-
-    connections_accepted: int = 0
-    connections_rejected: int = 0
-    connections_lost: int = 0
-    connections_closed: int = 0
-    capsules_received: int = 0
-    responses_sent: int = 0
 
 
 class RdmaTarget:
@@ -94,12 +68,17 @@ class RdmaTarget:
         return len(self._by_connection)
 
     def drain(self) -> None:
-        """Take no more connections, and end those there are once their answers are out."""
+        """Take no more connections and commands, and end each connection once everything under way is answered.
+
+        What a store has not finished after two seconds is given up.
+        """
         if not self._is_draining:
             self._is_draining = True
             self.device.cm.stop_listening(self._service_id)
             for queue in list(self._by_queue):
-                queue.ask_to_close()
+                # With an admin queue its controller ends, so that comes after the I/O queues.
+                if queue.controller is None or queue.qid or not queue.controller.io_queues:
+                    queue.ask_to_close()
 
     @property
     def is_drained(self) -> bool:
@@ -145,6 +124,9 @@ class RdmaTarget:
         self.target.tick(now)
         while (event := self.device.cm.poll_event()) is not None:
             self._handle_event(event)
+        while self.device.poll_async_event() is not None:
+            # What they tell of a queue pair, its completions tell as well.
+            self.counters.async_events += 1
         for entry in self._cq.poll(BATCH):
             queue = self._by_qp.get(entry.qp_num)
             if queue is None or queue.is_failed:
@@ -159,7 +141,7 @@ class RdmaTarget:
                 queue.handle_read(index)
             else:
                 queue.handle_sent(index)
-            if queue.is_failed or (queue.is_closing and not queue.has_unacknowledged):
+            if queue.is_failed or (queue.is_closing and queue.can_end):
                 self._end(queue, is_lost=queue.is_failed)
         self._post()
 
@@ -201,25 +183,33 @@ class RdmaTarget:
         self.counters.responses_sent += len(ready)
 
     def _closing(self, queue: RdmaTargetQueue) -> None:
-        # A disconnect flushes what was posted, so answers that are still out go first.
-        if queue.has_unacknowledged:
-            queue.is_closing = True
-        else:
+        # A disconnect flushes what was posted, so what is under way is answered first, as long as there is time.
+        if queue.can_end or queue.queue.is_overdue:
             self._end(queue)
+        else:
+            queue.is_closing = True
 
     def _handle_event(self, event: CmEvent) -> None:
         if event.kind is CmEventType.CONNECT_REQUEST:
             self._handle_request(event)
+            return
+        queue = self._by_connection.get(event.connection)
+        if queue is None:
+            return
+        if event.kind is CmEventType.ESTABLISHED:
+            queue.established()
         elif event.kind in _ENDINGS:
-            queue = self._by_connection.get(event.connection)
-            if queue is not None:
-                self._forget(queue)
-                self.counters.connections_closed += 1
+            self._forget(queue)
+            self.counters.connections_closed += 1
 
     def _handle_request(self, event: CmEvent) -> None:
         status = reject_reason(event.private_data, entries_max=QUEUE_ENTRIES_MAX + 1, queues_max=IO_QUEUES_MAX)
-        if status is None and (len(self._by_connection) >= self.config.queues_max or self._is_draining):
+        if status is None and not self._has_room_for(event.connection):
             status = RdmaRejectStatus.NO_RESOURCES
+        peer = event.connection.peer
+        if status is None and (peer is None or not peer.responder_resources):
+            # Nothing that is not in a capsule could be written then. A host's ORD of 0 is usual: it never reads.
+            status = RdmaRejectStatus.INVALID_IRD
         if status is not None:
             self.counters.connections_rejected += 1
             self.device.cm.reject(event.connection, private_data=RdmaConnectReject(status=status).encode())
@@ -249,6 +239,15 @@ class RdmaTarget:
         self._by_queue[queue.queue] = queue
         self.counters.connections_accepted += 1
 
+    def _has_room_for(self, connection: Connection) -> bool:
+        if self._is_draining or len(self._by_connection) >= self.config.queues_max:
+            return False
+        pending = [each.connection.remote_address for each in self._by_connection.values() if not each.is_connected]
+        return (
+            len(pending) < self.config.pending_max
+            and pending.count(connection.remote_address) < self.config.pending_per_host
+        )
+
     def _end(self, queue: RdmaTargetQueue, *, is_lost: bool = False) -> None:
         self.device.cm.disconnect(queue.connection)
         self._forget(queue)
@@ -261,7 +260,11 @@ class RdmaTarget:
         if self._by_connection.pop(queue.connection, None) is not None:
             del self._by_qp[queue.qp.number]
             del self._by_queue[queue.queue]
+            controller = queue.queue.controller
             queue.stop()
+            if self._is_draining and controller is not None and not controller.io_queues:
+                assert controller.admin_queue is not None
+                controller.admin_queue.ask_to_close()
 
 
 _ENDINGS = frozenset((CmEventType.DISCONNECTED, CmEventType.REJECTED, CmEventType.UNREACHABLE))

@@ -4,7 +4,9 @@
     fetch     RDMA READ of the host's memory into the command's buffer
     complete  RDMA WRITE of the data, unsignaled, then SEND (with Invalidate, if the host asked) of the completion entry
 
-A receive is posted again just before the answer to its command leaves, so a host that respects SQHD always finds one.
+A connection that nobody finishes costs little: all receives but the first are posted once it is established, and
+commands are made when they are first needed. A receive is posted again just before the answer to its command leaves,
+so a host that respects SQHD always finds one.
 Completed sends give buffers back; only the last of a batch is signaled, since a send queue completes in order.
 
 Follows the NVMe/RDMA transport specification 1.0 (2, 3).
@@ -13,10 +15,10 @@ Follows the NVMe/RDMA transport specification 1.0 (2, 3).
 from __future__ import annotations
 
 from collections import deque
-from typing import Final
 
 from stacks.nvme.bindings.rdma.parameters import CAPSULE_BYTES, COMPLETION_BYTES, anonymous_memory
-from stacks.nvme.target.command import NO_DATA, Command
+from stacks.nvme.bindings.rdma.target_command import READ, RECV, RdmaCommand
+from stacks.nvme.target.command import NO_DATA
 from stacks.nvme.target.port import Port
 from stacks.nvme.target.queue import Queue
 from stacks.rdma import Access, Cq, Mr, Pd, Qp, QpCapacity, RecvWr, SendFlags, SendWr, Sge, WrOpcode
@@ -24,27 +26,6 @@ from stacks.rdma.cm import Connection
 from wire.nvme.commands_codec import CompletionEntry, SubmissionEntry
 from wire.nvme.kinds import SglKind
 from wire.nvme.status import StatusCode
-
-
-class RdmaCommand(Command):
-    """A command with what it takes to move its data and its answer.
-
-    slot: the receive that it came in; address, key: the host's memory; kind: of its SGL.
-    """
-
-    __slots__ = ("address", "answer_view", "data_sge", "index", "key", "kind", "move", "send", "slot")
-
-    def __init__(self, index: int, answer_view: memoryview, answer_sge: Sge, *, lkey: int) -> None:
-        super().__init__()
-        self.index = index
-        self.slot = 0
-        self.address = 0
-        self.key = 0
-        self.kind = 0
-        self.answer_view = answer_view
-        self.data_sge = Sge(0, 0, lkey)
-        self.move = SendWr(0, WrOpcode.RDMA_WRITE, (self.data_sge,), 0)
-        self.send = SendWr(index << 2 | SEND, WrOpcode.SEND, (answer_sge,))
 
 
 class RdmaTargetQueue:
@@ -81,22 +62,36 @@ class RdmaTargetQueue:
         self._memory = anonymous_memory(answers_at + commands * COMPLETION_BYTES)
         self._view = memoryview(self._memory)
         self._mr: Mr = pd.reg_mr(self._memory, Access.LOCAL_WRITE)
-        self._receives = [self._make_receive(slot) for slot in range(entries)]
-        self._commands = [self._make_command(index, answers_at, pool_lkey) for index in range(commands)]
-        self._free = list(reversed(self._commands))
+        self._receives = [self._make_receive(0)]
+        self._answers_at = answers_at
+        self._commands_max = commands
+        self._pool_lkey = pool_lkey
+        self._commands: list[RdmaCommand] = []
+        self._free: list[RdmaCommand] = []
         self._backlog: deque[tuple[int, int]] = deque()
         self._unacknowledged: deque[RdmaCommand] = deque()
         self._fetching: set[RdmaCommand] = set()
         self._entry = CompletionEntry()
 
     @property
-    def has_unacknowledged(self) -> bool:
-        """Whether answers are out that the host has not acknowledged."""
-        return bool(self._unacknowledged)
+    def can_end(self) -> bool:
+        """Whether every command has its answer, and the host has acknowledged that."""
+        return not self._unacknowledged and self.queue.is_idle
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether Connect has succeeded."""
+        return self.queue.controller is not None
 
     def start(self) -> None:
-        """Post every receive; the queue pair is in INIT."""
-        for receive in self._receives:
+        """Post a receive for Connect; the queue pair is in INIT."""
+        self.qp.post_recv(self._receives[0])
+
+    def established(self) -> None:
+        """The host is there: post the other receives."""
+        for slot in range(len(self._receives), self.entries):
+            receive = self._make_receive(slot)
+            self._receives.append(receive)
             self.qp.post_recv(receive)
 
     def stop(self) -> None:
@@ -117,6 +112,8 @@ class RdmaTargetQueue:
             self.is_failed = True
         elif self._free:
             self._begin(self._free.pop(), slot, length)
+        elif len(self._commands) < self._commands_max:
+            self._begin(self._make_command(), slot, length)
         else:
             # The host sent on before our answers were acknowledged; these wait for their commands to be free.
             self._backlog.append((slot, length))
@@ -201,49 +198,54 @@ class RdmaTargetQueue:
             command.data_bytes = eighth & 0xFFFFFF
             command.key = eighth >> 24 | (ninth & 0xFFFFFF) << 8
             command.capsule_data = NO_DATA
-            self.queue.handle_capsule(command)
+            if words[7] == ALL_ONES and command.address + command.data_bytes > ADDRESS_END:
+                self._refuse(command, StatusCode.INVALID_FIELD, location=24)
+            else:
+                self.queue.handle_capsule(command)
         elif kind == IN_CAPSULE:
             self._begin_in_capsule(command, at + CAPSULE_BYTES, length - CAPSULE_BYTES)
         else:
-            command.data_bytes = 0
-            command.capsule_data = NO_DATA
-            self.queue.refuse(command, _code_of(kind), location=39)
+            self._refuse(command, _code_of(kind), location=39)
 
     def _begin_in_capsule(self, command: RdmaCommand, at: int, room: int) -> None:
         words = command.words
         offset, length = words[6] | words[7] << 32, words[8]
         command.data_bytes = length
         if offset + length > room:
-            command.data_bytes = 0
-            command.capsule_data = NO_DATA
-            self.queue.refuse(command, StatusCode.INVALID_SGL_OFFSET.value, location=24)
+            self._refuse(command, StatusCode.INVALID_SGL_OFFSET, location=24)
             return
         command.capsule_data = self._view[at + offset : at + offset + length]
         self.queue.handle_capsule(command)
+
+    def _refuse(self, command: RdmaCommand, code: StatusCode, *, location: int) -> None:
+        command.data_bytes = 0
+        command.capsule_data = NO_DATA
+        self.queue.refuse(command, code.value, location=location)
 
     def _make_receive(self, slot: int) -> RecvWr:
         sge = Sge(self._mr.address + slot * self._slot_bytes, self._slot_bytes, self._mr.lkey)
         return RecvWr(slot << 2 | RECV, (sge,))
 
-    def _make_command(self, index: int, answers_at: int, pool_lkey: int) -> RdmaCommand:
-        at = answers_at + index * COMPLETION_BYTES
+    def _make_command(self) -> RdmaCommand:
+        index = len(self._commands)
+        at = self._answers_at + index * COMPLETION_BYTES
         sge = Sge(self._mr.address + at, COMPLETION_BYTES, self._mr.lkey)
-        return RdmaCommand(index, self._view[at : at + COMPLETION_BYTES], sge, lkey=pool_lkey)
+        command = RdmaCommand(index, self._view[at : at + COMPLETION_BYTES], sge, lkey=self._pool_lkey)
+        self._commands.append(command)
+        return command
 
 
-def _code_of(kind: int) -> int:
+def _code_of(kind: int) -> StatusCode:
     # Segments are known descriptors that MSDBD rules out; anything else is no descriptor for this fabric.
     is_segment = kind >> 4 in (SglKind.SEGMENT >> 4, SglKind.LAST_SEGMENT >> 4)
-    return StatusCode.INVALID_SGL_SEGMENT.value if is_segment else StatusCode.INVALID_SGL_TYPE.value
+    return StatusCode.INVALID_SGL_SEGMENT if is_segment else StatusCode.INVALID_SGL_TYPE
 
-
-RECV: Final = 0
-SEND: Final = 1
-READ: Final = 2
-"""The low two bits of a wr_id; the rest is the slot or the command."""
 
 SQE_WORDS = SubmissionEntry.words(1, SubmissionEntry.SIZE)
 SIGNALED = SendFlags.SIGNALED
 KEYED = SglKind.KEYED.value
 KEYED_INVALIDATE = SglKind.KEYED_INVALIDATE.value
 IN_CAPSULE = SglKind.DATA_BLOCK_OFFSET.value
+ALL_ONES = 0xFFFFFFFF
+ADDRESS_END = 1 << 64
+"""No data lies beyond; only an address whose upper half is all ones can come near."""
