@@ -299,8 +299,11 @@ class Responder:
 
     @property
     def _is_busy(self) -> bool:
-        """Whether as many READs and atomics wait to be answered as were negotiated (IBTA 9.7.4.1.3)."""
-        return len(self.responses) >= self.max_dest_rd_atomic
+        """Whether as many READs and atomics wait to be answered as were negotiated (IBTA 9.7.4.1.3).
+
+        Answers to duplicates do not count: the requester may have its answer, and have gone on.
+        """
+        return sum([not response.is_replay for response in self.responses]) >= self.max_dest_rd_atomic
 
     def _exchange(self, region: Mr, request: AtomicEth, *, is_swap: bool) -> int:
         """Read, compute and write 8 bytes in the host's byte order; nothing comes between (IBTA 9.4.5)."""
@@ -370,10 +373,11 @@ class Responder:
                 if region is None and reth.length:
                     return
                 self._drop_responses(psn)
-                if self._is_busy:
+                if len(self.responses) >= self.max_dest_rd_atomic:
                     return
                 response = ReadResponse(region, reth, first_psn=psn, path_mtu=self.path_mtu)
                 response.msn = self.msn
+                response.is_replay = True
                 self._respond(response)
                 return
 

@@ -17,6 +17,7 @@ class ReadResponse:
     """The answer to one READ request, as far as it has been sent.
 
     region: what it reads, already checked; None for a READ of nothing. msn: what its AETH says.
+    is_replay: whether it answers a duplicate.
     """
 
     def __init__(self, region: Mr | None, reth: Reth, *, first_psn: int, path_mtu: int) -> None:
@@ -28,6 +29,7 @@ class ReadResponse:
         self.first_psn = first_psn
         self.last_psn = first_psn + max(0, reth.length - 1) // path_mtu
         self.msn = 0
+        self.is_replay = False
 
     @property
     def is_finished(self) -> bool:
@@ -96,12 +98,13 @@ class ReadResponse:
 class AtomicResponse:
     """The answer to one atomic: the value that was there before."""
 
-    __slots__ = ("_is_sent", "first_psn", "last_psn", "msn", "original")
+    __slots__ = ("_is_sent", "first_psn", "is_replay", "last_psn", "msn", "original")
 
     def __init__(self, psn: int, msn: int, original: int) -> None:
         self.first_psn = self.last_psn = psn
         self.msn = msn
         self.original = original
+        self.is_replay = False
         self._is_sent = False
 
     @property
@@ -120,7 +123,9 @@ class AtomicResponse:
 
     def again(self) -> AtomicResponse:
         """A copy that has not been sent, for a duplicate."""
-        return AtomicResponse(self.first_psn, self.msn, self.original)
+        response = AtomicResponse(self.first_psn, self.msn, self.original)
+        response.is_replay = True
+        return response
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,14 +58,13 @@ def test_a_buffer_is_held_until_it_is_deregistered() -> None:
     buffer.append(0)
 
 
-def test_keys_are_not_repeated_soon_and_slots_are_used_again() -> None:
+def test_keys_are_not_repeated_soon() -> None:
     pd = device().alloc_pd()
     keys = set()
     for _ in range(100):
         mr = pd.reg_mr(bytearray(1))
         mr.dereg()
         keys.add(mr.rkey)
-    assert len({key >> 8 for key in keys}) == 1
     assert len(keys) > 50
 
 

@@ -9,6 +9,7 @@ import pytest
 from stacks.rdma import AsyncEventType, QpAttributes, QpState, SendFlags, WrOpcode
 from stacks.rdma.enums import RNR_TIMER_NS, ack_timeout_ns
 from tests.stacks.rdma.hand import ACK, FIRST_PSN, MTU, NAK, RNR_NAK, HandRig
+from transports.datagram import Burst
 from wire.roce import Aeth, AtomicAckEth, AtomicEth, Opcode, Reth, RocePacket
 from wire.seqnum import psn_add
 
@@ -136,6 +137,26 @@ def test_duplicate_atomics_are_answered_from_memory_and_executed_once() -> None:
     assert rig.received() == []
     rig.request(Opcode.RC_FETCH_ADD, request, psn=HERE + 1)
     assert len(rig.received()) == 1
+
+
+@pytest.mark.parametrize("kind", ["READ", "atomic"])
+def test_a_late_duplicate_takes_no_resource_from_what_the_requester_may_ask(kind: str) -> None:
+    rig = HandRig(max_dest_rd_atomic=2)
+    mr, device = rig.end.mr, rig.end.device
+
+    def request(number: int) -> bytes:
+        if kind == "READ":
+            return rig.packet(Opcode.RC_READ_REQUEST, reth(rig, 0, 4), psn=HERE + number)
+        return rig.packet(Opcode.RC_FETCH_ADD, AtomicEth(va=mr.address, rkey=mr.rkey), psn=HERE + number)
+
+    rig.put(request(0))
+    assert len(rig.received()) == 1
+    # The first is answered; a duplicate of it arrives just before the two that may then be out.
+    for packet in (request(0), request(1), request(2)):
+        device.handle_burst(Burst(memoryview(packet), len(packet), rig.peer.address, device.address), 0)
+    rig.end.host.wake()
+    assert psns(rig.received()) == [0, 1, 2]
+    assert rig.end.qp.state is QpState.RTS
 
 
 def test_answers_leave_in_the_order_of_their_requests() -> None:
