@@ -69,6 +69,9 @@ class Pump:
         send_budget: int = SEND_BUDGET_TRANSMITS,
     ) -> None:
         self._core = core
+        self._handle_burst = core.handle_burst
+        self._poll_transmit = core.poll_transmit
+        self._sent = core.sent
         self._transport = transport
         self._now = clock.now
         self._receive = transport.receive
@@ -76,7 +79,7 @@ class Pump:
         self._services = tuple(services)
         self._timed_services = tuple(service for service in services if isinstance(service, TimedService))
         self._receive_budget = receive_budget
-        self._send_budget = send_budget
+        self._send_budget = range(send_budget)
         self._kept: Transmit | None = None
         self._delayed: list[tuple[int, int, Transmit]] = []
         self._delayed_count = 0
@@ -144,7 +147,7 @@ class Pump:
             now = self._now()
             if not burst.received_ns:
                 burst.received_ns = now
-            self._core.handle_burst(burst, now)
+            self._handle_burst(burst, now)
             self._has_more = True
             return True
         finally:
@@ -207,18 +210,17 @@ class Pump:
             if not self._send(self._kept):
                 return False
             kept, self._kept, did = self._kept, None, True
-            self._core.sent(kept)
-        now = self._now()
-        poll_transmit, send, sent = self._core.poll_transmit, self._send, self._core.sent
-        for _ in range(self._send_budget):
+            self._sent(kept)
+        now, poll_transmit = self._now(), self._poll_transmit
+        for _ in self._send_budget:
             transmit = self._next_delayed(now) if self._delayed else poll_transmit(now)
             if transmit is None:
                 return did
             did = True
             if transmit.not_before_ns > now:
                 self._delay(transmit)
-            elif send(transmit):
-                sent(transmit)
+            elif self._send(transmit):
+                self._sent(transmit)
             else:
                 self._kept = transmit
                 return True

@@ -54,6 +54,7 @@ class UdpTransport:
         self._ancillary_in: dict[tuple[tuple[int, int, bytes], ...], tuple[int, int]] = {}
         self._last_ancillary: list[tuple[int, int, bytes]] | None = None
         self._segment_bytes = 0
+        self._skipped = 0
         self._sources: dict[object, Address] = {}
         staging = memoryview(bytearray(STAGING_BYTES))
         self._staging = staging
@@ -109,22 +110,32 @@ class UdpTransport:
 
     def receive(self) -> Burst | None:
         """The next burst, or None when nothing is there. The same object each time: valid until the next call."""
-        for _ in range(SKIP_LIMIT):
-            try:
-                length, ancillary, flags, source = self._recvmsg_into(self._staging_list, ANCILLARY_BYTES)
-            except BlockingIOError:
-                return None
-            except OSError as error:
-                self._sender.note_error(error)
-                continue
-            if flags & TRUNCATED or not length:
-                self._count_unusable(length)
-                continue
-            if ancillary != self._last_ancillary:
-                self._last_ancillary = ancillary
-                self._segment_bytes, self._burst.ecn = self._read_ancillary(tuple(ancillary))
-            return self._fill_burst(length, source)
-        return None
+        try:
+            length, ancillary, flags, source = self._recvmsg_into(self._staging_list, ANCILLARY_BYTES)
+        except BlockingIOError:
+            return None
+        except OSError as error:
+            self._sender.note_error(error)
+            return self._receive_behind()
+        if flags & TRUNCATED or not length:
+            self._count_unusable(length)
+            return self._receive_behind()
+        if ancillary != self._last_ancillary:
+            self._last_ancillary = ancillary
+            self._segment_bytes, self._burst.ecn = self._read_ancillary(tuple(ancillary))
+        burst, segment_bytes, statistics = self._burst, self._segment_bytes, self.statistics
+        burst.view = self._staging[:length]
+        burst.source = self._short_source(source) if self._is_ipv6 else source
+        burst.received_ns = 0
+        statistics.received_bursts += 1
+        statistics.received_bytes += length
+        if segment_bytes:
+            burst.segment_bytes = segment_bytes
+            statistics.received_datagrams += -(-length // segment_bytes)
+        else:
+            burst.segment_bytes = length
+            statistics.received_datagrams += 1
+        return burst
 
     async def wait_readable(self) -> None:
         """Return when `receive` may yield something."""
@@ -141,6 +152,14 @@ class UdpTransport:
                 trio.lowlevel.notify_closing(self._socket)
             self._socket.close()
 
+    def _receive_behind(self) -> Burst | None:
+        """The next burst behind something unusable, a stream of which shall not hold the caller."""
+        self._skipped += 1
+        try:
+            return self.receive() if self._skipped < SKIP_LIMIT else None
+        finally:
+            self._skipped = 0
+
     def _count_unusable(self, length: int) -> None:
         if length:
             self.statistics.truncated += 1
@@ -155,23 +174,6 @@ class UdpTransport:
                 self._ancillary_in.clear()
             known = self._ancillary_in[ancillary] = parse_ancillary(ancillary)
         return known
-
-    def _fill_burst(self, length: int, source: tuple[str, int]) -> Burst:
-        segment_bytes = self._segment_bytes
-        burst = self._burst
-        burst.view = self._staging[:length]
-        burst.source = self._short_source(source) if self._is_ipv6 else source
-        burst.received_ns = 0
-        statistics = self.statistics
-        statistics.received_bursts += 1
-        statistics.received_bytes += length
-        if segment_bytes:
-            burst.segment_bytes = segment_bytes
-            statistics.received_datagrams += -(-length // segment_bytes)
-        else:
-            burst.segment_bytes = length
-            statistics.received_datagrams += 1
-        return burst
 
     def _short_source(self, source: tuple[str, int]) -> Address:
         # The kernel's form of an IPv6 address has four members; cores compare the first two.

@@ -28,6 +28,7 @@ from stacks.runtime import Timers
 from transports.datagram import Address, Burst, Transmit
 from wire.roce.flow_icrc import FlowIcrc
 
+MAX_EVENTS = 1024
 ROCE_PORT = 4791
 """UDP destination port of RoCEv2 (IBTA annex A17.3.1)."""
 
@@ -82,6 +83,7 @@ class Device:
         self._rng = rng or random.SystemRandom()
         self.memory = MemoryTable(dma or FlatDma(), self._rng)
         self._ready: deque[Qp] = deque()
+        self._deferred: deque[tuple[int, Qp]] = deque()
         self._events: deque[AsyncEvent] = deque()
         self.gsi = GeneralServices(self, rng=self._rng)
         self.cm = self.gsi.cm
@@ -144,6 +146,11 @@ class Device:
         """Act on every timer that is due."""
         for qp in self.timers.expired(now):
             qp.completer.handle_timeout(now)
+        deferred = self._deferred
+        while deferred and deferred[0][0] <= now:
+            _, qp = deferred.popleft()
+            if qp.ack_due_ns:
+                qp.ring()
         self.gsi.handle_timeout(now)
 
     def poll_transmit(self, now: int) -> Transmit | None:
@@ -164,9 +171,11 @@ class Device:
     def poll_deadline(self) -> int | None:
         """When `handle_timeout` is due next, in nanoseconds."""
         deadline, management = self.timers.next_deadline(), self.gsi.poll_deadline()
-        if deadline is None or management is None:
-            return management if deadline is None else deadline
-        return min(deadline, management)
+        if management is not None and (deadline is None or management < deadline):
+            deadline = management
+        if self._deferred and (deadline is None or self._deferred[0][0] < deadline):
+            deadline = self._deferred[0][0]
+        return deadline
 
     def sent(self, transmit: Transmit) -> None:
         """Views of registered memory need no word when they were sent."""
@@ -178,9 +187,15 @@ class Device:
         qp.is_ready = True
         self._ready.append(qp)
 
+    def defer_ack(self, qp: Qp) -> None:
+        """Have `qp` asked for packets again when the ACK that it holds back is due; all wait equally long."""
+        self._deferred.append((qp.ack_due_ns, qp))
+
     def remove_qp(self, qp: Qp) -> None:
-        """Forget a queue pair."""
+        """Forget a queue pair, and the events that concern it."""
         self.qps.pop(qp.number, None)
+        if self._events:
+            self._events = deque(event for event in self._events if event.qp is not qp)
         if qp.is_ready:
             qp.is_ready = False
             self._ready.remove(qp)
@@ -197,8 +212,11 @@ class Device:
         return Window(self.config.initial_window_bytes // (path_mtu + 128), self.config.max_window_packets)
 
     def raise_event(self, kind: AsyncEventType, qp: Qp | None = None, cq: Cq | None = None) -> None:
-        """Queue an asynchronous event."""
-        self._events.append(AsyncEvent(kind, qp, cq))
+        """Queue an asynchronous event; while nobody takes them, only the first MAX_EVENTS are kept."""
+        if len(self._events) < MAX_EVENTS:
+            self._events.append(AsyncEvent(kind, qp, cq))
+        else:
+            self.counters.dropped_async_events += 1
 
     def _cq_overflowed(self, cq: Cq) -> None:
         self.raise_event(AsyncEventType.CQ_ERR, cq=cq)

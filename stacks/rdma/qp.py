@@ -21,7 +21,7 @@ from stacks.rdma.completer import Completer
 from stacks.rdma.completion import Cq, Wc
 from stacks.rdma.counters import RdmaCounters
 from stacks.rdma.egress import Egress
-from stacks.rdma.enums import AsyncEventType, QpState, QpType, SendFlags, WcOpcode, WcStatus, ack_timeout_ns
+from stacks.rdma.enums import SYNDROME_ACK, AsyncEventType, QpState, QpType, SendFlags, WcOpcode, WcStatus, ack_timeout_ns
 from stacks.rdma.memory import MemoryTable, Pd
 from stacks.rdma.opcodes import RESPONSES, WC_OPCODES
 from stacks.rdma.requester import Requester
@@ -91,7 +91,8 @@ class Qp:
         """Whether the device has this queue pair in its list of those with something to send."""
         self._flags = SendFlags.SIGNALED if sq_sig_all else 0
         self._egress: Egress | None = None
-        self._is_ack_passed = False
+        self.ack_due_ns = 0
+        """Until when an ACK may wait that a request went ahead of; 0 when none does."""
         self.requester = Requester(self, capacity.max_send_wr)
         self.completer = Completer(self)
         self.responder = Responder(self, capacity.max_recv_wr)
@@ -192,8 +193,8 @@ class Qp:
     def poll_transmit(self, now: int) -> Transmit | None:
         """The next send: responses, then requests, then an acknowledgement.
 
-        One send of requests, and only one, goes ahead of an acknowledgement that is due: the answer of a program to
-        what it just received is what its peer waits for.
+        Requests go ahead of an ACK that is due: the answer of a program to what it just received is what its peer
+        waits for. The ACK then waits for more to acknowledge, `ACK_DELAY_NS` at most.
         """
         egress = self._egress
         if egress is None:
@@ -201,12 +202,19 @@ class Qp:
         responder = self.responder
         if responder.responses and (transmit := self._poll_responses(egress)) is not None:
             return transmit
-        is_due = responder.ack_syndrome is not None
-        if not (is_due and self._is_ack_passed) and (transmit := self._poll_requests(now)) is not None:
-            self._is_ack_passed = is_due
-            return transmit
-        self._is_ack_passed = False
-        acknowledgement = responder.poll_acknowledgement() if is_due else None
+        syndrome = responder.ack_syndrome
+        if syndrome is None:
+            return self._poll_requests(now)
+        if syndrome == SYNDROME_ACK and (not self.ack_due_ns or now < self.ack_due_ns):
+            transmit = self._poll_requests(now)
+            if transmit is not None and not self.ack_due_ns:
+                self.ack_due_ns = now + ACK_DELAY_NS
+                self._device.defer_ack(self)
+                self.counters.ack_deferred += 1
+            if transmit is not None or self.ack_due_ns:
+                return transmit
+        self.ack_due_ns = 0
+        acknowledgement = responder.poll_acknowledgement()
         return None if acknowledgement is None else egress.acknowledge(*acknowledgement, msn=responder.msn)
 
     def _poll_requests(self, now: int) -> Transmit | None:
@@ -337,6 +345,8 @@ class Qp:
             raise LocalError(f"QP {self.number} is in {state.name}: a send may be posted from RTS on")
 
 
+ACK_DELAY_NS = 50_000
+"""How long an ACK may wait: far below any local ACK timeout, and long enough to stand for several messages."""
 _SOLICITED_BIT = 1 << 23
 _RECEIVING = frozenset({QpState.RTR, QpState.RTS, QpState.SQD, QpState.SQE})
 

@@ -144,6 +144,9 @@ class FakeSocket:
         self.sent.append((payload, segment_bytes))
         return len(payload)
 
+    def sendto(self, data: Buffer, address: Address, /) -> int:
+        return self.sendmsg([data], [], 0, address)
+
     def recvmsg(
         self, bufsize: int, ancbufsize: int, flags: int, /
     ) -> tuple[bytes, list[tuple[int, int, bytes]], int, Address]:
