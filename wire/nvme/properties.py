@@ -16,6 +16,7 @@ class PropertyOffset(IntEnum):
     CC = 0x14
     CSTS = 0x1C
     NSSR = 0x20
+    CRTO = 0x68
 
 
 class PropertySize(IntEnum):

@@ -27,8 +27,8 @@ from wire.nvme.status import StatusCode
 class Store(Protocol):
     """A linear array of blocks. Subclass it for the defaults, or just have the same methods.
 
-    Verbs raise OSError for what the medium says; `run` turns the errno into a status. Ranges are within
-    `block_count` and views are whole blocks: the core has checked both.
+    Verbs raise OSError for what the medium says; `run` turns the errno into a status, and any other exception into
+    Internal Error. Ranges are within `block_count` and views are whole blocks: the core has checked both.
     """
 
     block_bytes: int
@@ -96,9 +96,10 @@ class StoreRequest:
     ranges: DEALLOCATE: (block, blocks) pairs.
     is_fua: flush after the verb, before the completion.
     status: a `StatusCode`, valid once the request comes back; 0 is success.
+    failure: what a verb raised that was no OSError, as type and message; for whoever mends the store.
     """
 
-    __slots__ = ("block", "blocks", "is_fua", "ranges", "status", "store", "verb", "view")
+    __slots__ = ("block", "blocks", "failure", "is_fua", "ranges", "status", "store", "verb", "view")
 
     def __init__(self) -> None:
         self.verb = 0
@@ -109,10 +110,11 @@ class StoreRequest:
         self.ranges: Sequence[tuple[int, int]] = ()
         self.is_fua = False
         self.status = 0
+        self.failure = ""
 
 
 def run(request: StoreRequest) -> None:
-    """Call the verb of `request` and set its status; an OSError of the store becomes the status it stands for."""
+    """Call the verb of `request` and set its status; whatever the store raises becomes the status it stands for."""
     store, verb, view = request.store, request.verb, request.view
     assert store is not None
     try:
@@ -130,8 +132,17 @@ def run(request: StoreRequest) -> None:
         if verb == FLUSH or request.is_fua:
             store.flush()
         request.status = 0
-    except OSError as error:
-        request.status = status_of(error, verb)
+    except Exception as error:  # noqa: BLE001 (a store is anybody's code, and one command is all that it may end)
+        fail(request, error)
+
+
+def fail(request: StoreRequest, error: Exception) -> None:
+    """Give a request the status that an exception of its store stands for."""
+    if isinstance(error, OSError):
+        request.status = status_of(error, request.verb)
+    else:
+        request.status = StatusCode.INTERNAL_ERROR.value
+        request.failure = f"{type(error).__name__}: {error}"
 
 
 def status_of(error: OSError, verb: int) -> int:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from stacks.nvme.stores.contract import FLUSH, StoreRequest, run, status_of
+from stacks.nvme.stores.contract import FLUSH, StoreRequest, fail, run
 
 
 class StoreClient(Protocol):
@@ -68,6 +68,6 @@ def run_together(requests: Sequence[StoreRequest]) -> None:
     assert store is not None
     try:
         store.flush()
-    except OSError as error:
+    except Exception as error:  # noqa: BLE001 (as in `run`)
         for request in flushing:
-            request.status = status_of(error, FLUSH)
+            fail(request, error)

@@ -1,5 +1,9 @@
 """A store in a sparse file: pread and pwrite inline, fdatasync for flush, holes for deallocated blocks.
 
+An operating system may report that it lost written data only once, and forget the data with the report (Linux marks
+the pages clean). So after a flush that failed, every change and every flush fails until the file is opened again;
+reads go on.
+
 The file is never mapped: a full disk is then an errno of a write and not a SIGBUS. Everything that touches the
 operating system goes through the small `FileLayer`, which a test replaces by one that loses unsynced writes.
 """
@@ -59,6 +63,7 @@ class FileStore(Store):
         # A hole beyond the end changes nothing, and tells whether the file system has them.
         self.is_zero_after_deallocate = not is_read_only and layer.punch(layer.size(), block_bytes)
         self._layer = layer
+        self._lost: OSError | None = None
 
     def read(self, block: int, into: memoryview) -> None:
         """Read blocks; a file that was cut short behind our back is a read error."""
@@ -67,23 +72,38 @@ class FileStore(Store):
 
     def write(self, block: int, data: Sequence[memoryview]) -> None:
         """Write blocks; on an error an unknown part of them is written, as NVMe allows."""
+        if self._lost is not None:
+            raise self._failure()
         offset = block * self.block_bytes
         total = sum(map(len, data))
         done = self._layer.write_from(offset, data)
         while done < total:
-            done += self._layer.write_from(offset + done, _skip(data, done))
+            more = self._layer.write_from(offset + done, _skip(data, done))
+            if more <= 0:
+                raise OSError(errno.EIO, "the file takes no more")
+            done += more
 
     def flush(self) -> None:
-        """Wait until every write is on the medium."""
-        self._layer.sync()
+        """Wait until every write is on the medium; once that failed, it fails for ever."""
+        if self._lost is not None:
+            raise self._failure()
+        try:
+            self._layer.sync()
+        except OSError as error:
+            self._lost = error
+            raise
 
     def deallocate(self, block: int, blocks: int) -> None:
         """Punch a hole, where the file system has holes."""
+        if self._lost is not None:
+            raise self._failure()
         if self.is_zero_after_deallocate:
             self._layer.punch(block * self.block_bytes, blocks * self.block_bytes)
 
     def write_zeroes(self, block: int, blocks: int) -> None:
         """Punch a hole, or write the zeroes out."""
+        if self._lost is not None:
+            raise self._failure()
         if not self._layer.punch(block * self.block_bytes, blocks * self.block_bytes):
             Store.write_zeroes(self, block, blocks)
 
@@ -91,9 +111,13 @@ class FileStore(Store):
         """Put everything on the medium and close the file."""
         try:
             if not self.is_read_only:
-                self._layer.sync()
+                self.flush()
         finally:
             self._layer.close()
+
+    def _failure(self) -> OSError:
+        assert self._lost is not None
+        return OSError(self._lost.errno or errno.EIO, "written data was lost earlier; the image must be opened again")
 
 
 def open_image(path: str, *, block_bytes: int = 4096, is_read_only: bool = False) -> FileStore:
@@ -172,8 +196,9 @@ class OsFile:
         raise OSError(number, os.strerror(number))
 
     def close(self) -> None:
-        """Close the descriptor; its flock goes with it."""
-        os.close(self._descriptor)
+        """Close the descriptor; its flock goes with it. What comes later fails, whoever has the number then."""
+        descriptor, self._descriptor = self._descriptor, CLOSED
+        os.close(descriptor)
 
 
 def _skip(data: Sequence[memoryview], count: int) -> list[memoryview]:
@@ -196,3 +221,6 @@ def _load_fallocate() -> ctypes._NamedFuncPointer | None:
 
 _FALLOCATE: Final = _load_fallocate()
 _PUNCH_HOLE_KEEP_SIZE = 0x02 | 0x01
+
+CLOSED = -1
+"""No descriptor; the operating system refuses it with EBADF."""

@@ -14,6 +14,7 @@ from stacks.nvme.buffers import Buffer
 from stacks.nvme.stores.contract import StoreRequest
 
 if TYPE_CHECKING:
+    from stacks.nvme.target.namespace import Namespace
     from stacks.nvme.target.queue import Queue
 
 
@@ -30,6 +31,7 @@ class Command(StoreRequest):
     buffer: staging memory, or None. A fetch fills `view` from the host; a completion sends `view[:send_bytes]` first.
     send_bytes: data for the host; 0 for none.
     dw0, dw1, status_word, sqhd: the completion entry.
+    namespace: of an I/O command; it may be removed meanwhile.
     resume: what to do when the thing that was asked for has happened.
     """
 
@@ -40,6 +42,7 @@ class Command(StoreRequest):
         "data_bytes",
         "dw0",
         "dw1",
+        "namespace",
         "offset",
         "opcode",
         "queue",
@@ -66,6 +69,7 @@ class Command(StoreRequest):
         self.status_word = 0
         self.sqhd = 0
         self.offset = 0
+        self.namespace: Namespace | None = None
         self.scratch: memoryview | None = None
         self.resume: Callable[[Command], None] = _not_resumed
 

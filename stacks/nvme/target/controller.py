@@ -82,6 +82,8 @@ class Controller:
             return self.configuration, 4
         if offset == PropertyOffset.CSTS:
             return self._status(), 4
+        if offset == PropertyOffset.CRTO:
+            return _READY_TIMEOUT_HALF_SECONDS, 4
         raise CommandError(StatusCode.INVALID_FIELD, f"no property at {offset:#x}", location=44)
 
     def configure(self, value: int) -> None:
@@ -185,10 +187,16 @@ _SHUTDOWN_STATUS = {
 
 _READY_TIMEOUT_HALF_SECONDS = 15
 _CSS_NVM, _CSS_MULTIPLE = 0x01, 0x40
+_CRMS_WITH_MEDIA = 0x1
+"""Ready means that the namespaces are; required since NVMe Base 2.0, and with it the property CRTO."""
 
 CAPABILITIES = int.from_bytes(
     ControllerCapabilities(
-        mqes=QUEUE_ENTRIES_MAX - 1, cqr=1, timeout=_READY_TIMEOUT_HALF_SECONDS, css=_CSS_NVM | _CSS_MULTIPLE
+        mqes=QUEUE_ENTRIES_MAX - 1,
+        cqr=1,
+        timeout=_READY_TIMEOUT_HALF_SECONDS,
+        css=_CSS_NVM | _CSS_MULTIPLE,
+        crms=_CRMS_WITH_MEDIA,
     ).encode(),
     "little",
 )

@@ -44,23 +44,29 @@ def read(queue: Queue, command: Command) -> None:
         return
     command.buffer = buffer
     command.verb = READ
+    command.namespace = namespace
     command.store = namespace.store
     command.block = block
     command.blocks = blocks
+    if words[12] & FUA:
+        # What a read with FUA returns is on the medium: the flush after it commits what was cached (NVM 3.2.4).
+        command.is_fua = True
     command.view = buffer.view[:length]
     command.resume = _read_done
     queue.store_requests.append(command)
-    namespace.reads += 1
-    namespace.bytes_read += length
 
 
 def _read_done(command: Command) -> None:
     queue = command.queue
     assert queue is not None
     if command.status:
-        _media_error(queue, command)
+        _store_failed(queue, command)
         return
-    command.send_bytes = command.data_bytes
+    namespace, length = command.namespace, command.data_bytes
+    assert namespace is not None
+    namespace.reads += 1
+    namespace.bytes_read += length
+    command.send_bytes = length
     queue.complete(command)
 
 
@@ -70,32 +76,47 @@ def write(queue: Queue, command: Command) -> None:
     namespace, block, blocks = _range_of(queue, command)
     length = blocks << namespace.block_shift
     queue.require_length(command, length)
+    command.namespace = namespace
     command.store = namespace.store
     command.block = block
     command.blocks = blocks
     command.is_fua = bool(words[12] & FUA) or not queue.has_write_cache
-    namespace.writes += 1
-    namespace.bytes_written += length
     if command.capsule_data:
         command.view = command.capsule_data
-        _write_data(command)
+        command.verb = WRITE
+        command.resume = _written
+        queue.store_requests.append(command)
     else:
-        queue.receive_data(command, length, _write_data)
+        queue.receive_data(command, length, _write_fetched)
 
 
-def _write_data(command: Command) -> None:
+def _write_fetched(command: Command) -> None:
     queue = command.queue
     assert queue is not None
+    if _is_gone(queue, command):
+        return
     command.verb = WRITE
-    command.resume = _done
+    command.resume = _written
     queue.store_requests.append(command)
+
+
+def _written(command: Command) -> None:
+    queue, namespace = command.queue, command.namespace
+    assert queue is not None
+    assert namespace is not None
+    if command.status:
+        _store_failed(queue, command)
+        return
+    namespace.writes += 1
+    namespace.bytes_written += command.data_bytes
+    queue.complete(command)
 
 
 def _done(command: Command) -> None:
     queue = command.queue
     assert queue is not None
     if command.status:
-        _media_error(queue, command)
+        _store_failed(queue, command)
         return
     queue.complete(command)
 
@@ -104,6 +125,7 @@ def flush(queue: Queue, command: Command) -> None:
     """Flush: everything completed before this is on the medium when it completes."""
     namespace = _namespace_of(queue, command)
     command.verb = FLUSH
+    command.namespace = namespace
     command.store = namespace.store
     command.resume = _done
     queue.store_requests.append(command)
@@ -113,6 +135,7 @@ def write_zeroes(queue: Queue, command: Command) -> None:
     """Write Zeroes: no data; DEAC changes nothing, since deallocated blocks read as zeroes wherever a store can."""
     namespace, block, blocks = _range_of(queue, command)
     command.verb = WRITE_ZEROES
+    command.namespace = namespace
     command.store = namespace.store
     command.block = block
     command.blocks = blocks
@@ -128,6 +151,7 @@ def dataset_management(queue: Queue, command: Command) -> None:
     # Linux sends room for all 256 ranges whatever their number, so longer than needed is right here.
     if command.data_bytes < length or command.data_bytes > RANGES_MAX_BYTES:
         raise CommandError(StatusCode.INVALID_SGL_DATA_LENGTH, "ranges", location=32)
+    command.namespace = namespace
     command.store = namespace.store
     queue.receive_data(command, command.data_bytes, _deallocate)
 
@@ -135,12 +159,10 @@ def dataset_management(queue: Queue, command: Command) -> None:
 def _deallocate(command: Command) -> None:
     queue = command.queue
     assert queue is not None
-    namespace = queue.namespaces.get(command.words[1])
-    if namespace is None:
-        error = _not_accessible(queue, command.words[1])
-        queue.fail(command, error.code, location=error.location)
+    if _is_gone(queue, command):
         return
-    ranges = []
+    namespace, ranges = command.namespace, []
+    assert namespace is not None
     for index in range((command.words[10] & 0xFF) + 1):
         assert command.view is not None
         entry = DatasetRange.decode(command.view, index * DatasetRange.SIZE)
@@ -163,12 +185,11 @@ def compare(queue: Queue, command: Command) -> None:
     namespace, block, blocks = _range_of(queue, command, changes=False)
     length = blocks << namespace.block_shift
     queue.require_length(command, length)
+    command.namespace = namespace
     command.store = namespace.store
     command.block = block
     command.blocks = blocks
     command.offset = 0
-    namespace.reads += 1
-    namespace.bytes_read += length
     if command.capsule_data:
         command.view = command.capsule_data
         _compare_data(command)
@@ -177,6 +198,10 @@ def compare(queue: Queue, command: Command) -> None:
 
 
 def _compare_data(command: Command) -> None:
+    queue = command.queue
+    assert queue is not None
+    if _is_gone(queue, command):
+        return
     command.scratch, size = command.view, min(command.data_bytes, COMPARE_PIECE_BYTES)
     command.view = memoryview(bytearray(size))
     _compare_next(command)
@@ -200,13 +225,16 @@ def _compare_piece(command: Command) -> None:
     assert view is not None
     assert expected is not None
     if command.status:
-        _media_error(queue, command)
+        _store_failed(queue, command)
     elif view != expected[command.offset : command.offset + len(view)]:
         queue.fail(command, StatusCode.COMPARE_FAILURE.value)
     else:
         command.offset += len(view)
         command.block += len(view) // store.block_bytes
         if command.offset == command.data_bytes:
+            assert command.namespace is not None
+            command.namespace.reads += 1
+            command.namespace.bytes_read += command.data_bytes
             queue.complete(command)
         else:
             _compare_next(command)
@@ -244,10 +272,22 @@ def _not_accessible(queue: Queue, nsid: int) -> CommandError:
     return CommandError(StatusCode.INVALID_NAMESPACE, what, location=4)
 
 
-def _media_error(queue: Queue, command: Command) -> None:
-    namespace = queue.namespaces.get(command.words[1])
-    if namespace is not None and command.status >> 8 == StatusCode.WRITE_FAULT.value >> 8:
-        namespace.media_errors += 1
+def _is_gone(queue: Queue, command: Command) -> bool:
+    # The namespace may have been removed, and its store closed, while the host's data was on its way.
+    if queue.namespaces.get(command.words[1]) is command.namespace:
+        return False
+    error = _not_accessible(queue, command.words[1])
+    queue.fail(command, error.code, location=error.location)
+    return True
+
+
+def _store_failed(queue: Queue, command: Command) -> None:
+    if command.status == StatusCode.INTERNAL_ERROR:
+        target = queue.port.target
+        target.store_failures += 1
+        target.last_store_failure = command.failure
+    elif command.status >> 8 == StatusCode.WRITE_FAULT.value >> 8 and command.namespace is not None:
+        command.namespace.media_errors += 1
     queue.fail(command, command.status)
 
 

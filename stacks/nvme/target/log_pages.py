@@ -35,6 +35,8 @@ def get_log_page(queue: Queue, command: Command) -> None:
         raise CommandError(StatusCode.INVALID_LOG_PAGE, f"no log page {page:#x}", location=40)
     length = ((words[10] >> 16 | (words[11] & 0xFFFF) << 16) + 1) * 4
     offset = words[12] | words[13] << 32
+    if words[14] & INDEX_OFFSET:
+        raise CommandError(StatusCode.INVALID_FIELD, "an offset is in bytes, not an index", location=58)
     if offset & 3 or length > controller.port.max_transfer_bytes:
         raise CommandError(StatusCode.INVALID_FIELD, "offset or length of a log page", location=48)
     content = pages[page](controller, command)
@@ -132,6 +134,8 @@ def _data_units(count: int) -> int:
 HOUR_NS = 3600 * 10**9
 RETAIN_EVENT = 1 << 15
 """RAE in CDW10."""
+INDEX_OFFSET = 1 << 23
+"""OT in CDW14; no page here has an index."""
 CHANGED_NAMESPACES_MAX = 1024
 
 _SUPPORTED, _CHANGES_BLOCKS = 1 << 0, 1 << 1

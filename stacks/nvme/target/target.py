@@ -25,6 +25,7 @@ class Target:
     """Subsystems under their NQNs. A discovery subsystem is always among them.
 
     subsystems: what to serve; more can be added while running. Raises LocalError for an NQN that comes twice.
+    store_failures: commands whose store raised what is no OSError; last_store_failure: what that was, for its author.
     """
 
     def __init__(self, subsystems: Iterable[Subsystem] = ()) -> None:
@@ -34,6 +35,8 @@ class Target:
         self.discovery_generation = 0
         self.keep_alive_expirations = 0
         self.queues_overdue = 0
+        self.store_failures = 0
+        self.last_store_failure = ""
         self._timers: Timers[Controller | Queue] = Timers()
         self._now = 0
         self._started_ns: int | None = None

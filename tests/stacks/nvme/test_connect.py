@@ -84,7 +84,8 @@ def test_properties_are_what_they_should_be(host: CoreHost) -> None:
     host.connect()
     capabilities = host.read_property(PropertyOffset.CAP, size=8)
     assert capabilities.dw0 & 0xFFFF == 255
-    assert capabilities.dw1 == 0x820
+    assert capabilities.dw1 == 0x8000820
+    assert host.read_property(PropertyOffset.CRTO).dw0 == capabilities.dw0 >> 24
     assert host.read_property(PropertyOffset.VS).dw0 == 0x20000
     assert host.read_property(PropertyOffset.CC).dw0 == 0
     assert host.read_property(PropertyOffset.CSTS).dw0 == 0
