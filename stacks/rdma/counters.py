@@ -37,3 +37,4 @@ class RdmaCounters(Counters):
     rcvd_source_err: int = 0
     rcvd_opcode_err: int = 0
     rcvd_mad_err: int = 0
+    dropped_async_events: int = 0
