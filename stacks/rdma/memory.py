@@ -1,7 +1,8 @@
 """Protection domains, memory regions and their keys (IBTA 10.6).
 
-A region is a user's buffer, registered without copying. Both its keys are one 32-bit number, a slot and a random tag
-byte, as on Linux rxe; a key that was deregistered is never valid again while its slot is reused.
+A region is a user's buffer, registered without copying. Both its keys are one random 32-bit number: what one peer was
+told lets it guess no other region's key, and one that was deregistered comes back once in 2^32 registrations.
+DEVIATION: Linux rxe counts the upper 24 bits up, and draws the tag byte alone.
 
 Remote and local access go through the same three questions, asked here and nowhere else: is there such a key in this
 protection domain, does it grant the right, does the range lie inside. Only then does `Dma` come in.
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from stacks.dma.contract import Direction, Dma, Fault
 from stacks.rdma.enums import Access, QpType
+from stacks.rdma.work import Sge
 from stacks.runtime import LocalError
 
 if TYPE_CHECKING:
@@ -74,6 +76,17 @@ class Mr:
         mapping.wrote(len(data))
         return None
 
+    def sge(self, offset: int = 0, length: int | None = None) -> Sge:
+        """A piece of the region for a work request: `length` bytes from `offset` on, or all that follow.
+
+        Raises LocalError for a piece that does not lie inside.
+        """
+        if length is None:
+            length = self.length - offset
+        if offset < 0 or length < 0 or offset + length > self.length:
+            raise LocalError(f"{length} bytes at {offset} are not inside a region of {self.length}")
+        return Sge(self.address + offset, length, self.lkey)
+
     def dereg(self) -> None:
         """Give the buffer back; its keys stop being valid at once (IBTA 11.2.8.4). Idempotent."""
         if self.is_valid:
@@ -126,8 +139,6 @@ class MemoryTable:
     def __init__(self, dma: Dma, rng: random.Random) -> None:
         self.dma = dma
         self._rng = rng
-        self._next_slot = 1
-        self._free_slots: list[int] = []
         self.regions: dict[int, Mr] = {}
 
     def register(self, pd: Pd, buffer: object, access: int) -> Mr:
@@ -146,7 +157,6 @@ class MemoryTable:
         """Forget a region and detach its buffer."""
         del self.regions[region.lkey]
         region.pd.regions.discard(region)
-        self._free_slots.append(region.lkey >> 8)
         self.dma.detach(region.address)
 
     def find(self, key: int, qp: Qp, address: int, length: int, right: int) -> Mr | None:
@@ -177,9 +187,7 @@ class MemoryTable:
             region.access &= ~Access.REMOTE_ANY
 
     def _new_key(self) -> int:
-        if self._free_slots:
-            slot = self._free_slots.pop(0)
-        else:
-            slot = self._next_slot
-            self._next_slot += 1
-        return (slot & 0xFFFFFF) << 8 | int(self._rng.random() * 256)
+        while True:
+            key = int(self._rng.random() * 0x100000000)
+            if key and key not in self.regions:
+                return key
