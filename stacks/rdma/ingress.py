@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from stacks.rdma.counters import RdmaCounters
 from stacks.rdma.enums import QpState
-from stacks.rdma.shortcuts import Run, handle_run
+from stacks.rdma.shortcuts import Run, handle_lone, handle_run
 from transports.datagram import Address, Burst
 from wire.roce import Bth
 from wire.roce.flow_icrc import BTH_BYTES, ICRC_BYTES, FlowIcrc
@@ -66,9 +66,14 @@ class Ingress:
         """Equal packets with good ICRCs; returns how many of them were taken, from the first on."""
         words = _FIRST_WORDS(view) if count == 1 else Bth.words(count, size)(view)
         qp = self._qps.get(words[1] & 0xFFFFFF)
-        if qp is None or qp.remote_host != host or (count > 1 and words[1::3] != (words[1],) * count):
+        if qp is None or qp.remote_host != host:
             return 0
-        taken = handle_run(qp, Run(words, view, size, count), now)
+        if count == 1:
+            taken = handle_lone(qp, words, view[:size], now)
+        elif words[1::3] == (words[1],) * count:
+            taken = handle_run(qp, Run(words, view, size, count), now)
+        else:
+            return 0
         self._counters.rcvd_pkts += taken
         return taken
 

@@ -93,6 +93,7 @@ class Qp:
         self._egress: Egress | None = None
         self.ack_due_ns = 0
         """Until when an ACK may wait that a request went ahead of; 0 when none does."""
+        self._is_ack_passed = False
         self.requester = Requester(self, capacity.max_send_wr)
         self.completer = Completer(self)
         self.responder = Responder(self, capacity.max_recv_wr)
@@ -205,17 +206,28 @@ class Qp:
         syndrome = responder.ack_syndrome
         if syndrome is None:
             return self._poll_requests(now)
-        if syndrome == SYNDROME_ACK and (not self.ack_due_ns or now < self.ack_due_ns):
-            transmit = self._poll_requests(now)
-            if transmit is not None and not self.ack_due_ns:
+        if syndrome == SYNDROME_ACK and (transmit := self._poll_ahead_of_ack(now)) is not None:
+            return transmit
+        if self.ack_due_ns > now and syndrome == SYNDROME_ACK:
+            return None
+        self.ack_due_ns = 0
+        self._is_ack_passed = False
+        acknowledgement = responder.poll_acknowledgement()
+        return None if acknowledgement is None else egress.acknowledge(*acknowledgement, msn=responder.msn)
+
+    def _poll_ahead_of_ack(self, now: int) -> Transmit | None:
+        """Requests while an ACK is held back; one send of them, and only one, when it is due."""
+        is_due = 0 < self.ack_due_ns <= now
+        if is_due and self._is_ack_passed:
+            return None
+        transmit = self._poll_requests(now)
+        if transmit is not None:
+            self._is_ack_passed = is_due
+            if not self.ack_due_ns:
                 self.ack_due_ns = now + ACK_DELAY_NS
                 self._device.defer_ack(self)
                 self.counters.ack_deferred += 1
-            if transmit is not None or self.ack_due_ns:
-                return transmit
-        self.ack_due_ns = 0
-        acknowledgement = responder.poll_acknowledgement()
-        return None if acknowledgement is None else egress.acknowledge(*acknowledgement, msn=responder.msn)
+        return transmit
 
     def _poll_requests(self, now: int) -> Transmit | None:
         if self.state is not QpState.RTS or self.completer.resume_ns:

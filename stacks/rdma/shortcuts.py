@@ -77,6 +77,29 @@ def handle_run(qp: Qp, run: Run, now: int) -> int:
     return _one_by_one(qp, run, taken, now)
 
 
+def handle_lone(qp: Qp, words: tuple[int, ...], packet: memoryview, now: int) -> int:
+    """Take one packet whose ICRC is right, if it needs no complete check; returns 1 or 0. The least steps for latency."""
+    word0, _, word2 = words
+    end = len(packet) - ICRC_BYTES - (word0 >> 20 & 3)
+    if word0 & _PLAIN_MASK != _PLAIN or end < BTH_BYTES or qp.state not in _LISTENING or word0 >> 29:
+        return 0
+    body = packet[BTH_BYTES:end]
+    responder = qp.responder
+    if (
+        word0 >> 24 == SEND_ONLY
+        and word2 == (responder.expected_psn & 0xFFFFFF | _ACK_REQUEST)
+        and not responder.kind
+        and qp.state is QpState.RTS
+        and len(body) <= responder.path_mtu
+        and _take_send(qp, body, is_solicited=bool(word0 & _SOLICITED))
+    ):
+        qp.counters.rdma_recvs += 1
+        responder.accepted(1, 1, wants_ack=True)
+    else:
+        qp.handle_packet(word0, word2, body, now)
+    return 1
+
+
 def _one_by_one(qp: Qp, run: Run, index: int, now: int) -> int:
     """The general way from `index` on, without decoding and checking headers again."""
     words, view, size = run.words, run.view, run.size
@@ -97,30 +120,38 @@ def _send_onlies(qp: Qp, run: Run, _now: int) -> int:
     responder, length = qp.responder, run.payload_bytes
     if responder.kind or length > responder.path_mtu or not run.is_uniform(responder.expected_psn, _ACK_REQUEST):
         return 0
-    view, receives, cq = run.view, responder.receives, qp.recv_cq
-    regions, pd, number = qp.memory.regions, qp.pd, qp.number
-    is_solicited = bool(run.word0 & _SOLICITED)
+    view, is_solicited = run.view, bool(run.word0 & _SOLICITED)
     taken = 0
     for start in range(BTH_BYTES, run.count * run.size, run.size):
-        if not receives or cq.is_broken:
+        if not _take_send(qp, view[start : start + length], is_solicited=is_solicited):
             break
-        sges = receives[0].sges
-        if len(sges) != 1:
-            break
-        # What `MemoryTable.find` asks, without the call: this loop is what a small message costs.
-        sge = sges[0]
-        region = regions.get(sge.lkey)
-        if region is None or region.direct is None or region.pd is not pd or not region.access & _LOCAL_WRITE:
-            break
-        offset = sge.address - region.address
-        if offset < 0 or offset + sge.length > region.length or length > sge.length:
-            break
-        region.direct[offset : offset + length] = view[start : start + length]
-        cq.push(Wc(receives.popleft().wr_id, _SUCCESS, _RECV, length, number, 0, b"", 0, is_solicited))
         taken += 1
     qp.counters.rdma_recvs += taken
     responder.accepted(taken, taken, wants_ack=taken > 0)
     return taken
+
+
+def _take_send(qp: Qp, payload: memoryview, *, is_solicited: bool) -> bool:
+    """Receive one message of one packet, if its receive is one plain piece of memory."""
+    receives, cq = qp.responder.receives, qp.recv_cq
+    if not receives or cq.is_broken:
+        return False
+    receive = receives[0]
+    if len(receive.sges) != 1:
+        return False
+    # What `MemoryTable.find` asks, without the call: this is what a small message costs.
+    sge = receive.sges[0]
+    region = qp.memory.regions.get(sge.lkey)
+    if region is None or region.direct is None or region.pd is not qp.pd or not region.access & _LOCAL_WRITE:
+        return False
+    length = len(payload)
+    offset = sge.address - region.address
+    if offset < 0 or offset + sge.length > region.length or length > sge.length:
+        return False
+    region.direct[offset : offset + length] = payload
+    receives.popleft()
+    cq.push(Wc(receive.wr_id, _SUCCESS, _RECV, length, qp.number, 0, b"", 0, is_solicited))
+    return True
 
 
 def _write_onlies(qp: Qp, run: Run, _now: int) -> int:
