@@ -77,7 +77,7 @@ class Egress:
         return Transmit((b"".join(views),) if length <= INLINE_BYTES else views, 0, None, self.destination)
 
     def _lone_constants(self, opcode: int, extension_bytes: int, length: int) -> tuple[bytes, bytes, int]:
-        """What all lone messages of one opcode and length share: the BTH's first words, padding, and the ICRC's seed."""
+        """What lone messages of one opcode and length share: the BTH's first words, padding, the ICRC's seed."""
         if len(self._lone) >= LONE_LENGTHS:
             self._lone.clear()
         pad = -length & 3

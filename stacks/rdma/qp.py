@@ -21,7 +21,16 @@ from stacks.rdma.completer import Completer
 from stacks.rdma.completion import Cq, Wc
 from stacks.rdma.counters import RdmaCounters
 from stacks.rdma.egress import Egress
-from stacks.rdma.enums import SYNDROME_ACK, AsyncEventType, QpState, QpType, SendFlags, WcOpcode, WcStatus, ack_timeout_ns
+from stacks.rdma.enums import (
+    SYNDROME_ACK,
+    AsyncEventType,
+    QpState,
+    QpType,
+    SendFlags,
+    WcOpcode,
+    WcStatus,
+    ack_timeout_ns,
+)
 from stacks.rdma.memory import MemoryTable, Pd
 from stacks.rdma.opcodes import RESPONSES, WC_OPCODES
 from stacks.rdma.requester import Requester

@@ -78,7 +78,7 @@ def handle_run(qp: Qp, run: Run, now: int) -> int:
 
 
 def handle_lone(qp: Qp, words: tuple[int, ...], packet: memoryview, now: int) -> int:
-    """Take one packet whose ICRC is right, if it needs no complete check; returns 1 or 0. The least steps for latency."""
+    """Take one packet whose ICRC is right, in few steps; returns 0 when it needs the complete check, else 1."""
     word0, _, word2 = words
     end = len(packet) - ICRC_BYTES - (word0 >> 20 & 3)
     if word0 & _PLAIN_MASK != _PLAIN or end < BTH_BYTES or qp.state not in _LISTENING or word0 >> 29:
