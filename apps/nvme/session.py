@@ -39,7 +39,7 @@ class SessionOptions:
 @contextlib.contextmanager
 def open_connection(url: NvmeUrl, options: SessionOptions) -> Iterator[Connection]:
     """An association with the subsystem that `url` names."""
-    config = HostConfig(nqn=url.nqn, host_nqn=options.host_nqn, queue_entries=options.queue_depth + 1)
+    config = HostConfig(host_nqn=options.host_nqn, queue_entries=options.queue_depth + 1)
     with attach(url, config=config, local=options.local, offload=options.offload, wrap=options.wrap) as connection:
         yield connection
 

@@ -245,7 +245,7 @@ async def attach(
     try:
         async with _beside(end.driver.run):
             chosen = config or HostConfig()
-            nqn = parsed.nqn or (config.nqn if config else "") or await _only_subsystem(end, parsed)
+            nqn = parsed.nqn or chosen.nqn or await _only_subsystem(end, parsed, chosen)
             connection = Connection(end, parsed)
             try:
                 await connection.open(replace(chosen, nqn=nqn))
@@ -350,10 +350,10 @@ async def _beside(*tasks: Callable[[], Awaitable[None]]) -> AsyncIterator[None]:
         raise failure
 
 
-async def _only_subsystem(end: RdmaAsyncEnd, url: NvmeUrl) -> str:
+async def _only_subsystem(end: RdmaAsyncEnd, url: NvmeUrl, config: HostConfig) -> str:
     connection = Connection(end, url)
     try:
-        await connection.open(HostConfig(nqn=DISCOVERY_NQN, keep_alive_ms=0))
+        await connection.open(replace(config, nqn=DISCOVERY_NQN, keep_alive_ms=0))
         return only_subsystem(url, await connection.discover())
     finally:
         await connection.close()

@@ -191,7 +191,7 @@ def attach(
     offload: bool = True,
     wrap: Wrap | None = None,
 ) -> Iterator[Connection]:
-    """An association with the URL's subsystem, or with the discovery controller when `config` names that.
+    """An association with the URL's subsystem, or with the discovery controller when the URL or `config` names that.
 
     config: how to connect; its NQN counts only when the URL has none. Without any, discovery finds the only one.
     local: which of our addresses to use; offload, wrap: see `RdmaEnd`.
@@ -200,7 +200,7 @@ def attach(
     end = RdmaEnd(checked(parsed).host, local=local, offload=offload, wrap=wrap)
     try:
         chosen = config or HostConfig()
-        nqn = parsed.nqn or (config.nqn if config else "") or _only_subsystem(end, parsed)
+        nqn = parsed.nqn or chosen.nqn or _only_subsystem(end, parsed, chosen)
         connection = Connection(end, parsed)
         try:
             connection.open(replace(chosen, nqn=nqn))
@@ -258,10 +258,10 @@ def check_transfer(host: HostController, transfer: Transfer) -> None:
         raise CommandFailed(transfer.what, transfer.status, is_io=True)
 
 
-def _only_subsystem(end: RdmaEnd, url: NvmeUrl) -> str:
+def _only_subsystem(end: RdmaEnd, url: NvmeUrl, config: HostConfig) -> str:
     connection = Connection(end, url)
     try:
-        connection.open(HostConfig(nqn=DISCOVERY_NQN, keep_alive_ms=0))
+        connection.open(replace(config, nqn=DISCOVERY_NQN, keep_alive_ms=0))
         return only_subsystem(url, connection.discover())
     finally:
         connection.close()

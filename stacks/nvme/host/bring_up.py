@@ -21,7 +21,7 @@ from stacks.nvme.host.command import (
 from stacks.nvme.host.configuration import HostConfig
 from stacks.nvme.host.errors import CommandFailed, ConnectionFailed
 from stacks.nvme.host.namespace import HostNamespace
-from stacks.nvme.host.queue import HostQueue
+from stacks.nvme.host.queue import ENTRIES_MAX, HostQueue
 from stacks.nvme.host.script import Step, Steps
 from wire.nvme.fabrics_codec import ConnectData
 from wire.nvme.identify_codec import IdentifyController, IdentifyNamespace, LbaFormat
@@ -65,21 +65,41 @@ def start(host: HostController) -> Steps:
 
 
 def refresh_namespaces(host: HostController) -> Steps:
-    """Read which namespaces there are, and what each is like."""
+    """Read which namespaces there are, and what each is like; those that cannot be used are `hidden`."""
     page = memoryview(bytearray(4096))
-    yield from _done(identify(IdentifyCns.ACTIVE_NAMESPACES, page), "identify the active namespaces")
     found: dict[int, HostNamespace] = {}
-    for nsid in decode_nsids(page):
-        yield from _done(identify(IdentifyCns.NAMESPACE, page, nsid=nsid), f"identify namespace {nsid}")
-        data = IdentifyNamespace.decode(page)
-        if not data.nsze:
-            continue
-        layout = LbaFormat.decode(data.lbaf, (data.flbas & 0xF) * LbaFormat.SIZE)
-        known = host.namespaces.get(nsid)
-        namespace = known or HostNamespace(host, nsid)
-        namespace.describe(data, block_bytes=1 << layout.lbads)
-        found[nsid] = namespace
-    host.namespaces = found
+    hidden: dict[int, str] = {}
+    after = 0
+    while True:
+        yield from _done(identify(IdentifyCns.ACTIVE_NAMESPACES, page, nsid=after), "identify the active namespaces")
+        nsids = [nsid for nsid in decode_nsids(page) if nsid > after]
+        for nsid in nsids:
+            yield from _done(identify(IdentifyCns.NAMESPACE, page, nsid=nsid), f"identify namespace {nsid}")
+            data = IdentifyNamespace.decode(page)
+            if not data.nsze:
+                continue
+            layout = LbaFormat.decode(data.lbaf, (data.flbas & 0xF) * LbaFormat.SIZE)
+            reason = _why_unusable(host, layout)
+            if reason:
+                hidden[nsid] = reason
+                continue
+            namespace = host.namespaces.get(nsid) or HostNamespace(host, nsid)
+            namespace.describe(data, block_bytes=1 << layout.lbads)
+            found[nsid] = namespace
+        if len(nsids) < NSIDS_OF_A_PAGE or nsids[-1] >= NSID_LAST:
+            break
+        after = nsids[-1]
+    host.namespaces, host.hidden = found, hidden
+
+
+def _why_unusable(host: HostController, layout: LbaFormat) -> str:
+    if not LBADS_MIN <= layout.lbads <= LBADS_MAX:
+        return f"blocks of 2^{layout.lbads} bytes are not supported"
+    if layout.ms:
+        return f"blocks with {layout.ms} bytes of metadata are not supported"
+    if 1 << layout.lbads > host.max_transfer_bytes:
+        return f"its blocks of {1 << layout.lbads} bytes are more than the {host.max_transfer_bytes} of one command"
+    return ""
 
 
 def changed_namespaces(host: HostController) -> Steps:
@@ -171,7 +191,7 @@ def _open_io_queues(host: HostController) -> Generator[Step, HostCommand | None,
     )
     granted = min(answer.dw0 & 0xFFFF, answer.dw0 >> 16) + 1
     assert host.capabilities is not None
-    entries = min(host.config.queue_entries, host.capabilities.mqes + 1, host.identity.maxcmd or 1 << 16)
+    entries = min(host.config.queue_entries, host.capabilities.mqes + 1, host.identity.maxcmd or 1 << 16, ENTRIES_MAX)
     for qid in range(1, min(wanted, granted) + 1):
         queue = host.add_io_queue(qid, max(2, entries))
         yield queue
@@ -184,6 +204,12 @@ def _done(command: HostCommand, what: str) -> Part:
     answer.check(what)
     return answer
 
+
+LBADS_MIN, LBADS_MAX = 9, 16
+"""512 bytes to 64 KiB; the NVM command set has none smaller, and nobody makes larger ones."""
+NSIDS_OF_A_PAGE = 1024
+NSID_LAST = 0xFFFFFFFD
+"""A list can start after this one and no later."""
 
 CSS_NVM, CSS_ALL = 0, 6
 CAP_CSS_MANY = 1 << 6

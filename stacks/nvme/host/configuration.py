@@ -11,12 +11,13 @@ from wire.nvme.opcodes import DISCOVERY_NQN
 class HostConfig:
     """How to connect.
 
-    nqn: the subsystem; host_nqn, host_id: who we are (16 bytes).
+    nqn: the subsystem; empty when a URL says which, or discovery is to find the only one.
+    host_nqn, host_id: who we are (16 bytes).
     io_queues, queue_entries: how many I/O queues, and the size of each; the controller may have less of both.
     keep_alive_ms: KATO, 0 for none; command_timeout_ns: how long an answer may take.
     """
 
-    nqn: str = DISCOVERY_NQN
+    nqn: str = ""
     host_nqn: str = "nqn.2026-11.io.baremetal:host"
     host_id: bytes = field(default=b"baremetal host 1")
     io_queues: int = 1

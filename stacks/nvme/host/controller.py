@@ -106,6 +106,8 @@ class HostController:
         self.admin = HostQueue(0, ADMIN_QUEUE_ENTRIES)
         self.io_queues: list[HostQueue] = []
         self.namespaces: dict[int, HostNamespace] = {}
+        self.hidden: dict[int, str] = {}
+        """Namespaces that cannot be used here, with the reason."""
         self.identity = IdentifyController()
         self.capabilities: ControllerCapabilities | None = None
         self.configuration = 0
@@ -120,6 +122,8 @@ class HostController:
         self._timers: Timers[HostTimer | Script] = Timers()
         self._now = 0
         self._next_queue = 0
+        self._is_refreshing = False
+        self._must_refresh_again = False
 
     @property
     def queues(self) -> list[HostQueue]:
@@ -151,7 +155,9 @@ class HostController:
         return max(0, self.identity.ioccsz * 16 - 64)
 
     def start(self, now: int) -> None:
-        """Begin to connect; LocalError when it was begun before."""
+        """Begin to connect; LocalError when it was begun before, or nobody said to which subsystem."""
+        if not self.config.nqn:
+            raise LocalError("HostConfig.nqn is empty: say which subsystem to connect to")
         self._now = now
         self._apply(HostEvent.START)
         self._timers.arm(HostTimer.COMMAND, now + self.config.command_timeout_ns // 2)
@@ -191,6 +197,8 @@ class HostController:
     def namespace(self, nsid: int = 0) -> HostNamespace:
         """A namespace by number, or (0) the only one; LocalError when there is none, or more than one."""
         if nsid:
+            if nsid in self.hidden:
+                raise LocalError(f"{self.config.nqn}: namespace {nsid} cannot be used, {self.hidden[nsid]}")
             if nsid not in self.namespaces:
                 raise LocalError(f"{self.config.nqn} has no namespace {nsid}; it has {self._names()}")
             return self.namespaces[nsid]
@@ -320,7 +328,22 @@ class HostController:
         if self.on_event is not None:
             self.on_event(command.dw0)
         if command.dw0 >> 16 & 0xFF == LogPage.CHANGED_NAMESPACES:
-            self._run(changed_namespaces(self), _ignore_failure)
+            self._refresh()
+
+    def _refresh(self) -> None:
+        # One at a time: what changes while the list is read is read in one more round, however often it does.
+        if self._is_refreshing:
+            self._must_refresh_again = True
+            return
+        self._is_refreshing = True
+        self._must_refresh_again = False
+        self._run(changed_namespaces(self), self._refreshed)
+
+    def _refreshed(self, _: StackError | None) -> None:
+        # A list that could not be read is read after the next event; a lost connection is reported elsewhere.
+        self._is_refreshing = False
+        if self._must_refresh_again and self.state is HostState.LIVE:
+            self._refresh()
 
     def _keep_alive_ns(self) -> int:
         return self.config.keep_alive_ms * 1_000_000 // 2
@@ -357,11 +380,6 @@ class HostController:
 
 def _load(queue: HostQueue) -> int:
     return queue.in_flight
-
-
-def _ignore_failure(_: StackError | None) -> None:
-    # A list that could not be read is read after the next event; a lost connection is reported elsewhere.
-    return
 
 
 PAGE_BYTES = 4096

@@ -72,9 +72,10 @@ class HostQueue:
         self.failure = ""
         self.on_abandon: Callable[[HostCommand], None] | None = None
         self.unknown_cids = 0
+        self.stale_cids = 0
         self.keys_not_invalidated = 0
         self._free_cids = list(range(entries - 2, -1, -1))
-        self._by_cid: list[HostCommand | None] = [None] * entries
+        self._by_slot: list[HostCommand | None] = [None] * entries
         self._waiting: deque[HostCommand] = deque()
 
     @property
@@ -103,27 +104,33 @@ class HostQueue:
             self._end(command, StatusCode.HOST_PATH_ERROR.value)
         elif self._free_cids:
             command.cid = cid = self._free_cids.pop()
-            self._by_cid[cid] = command
+            self._by_slot[cid & CID_SLOT_MASK] = command
             self.outgoing.append(command)
         else:
             self._waiting.append(command)
 
     def command_of(self, cid: int) -> HostCommand | None:
-        """The command in flight with that CID; None, and counted, when there is none."""
-        command = self._by_cid[cid] if cid < self.entries else None
+        """The command in flight with that CID; None, and counted, when there is none or it is an earlier one's."""
+        slot = cid & CID_SLOT_MASK
+        command = self._by_slot[slot] if slot < self.entries else None
+        if command is not None and command.cid == cid:
+            return command
         if command is None:
             self.unknown_cids += 1
-        return command
+        else:
+            self.stale_cids += 1
+        return None
 
     def complete(self, command: HostCommand, code: int, *, dw0: int = 0, dw1: int = 0) -> None:
         """A completion entry came, and the data is in place; code: its status code."""
-        cid = command.cid
-        self._by_cid[cid] = None
+        cid = command.cid + CID_GENERATION & CID_MASK
+        slot = cid & CID_SLOT_MASK
+        self._by_slot[slot] = None
         waiting = self._waiting
         if waiting:
             follower = waiting.popleft()
             follower.cid = cid
-            self._by_cid[cid] = follower
+            self._by_slot[slot] = follower
             self.outgoing.append(follower)
         else:
             self._free_cids.append(cid)
@@ -138,8 +145,8 @@ class HostQueue:
         if not self.apply(HostQueueEvent.LOST):
             return []
         self.failure = reason
-        commands = [command for command in self._by_cid if command is not None] + list(self._waiting)
-        self._by_cid = [None] * self.entries
+        commands = [command for command in self._by_slot if command is not None] + list(self._waiting)
+        self._by_slot = [None] * self.entries
         self._waiting.clear()
         self.outgoing.clear()
         return commands
@@ -155,7 +162,7 @@ class HostQueue:
         return min(
             (
                 command.submitted_ns
-                for command in self._by_cid
+                for command in self._by_slot
                 if command is not None and command.opcode != exclude_opcode
             ),
             default=None,
@@ -168,3 +175,10 @@ class HostQueue:
 
 
 _CLOSED = HostQueueState.CLOSED
+
+CID_SLOT_MASK = 0xFFF
+"""The part of a CID that says which of a queue's places a command has. The four bits above count how often the place
+was used, as in Linux, so that an answer that comes twice does not end a later command."""
+CID_GENERATION, CID_MASK = CID_SLOT_MASK + 1, 0xFFFF
+ENTRIES_MAX = CID_SLOT_MASK + 1
+"""Of a submission queue, for as many places there are."""

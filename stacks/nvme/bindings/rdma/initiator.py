@@ -1,6 +1,8 @@
 """An initiator on an RDMA device: a core that owns the device, and any number of associations over it.
 
 program -> HostNamespace -> HostQueue -> RdmaHostQueue -> Device -> driver
+
+Each association has staging memory of its own (`staging`), whose keys no other target is told.
 """
 
 from __future__ import annotations
@@ -11,11 +13,10 @@ from stacks.nvme.bindings.rdma.initiator_queue import RECV, RdmaHostQueue
 from stacks.nvme.bindings.rdma.parameters import (
     NVME_RDMA_PORT,
     QP_READS_MAX,
-    anonymous_memory,
     rejection_text,
     service_id,
 )
-from stacks.nvme.buffers import BufferPool, pool_bytes
+from stacks.nvme.bindings.rdma.staging import Staging
 from stacks.nvme.host import HostConfig, HostController, HostQueue, Region
 from stacks.rdma import Access, Device, Mr, WcStatus
 from stacks.rdma.cm import CmEvent, CmEventType, Connection, ConnectionParameters
@@ -28,8 +29,9 @@ from wire.nvme.rdma_codec import RdmaConnectRequest
 class RdmaInitiatorConfig:
     """How an initiator moves data.
 
-    path_mtu: bytes of a packet's payload; shelves: (bytes, count) of the staging buffers, for data in memory that is
-    not registered; the largest is the largest transfer.
+    path_mtu: bytes of a packet's payload, at most, and never more than the device takes.
+    shelves: (bytes, count) of the staging buffers, for data in memory that is not registered; the largest is the
+    largest transfer.
     invalidates: register memory for each transfer, and have the target invalidate the key with its answer.
     """
 
@@ -45,12 +47,11 @@ class RdmaInitiator:
         self.device = device
         self.config = config or RdmaInitiatorConfig()
         self.hosts: list[HostController] = []
+        self.async_events = 0
         self._pd = device.alloc_pd()
         self._cq = device.create_cq(CQ_DEPTH)
-        memory = anonymous_memory(pool_bytes(self.config.shelves))
-        self._pool_mr = self._pd.reg_mr(memory, Access.LOCAL_WRITE | Access.REMOTE_READ | Access.REMOTE_WRITE)
-        self._pool = BufferPool(memoryview(memory), self._pool_mr.address, shelves=self.config.shelves)
         self._places: dict[HostController, tuple[str, int]] = {}
+        self._staging: dict[HostController, Staging] = {}
         self._hosts_of: dict[HostQueue, HostController] = {}
         self._links: dict[HostQueue, RdmaHostQueue] = {}
         self._by_qp: dict[int, RdmaHostQueue] = {}
@@ -65,9 +66,10 @@ class RdmaInitiator:
 
     def connect(self, address: str, config: HostConfig, now: int, *, port: int = NVME_RDMA_PORT) -> HostController:
         """Begin an association with the target at `address` (numeric) and `port`; follow its `state`."""
-        host = HostController(config, max_transfer_bytes=self._pool.largest_bytes)
+        host = HostController(config, max_transfer_bytes=self.config.shelves[-1][0])
         self.hosts.append(host)
         self._places[host] = (address, port)
+        self._staging[host] = Staging(self._pd, self.config.shelves)
         host.start(now)
         self._post()
         return host
@@ -79,9 +81,16 @@ class RdmaInitiator:
         self._post()
         self.hosts.remove(host)
         del self._places[host]
+        del self._staging[host]
+        for queue in host.queues:
+            self._hosts_of.pop(queue, None)
 
     def register(self, buffer: object) -> Region:
-        """Register a writable buffer, so that I/O into and out of it is not copied; it is held until `deregister`."""
+        """Register a writable buffer, so that I/O into and out of it is not copied; it is held until `deregister`.
+
+        Until then every connected target that knows its key, which each I/O on it tells, can read and write all of
+        it. Where that is too much, `invalidates` gives each transfer a key of its own.
+        """
         region_mr = self._pd.reg_mr(buffer, Access.LOCAL_WRITE | Access.REMOTE_READ | Access.REMOTE_WRITE)
         region = Region(memoryview(buffer).cast("B"), region_mr.address, region_mr.rkey)  # type: ignore[arg-type]
         self._regions[region] = region_mr
@@ -102,7 +111,7 @@ class RdmaInitiator:
     def handle_timeout(self, now: int) -> None:
         """Timers of the device and of every association."""
         self.device.handle_timeout(now)
-        for host in self.hosts:
+        for host in list(self.hosts):
             due = host.poll_deadline()
             if due is not None and due <= now:
                 host.handle_timeout(now)
@@ -135,6 +144,9 @@ class RdmaInitiator:
             host.tick(now)
         while (event := self.device.cm.poll_event()) is not None:
             self._handle_event(event, now)
+        while self.device.poll_async_event() is not None:
+            # What they tell of a queue pair, its completions tell as well.
+            self.async_events += 1
         while entries := self._cq.poll(BATCH):
             for entry in entries:
                 link = self._by_qp.get(entry.qp_num)
@@ -152,7 +164,7 @@ class RdmaInitiator:
 
     def _post(self) -> None:
         # Ended connections first: their staging buffers are free already, and must be out of their targets' reach.
-        for host in self.hosts:
+        for host in list(self.hosts):
             for queue in host.poll_closings():
                 self._close(queue)
             for queue in host.poll_openings():
@@ -166,8 +178,7 @@ class RdmaInitiator:
             queue,
             self._pd,
             self._cq,
-            pool=self._pool,
-            pool_mr=self._pool_mr,
+            staging=self._staging[host],
             in_capsule_bytes=min(host.in_capsule_bytes, IN_CAPSULE_MAX),
             invalidates=self.config.invalidates,
         )
@@ -181,7 +192,7 @@ class RdmaInitiator:
             qp=link.qp,
             parameters=ConnectionParameters(
                 qpn=link.qp.number,
-                path_mtu=self.config.path_mtu,
+                path_mtu=min(self.config.path_mtu, self.device.config.cm.max_path_mtu or self.config.path_mtu),
                 responder_resources=QP_READS_MAX,
                 initiator_depth=QP_READS_MAX,
             ),
@@ -232,6 +243,9 @@ class RdmaInitiator:
         assert link.connection is not None
         del self._by_connection[link.connection]
         link.stop()
+        host = self._hosts_of[link.queue]
+        if not any(queue in self._links for queue in host.queues):
+            self._staging[host].close()
 
     def _where(self, queue: HostQueue) -> str:
         address, port = self._places[self._hosts_of[queue]]

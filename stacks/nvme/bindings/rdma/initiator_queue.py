@@ -1,7 +1,8 @@
 """One queue on the initiator's side: capsules out, completion entries in, and memory for data in between.
 
-A capsule's slot belongs to its CID. A target that answers has received the capsule, so a slot may be filled again
-with the answer: what is then sent once more is a duplicate that the target drops unread.
+A capsule's slot belongs to its CID, whose upper bits do not count here. A target that answers has received the
+capsule, so a slot may be filled again with the answer: what is then sent once more is a duplicate that the target
+drops unread.
 
 Data of a program's registered region moves without a copy; other data goes through the pool's buffers, or inside the
 capsule when it is small. With `invalidates`, each transfer of a region's owner is under a key of its own that the
@@ -14,8 +15,9 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from stacks.nvme.bindings.rdma.parameters import CAPSULE_BYTES, COMPLETION_BYTES, anonymous_memory
-from stacks.nvme.buffers import BufferPool
+from stacks.nvme.bindings.rdma.staging import Staging
 from stacks.nvme.host import HostCommand, HostQueue
+from stacks.nvme.host.queue import CID_SLOT_MASK
 from stacks.rdma import Access, Cq, Mr, Pd, Qp, QpCapacity, RecvWr, SendFlags, SendWr, Sge, WcFlags, WrOpcode
 from wire.nvme.commands_codec import CompletionEntry, SubmissionEntry
 from wire.nvme.kinds import SglKind
@@ -30,7 +32,7 @@ if TYPE_CHECKING:
 class RdmaHostQueue:
     """A queue's connection.
 
-    queue: the core's; pool, pool_mr: staging memory, shared by an association's queues.
+    queue: the core's; staging: memory that is shared by an association's queues.
     in_capsule_bytes: how much data goes inside a capsule; 0 on the admin queue.
     """
 
@@ -40,8 +42,7 @@ class RdmaHostQueue:
         pd: Pd,
         cq: Cq,
         *,
-        pool: BufferPool,
-        pool_mr: Mr,
+        staging: Staging,
         in_capsule_bytes: int,
         invalidates: bool,
     ) -> None:
@@ -49,8 +50,8 @@ class RdmaHostQueue:
         self.connection: Connection | None = None
         self.is_lost = False
         self._pd = pd
-        self._pool = pool
-        self._pool_key = pool_mr.rkey
+        self._staging = staging
+        self._pool = staging.pool
         self._in_capsule_bytes = in_capsule_bytes if queue.qid else 0
         self._invalidates = invalidates
         entries = queue.entries
@@ -145,8 +146,9 @@ class RdmaHostQueue:
         if self._posted - self._acknowledged >= self._send_capacity:
             return False
         cid, data = command.cid, command.data
-        at = cid * self._slot_bytes
-        capsule = self._capsules[cid]
+        slot = cid & CID_SLOT_MASK
+        at = slot * self._slot_bytes
+        capsule = self._capsules[slot]
         capsule.length = CAPSULE_BYTES
         sges: tuple[Sge, ...] = (capsule,)
         entry, keyed = self._entry, self._keyed
@@ -198,11 +200,14 @@ class RdmaHostQueue:
         buffer = self._pool.take(len(data))
         if buffer is None:
             return False
-        if not command.is_read:
-            buffer.view[: len(data)] = data
         command.buffer = buffer
-        keyed.address = buffer.address
-        keyed.key = self._pool_key
+        if command.is_read:
+            keyed.address = buffer.address
+            keyed.key = self._staging.read_key
+        else:
+            buffer.view[: len(data)] = data
+            keyed.address = buffer.address + self._staging.write_offset
+            keyed.key = self._staging.write_key
         return True
 
     def _lend(self, command: HostCommand, data: memoryview) -> None:
