@@ -55,9 +55,9 @@ class Driver(Pump):
                 self.wake()
         return did
 
-    def poll(self) -> bool:
+    def poll(self, spins: int = 1) -> bool:
         """As `Pump.poll`; while `run` is active, a whole pass."""
-        return super().poll() if self._scope is None else self.pump()
+        return super().poll(spins) if self._scope is None else self.pump()
 
     def wake(self) -> None:
         """Have `run` make a pass soon; many calls before it cost one pass.

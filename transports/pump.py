@@ -124,8 +124,10 @@ class Pump:
         finally:
             self._is_pumping = False
 
-    def poll(self) -> bool:
+    def poll(self, spins: int = 1) -> bool:
         """The short pass of busy polling: send what is queued, then take one burst; True when anything was done.
+
+        spins: how often to look for a burst before giving up, about a microsecond each.
 
         What the burst asks for (an acknowledgement, say) leaves with the next pass, behind whatever the program posts
         in between: its answer is what the peer waits for. Timers and services have their turn once in
@@ -140,7 +142,11 @@ class Pump:
             if not self._polls_left:
                 self._polls_left = POLLS_PER_PASS
                 return self._take_input() or did
-            burst = self._receive()
+            receive = self._receive
+            burst = receive()
+            while burst is None and spins > 1:
+                spins -= 1
+                burst = receive()
             if burst is None:
                 self._has_more = False
                 return did

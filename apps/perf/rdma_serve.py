@@ -28,8 +28,8 @@ def serve(
 
     async def spin() -> None:
         while True:
-            for _ in range(SPINS):
-                if driver.poll():
+            for _ in range(POLLS):
+                if driver.poll(SPINS):
                     peer.pump(0)
             peer.pump(0)
             await trio.lowlevel.checkpoint()
@@ -57,5 +57,7 @@ def serve(
         transport.close()
 
 
-SPINS = 1000
-"""Passes between two looks at signals."""
+SPINS = 16
+"""Looks at the socket in one poll."""
+POLLS = 100
+"""Polls between two looks at signals."""

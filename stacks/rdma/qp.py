@@ -68,6 +68,7 @@ class QpEvent(enum.Enum):
 class Qp:
     """One queue pair; made by `Pd.create_qp` or `Device.create_qp`.
 
+    memory, counters, timers: the device's; a queue pair has one timer.
     number: 24 bits, unique in the device. state: see the module. send_cq, recv_cq: where completions go.
     on_established: called once when the first packet arrives in RTR; the connection manager listens.
     """
@@ -85,6 +86,10 @@ class Qp:
         sq_sig_all: bool,
     ) -> None:
         self._device = device
+        # The device's own, as plain attributes: the data path asks for them with every packet.
+        self.memory: MemoryTable = device.memory
+        self.counters: RdmaCounters = device.counters
+        self.timers: Timers[Qp] = device.timers
         self.pd = pd
         self.number = number
         self.qp_type = qp_type
@@ -106,21 +111,6 @@ class Qp:
         self.requester = Requester(self, capacity.max_send_wr)
         self.completer = Completer(self)
         self.responder = Responder(self, capacity.max_recv_wr)
-
-    @property
-    def memory(self) -> MemoryTable:
-        """The device's regions."""
-        return self._device.memory
-
-    @property
-    def counters(self) -> RdmaCounters:
-        """The device's counters."""
-        return self._device.counters
-
-    @property
-    def timers(self) -> Timers[Qp]:
-        """The device's timers; each queue pair has one."""
-        return self._device.timers
 
     # Verbs
 
@@ -252,8 +242,7 @@ class Qp:
         while responses and not send.is_closed:
             before = send.count
             if not responses[0].fill(send, egress, shortcuts=self.shortcuts):
-                # The memory went away under a READ: the requester's retries find out (IBTA 9.7.5.2.3).
-                responses.popleft()
+                self.responder.drop_response()
                 continue
             if responses[0].is_finished:
                 responses.popleft()

@@ -113,11 +113,11 @@ class Endpoint(EndpointBase):
             did |= pump.pump()
         return did
 
-    def poll(self) -> bool:
+    def poll(self, spins: int = 1) -> bool:
         """Make the short pass of busy polling: send what was posted, then take one burst (`Pump.poll`)."""
         did = False
         for pump in self._pumps:
-            did |= pump.poll()
+            did |= pump.poll(spins)
         return did
 
     def wait(self, timeout_ns: int | None = None) -> None:
