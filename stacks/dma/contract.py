@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 
 class Direction(enum.Enum):
@@ -49,6 +49,17 @@ class Fault:
     def is_recoverable(self) -> bool:
         """Whether the access may be tried again once the page is there."""
         return self.token is not None
+
+
+@runtime_checkable
+class PagingDma(Protocol):
+    """What a `Dma` has as well whose faults are recoverable."""
+
+    def handle_page_ready(self, token: int) -> None:
+        """The page of this token is there now. Raises LocalError for a token that is not open."""
+
+    def handle_page_lost(self, token: int) -> None:
+        """The page of this token will never come. Raises LocalError likewise."""
 
 
 class Dma(Protocol):

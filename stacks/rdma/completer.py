@@ -171,7 +171,8 @@ class Completer:
                 return
         status = requester.place(piece, data, offset)
         if isinstance(status, Fault):
-            # The page comes later; until then this response counts as lost.
+            requester.park(piece.wqe)
+            self._arm(now)
             return
         if status is not WcStatus.SUCCESS:
             requester.fail_oldest(status)

@@ -13,7 +13,7 @@ from collections import deque
 from dataclasses import dataclass, field
 
 from stacks.dma import FlatDma
-from stacks.dma.contract import Dma
+from stacks.dma.contract import Dma, PagingDma
 from stacks.rdma.cm import CmConfig
 from stacks.rdma.completion import CompChannel, Cq
 from stacks.rdma.counters import RdmaCounters
@@ -136,6 +136,21 @@ class Device:
         """The next asynchronous event, or None."""
         return self._events.popleft() if self._events else None
 
+    def handle_page_ready(self, token: int) -> None:
+        """The page that a recoverable fault of the `Dma` named with `token` is there: queue pairs that wait go on.
+
+        A `Dma` that takes such words is told first, and may raise LocalError for a token that is not open.
+        """
+        if isinstance(self.memory.dma, PagingDma):
+            self.memory.dma.handle_page_ready(token)
+        self._resume()
+
+    def handle_page_lost(self, token: int) -> None:
+        """As `handle_page_ready`, for a page that will never come: what waits for it ends with LOC_PROT_ERR."""
+        if isinstance(self.memory.dma, PagingDma):
+            self.memory.dma.handle_page_lost(token)
+        self._resume()
+
     # The core's verbs
 
     def handle_burst(self, burst: Burst, now: int) -> None:
@@ -217,6 +232,10 @@ class Device:
             self._events.append(AsyncEvent(kind, qp, cq))
         else:
             self.counters.dropped_async_events += 1
+
+    def _resume(self) -> None:
+        for qp in self.qps.values():
+            qp.requester.resume()
 
     def _cq_overflowed(self, cq: Cq) -> None:
         self.raise_event(AsyncEventType.CQ_ERR, cq=cq)

@@ -21,8 +21,8 @@ class GatherError(Exception):
         self.status = status
 
 
-def gather(qp: Qp, sges: Sequence[Sge]) -> tuple[memoryview, ...]:
-    """Views of all the memory that a list names, in order; raises GatherError."""
+def gather(qp: Qp, sges: Sequence[Sge]) -> tuple[memoryview, ...] | Fault:
+    """Views of all the memory that a list names, in order, or a recoverable Fault; raises GatherError."""
     views: tuple[memoryview, ...] = ()
     for sge in sges:
         region = qp.memory.find(sge.lkey, qp, sge.address, sge.length, 0)
@@ -30,6 +30,8 @@ def gather(qp: Qp, sges: Sequence[Sge]) -> tuple[memoryview, ...]:
             raise GatherError(WcStatus.LOC_PROT_ERR)
         found = region.read(sge.address, sge.length)
         if isinstance(found, Fault):
+            if found.is_recoverable:
+                return found
             raise GatherError(WcStatus.LOC_PROT_ERR)
         views += found
     return views

@@ -62,6 +62,10 @@ class Requester:
         self._piece_ends: deque[int] = deque()
         self.max_rd_atomic = 1
         self._since_ack_request = 0
+        self._parked: SendWqe | None = None
+        """The entry whose memory is not there yet; the queue goes on with `resume`."""
+        self._epoch = 0
+        """Of the `Dma`, when the views that entries hold were made."""
 
     def reset(self, psn: int) -> None:
         """Start with `psn` (24 bits)."""
@@ -70,6 +74,7 @@ class Requester:
         self.pieces.clear()
         self._reads.clear()
         self._piece_ends.clear()
+        self._parked = None
 
     @property
     def queued(self) -> int:
@@ -110,6 +115,8 @@ class Requester:
         shortcuts = self._qp.shortcuts
         if shortcuts and waiting == 1 and (transmit := self._poll_lone()) is not None:
             return transmit
+        if self._qp.memory.dma.epoch != self._epoch:
+            self._forget_views()
         send = self.egress.start()
         while room > 0 and self._cursor < len(self._ring):
             if shortcuts and (added := self._add_onlies(send, room)):
@@ -159,11 +166,15 @@ class Requester:
 
     def _prepare(self, wqe: SendWqe) -> bool:
         """Check the local memory on first use; a failure stops the queue here until all before it has completed."""
-        if wqe.flags & SendFlags.FENCE and self.pieces:
+        if wqe is self._parked or (wqe.flags & SendFlags.FENCE and self.pieces):
             return False
         try:
             if wqe.opcode in REQUESTS:
-                wqe.views = gather(self._qp, wqe.sges)
+                found = gather(self._qp, wqe.sges)
+                if isinstance(found, Fault):
+                    self._parked = wqe
+                    return False
+                wqe.views = found
             else:
                 check_writable(self._qp, wqe.sges)
                 wqe.views = ()
@@ -173,6 +184,13 @@ class Requester:
                 self.fail_oldest(wqe.status)
             return False
         return True
+
+    def _forget_views(self) -> None:
+        """Mappings made before may no longer be used: look the memory up again, also for what is sent again."""
+        self._epoch = self._qp.memory.dma.epoch
+        for wqe in self._ring:
+            if wqe.views:
+                wqe.views = None
 
     def _add_onlies(self, send: Send, room: int) -> int:
         """The shortcut for messages of one packet that are all alike; returns how many were added."""
@@ -319,6 +337,18 @@ class Requester:
         while self._cursor < len(self._ring) and self._ring[self._cursor].last_psn < psn:
             self._cursor += 1
 
+    def park(self, wqe: SendWqe) -> None:
+        """A response found that the memory of `wqe` is not there: ask again after `resume`."""
+        self.rewind()
+        wqe.views = None
+        self._parked = wqe
+
+    def resume(self) -> None:
+        """Memory that was not there may be there now."""
+        if self._parked is not None:
+            self._parked = None
+            self._qp.ring()
+
     def place(self, piece: ReadPiece, data: memoryview, offset: int) -> WcStatus | Fault:
         """Put response data at `offset` of the READ's local memory."""
         return scatter(self._qp, piece.wqe.sges, offset, data)
@@ -338,6 +368,7 @@ class Requester:
         self._cursor = 0
         self.pieces.clear()
         self._reads.clear()
+        self._parked = None
         self.una = self.next_psn = self.sent_psn = self.post_psn
         for wqe in ring:
             self._qp.complete_send(wqe.wr_id, WC_OPCODES[wqe.opcode], 0, WcStatus.WR_FLUSH_ERR)

@@ -60,6 +60,8 @@ class Responder:
         self._replays: deque[Replay] = deque()
         self.ack_syndrome: int | None = None
         """Syndrome of the acknowledgement that is due, or None."""
+        self._rnr_psn: int | None = None
+        """Where a READ response stopped that an RNR NAK is due for; without one it is about what is expected."""
         self.is_gap_reported = False
         self.current: RecvWr | None = None
         """The receive that an unfinished SEND is filling."""
@@ -79,6 +81,7 @@ class Responder:
         self.current = self.write_region = self.ack_syndrome = None
         self.is_gap_reported = False
         self.receive_status = WcStatus.REM_INV_REQ_ERR
+        self._rnr_psn = None
         self.responses.clear()
         self._replays.clear()
 
@@ -193,7 +196,6 @@ class Responder:
     def _take_receive(self, data: DataOpcode) -> None:
         """Take a receive, at a SEND's first packet or at the last one of a WRITE with immediate (IBTA 9.7.5.2.8)."""
         if not self.receives:
-            self._qp.counters.send_rnr_err += 1
             raise RemoteError(SYNDROME_RNR | self.min_rnr_timer, "no receive is posted")
         self.current = self.receives.popleft()
         if data.kind == SEND:
@@ -396,11 +398,12 @@ class Responder:
 
     def _refuse(self, error: RemoteError) -> None:
         """Answer with the error's syndrome; anything but RNR ends the queue pair (IBTA 9.9.2.3)."""
-        self.ack_syndrome = error.code
+        self.ack_syndrome, self._rnr_psn = error.code, None
         # Whatever else is in flight behind the refused request is a gap that the requester knows of.
         self.is_gap_reported = True
         self._qp.ring()
         if error.code & 0x60 != SYNDROME_NAK:
+            self._qp.counters.send_rnr_err += 1
             return
         receive, self.current = self.current, None
         if receive is not None:
@@ -415,7 +418,23 @@ class Responder:
         if syndrome is None or self.responses:
             return None
         self.ack_syndrome = None
+        if self._rnr_psn is not None and syndrome & 0x60 == SYNDROME_RNR:
+            psn, self._rnr_psn = self._rnr_psn, None
+            return syndrome, psn
         return syndrome, self.expected_psn - (1 if syndrome == SYNDROME_ACK else 0)
+
+    def drop_response(self) -> None:
+        """The memory of the oldest READ response is not there.
+
+        If it is on its way, an RNR NAK says from which PSN on to ask again, later. Else the requester's retries find
+        out (IBTA 9.7.5.2.3).
+        """
+        response = self.responses.popleft()
+        if response.is_awaiting_page:
+            self.responses.clear()
+            self._rnr_psn = response.next_psn
+            self.ack_syndrome = SYNDROME_RNR | self.min_rnr_timer
+            self._qp.counters.send_rnr_err += 1
 
     def flush(self) -> None:
         """Complete every posted receive with WR_FLUSH_ERR, in order, and drop what was to be answered."""

@@ -17,7 +17,7 @@ class ReadResponse:
     """The answer to one READ request, as far as it has been sent.
 
     region: what it reads, already checked; None for a READ of nothing. msn: what its AETH says.
-    is_replay: whether it answers a duplicate.
+    is_replay: whether it answers a duplicate. is_awaiting_page: whether the last `fill` met a recoverable Fault.
     """
 
     def __init__(self, region: Mr | None, reth: Reth, *, first_psn: int, path_mtu: int) -> None:
@@ -30,38 +30,55 @@ class ReadResponse:
         self.last_psn = first_psn + max(0, reth.length - 1) // path_mtu
         self.msn = 0
         self.is_replay = False
+        self.is_awaiting_page = False
 
     @property
     def is_finished(self) -> bool:
         """Whether everything was sent."""
         return self.first_psn + self._next > self.last_psn
 
+    @property
+    def next_psn(self) -> int:
+        """Of the next packet to send."""
+        return self.first_psn + self._next
+
     def fill(self, send: Send, egress: Egress, *, shortcuts: bool) -> bool:
-        """Add as many packets as fit; False when the memory is gone, and nothing more can be read."""
+        """Add as many packets as fit; False when the next one's memory is gone, or awaited (`is_awaiting_page`)."""
         while not self.is_finished and not send.is_closed:
-            views = self._views()
+            offset = self._next * self._path_mtu
+            rest = self._length - offset
+            views = self._views(offset, rest)
+            is_whole = views is not None
+            if self.is_awaiting_page:
+                # A page of the rest is not there; the next packet's may be.
+                views = self._views(offset, min(rest, self._path_mtu))
             if views is None:
                 return False
-            if not (shortcuts and self._add_middles(send, egress, views)) and not self._add(send, egress, views):
+            is_added = shortcuts and is_whole and self._add_middles(send, egress, views)
+            if not is_added and not self._add(send, egress, views):
                 break
             if not shortcuts:
                 break
         return True
 
-    def _views(self) -> tuple[memoryview, ...] | None:
+    def _views(self, offset: int, length: int) -> tuple[memoryview, ...] | None:
+        self.is_awaiting_page = False
         if self._region is None:
             return ()
         if not self._region.is_valid:
             return None
-        found = self._region.read(self._address, self._length)
-        return None if isinstance(found, Fault) else found
+        found = self._region.read(self._address + offset, length)
+        if isinstance(found, Fault):
+            self.is_awaiting_page = found.is_recoverable
+            return None
+        return found
 
     def _add_middles(self, send: Send, egress: Egress, views: tuple[memoryview, ...]) -> bool:
         mtu = self._path_mtu
         count = min(self.last_psn - self.first_psn - self._next, egress.max_middles - send.count)
         if self._next == 0 or count < 1 or (send.count and send.segment_bytes != egress.full_bytes):
             return False
-        pages = page_views(views, self._next * mtu, mtu, count)
+        pages = page_views(views, 0, mtu, count)
         if not pages:
             return False
         egress.add_middles(send, READ_RESPONSE.middle, self.first_psn + self._next, pages)
@@ -88,7 +105,7 @@ class ReadResponse:
             0,
             psn=(self.first_psn + self._next) & 0xFFFFFF,
             extension=aeth_bytes(SYNDROME_ACK, self.msn) if has_aeth else b"",
-            payload=packet_views(views, offset, length) if views else (),
+            payload=packet_views(views, 0, length) if views else (),
             length=length,
         )
         self._next += 1
@@ -99,6 +116,7 @@ class AtomicResponse:
     """The answer to one atomic: the value that was there before."""
 
     __slots__ = ("_is_sent", "first_psn", "is_replay", "last_psn", "msn", "original")
+    is_awaiting_page = False
 
     def __init__(self, psn: int, msn: int, original: int) -> None:
         self.first_psn = self.last_psn = psn
@@ -106,6 +124,11 @@ class AtomicResponse:
         self.original = original
         self.is_replay = False
         self._is_sent = False
+
+    @property
+    def next_psn(self) -> int:
+        """Its only one."""
+        return self.first_psn
 
     @property
     def is_finished(self) -> bool:

@@ -13,10 +13,14 @@ from stacks.dma.contract import Direction, Fault
 from stacks.rdma import Access, Device, QpState, RecvWr, SendWr, Sge, WrOpcode
 from stacks.runtime import LocalError
 from tests.stacks.rdma.hand import ACK, FIRST_PSN, MTU, NAK, RNR_NAK, HandRig
-from tests.stacks.rdma.rig import FULL_ACCESS, Rig
+from tests.stacks.rdma.rig import FULL_ACCESS, End, Rig
+from transports.datagram import Burst
 from wire.roce import Aeth, AtomicAckEth, AtomicEth, Opcode, Reth
 
 HERE = FIRST_PSN
+
+
+each_way = pytest.mark.parametrize("shortcuts", [True, False], ids=["shortcuts", "per packet"])
 
 
 def device() -> Device:
@@ -134,15 +138,15 @@ def test_memory_that_goes_away_under_a_read_response_leaves_the_retries_to_find_
     assert left.completions[0].status.name in ("RETRY_EXC_ERR", "REM_ACCESS_ERR")
 
 
-def test_a_send_keeps_its_memory_when_the_region_is_deregistered_after_it_left() -> None:
+def test_a_send_that_must_be_repeated_after_its_region_was_deregistered_is_a_local_protection_error() -> None:
     rig = HandRig(timeout=8)
     rig.end.memory[:4] = b"keep"
     rig.end.send(1, WrOpcode.SEND, 0, 4)
-    (first,) = rig.received()
+    assert [packet.payload for packet in rig.received()] == [b"keep"]
     rig.end.mr.dereg()
     rig.acknowledge(HERE, NAK)
-    (again,) = rig.received()
-    assert first.payload == again.payload == b"keep"
+    assert rig.received() == []
+    assert rig.completed() == [(1, "LOC_PROT_ERR")]
 
 
 def test_a_region_reads_and_writes_nothing_where_there_is_nothing() -> None:
@@ -156,12 +160,16 @@ def test_a_region_reads_and_writes_nothing_where_there_is_nothing() -> None:
 # Pages that are not there yet
 
 
-def bring_in(dma: FaultingDma) -> int:
-    """Play the host: every page that was asked for comes. Returns how many there were."""
+def bring_in(dma: FaultingDma, end: End | None = None) -> int:
+    """Play the host: every page that was asked for comes, and `end` is told. Returns how many there were."""
     count = 0
     while (fault := dma.poll_fault()) is not None:
         assert fault.token is not None
-        dma.handle_page_ready(fault.token)
+        if end is None:
+            dma.handle_page_ready(fault.token)
+        else:
+            end.device.handle_page_ready(fault.token)
+            end.host.wake()
         count += 1
     return count
 
@@ -254,7 +262,7 @@ def test_transfers_over_memory_that_is_paged_in_on_demand_succeed(opcode: WrOpco
     left.send(1, opcode, 0, size, remote_address=right.mr.address + 8_000, rkey=right.mr.rkey)
     for _ in range(1000):
         rig.run(50_000)
-        bring_in(dma)
+        bring_in(dma, right if absent == "peer" else left)
     assert [wc.status.name for wc in left.completions] == ["SUCCESS"]
     if absent == "peer" and opcode is WrOpcode.RDMA_READ:
         assert left.memory[:size] == bytes(size)
@@ -267,12 +275,109 @@ def test_transfers_over_memory_that_is_paged_in_on_demand_succeed(opcode: WrOpco
     assert b"".join(mapping.views) == taken
 
 
-def test_a_send_from_a_page_that_is_not_there_is_a_local_protection_error() -> None:
-    # Nothing tells a requester that a page came, so it does not wait for one.
-    _, rig = faulting()
+@each_way
+@pytest.mark.parametrize("opcode", [WrOpcode.SEND, WrOpcode.RDMA_WRITE])
+def test_a_request_from_a_page_that_is_not_there_waits_for_it_and_others_behind_it(
+    opcode: WrOpcode, shortcuts: bool
+) -> None:
+    dma = FaultingDma(FlatDma())
+    rig = HandRig(dma=dma, shortcuts=shortcuts)
+    size = PAGE_BYTES + MTU
+    rig.end.send(1, opcode, 0, size)
+    rig.end.send(2, WrOpcode.SEND, 0, 4)
+    for _ in range(2):
+        assert rig.received() == []
+        assert bring_in(dma, rig.end) == 1
+    packets = rig.received()
+    assert len(packets) == size // MTU + 1
+    assert rig.completed() == []
+    rig.acknowledge(packets[-1].bth.psn)
+    assert rig.completed() == [(1, "SUCCESS"), (2, "SUCCESS")]
+
+
+@each_way
+def test_what_went_before_a_request_that_waits_for_its_page_is_still_repeated(shortcuts: bool) -> None:
+    dma = FaultingDma(FlatDma())
+    rig = HandRig(dma=dma, shortcuts=shortcuts)
+    rig.end.qp.post_send(SendWr(1, WrOpcode.SEND))
+    rig.end.send(2, WrOpcode.SEND, 0, 4)
+    assert len(rig.received()) == 1
+    rig.acknowledge(HERE, NAK)
+    assert [packet.bth.psn for packet in rig.received()] == [HERE]
+    bring_in(dma, rig.end)
+    assert [packet.bth.psn for packet in rig.received()] == [HERE + 1]
+    rig.acknowledge(HERE + 1)
+    assert rig.completed() == [(1, "SUCCESS"), (2, "SUCCESS")]
+
+
+def test_a_request_whose_page_never_comes_is_a_local_protection_error() -> None:
+    dma, rig = faulting()
     rig.end.send(1, WrOpcode.SEND, 0, 4)
+    assert rig.received() == []
+    fault = dma.poll_fault()
+    assert fault is not None
+    assert fault.token is not None
+    rig.end.device.handle_page_lost(fault.token)
+    rig.end.host.wake()
     rig.wait(1)
     assert rig.completed() == [(1, "LOC_PROT_ERR")]
+
+
+@each_way
+def test_pages_that_move_while_a_message_is_out_are_looked_up_again(shortcuts: bool) -> None:
+    dma = FaultingDma(FlatDma(), is_resident=True)
+    rig = HandRig(dma=dma, shortcuts=shortcuts)
+    rig.end.send(1, WrOpcode.SEND, 0, 4 * MTU)
+    assert len(rig.received()) == 4
+    dma.evict(rig.end.mr.address, 4 * MTU)
+    rig.acknowledge(HERE + 2 & 0xFFFFFF, NAK)
+    assert rig.received() == []
+    rig.wait(10_000_000_000)
+    assert bring_in(dma, rig.end) == 1
+    assert [packet.bth.psn for packet in rig.received()] == [0, 1]
+    rig.acknowledge(1)
+    assert rig.completed() == [(1, "SUCCESS")]
+
+
+@each_way
+def test_a_read_whose_target_is_not_there_is_asked_for_again_when_it_is(shortcuts: bool) -> None:
+    dma = FaultingDma(FlatDma())
+    rig = HandRig(dma=dma, shortcuts=shortcuts, retry_cnt=0)
+    rig.end.send(1, WrOpcode.RDMA_READ, PAGE_BYTES - MTU, 2 * MTU)
+    assert len(rig.received()) == 1
+    rig.respond(Opcode.RC_READ_RESPONSE_FIRST, HERE, Aeth(), payload=b"x" * MTU)
+    rig.wait(10_000_000_000)
+    assert rig.received() == []
+    assert bring_in(dma, rig.end) == 1
+    assert [packet.bth.psn for packet in rig.received()] == [HERE]
+    rig.respond(Opcode.RC_READ_RESPONSE_FIRST, HERE, Aeth(), payload=b"x" * MTU)
+    rig.respond(Opcode.RC_READ_RESPONSE_LAST, HERE + 1, Aeth(), payload=b"y" * MTU)
+    rig.wait(10_000_000_000)
+    assert bring_in(dma, rig.end) == 1
+    assert [packet.bth.psn for packet in rig.received()] == [HERE + 1]
+    rig.respond(Opcode.RC_READ_RESPONSE_ONLY, HERE + 1, Aeth(), payload=b"y" * MTU)
+    assert rig.completed() == [(1, "SUCCESS")]
+    assert rig.end.memory[PAGE_BYTES - MTU : PAGE_BYTES + MTU] == b"x" * MTU + b"y" * MTU
+
+
+@each_way
+def test_a_read_response_that_meets_a_page_that_went_away_goes_on_after_an_rnr_nak(shortcuts: bool) -> None:
+    dma = FaultingDma(FlatDma(), is_resident=True)
+    rig = HandRig(dma=dma, shortcuts=shortcuts)
+    header = reth(rig, PAGE_BYTES - 2 * MTU, 4 * MTU)
+    packet = rig.packet(Opcode.RC_READ_REQUEST, header)
+    device = rig.end.device
+    device.handle_burst(Burst(memoryview(packet), len(packet), ("192.0.2.1", 4791), device.address), 0)
+    dma.evict(rig.end.mr.address + PAGE_BYTES, PAGE_BYTES)
+    rig.end.host.wake()
+    first, second, nak = rig.received()
+    assert (first.bth.opcode, second.bth.opcode) == (Opcode.RC_READ_RESPONSE_FIRST, Opcode.RC_READ_RESPONSE_MIDDLE)
+    aeth = nak.find(Aeth)
+    assert aeth is not None
+    assert (aeth.syndrome, nak.bth.psn) == (RNR_NAK | 1, HERE + 2 & 0xFFFFFF)
+    bring_in(dma)
+    rig.request(Opcode.RC_READ_REQUEST, reth(rig, PAGE_BYTES, 2 * MTU), psn=HERE + 2)
+    assert [packet.bth.psn for packet in rig.received()] == [0, 1]
 
 
 def test_a_receive_list_may_be_posted_empty() -> None:
