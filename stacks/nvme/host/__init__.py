@@ -9,7 +9,8 @@ multipath, abort and other error recovery short of ending the association.
 
 from stacks.nvme.host.command import HostCommand, Region
 from stacks.nvme.host.configuration import HostConfig
-from stacks.nvme.host.controller import HostController, HostState
+from stacks.nvme.host.controller import HostController
+from stacks.nvme.host.controller_state import HostState
 from stacks.nvme.host.discovery import DiscoveredSubsystem, read_discovery_log
 from stacks.nvme.host.errors import CommandFailed, ConnectionFailed
 from stacks.nvme.host.namespace import HostNamespace, Transfer

@@ -1,4 +1,4 @@
-r"""An initiator's side of an association with one controller.
+"""An initiator's side of an association with one controller.
 
     binding                              host controller
     poll_openings        <-  queues to connect
@@ -7,9 +7,6 @@ r"""An initiator's side of an association with one controller.
     queue.outgoing       <-  commands to send, for each queue in `queues`
     handle_completion    ->  a completion entry, once its data is in place
     poll_closings        <-  queues to disconnect
-
-    NEW --START--> STARTING --STARTED--> LIVE --STOP--> STOPPING --STOPPED--> CLOSED
-                       \------- FAIL -----\----- FAIL ------\---- FAIL -------^
 
 `failure` says in one line why it is CLOSED; it is empty after an orderly stop. Reconnecting is a policy above this.
 """
@@ -23,36 +20,16 @@ from typing import NoReturn
 from stacks.nvme.host.bring_up import changed_namespaces, start, stop
 from stacks.nvme.host.command import HostCommand
 from stacks.nvme.host.configuration import ADMIN_QUEUE_ENTRIES, HostConfig
+from stacks.nvme.host.controller_state import HOST_TABLE, HostEvent, HostState
 from stacks.nvme.host.errors import ConnectionFailed
 from stacks.nvme.host.namespace import HostNamespace
 from stacks.nvme.host.queue import HostQueue, HostQueueEvent
 from stacks.nvme.host.script import Script, Step, Steps
-from stacks.runtime import IGNORE, LocalError, StateTable, Timers, Verdict
+from stacks.runtime import LocalError, Timers, Verdict
 from stacks.runtime.errors import StackError
 from wire.nvme.identify_codec import IdentifyController
 from wire.nvme.opcodes import AdminOpcode, LogPage
 from wire.nvme.registers_codec import ControllerCapabilities
-
-
-class HostState(enum.Enum):
-    """Where the association is."""
-
-    NEW = "new"
-    STARTING = "starting"
-    LIVE = "live"
-    """Namespaces are known and I/O goes."""
-    STOPPING = "stopping"
-    CLOSED = "closed"
-
-
-class HostEvent(enum.Enum):
-    """What moves it."""
-
-    START = "start"
-    STARTED = "started"
-    STOP = "stop"
-    STOPPED = "stopped"
-    FAIL = "fail"
 
 
 class HostTimer(enum.IntEnum):
@@ -62,34 +39,6 @@ class HostTimer(enum.IntEnum):
     """Send a Keep Alive, at half the timeout."""
     COMMAND = 1
     """Look for commands without an answer."""
-
-
-_S, _E = HostState, HostEvent
-
-HOST_TABLE = StateTable[HostState, HostEvent](
-    "host controller",
-    HostState,
-    events=HostEvent,
-    entries={
-        (_S.NEW, _E.START): _S.STARTING,
-        (_S.NEW, _E.STOP): _S.CLOSED,
-        (_S.NEW, _E.FAIL): _S.CLOSED,
-        (_S.STARTING, _E.STARTED): _S.LIVE,
-        (_S.STARTING, _E.STOP): _S.STOPPING,
-        (_S.STARTING, _E.FAIL): _S.CLOSED,
-        (_S.LIVE, _E.STOP): _S.STOPPING,
-        (_S.LIVE, _E.FAIL): _S.CLOSED,
-        (_S.STOPPING, _E.STARTED): IGNORE,
-        (_S.STOPPING, _E.STOP): IGNORE,
-        (_S.STOPPING, _E.STOPPED): _S.CLOSED,
-        (_S.STOPPING, _E.FAIL): _S.CLOSED,
-        (_S.CLOSED, _E.STOP): IGNORE,
-        (_S.CLOSED, _E.STARTED): IGNORE,
-        (_S.CLOSED, _E.STOPPED): IGNORE,
-        (_S.CLOSED, _E.FAIL): IGNORE,
-    },
-    commands=(_E.START, _E.STOP),
-)
 
 
 class HostController:

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING
 
 from stacks.nvme.stores.contract import DEALLOCATE, FLUSH, READ, WRITE, WRITE_ZEROES
 from stacks.nvme.target.command import Command
+from stacks.nvme.target.compare import compare
 from stacks.nvme.target.errors import CommandError
 from stacks.nvme.target.fabrics import io_fabrics
-from stacks.nvme.target.namespace import Namespace
+from stacks.nvme.target.io_checks import is_gone, namespace_of, not_accessible, range_of, store_failed, writable
 from wire.nvme.commands_codec import DatasetRange
-from wire.nvme.kinds import AnaState
-from wire.nvme.opcodes import NSID_BROADCAST, DatasetAttribute, IoOpcode
+from wire.nvme.opcodes import DatasetAttribute, IoOpcode
 from wire.nvme.status import StatusCode
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def read(queue: Queue, command: Command) -> None:
     words = command.words
     namespace = queue.namespaces.get(words[1])
     if namespace is None:
-        raise _not_accessible(queue, words[1])
+        raise not_accessible(queue, words[1])
     block, blocks = words[10] | words[11] << 32, (words[12] & 0xFFFF) + 1
     length = blocks << namespace.block_shift
     if block + blocks > namespace.block_count:
@@ -60,7 +60,7 @@ def _read_done(command: Command) -> None:
     queue = command.queue
     assert queue is not None
     if command.status:
-        _store_failed(queue, command)
+        store_failed(queue, command)
         return
     namespace, length = command.namespace, command.data_bytes
     assert namespace is not None
@@ -73,7 +73,7 @@ def _read_done(command: Command) -> None:
 def write(queue: Queue, command: Command) -> None:
     """Write: from the host or the capsule into the store; with FUA, or without a write cache, on to the medium."""
     words = command.words
-    namespace, block, blocks = _range_of(queue, command)
+    namespace, block, blocks = range_of(queue, command)
     length = blocks << namespace.block_shift
     queue.require_length(command, length)
     command.namespace = namespace
@@ -93,7 +93,7 @@ def write(queue: Queue, command: Command) -> None:
 def _write_fetched(command: Command) -> None:
     queue = command.queue
     assert queue is not None
-    if _is_gone(queue, command):
+    if is_gone(queue, command):
         return
     command.verb = WRITE
     command.resume = _written
@@ -105,7 +105,7 @@ def _written(command: Command) -> None:
     assert queue is not None
     assert namespace is not None
     if command.status:
-        _store_failed(queue, command)
+        store_failed(queue, command)
         return
     namespace.writes += 1
     namespace.bytes_written += command.data_bytes
@@ -116,14 +116,14 @@ def _done(command: Command) -> None:
     queue = command.queue
     assert queue is not None
     if command.status:
-        _store_failed(queue, command)
+        store_failed(queue, command)
         return
     queue.complete(command)
 
 
 def flush(queue: Queue, command: Command) -> None:
     """Flush: everything completed before this is on the medium when it completes."""
-    namespace = _namespace_of(queue, command)
+    namespace = namespace_of(queue, command)
     command.verb = FLUSH
     command.namespace = namespace
     command.store = namespace.store
@@ -133,7 +133,7 @@ def flush(queue: Queue, command: Command) -> None:
 
 def write_zeroes(queue: Queue, command: Command) -> None:
     """Write Zeroes: no data; DEAC changes nothing, since deallocated blocks read as zeroes wherever a store can."""
-    namespace, block, blocks = _range_of(queue, command)
+    namespace, block, blocks = range_of(queue, command)
     command.verb = WRITE_ZEROES
     command.namespace = namespace
     command.store = namespace.store
@@ -146,7 +146,7 @@ def write_zeroes(queue: Queue, command: Command) -> None:
 
 def dataset_management(queue: Queue, command: Command) -> None:
     """Dataset Management: deallocate ranges; its other attributes are hints that nobody here uses."""
-    namespace = _writable(_namespace_of(queue, command))
+    namespace = writable(namespace_of(queue, command))
     length = ((command.words[10] & 0xFF) + 1) * DatasetRange.SIZE
     # Linux sends room for all 256 ranges whatever their number, so longer than needed is right here.
     if command.data_bytes < length or command.data_bytes > RANGES_MAX_BYTES:
@@ -159,7 +159,7 @@ def dataset_management(queue: Queue, command: Command) -> None:
 def _deallocate(command: Command) -> None:
     queue = command.queue
     assert queue is not None
-    if _is_gone(queue, command):
+    if is_gone(queue, command):
         return
     namespace, ranges = command.namespace, []
     assert namespace is not None
@@ -180,131 +180,13 @@ def _deallocate(command: Command) -> None:
     queue.store_requests.append(command)
 
 
-def compare(queue: Queue, command: Command) -> None:
-    """Compare: the host's data against the store's, a piece at a time."""
-    namespace, block, blocks = _range_of(queue, command, changes=False)
-    length = blocks << namespace.block_shift
-    queue.require_length(command, length)
-    command.namespace = namespace
-    command.store = namespace.store
-    command.block = block
-    command.blocks = blocks
-    command.offset = 0
-    if command.capsule_data:
-        command.view = command.capsule_data
-        _compare_data(command)
-    else:
-        queue.receive_data(command, length, _compare_data)
-
-
-def _compare_data(command: Command) -> None:
-    queue = command.queue
-    assert queue is not None
-    if _is_gone(queue, command):
-        return
-    command.scratch, size = command.view, min(command.data_bytes, COMPARE_PIECE_BYTES)
-    command.view = memoryview(bytearray(size))
-    _compare_next(command)
-
-
-def _compare_next(command: Command) -> None:
-    queue, store, view = command.queue, command.store, command.view
-    assert queue is not None
-    assert store is not None
-    assert view is not None
-    command.verb = READ
-    command.view = view[: min(len(view), command.data_bytes - command.offset)]
-    command.resume = _compare_piece
-    queue.store_requests.append(command)
-
-
-def _compare_piece(command: Command) -> None:
-    queue, store, view, expected = command.queue, command.store, command.view, command.scratch
-    assert queue is not None
-    assert store is not None
-    assert view is not None
-    assert expected is not None
-    if command.status:
-        _store_failed(queue, command)
-    elif view != expected[command.offset : command.offset + len(view)]:
-        queue.fail(command, StatusCode.COMPARE_FAILURE.value)
-    else:
-        command.offset += len(view)
-        command.block += len(view) // store.block_bytes
-        if command.offset == command.data_bytes:
-            assert command.namespace is not None
-            command.namespace.reads += 1
-            command.namespace.bytes_read += command.data_bytes
-            queue.complete(command)
-        else:
-            _compare_next(command)
-
-
-def _namespace_of(queue: Queue, command: Command) -> Namespace:
-    namespace = queue.namespaces.get(command.words[1])
-    if namespace is None:
-        raise _not_accessible(queue, command.words[1])
-    return namespace
-
-
-def _range_of(queue: Queue, command: Command, *, changes: bool = True) -> tuple[Namespace, int, int]:
-    namespace, words = _namespace_of(queue, command), command.words
-    block, blocks = words[10] | words[11] << 32, (words[12] & 0xFFFF) + 1
-    if block + blocks > namespace.block_count:
-        raise CommandError(StatusCode.LBA_OUT_OF_RANGE, "past the end", location=40)
-    return _writable(namespace) if changes else namespace, block, blocks
-
-
-def _writable(namespace: Namespace) -> Namespace:
-    if namespace.store.is_read_only:
-        raise CommandError(StatusCode.NAMESPACE_WRITE_PROTECTED, "read-only namespace", location=4)
-    return namespace
-
-
-def _not_accessible(queue: Queue, nsid: int) -> CommandError:
-    assert queue.controller is not None
-    subsystem = queue.controller.subsystem
-    namespace = subsystem.namespaces.get(nsid)
-    if namespace is not None:
-        code = _ANA_CODES.get(subsystem.ana_states.get(namespace.ana_group), StatusCode.ANA_TRANSITION)
-        return CommandError(code, f"namespace {nsid} is not reached this way")
-    what = "all namespaces at once" if nsid == NSID_BROADCAST else f"no namespace {nsid}"
-    return CommandError(StatusCode.INVALID_NAMESPACE, what, location=4)
-
-
-def _is_gone(queue: Queue, command: Command) -> bool:
-    # The namespace may have been removed, and its store closed, while the host's data was on its way.
-    if queue.namespaces.get(command.words[1]) is command.namespace:
-        return False
-    error = _not_accessible(queue, command.words[1])
-    queue.fail(command, error.code, location=error.location)
-    return True
-
-
-def _store_failed(queue: Queue, command: Command) -> None:
-    if command.status == StatusCode.INTERNAL_ERROR:
-        target = queue.port.target
-        target.store_failures += 1
-        target.last_store_failure = command.failure
-    elif command.status >> 8 == StatusCode.WRITE_FAULT.value >> 8 and command.namespace is not None:
-        command.namespace.media_errors += 1
-    queue.fail(command, command.status)
-
-
 def _start_again(command: Command) -> None:
     assert command.queue is not None
     command.queue.dispatch(command)
 
 
-_ANA_CODES: dict[AnaState | None, StatusCode] = {
-    AnaState.INACCESSIBLE: StatusCode.ANA_INACCESSIBLE,
-    AnaState.PERSISTENT_LOSS: StatusCode.ANA_PERSISTENT_LOSS,
-    AnaState.CHANGE: StatusCode.ANA_TRANSITION,
-}
-
 FUA = 1 << 30
 """Force Unit Access in CDW12."""
-COMPARE_PIECE_BYTES = 64 << 10
 RANGES_MAX_BYTES = 256 * DatasetRange.SIZE
 
 

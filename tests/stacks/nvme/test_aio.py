@@ -12,8 +12,9 @@ import trio
 
 from stacks.nvme import sync
 from stacks.nvme.aio import Server, attach, connect, discover, serve
-from stacks.nvme.host import CommandFailed, ConnectionFailed
-from stacks.nvme.stores import create_image
+from stacks.nvme.host import CommandFailed, ConnectionFailed, HostConfig
+from stacks.nvme.stores import MemoryStore, create_image
+from stacks.nvme.target import Subsystem
 from stacks.runtime import LocalError
 from wire.nvme.status import StatusCode
 
@@ -195,5 +196,21 @@ def test_discovery_is_there_for_whoever_asks(url: str, local: str) -> None:
         async with serve(url, "mem:1MiB", nqn="nqn.2026-11.io.baremetal:other"):
             found = await discover(url, local=local)
             assert [entry.nqn for entry in found if entry.kind == "nvm"] == ["nqn.2026-11.io.baremetal:other"]
+
+    trio.run(main)
+
+
+def test_a_configuration_without_an_nqn_lets_discovery_find_the_subsystem_for_that_host(url: str, local: str) -> None:
+    config = HostConfig(host_nqn="nqn.2026-11.io.baremetal:invited", keep_alive_ms=0)
+    subsystem = Subsystem("nqn.2026-11.io.baremetal:private", allowed_hosts={config.host_nqn})
+    subsystem.add_namespace(MemoryStore(1 << 20))
+
+    async def main() -> None:
+        async with serve(url, subsystems=[subsystem]):
+            async with connect(url, local=local, config=config) as namespace:
+                assert namespace.connection.host.config.nqn == subsystem.nqn
+            with pytest.raises(LocalError, match="has no subsystem"):
+                async with connect(url, local=local):
+                    pass
 
     trio.run(main)

@@ -136,6 +136,20 @@ def test_draining_waits_for_what_is_in_a_store() -> None:
     rig.run_until(lambda: rig.rdma_target.is_drained, timeout_ns=SECOND)
 
 
+def test_draining_waits_for_the_last_of_several_commands() -> None:
+    rig = RdmaRig(MemoryStore(1 << 20), executes=False)
+    namespace = rig.namespace(keep_alive_ms=0)
+    transfers = [namespace.flush() for _ in range(2)]
+    rig.run_for(SECOND // 10)
+    requests = rig.target.poll_store_requests()
+    rig.rdma_target.drain()
+    for request, transfer in zip(requests, transfers, strict=True):
+        rig.target.handle_store_completions([request], rig.simulation.now)
+        rig.finish(transfer)
+        rig.run_for(SECOND // 10)
+    assert [transfer.status for transfer in transfers] == [0, 0]
+
+
 def test_draining_gives_a_store_that_hangs_up() -> None:
     rig = RdmaRig(MemoryStore(1 << 20), executes=False)
     namespace = rig.namespace(keep_alive_ms=0)

@@ -6,7 +6,7 @@ from textwrap import dedent
 
 import pytest
 
-from stacks.nvme.host.controller import HOST_TABLE
+from stacks.nvme.host.controller_state import HOST_TABLE
 from stacks.nvme.host.queue import HOST_QUEUE_TABLE
 from stacks.nvme.target.controller_state import CONTROLLER_TABLE
 from stacks.nvme.target.queue_state import QUEUE_TABLE

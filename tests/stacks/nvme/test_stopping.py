@@ -153,6 +153,21 @@ def test_a_write_that_no_executor_has_seen_is_withdrawn(
     assert io.answers[cid].status == StatusCode.ABORTED_SQ_DELETION
 
 
+def test_a_compare_does_not_go_on_to_its_next_piece(hosts: tuple[CoreHost, CoreHost]) -> None:
+    admin, io = hosts
+    cid = io.send(sqe(IoOpcode.COMPARE, nsid=1, cdw12=31), data=bytes(128 << 10))
+    (fetch,) = io.port.poll_fetches()
+    assert fetch.view is not None
+    fetch.view[:] = bytes(len(fetch.view))
+    io.port.handle_fetched(fetch)
+    first = io.port.target.poll_store_requests()
+    fail(admin)
+    io.port.target.handle_store_completions(first, 0)
+    assert io.port.target.poll_store_requests() == []
+    io.pump()
+    assert io.answers[cid].status == StatusCode.ABORTED_SQ_DELETION
+
+
 def test_a_queue_that_was_disconnected_takes_no_more_commands(store: Witness, hosts: tuple[CoreHost, CoreHost]) -> None:
     _, io = hosts
     io.do(fabrics(FabricsType.DISCONNECT))
