@@ -24,7 +24,7 @@ from stacks.rdma.enums import SendFlags, WcStatus, WrOpcode
 from stacks.rdma.gather import GatherError, check_writable, gather, packet_views, page_views, scatter
 from stacks.rdma.onlies import collect_onlies, plain_payload
 from stacks.rdma.opcodes import ATOMICS, READ_REQUEST, REQUESTS, WC_OPCODES, Segmented
-from stacks.rdma.work import SendWqe, SendWr
+from stacks.rdma.work import MAX_MESSAGE_BYTES, SendWqe, SendWr, check_wr
 from stacks.runtime import LocalError
 from transports.datagram import Transmit
 from wire.roce import AtomicEth, Reth
@@ -94,7 +94,7 @@ class Requester:
         length = sges[0].length if len(sges) == 1 else sum([sge.length for sge in sges])
         is_send = wr.opcode is WrOpcode.SEND
         if not is_send or not 0 <= length <= MAX_MESSAGE_BYTES:
-            _check(wr, length, self.max_rd_atomic)
+            check_wr(wr, length, self.max_rd_atomic)
         last = first = self.post_psn
         if length > self.egress.path_mtu:
             last += (length - 1) // self.egress.path_mtu
@@ -378,24 +378,6 @@ class Requester:
         self._ring.clear()
 
 
-def _check(wr: SendWr, length: int, max_rd_atomic: int) -> None:
-    if not 0 <= length <= MAX_MESSAGE_BYTES:
-        raise LocalError(f"a message of {length} bytes: 0 to 2^31 is what there is")
-    if wr.rkey >> 32 or wr.invalidate_rkey >> 32 or (wr.remote_address | wr.compare_add | wr.swap) >> 64:
-        raise LocalError(
-            "remote_address, compare_add and swap take 64 bits, rkey and invalidate_rkey 32, none negative"
-        )
-    if wr.remote_address + length > ADDRESS_END:
-        raise LocalError(f"{length} bytes at remote_address {wr.remote_address:#x} end beyond 64 bits")
-    opcode = wr.opcode
-    if opcode not in REQUESTS and not max_rd_atomic:
-        raise LocalError("READs and atomics were not negotiated: max_qp_rd_atomic is 0")
-    if opcode in ATOMICS and length != ATOMIC_BYTES:
-        raise LocalError(f"an atomic takes {ATOMIC_BYTES} bytes of local memory for the old value, not {length}")
-    if opcode in _WITH_IMM and len(wr.imm_data) != IMM_BYTES:
-        raise LocalError(f"immediate data are {IMM_BYTES} bytes, not {len(wr.imm_data)}")
-
-
 def _choose(opcodes: Segmented, *, is_first: bool, is_last: bool) -> int:
     if is_first:
         return opcodes.only if is_last else opcodes.first
@@ -415,10 +397,5 @@ def _atomic_extension(wqe: SendWqe) -> bytes:
 
 ACKS_PER_WINDOW = 4
 """Acknowledgements that a full window of one long message asks for."""
-ADDRESS_END = 1 << 64
-ATOMIC_BYTES = 8
 _SIGNALED = SendFlags.SIGNALED
 _SUCCESS = WcStatus.SUCCESS
-IMM_BYTES = 4
-MAX_MESSAGE_BYTES = 1 << 31
-_WITH_IMM = frozenset({WrOpcode.SEND_WITH_IMM, WrOpcode.RDMA_WRITE_WITH_IMM})

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from stacks.rdma.enums import SendFlags, WcStatus, WrOpcode
+from stacks.rdma.opcodes import ATOMICS, REQUESTS
+from stacks.runtime import LocalError
 
 
 class Sge:
@@ -113,5 +115,31 @@ class SendWqe:
             self.remote = (wr.remote_address, wr.rkey, wr.compare_add, wr.swap)
 
 
+def check_wr(wr: SendWr, length: int, max_rd_atomic: int) -> None:
+    """Raise LocalError for a request that no packet can say, or that was not negotiated.
+
+    length: of its local memory, in bytes. max_rd_atomic: READs and atomics that may be out at once.
+    """
+    if not 0 <= length <= MAX_MESSAGE_BYTES:
+        raise LocalError(f"a message of {length} bytes: 0 to 2^31 is what there is")
+    if wr.rkey >> 32 or wr.invalidate_rkey >> 32 or (wr.remote_address | wr.compare_add | wr.swap) >> 64:
+        raise LocalError(
+            "remote_address, compare_add and swap take 64 bits, rkey and invalidate_rkey 32, none negative"
+        )
+    if wr.remote_address + length > ADDRESS_END:
+        raise LocalError(f"{length} bytes at remote_address {wr.remote_address:#x} end beyond 64 bits")
+    opcode = wr.opcode
+    if opcode not in REQUESTS and not max_rd_atomic:
+        raise LocalError("READs and atomics were not negotiated: max_qp_rd_atomic is 0")
+    if opcode in ATOMICS and length != ATOMIC_BYTES:
+        raise LocalError(f"an atomic takes {ATOMIC_BYTES} bytes of local memory for the old value, not {length}")
+    if opcode in _WITH_IMM and len(wr.imm_data) != IMM_BYTES:
+        raise LocalError(f"immediate data are {IMM_BYTES} bytes, not {len(wr.imm_data)}")
+
+
+ADDRESS_END = 1 << 64
+ATOMIC_BYTES = 8
+IMM_BYTES = 4
+MAX_MESSAGE_BYTES = 1 << 31
 _WITH_IMM = frozenset({WrOpcode.SEND_WITH_IMM, WrOpcode.RDMA_WRITE_WITH_IMM})
 _WRITES = frozenset({WrOpcode.RDMA_WRITE, WrOpcode.RDMA_WRITE_WITH_IMM})
