@@ -26,6 +26,7 @@ from transports.capture import CaptureFile
 from transports.framing import UdpFramer
 from transports.packets import Packet
 from transports.simulation import Impairments, Network, Simulation
+from wire.nvme.opcodes import DISCOVERY_NQN
 
 NQN = "nqn.2026-11.io.baremetal:disk"
 
@@ -63,7 +64,11 @@ class SimulatedSession:
         self._capture.close()
 
     def _discover(self) -> None:
-        host, found, outcomes = self._connect(HostConfig()), list[DiscoveredSubsystem](), list[object]()
+        host, found, outcomes = (
+            self._connect(HostConfig(nqn=DISCOVERY_NQN)),
+            list[DiscoveredSubsystem](),
+            list[object](),
+        )
         host.run(read_discovery_log(host, found), outcomes.append, self._simulation.now)
         self._until(lambda: bool(outcomes))
         assert outcomes == [None], outcomes
