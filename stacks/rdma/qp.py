@@ -242,7 +242,7 @@ class Qp:
         while responses and not send.is_closed:
             before = send.count
             if not responses[0].fill(send, egress, shortcuts=self.shortcuts):
-                self.responder.drop_response()
+                self.responder.reads.drop_oldest()
                 continue
             if responses[0].is_finished:
                 responses.popleft()
@@ -303,7 +303,7 @@ class Qp:
         responder = self.responder
         responder.access = self._value("access", responder.access)
         responder.min_rnr_timer = self._value("min_rnr_timer", responder.min_rnr_timer)
-        responder.max_dest_rd_atomic = self._value("max_dest_rd_atomic", responder.max_dest_rd_atomic)
+        responder.reads.max_dest_rd_atomic = self._value("max_dest_rd_atomic", responder.reads.max_dest_rd_atomic)
 
     def _to_rtr(self) -> None:
         self._egress = self._new_egress()

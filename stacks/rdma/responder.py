@@ -13,7 +13,6 @@ Left out: FLUSH, ATOMIC WRITE, memory windows, end-to-end credits (every ACK say
 
 from __future__ import annotations
 
-import sys
 from collections import deque
 from typing import TYPE_CHECKING
 
@@ -33,10 +32,10 @@ from stacks.rdma.enums import (
 from stacks.rdma.gather import scatter
 from stacks.rdma.memory import Mr
 from stacks.rdma.opcodes import CMP_SWAP, DATA_OPCODES, FETCH_ADD, READ_REQUEST, SEND, DataOpcode
-from stacks.rdma.responses import AtomicResponse, ReadResponse, Replay
+from stacks.rdma.read_service import MAX_MESSAGE_BYTES, ReadService, fault_error
 from stacks.rdma.work import RecvWr
 from stacks.runtime import LocalError, RemoteError
-from wire.roce import AtomicEth, Ieth, Reth
+from wire.roce import Ieth, Reth
 from wire.seqnum import psn_diff
 
 if TYPE_CHECKING:
@@ -55,12 +54,11 @@ class Responder:
         self.path_mtu = 0
         self.access = 0
         self.min_rnr_timer = 0
-        self.max_dest_rd_atomic = 0
-        self.responses: deque[ReadResponse | AtomicResponse] = deque()
-        self._replays: deque[Replay] = deque()
+        self.reads = ReadService(qp, self)
+        self.responses = self.reads.responses
         self.ack_syndrome: int | None = None
         """Syndrome of the acknowledgement that is due, or None."""
-        self._rnr_psn: int | None = None
+        self.rnr_psn: int | None = None
         """Where a READ response stopped that an RNR NAK is due for; without one it is about what is expected."""
         self.is_gap_reported = False
         self.current: RecvWr | None = None
@@ -81,9 +79,8 @@ class Responder:
         self.current = self.write_region = self.ack_syndrome = None
         self.is_gap_reported = False
         self.receive_status = WcStatus.REM_INV_REQ_ERR
-        self._rnr_psn = None
-        self.responses.clear()
-        self._replays.clear()
+        self.rnr_psn = None
+        self.reads.reset()
 
     def post(self, wr: RecvWr) -> None:
         """Queue a receive; LocalError when the queue is full."""
@@ -113,10 +110,10 @@ class Responder:
             elif self.kind:
                 raise RemoteError(SYNDROME_NAK | Nak.INVALID_REQUEST, "a message was left unfinished")
             elif opcode == READ_REQUEST:
-                self._handle_read(body)
+                self.reads.read(body)
                 return
             elif opcode in (CMP_SWAP, FETCH_ADD):
-                self._handle_atomic(opcode, body)
+                self.reads.atomic(opcode, body)
                 return
             else:
                 raise RemoteError(SYNDROME_NAK | Nak.INVALID_REQUEST, f"opcode {opcode:#x} is not supported")
@@ -185,7 +182,7 @@ class Responder:
         self.write_region = None
         self._check_write_length(data, payload_bytes)
         if reth.length:
-            self.write_region = self._region(reth, Access.REMOTE_WRITE)
+            self.write_region = self.reads.region(reth, Access.REMOTE_WRITE)
 
     def _check_write_length(self, data: DataOpcode, payload_bytes: int) -> None:
         """The RETH's length and the packet's must agree before the key is looked at (IBTA 9.7.4.1.6)."""
@@ -222,14 +219,14 @@ class Responder:
                 raise RemoteError(SYNDROME_NAK | Nak.REMOTE_ACCESS_ERROR, "the region was deregistered")
             fault = region.write(self.write_address + self.offset, payload)
             if fault is not None:
-                raise _fault_error(fault, self.min_rnr_timer)
+                raise fault_error(fault, self.min_rnr_timer)
 
     def _place_send(self, payload: memoryview) -> None:
         receive = self.current
         assert receive is not None
         status = scatter(self._qp, receive.sges, self.offset, payload)
         if isinstance(status, Fault):
-            raise _fault_error(status, self.min_rnr_timer)
+            raise fault_error(status, self.min_rnr_timer)
         if status is not WcStatus.SUCCESS:
             self.receive_status = status
         if status is WcStatus.LOC_LEN_ERR:
@@ -267,82 +264,6 @@ class Responder:
             )
         )
 
-    # READ and atomics
-
-    def _handle_read(self, body: memoryview) -> None:
-        if len(body) != Reth.SIZE or not self.access & Access.REMOTE_READ or self._is_busy:
-            raise RemoteError(SYNDROME_NAK | Nak.INVALID_REQUEST, "the queue pair does not take this RDMA READ")
-        reth = Reth.decode(body)
-        if reth.length > MAX_MESSAGE_BYTES:
-            raise RemoteError(SYNDROME_NAK | Nak.INVALID_REQUEST, "a message may have 2^31 bytes at most")
-        region = self._region(reth, Access.REMOTE_READ) if reth.length else None
-        if region is not None and isinstance(fault := region.read(reth.va, reth.length), Fault):
-            raise _fault_error(fault, self.min_rnr_timer)
-        response = ReadResponse(region, reth, first_psn=self.expected_psn, path_mtu=self.path_mtu)
-        self.msn += 1
-        response.msn = self.msn
-        self._remember(Replay(response.first_psn, response.last_psn, reth, None))
-        self.expected_psn = response.last_psn + 1
-        self._respond(response)
-
-    def _handle_atomic(self, opcode: int, body: memoryview) -> None:
-        if len(body) != AtomicEth.SIZE or not self.access & Access.REMOTE_ATOMIC or self._is_busy:
-            raise RemoteError(SYNDROME_NAK | Nak.INVALID_REQUEST, "the queue pair does not take this atomic")
-        request = AtomicEth.decode(body)
-        if request.va % 8:
-            raise RemoteError(SYNDROME_NAK | Nak.INVALID_REQUEST, "atomics need an address that is a multiple of 8")
-        region = self._region(Reth(va=request.va, rkey=request.rkey, length=8), Access.REMOTE_ATOMIC)
-        original = self._exchange(region, request, is_swap=opcode == CMP_SWAP)
-        self.msn += 1
-        response = AtomicResponse(self.expected_psn, self.msn, original)
-        self._remember(Replay(self.expected_psn, self.expected_psn, None, response))
-        self.expected_psn += 1
-        self._respond(response)
-
-    @property
-    def _is_busy(self) -> bool:
-        """Whether as many READs and atomics wait to be answered as were negotiated (IBTA 9.7.4.1.3).
-
-        Answers to duplicates do not count: the requester may have its answer, and have gone on.
-        """
-        return sum([not response.is_replay for response in self.responses]) >= self.max_dest_rd_atomic
-
-    def _exchange(self, region: Mr, request: AtomicEth, *, is_swap: bool) -> int:
-        """Read, compute and write 8 bytes in the host's byte order; nothing comes between (IBTA 9.4.5)."""
-        views = region.read(request.va, 8)
-        if isinstance(views, Fault):
-            raise _fault_error(views, self.min_rnr_timer)
-        original = int.from_bytes(b"".join(views), sys.byteorder)
-        if not is_swap:
-            value = (original + request.swap_add) & 0xFFFFFFFFFFFFFFFF
-        elif original == request.compare:
-            value = request.swap_add
-        else:
-            return original
-        fault = region.write(request.va, memoryview(value.to_bytes(8, sys.byteorder)))
-        if fault is not None:
-            raise _fault_error(fault, self.min_rnr_timer)
-        return original
-
-    def _region(self, reth: Reth, right: int) -> Mr:
-        region = self._qp.memory.find(reth.rkey, self._qp, reth.va, reth.length, right)
-        if region is None:
-            raise RemoteError(SYNDROME_NAK | Nak.REMOTE_ACCESS_ERROR, "no region grants this access to this range")
-        return region
-
-    def _remember(self, replay: Replay) -> None:
-        """Keep what a duplicate may ask for again, as many as were negotiated (IBTA 9.7.5.1.2)."""
-        self._replays.append(replay)
-        while len(self._replays) > self.max_dest_rd_atomic:
-            self._replays.popleft()
-
-    def _respond(self, response: ReadResponse | AtomicResponse) -> None:
-        self.responses.append(response)
-        if self.ack_syndrome == SYNDROME_ACK:
-            # The response acknowledges all that came before it.
-            self.ack_syndrome = None
-        self._qp.ring()
-
     # Out of order
 
     def _handle_gap(self) -> None:
@@ -357,48 +278,18 @@ class Responder:
         """Answer again, execute nothing but READs (IBTA 9.7.5.1.2, 9.9.2.2)."""
         self._qp.counters.duplicate_request += 1
         if opcode == READ_REQUEST:
-            self._replay_read(psn, body)
+            self.reads.replay_read(psn, body)
         elif opcode in (CMP_SWAP, FETCH_ADD):
-            self._replay_atomic(psn)
+            self.reads.replay_atomic(psn)
         elif opcode in DATA_OPCODES and self.ack_syndrome is None:
             self.ack_syndrome = SYNDROME_ACK
             self._qp.ring()
-
-    def _replay_read(self, psn: int, body: memoryview) -> None:
-        if len(body) != Reth.SIZE:
-            return
-        reth = Reth.decode(body)
-        for replay in self._replays:
-            if replay.covers(psn, reth, self.path_mtu):
-                right = Access.REMOTE_READ
-                region = self._qp.memory.find(reth.rkey, self._qp, reth.va, reth.length, right) if reth.length else None
-                if region is None and reth.length:
-                    return
-                self._drop_responses(psn)
-                if len(self.responses) >= self.max_dest_rd_atomic:
-                    return
-                response = ReadResponse(region, reth, first_psn=psn, path_mtu=self.path_mtu)
-                response.msn = self.msn
-                response.is_replay = True
-                self._respond(response)
-                return
-
-    def _replay_atomic(self, psn: int) -> None:
-        for replay in self._replays:
-            if replay.atomic is not None and replay.first_psn == psn:
-                self._drop_responses(psn)
-                self._respond(replay.atomic.again())
-                return
-
-    def _drop_responses(self, psn: int) -> None:
-        """The requester went back to `psn`: what is still queued from there on will be asked for again."""
-        self.responses = deque(response for response in self.responses if response.last_psn < psn)
 
     # Refusal
 
     def _refuse(self, error: RemoteError) -> None:
         """Answer with the error's syndrome; anything but RNR ends the queue pair (IBTA 9.9.2.3)."""
-        self.ack_syndrome, self._rnr_psn = error.code, None
+        self.ack_syndrome, self.rnr_psn = error.code, None
         # Whatever else is in flight behind the refused request is a gap that the requester knows of.
         self.is_gap_reported = True
         self._qp.ring()
@@ -418,23 +309,10 @@ class Responder:
         if syndrome is None or self.responses:
             return None
         self.ack_syndrome = None
-        if self._rnr_psn is not None and syndrome & 0x60 == SYNDROME_RNR:
-            psn, self._rnr_psn = self._rnr_psn, None
+        if self.rnr_psn is not None and syndrome & 0x60 == SYNDROME_RNR:
+            psn, self.rnr_psn = self.rnr_psn, None
             return syndrome, psn
         return syndrome, self.expected_psn - (1 if syndrome == SYNDROME_ACK else 0)
-
-    def drop_response(self) -> None:
-        """The memory of the oldest READ response is not there.
-
-        If it is on its way, an RNR NAK says from which PSN on to ask again, later. Else the requester's retries find
-        out (IBTA 9.7.5.2.3).
-        """
-        response = self.responses.popleft()
-        if response.is_awaiting_page:
-            self.responses.clear()
-            self._rnr_psn = response.next_psn
-            self.ack_syndrome = SYNDROME_RNR | self.min_rnr_timer
-            self._qp.counters.send_rnr_err += 1
 
     def flush(self) -> None:
         """Complete every posted receive with WR_FLUSH_ERR, in order, and drop what was to be answered."""
@@ -446,11 +324,4 @@ class Responder:
             self._qp.recv_cq.push(Wc(receive.wr_id, WcStatus.WR_FLUSH_ERR, WcOpcode.RECV, 0, self._qp.number))
 
 
-def _fault_error(fault: Fault, rnr_timer: int) -> RemoteError:
-    if fault.is_recoverable:
-        return RemoteError(SYNDROME_RNR | rnr_timer, "the page is not there yet")
-    return RemoteError(SYNDROME_NAK | Nak.REMOTE_ACCESS_ERROR, "the memory is not there")
-
-
-MAX_MESSAGE_BYTES = 1 << 31
 _SEQUENCE_NAK = SYNDROME_NAK | Nak.PSN_SEQUENCE_ERROR

@@ -1,0 +1,176 @@
+"""The responder's side of READs and atomics: executing, answering and remembering them (IBTA 9.4.4, 9.4.5, 9.7.5.1.2).
+
+Requests come from the responder in PSN order; what they ask for is read from memory as its packets leave. As many as
+were negotiated are remembered: a duplicate READ is read again, a duplicate atomic is answered with what it found.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections import deque
+from typing import TYPE_CHECKING
+
+from stacks.dma.contract import Fault
+from stacks.rdma.enums import SYNDROME_ACK, SYNDROME_NAK, SYNDROME_RNR, Access, Nak
+from stacks.rdma.memory import Mr
+from stacks.rdma.opcodes import CMP_SWAP
+from stacks.rdma.responses import AtomicResponse, ReadResponse, Replay
+from stacks.runtime import RemoteError
+from wire.roce import AtomicEth, Reth
+
+if TYPE_CHECKING:
+    from stacks.rdma.qp import Qp
+    from stacks.rdma.responder import Responder
+
+
+class ReadService:
+    """READs and atomics of one queue pair's peer.
+
+    responses: answers that have not left completely, in the order of their PSNs.
+    """
+
+    def __init__(self, qp: Qp, responder: Responder) -> None:
+        self._qp = qp
+        self._responder = responder
+        self.max_dest_rd_atomic = 0
+        self.responses: deque[ReadResponse | AtomicResponse] = deque()
+        self._replays: deque[Replay] = deque()
+
+    def reset(self) -> None:
+        """Forget everything."""
+        self.responses.clear()
+        self._replays.clear()
+
+    def read(self, body: memoryview) -> None:
+        """Take the READ request that is expected next; RemoteError with what to answer when it is refused."""
+        if len(body) != Reth.SIZE or not self._responder.access & Access.REMOTE_READ or self._is_busy:
+            raise RemoteError(SYNDROME_NAK | Nak.INVALID_REQUEST, "the queue pair does not take this RDMA READ")
+        reth = Reth.decode(body)
+        if reth.length > MAX_MESSAGE_BYTES:
+            raise RemoteError(SYNDROME_NAK | Nak.INVALID_REQUEST, "a message may have 2^31 bytes at most")
+        region = self.region(reth, Access.REMOTE_READ) if reth.length else None
+        if region is not None and isinstance(fault := region.read(reth.va, reth.length), Fault):
+            raise fault_error(fault, self._responder.min_rnr_timer)
+        response = ReadResponse(region, reth, first_psn=self._responder.expected_psn, path_mtu=self._responder.path_mtu)
+        self._responder.msn += 1
+        response.msn = self._responder.msn
+        self._remember(Replay(response.first_psn, response.last_psn, reth, None))
+        self._responder.expected_psn = response.last_psn + 1
+        self._respond(response)
+
+    def atomic(self, opcode: int, body: memoryview) -> None:
+        """Execute the atomic that is expected next; RemoteError as for a READ."""
+        if len(body) != AtomicEth.SIZE or not self._responder.access & Access.REMOTE_ATOMIC or self._is_busy:
+            raise RemoteError(SYNDROME_NAK | Nak.INVALID_REQUEST, "the queue pair does not take this atomic")
+        request = AtomicEth.decode(body)
+        if request.va % 8:
+            raise RemoteError(SYNDROME_NAK | Nak.INVALID_REQUEST, "atomics need an address that is a multiple of 8")
+        region = self.region(Reth(va=request.va, rkey=request.rkey, length=8), Access.REMOTE_ATOMIC)
+        original = self._exchange(region, request, is_swap=opcode == CMP_SWAP)
+        self._responder.msn += 1
+        response = AtomicResponse(self._responder.expected_psn, self._responder.msn, original)
+        self._remember(Replay(self._responder.expected_psn, self._responder.expected_psn, None, response))
+        self._responder.expected_psn += 1
+        self._respond(response)
+
+    @property
+    def _is_busy(self) -> bool:
+        """Whether as many READs and atomics wait to be answered as were negotiated (IBTA 9.7.4.1.3).
+
+        Answers to duplicates do not count: the requester may have its answer, and have gone on.
+        """
+        return sum([not response.is_replay for response in self.responses]) >= self.max_dest_rd_atomic
+
+    def _exchange(self, region: Mr, request: AtomicEth, *, is_swap: bool) -> int:
+        """Read, compute and write 8 bytes in the host's byte order; nothing comes between (IBTA 9.4.5)."""
+        views = region.read(request.va, 8)
+        if isinstance(views, Fault):
+            raise fault_error(views, self._responder.min_rnr_timer)
+        original = int.from_bytes(b"".join(views), sys.byteorder)
+        if not is_swap:
+            value = (original + request.swap_add) & 0xFFFFFFFFFFFFFFFF
+        elif original == request.compare:
+            value = request.swap_add
+        else:
+            return original
+        fault = region.write(request.va, memoryview(value.to_bytes(8, sys.byteorder)))
+        if fault is not None:
+            raise fault_error(fault, self._responder.min_rnr_timer)
+        return original
+
+    def region(self, reth: Reth, right: int) -> Mr:
+        """The region that grants `right` over the range of `reth`; RemoteError when there is none."""
+        region = self._qp.memory.find(reth.rkey, self._qp, reth.va, reth.length, right)
+        if region is None:
+            raise RemoteError(SYNDROME_NAK | Nak.REMOTE_ACCESS_ERROR, "no region grants this access to this range")
+        return region
+
+    def _remember(self, replay: Replay) -> None:
+        """Keep what a duplicate may ask for again, as many as were negotiated (IBTA 9.7.5.1.2)."""
+        self._replays.append(replay)
+        while len(self._replays) > self.max_dest_rd_atomic:
+            self._replays.popleft()
+
+    def _respond(self, response: ReadResponse | AtomicResponse) -> None:
+        self.responses.append(response)
+        if self._responder.ack_syndrome == SYNDROME_ACK:
+            # The response acknowledges all that came before it.
+            self._responder.ack_syndrome = None
+        self._qp.ring()
+
+    def replay_read(self, psn: int, body: memoryview) -> None:
+        """Answer a duplicate READ again, which may ask for a part; `psn` not wrapped."""
+        if len(body) != Reth.SIZE:
+            return
+        reth = Reth.decode(body)
+        for replay in self._replays:
+            if replay.covers(psn, reth, self._responder.path_mtu):
+                right = Access.REMOTE_READ
+                region = self._qp.memory.find(reth.rkey, self._qp, reth.va, reth.length, right) if reth.length else None
+                if region is None and reth.length:
+                    return
+                self._drop_responses(psn)
+                if len(self.responses) >= self.max_dest_rd_atomic:
+                    return
+                response = ReadResponse(region, reth, first_psn=psn, path_mtu=self._responder.path_mtu)
+                response.msn = self._responder.msn
+                response.is_replay = True
+                self._respond(response)
+                return
+
+    def replay_atomic(self, psn: int) -> None:
+        """Answer a duplicate atomic with what it found the first time."""
+        for replay in self._replays:
+            if replay.atomic is not None and replay.first_psn == psn:
+                self._drop_responses(psn)
+                self._respond(replay.atomic.again())
+                return
+
+    def _drop_responses(self, psn: int) -> None:
+        """The requester went back to `psn`: what is still queued from there on will be asked for again."""
+        kept = [response for response in self.responses if response.last_psn < psn]
+        self.responses.clear()
+        self.responses.extend(kept)
+
+    def drop_oldest(self) -> None:
+        """The memory of the oldest READ response is not there.
+
+        If it is on its way, an RNR NAK says from which PSN on to ask again, later. Else the requester's retries find
+        out (IBTA 9.7.5.2.3).
+        """
+        response = self.responses.popleft()
+        if response.is_awaiting_page:
+            self.responses.clear()
+            self._responder.rnr_psn = response.next_psn
+            self._responder.ack_syndrome = SYNDROME_RNR | self._responder.min_rnr_timer
+            self._qp.counters.send_rnr_err += 1
+
+
+def fault_error(fault: Fault, rnr_timer: int) -> RemoteError:
+    """What to answer when memory cannot be reached: RNR where it will be, a NAK where it will not."""
+    if fault.is_recoverable:
+        return RemoteError(SYNDROME_RNR | rnr_timer, "the page is not there yet")
+    return RemoteError(SYNDROME_NAK | Nak.REMOTE_ACCESS_ERROR, "the memory is not there")
+
+
+MAX_MESSAGE_BYTES = 1 << 31
