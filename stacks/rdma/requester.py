@@ -24,25 +24,14 @@ from stacks.rdma.enums import SendFlags, WcStatus, WrOpcode
 from stacks.rdma.gather import GatherError, check_writable, gather, packet_views, page_views, scatter
 from stacks.rdma.onlies import collect_onlies, plain_payload
 from stacks.rdma.opcodes import ATOMICS, READ_REQUEST, REQUESTS, WC_OPCODES, Segmented
+from stacks.rdma.pieces import PieceEnds, ReadPiece, atomic_extension, read_extension
 from stacks.rdma.work import MAX_MESSAGE_BYTES, SendWqe, SendWr, check_wr
 from stacks.runtime import LocalError
 from transports.datagram import Transmit
-from wire.roce import AtomicEth, Reth
 
 if TYPE_CHECKING:
     from stacks.rdma.qp import Qp
     from stacks.rdma.window import Window
-
-
-class ReadPiece:
-    """One READ or atomic request that is out: its entry, and the PSNs whose responses are still to come."""
-
-    __slots__ = ("last_psn", "next_psn", "wqe")
-
-    def __init__(self, wqe: SendWqe, next_psn: int, last_psn: int) -> None:
-        self.wqe = wqe
-        self.next_psn = next_psn
-        self.last_psn = last_psn
 
 
 class Requester:
@@ -59,7 +48,7 @@ class Requester:
         self.una = self.next_psn = self.sent_psn = self.post_psn = 0
         self.pieces: deque[ReadPiece] = deque()
         self._reads: deque[SendWqe] = deque()
-        self._piece_ends: deque[int] = deque()
+        self._piece_ends = PieceEnds()
         self.max_rd_atomic = 1
         self._since_ack_request = 0
         self._parked: SendWqe | None = None
@@ -257,14 +246,14 @@ class Requester:
             return False
         if wqe.opcode is WrOpcode.RDMA_READ:
             opcode = READ_REQUEST
-            last = self._piece_end(wqe, room)
+            last = min(wqe.last_psn, self.next_psn + room - 1)
+            last = self._piece_ends.choose(self.next_psn, una=self.una, last_psn=last)
             mtu = self.egress.path_mtu
             offset = (self.next_psn - wqe.first_psn) * mtu
             length = min(wqe.length - offset, (last - self.next_psn + 1) * mtu)
-            address, rkey, *_ = wqe.remote
-            extension = Reth(va=address + offset, rkey=rkey, length=length).encode()
+            extension = read_extension(wqe, offset, length)
         else:
-            opcode, last, extension = ATOMICS[wqe.opcode], wqe.last_psn, _atomic_extension(wqe)
+            opcode, last, extension = ATOMICS[wqe.opcode], wqe.last_psn, atomic_extension(wqe)
         if send.count and not self.egress.fits(send, _packet_bytes(len(extension), 0)):
             return False
         psn = self._psn_word(wants_ack=True)
@@ -272,20 +261,6 @@ class Requester:
         self.pieces.append(ReadPiece(wqe, self.next_psn, last))
         self.next_psn = last + 1
         return True
-
-    def _piece_end(self, wqe: SendWqe, room: int) -> int:
-        """Last PSN of the piece to ask for: what the window takes, or just what was asked for the first time.
-
-        A responder answers a repeated READ only inside a request that it remembers (IBTA 9.7.5.1.2).
-        """
-        ends = self._piece_ends
-        while ends and ends[0] < self.una:
-            ends.popleft()
-        for end in ends:
-            if end >= self.next_psn:
-                return end
-        ends.append(min(wqe.last_psn, self.next_psn + room - 1))
-        return ends[-1]
 
     def _psn_word(self, *, wants_ack: bool) -> int:
         """PSN and AckReq: on the last packet of every message, and within long ones often enough for the window."""
@@ -386,13 +361,6 @@ def _choose(opcodes: Segmented, *, is_first: bool, is_last: bool) -> int:
 
 def _packet_bytes(extension_bytes: int, length: int) -> int:
     return 16 + extension_bytes + (length + 3 & ~3)
-
-
-def _atomic_extension(wqe: SendWqe) -> bytes:
-    address, rkey, compare_add, swap = wqe.remote
-    is_swap = wqe.opcode is WrOpcode.ATOMIC_CMP_AND_SWP
-    swap_add, compare = (swap, compare_add) if is_swap else (compare_add, 0)
-    return AtomicEth(va=address, rkey=rkey, swap_add=swap_add, compare=compare).encode()
 
 
 ACKS_PER_WINDOW = 4
