@@ -128,25 +128,28 @@ class Egress:
             send.segment_bytes = size
         send.is_closed = size != send.segment_bytes
 
-    def add_middles(self, send: Send, opcode: int, psn: int, pages: Sequence[memoryview]) -> None:
-        """Append packets of exactly one path MTU each, without extended headers, PadCnt or AckReq.
+    def add_middles(
+        self, send: Send, opcode: int, psn: int, pages: Sequence[memoryview], *, wants_ack: bool = False
+    ) -> None:
+        """Append packets of exactly one path MTU each, without extended headers and PadCnt.
 
-        psn: of the first, not wrapped. The short way of `add` for the many packets in the middle of messages.
+        psn: of the first, not wrapped. wants_ack: AckReq in the last of them. The short way of `add` for the many
+        packets in the middle of messages.
         """
-        size = self.full_bytes
+        size, count = self.full_bytes, len(pages)
         prefix = self._prefix(opcode, 0)
-        seed, deltas = self._seed(prefix, size), self._deltas
-        views, trailer, count = send.views, send.trailer, send.count
-        for page in pages:
-            number = (psn & 0xFFFFFF).to_bytes(4, "big")
-            views.append(trailer + prefix + number)
-            views.append(page)
-            trailer = crc32(page, crc32(number, seed ^ deltas[count])).to_bytes(4, "little")
-            psn += 1
-            count += 1
+        seed, append, trailer = self._seed(prefix, size), send.views.append, send.trailer
+        words = [number & 0xFFFFFF for number in range(psn, psn + count)]
+        if wants_ack:
+            words[-1] |= ACK_REQUEST
+        for word, page, delta in zip(words, pages, self._deltas[send.count :], strict=False):
+            number = word.to_bytes(4, "big")
+            append(trailer + prefix + number)
+            append(page)
+            trailer = crc32(page, crc32(number, seed ^ delta)).to_bytes(4, "little")
         send.trailer = trailer
-        send.count = count
-        send.total_bytes += size * len(pages)
+        send.count += count
+        send.total_bytes += size * count
         if not send.segment_bytes:
             send.segment_bytes = size
 

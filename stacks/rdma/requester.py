@@ -213,10 +213,12 @@ class Requester:
         pages = page_views(wqe.views or (), start * mtu, mtu, count)
         if len(pages) < 2:
             return False
-        # The last of the run goes the long way, which decides about AckReq; so does whatever follows.
-        self.egress.add_middles(send, REQUESTS[wqe.opcode].middle, self.next_psn, pages[:-1])
+        opcode, psn = REQUESTS[wqe.opcode].middle, self.next_psn
         self.next_psn += len(pages) - 1
         self._since_ack_request += len(pages) - 1
+        wants_ack = self._psn_word(wants_ack=False) >= ACK_REQUEST
+        self.next_psn += 1
+        self.egress.add_middles(send, opcode, psn, pages, wants_ack=wants_ack)
         return True
 
     def _add_data(self, send: Send, wqe: SendWqe) -> bool:

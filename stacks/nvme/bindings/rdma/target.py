@@ -163,8 +163,9 @@ class RdmaTarget:
                 self._closing(queue)
 
     def _post_answers(self, answers: list[Command]) -> None:
-        # All data goes before all completion entries: packets of one size in a row leave in one segmented send, and
-        # what RC delivers in order is in place before anyone is told of it.
+        # Small data goes before all completion entries: packets of one size in a row leave in one segmented send, and
+        # what RC delivers in order is in place before anyone is told of it. Large data fills sends of its own, and its
+        # entry follows at once, so that the host works on one answer while the next is under way.
         port, by_queue = self.port, self._by_queue
         ready: list[tuple[RdmaTargetQueue, RdmaCommand]] = []
         for command in answers:
@@ -174,9 +175,15 @@ class RdmaTarget:
             if queue is None:
                 port.release(command)
                 continue
-            ready.append((queue, command))
             if command.send_bytes:
                 queue.send_data(command)
+            ready.append((queue, command))
+            if command.send_bytes > LARGE_BYTES:
+                self._post_entries(ready)
+                ready.clear()
+        self._post_entries(ready)
+
+    def _post_entries(self, ready: list[tuple[RdmaTargetQueue, RdmaCommand]]) -> None:
         last = len(ready) - 1
         for index, (queue, command) in enumerate(ready):
             queue.answer(command, signaled=index == last or ready[index + 1][0] is not queue)
@@ -279,3 +286,5 @@ CQ_DEPTH = 1 << 24
 
 SGL_SUPPORT = 1 | 1 << 2 | 1 << 20
 """SGLS of Identify: SGLs, keyed descriptors, offsets inside a capsule."""
+LARGE_BYTES = 16384
+"""Data beyond this is worth sends of its own."""
