@@ -52,15 +52,29 @@ class Ingress:
             flow = self._new_flow(burst)
             if flow is None:
                 return
-        count = len(view) // size if size >= _SMALLEST and not size % 4 else 0
-        done = 0
         first_number = burst.identification or 0
-        if self._shortcuts and count and flow.is_valid_run(view[: count * size], size, count, first_number):
-            done = self._handle_checked(view, size, count, burst.source[0], now)
+        done = self._handle_runs(flow, burst, first_number, now) if self._shortcuts else 0
         for index in range(done, -(-len(view) // size)):
             packet = view[index * size : (index + 1) * size]
-            number = None if burst.identification is None else burst.identification + index
+            number = None if burst.identification is None else first_number + index
             self._handle_packet(flow, packet, burst.source[0], now, number=number)
+
+    def _handle_runs(self, flow: FlowIcrc, burst: Burst, number: int, now: int) -> int:
+        """The short way for equal packets with good ICRCs, and for a shorter one behind them; returns how many it took."""
+        view, size, host = burst.view, burst.segment_bytes, burst.source[0]
+        if size < _SMALLEST or size % 4:
+            return 0
+        count, rest = divmod(len(view), size)
+        run = view[: count * size] if rest else view
+        if not count or not flow.is_valid_run(run, size, count, number):
+            return 0
+        done = self._handle_checked(run, size, count, host, now)
+        if done < count or rest < _SMALLEST or rest % 4:
+            return done
+        last = view[count * size :]
+        if flow.is_valid_run(last, rest, 1, number + count):
+            done += self._handle_checked(last, rest, 1, host, now)
+        return done
 
     def _handle_checked(self, view: memoryview, size: int, count: int, host: str, now: int) -> int:
         """Equal packets with good ICRCs; returns how many of them were taken, from the first on."""
