@@ -110,21 +110,18 @@ def changed_namespaces(host: HostController) -> Steps:
 
 
 def stop(host: HostController) -> Steps:
-    """An orderly end: I/O queues are closed, the controller shuts down, then the admin queue is closed."""
+    """An orderly end: I/O queues are closed, then the controller shuts down; the admin queue is the caller's."""
     for queue in host.io_queues:
         host.close(queue, "shut down")
     configuration = ControllerConfiguration.decode(host.configuration.to_bytes(4, "little"))
     configuration.shn = ShutdownNotification.NORMAL
-    try:
-        value = int.from_bytes(configuration.encode(), "little")
-        yield from _done(property_set(PropertyOffset.CC, value), "shut down")
-        for _ in range(SHUTDOWN_POLLS):
-            answer = yield from _done(property_get(PropertyOffset.CSTS), "shut down")
-            if ControllerStatus.decode(answer.dw0.to_bytes(4, "little")).shst == ShutdownStatus.COMPLETE:
-                break
-            yield POLL_NS
-    finally:
-        host.close(host.admin, "shut down")
+    value = int.from_bytes(configuration.encode(), "little")
+    yield from _done(property_set(PropertyOffset.CC, value), "shut down")
+    for _ in range(SHUTDOWN_POLLS):
+        answer = yield from _done(property_get(PropertyOffset.CSTS), "shut down")
+        if ControllerStatus.decode(answer.dw0.to_bytes(4, "little")).shst == ShutdownStatus.COMPLETE:
+            break
+        yield POLL_NS
 
 
 def _connect(config: HostConfig, queue: HostQueue, *, cntlid: int) -> Part:

@@ -118,7 +118,11 @@ class HostController:
         was_new = self.state is HostState.NEW
         if self._apply(HostEvent.STOP) and not was_new:
             self._timers.cancel(HostTimer.KEEP_ALIVE)
-            self._run(stop(self), self._stopped)
+            if self.admin.is_open:
+                self._run(stop(self), self._stopped)
+            else:
+                # Nobody to say goodbye to yet.
+                self._stopped(None)
 
     def submit_admin(self, command: HostCommand, now: int) -> None:
         """Send an admin command."""
@@ -214,6 +218,10 @@ class HostController:
     def close(self, queue: HostQueue, reason: str) -> None:
         """End a queue's connection; what is in flight is abandoned."""
         commands = queue.lost(reason)
+        # A queue that the binding has not begun to connect must not be connected any more.
+        if queue in self._openings:
+            self._openings.remove(queue)
+        self._opening_scripts.pop(queue, None)
         self._closings.append(queue)
         self._abandon(queue, commands)
 
@@ -244,11 +252,15 @@ class HostController:
 
     def _started(self, error: StackError | None) -> None:
         if error is not None:
-            self._fail(str(error))
+            # What `stop` cuts short is no failure.
+            if self.state is HostState.STARTING:
+                self._fail(str(error))
         elif self._apply(HostEvent.STARTED) and self.config.keep_alive_ms:
             self._timers.arm(HostTimer.KEEP_ALIVE, self._now + self._keep_alive_ns())
 
     def _stopped(self, _: StackError | None) -> None:
+        for queue in self.queues:
+            self.close(queue, "shut down")
         if self._apply(HostEvent.STOPPED):
             self._cancel_timers()
 

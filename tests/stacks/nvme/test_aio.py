@@ -136,7 +136,7 @@ def test_a_server_that_goes_away_is_reported(url: str, local: str) -> None:
     async def main() -> None:
         async with serve(url, "mem:1MiB") as server, connect(url, local=local) as namespace:
             await server.drain()
-            with pytest.raises((ConnectionFailed, LocalError), match="ended the connection"):
+            with pytest.raises((ConnectionFailed, LocalError), match="closed the connection"):
                 await namespace.read(0)
 
     trio.run(main)

@@ -11,8 +11,9 @@ from stacks.nvme.stores import MemoryStore
 from stacks.runtime import LocalError
 from stacks.runtime.errors import StackError
 from tests.stacks.nvme.core_rig import NQN
-from tests.stacks.nvme.rdma_rig import INITIATOR, SECOND, RdmaRig
+from tests.stacks.nvme.rdma_rig import INITIATOR, SECOND, TARGET, RdmaRig
 from transports.packets import Packet
+from transports.simulation import Impairments
 from wire.nvme.kinds import RdmaRejectStatus
 from wire.nvme.opcodes import DISCOVERY_NQN
 from wire.nvme.rdma_codec import RdmaConnectReject, RdmaConnectRequest
@@ -159,6 +160,32 @@ def test_a_port_nobody_listens_on_says_so() -> None:
     assert "nobody listens on 192.0.2.1:4421" in RdmaRig().connect(port=4421).failure
 
 
+def test_a_stop_before_anybody_answered_is_over_at_once() -> None:
+    rig = RdmaRig()
+    host = rig.initiator.connect("192.0.2.99", HostConfig(nqn=NQN), rig.simulation.now)
+    rig.run_for(SECOND)
+    assert not host.is_closed
+    host.stop(rig.simulation.now)
+    rig.run_for(1)
+    assert host.is_closed
+    assert not host.failure
+    assert rig.initiator.is_quiet
+    assert rig.initiator.device.qps == {}
+
+
+@pytest.mark.parametrize("after_ns", [1, 300_000, 600_000, 1_000_000, 2_000_000])
+def test_a_stop_while_connecting_leaves_nothing_behind(after_ns: int) -> None:
+    rig = RdmaRig(impairments=Impairments(delay_ns=100_000))
+    host = rig.initiator.connect(TARGET, HostConfig(nqn=NQN), rig.simulation.now)
+    rig.run_for(after_ns)
+    assert not host.is_live
+    host.stop(rig.simulation.now)
+    rig.run_until(lambda: host.is_closed and rig.initiator.is_quiet and not rig.initiator.device.qps)
+    assert not host.failure
+    rig.run_for(SECOND)
+    assert rig.rdma_target.queue_count == 0
+
+
 def test_an_address_where_nobody_is_says_so() -> None:
     assert "no answer from 192.0.2.9:4420" in RdmaRig().connect(address="192.0.2.9").failure
 
@@ -201,7 +228,7 @@ def test_a_target_that_drains_tells_its_hosts() -> None:
     host = rig.initiator.hosts[0]
     rig.rdma_target.drain()
     rig.run_until(lambda: host.is_closed and rig.rdma_target.is_drained)
-    assert host.failure == "192.0.2.1:4420 ended the connection"
+    assert host.failure == "the target at 192.0.2.1:4420 closed the connection"
     assert "nobody listens" in rig.connect(HostConfig(nqn=NQN)).failure
 
 
@@ -212,9 +239,10 @@ def test_a_target_that_loses_power_is_noticed_and_io_ends() -> None:
     rig.network.detach(rig.target_host)
     transfers = [namespace.read(block, memoryview(bytearray(4096))) for block in range(200)]
     rig.run_until(lambda: host.is_closed)
-    assert host.failure
+    assert host.failure == "the target at 192.0.2.1:4420 stopped answering"
+    transfers.append(namespace.read(0, memoryview(bytearray(4096))))
     assert all(transfer.status == StatusCode.HOST_PATH_ERROR for transfer in transfers)
-    assert namespace.read(0, memoryview(bytearray(4096))).status == StatusCode.HOST_PATH_ERROR
+    assert all(transfer.problem == host.failure for transfer in transfers)
     rig.initiator.forget(host)
     assert rig.initiator.device.qps == {}
 

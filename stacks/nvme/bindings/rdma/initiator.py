@@ -13,13 +13,14 @@ from stacks.nvme.bindings.rdma.initiator_queue import RECV, RdmaHostQueue
 from stacks.nvme.bindings.rdma.parameters import (
     NVME_RDMA_PORT,
     QP_READS_MAX,
+    ending_text,
     rejection_text,
     service_id,
 )
 from stacks.nvme.bindings.rdma.staging import Staging
 from stacks.nvme.host import HostConfig, HostController, HostQueue, Region
 from stacks.rdma import Access, Device, Mr, WcStatus
-from stacks.rdma.cm import CmEvent, CmEventType, Connection, ConnectionParameters
+from stacks.rdma.cm import CmEvent, CmEventType, Connection, ConnectionParameters, ConnectionState
 from stacks.runtime import LocalError
 from transports.datagram import Burst, Transmit
 from wire.nvme.rdma_codec import RdmaConnectRequest
@@ -153,11 +154,11 @@ class RdmaInitiator:
                 if link is None:
                     continue
                 if entry.status is not SUCCESS:
-                    self._lost(link, f"the connection to {self._where(link.queue)} broke ({entry.status.name})", now)
+                    self._lost(link, ending_text(self._where(link.queue), entry.status), now)
                 elif entry.wr_id & 3 == RECV:
                     link.handle_answer(entry.wr_id >> 2, entry)
                     if link.is_lost:
-                        self._lost(link, f"{self._where(link.queue)} sent something that is no completion", now)
+                        self._lost(link, f"the target at {self._where(link.queue)} sent what is no completion", now)
                 else:
                     link.handle_sent(entry.wr_id >> 2)
         self._post()
@@ -208,7 +209,8 @@ class RdmaInitiator:
         link = self._links.get(queue)
         if link is not None:
             assert link.connection is not None
-            self._ending.add(link.connection)
+            if link.connection.state is ConnectionState.ESTABLISHED:
+                self._ending.add(link.connection)
             self.device.cm.disconnect(link.connection)
             self._forget(link)
 
@@ -228,7 +230,7 @@ class RdmaInitiator:
         elif event.kind is CmEventType.CONNECT_ERROR:
             self._lost(link, f"{where} answered with parameters that cannot be used", now)
         elif event.kind is CmEventType.DISCONNECTED:
-            self._lost(link, f"{where} ended the connection", now)
+            self._lost(link, f"the target at {where} closed the connection", now)
 
     def _lost(self, link: RdmaHostQueue, reason: str, now: int) -> None:
         host = self._hosts_of[link.queue]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import mmap
 
+from stacks.rdma import WcStatus
 from wire.errors import WireError
 from wire.ibcm import RejectReason
 from wire.nvme.kinds import RdmaRejectStatus
@@ -51,6 +52,12 @@ def rejection_text(where: str, reason: int, private_data: bytes) -> str:
     return f"{where} refuses the connection (reason {reason})"
 
 
+def ending_text(where: str, status: WcStatus) -> str:
+    """One line for a person whose connection ended with a work request that failed. where: as above."""
+    text = _ENDING_TEXTS.get(status)
+    return f"the target at {where} {text}" if text else f"the connection to the target at {where} broke ({status.name})"
+
+
 RDMA_PS_TCP = 0x0106
 NVME_RDMA_PORT = 4420
 """The registered port of NVMe/RDMA."""
@@ -61,3 +68,8 @@ QP_READS_MAX = 16
 """READs that a queue pair has outstanding, and that it serves, at a time."""
 
 _REJECT_TEXTS = {status.value: status.name.lower().replace("_", " ") for status in RdmaRejectStatus}
+_ENDING_TEXTS = {
+    WcStatus.RETRY_EXC_ERR: "stopped answering",
+    WcStatus.RNR_RETRY_EXC_ERR: "has no room for commands any more",
+    WcStatus.WR_FLUSH_ERR: "closed the connection",
+}
