@@ -96,7 +96,8 @@ class StoreRequest:
     ranges: DEALLOCATE: (block, blocks) pairs.
     is_fua: flush after the verb, before the completion.
     status: a `StatusCode`, valid once the request comes back; 0 is success.
-    failure: what a verb raised that was no OSError, as type and message; for whoever mends the store.
+    failure: what a verb raised, for a person: an OSError in the words of the operating system, as `no space left on
+    device`, anything else as type and message, for whoever mends the store.
     """
 
     __slots__ = ("block", "blocks", "failure", "is_fua", "ranges", "status", "store", "verb", "view")
@@ -140,6 +141,7 @@ def fail(request: StoreRequest, error: Exception) -> None:
     """Give a request the status that an exception of its store stands for."""
     if isinstance(error, OSError):
         request.status = status_of(error, request.verb)
+        request.failure = (error.strerror or str(error) or type(error).__name__).lower()
     else:
         request.status = StatusCode.INTERNAL_ERROR.value
         request.failure = f"{type(error).__name__}: {error}"

@@ -61,11 +61,13 @@ def is_gone(queue: Queue, command: Command) -> bool:
 
 
 def store_failed(queue: Queue, command: Command) -> None:
-    """End a command with what its store said, and count that."""
+    """End a command with what its store said, count that, and tell the program."""
+    target = queue.port.target
+    target.last_store_failure = command.failure
+    if target.on_store_failure is not None and command.namespace is not None:
+        target.on_store_failure(command.namespace, command.failure)
     if command.status == StatusCode.INTERNAL_ERROR:
-        target = queue.port.target
         target.store_failures += 1
-        target.last_store_failure = command.failure
     elif command.status >> 8 == StatusCode.WRITE_FAULT.value >> 8 and command.namespace is not None:
         command.namespace.media_errors += 1
     queue.fail(command, command.status)

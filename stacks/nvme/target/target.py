@@ -6,7 +6,7 @@ time.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from stacks.nvme.buffers import BufferPool
 from stacks.nvme.stores.contract import StoreRequest
@@ -14,6 +14,7 @@ from stacks.nvme.target.command import Command
 from stacks.nvme.target.controller import Controller
 from stacks.nvme.target.controller_state import ControllerState
 from stacks.nvme.target.discovery import PortAddress
+from stacks.nvme.target.namespace import Namespace
 from stacks.nvme.target.port import Port
 from stacks.nvme.target.queue import Queue
 from stacks.nvme.target.subsystem import Subsystem
@@ -25,7 +26,9 @@ class Target:
     """Subsystems under their NQNs. A discovery subsystem is always among them.
 
     subsystems: what to serve; more can be added while running. Raises LocalError for an NQN that comes twice.
-    store_failures: commands whose store raised what is no OSError; last_store_failure: what that was, for its author.
+    store_failures: commands whose store raised what is no OSError. last_store_failure: what any store raised last.
+    on_store_failure: called with the namespace and that text, for each command that its store failed; it must not
+    raise, and sees as many calls as the hosts send commands.
     """
 
     def __init__(self, subsystems: Iterable[Subsystem] = ()) -> None:
@@ -37,6 +40,7 @@ class Target:
         self.queues_overdue = 0
         self.store_failures = 0
         self.last_store_failure = ""
+        self.on_store_failure: Callable[[Namespace, str], None] | None = None
         self._timers: Timers[Controller | Queue] = Timers()
         self._now = 0
         self._started_ns: int | None = None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Sequence
 
 import pytest
@@ -23,9 +25,12 @@ class Broken(MemoryStore):
     def __init__(self) -> None:
         super().__init__(1 << 20)
         self.is_broken = False
+        self.error: OSError | None = None
 
     def write(self, block: int, data: Sequence[memoryview]) -> None:
         """Write, or not."""
+        if self.error is not None:
+            raise self.error
         if self.is_broken:
             raise KeyError(block)
         super().write(block, data)
@@ -72,6 +77,20 @@ def test_an_exception_of_a_store_is_an_internal_error_and_counted(
     assert io.port.target.last_store_failure == "RuntimeError: no cache today"
     store.is_broken = False
     assert io.io(IoOpcode.WRITE, 7, 1, data=BLOCK).status == 0
+
+
+def test_a_program_is_told_of_a_full_disk(store: Broken, hosts: tuple[CoreHost, CoreHost]) -> None:
+    _, io = hosts
+    told: list[tuple[int, str]] = []
+    io.port.target.on_store_failure = lambda namespace, what: told.append((namespace.nsid, what))
+    store.error = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    assert io.io(IoOpcode.WRITE, 7, 1, data=BLOCK).status == StatusCode.CAPACITY_EXCEEDED
+    assert told == [(1, "no space left on device")]
+    assert io.port.target.last_store_failure == "no space left on device"
+    assert io.port.target.store_failures == 0
+    store.error = None
+    assert io.io(IoOpcode.WRITE, 7, 1, data=BLOCK).status == 0
+    assert len(told) == 1
 
 
 def test_a_flush_for_several_that_raises_ends_each_of_them(store: Broken) -> None:
