@@ -29,6 +29,8 @@ from transports.datagram import Address, Burst, Transmit
 from wire.roce.flow_icrc import FlowIcrc
 
 MAX_EVENTS = 1024
+PACKET_BOOKKEEPING_BYTES = 512
+"""About what a receive buffer is charged for a packet besides its payload."""
 ROCE_PORT = 4791
 """UDP destination port of RoCEv2 (IBTA annex A17.3.1)."""
 
@@ -44,7 +46,7 @@ class DeviceConfig:
     """
 
     initial_window_bytes: int = 160_000
-    max_window_packets: int = 256
+    max_window_packets: int = 512
     shortcuts: bool = True
     segment_limit: int = 64
     cm: CmConfig = field(default_factory=CmConfig)
@@ -83,7 +85,6 @@ class Device:
         self._rng = rng or random.SystemRandom()
         self.memory = MemoryTable(dma or FlatDma(), self._rng)
         self._ready: deque[Qp] = deque()
-        self._deferred: deque[tuple[int, Qp]] = deque()
         self._events: deque[AsyncEvent] = deque()
         self.gsi = GeneralServices(self, rng=self._rng)
         self.cm = self.gsi.cm
@@ -161,11 +162,6 @@ class Device:
         """Act on every timer that is due."""
         for qp in self.timers.expired(now):
             qp.completer.handle_timeout(now)
-        deferred = self._deferred
-        while deferred and deferred[0][0] <= now:
-            _, qp = deferred.popleft()
-            if qp.ack_due_ns:
-                qp.ring()
         self.gsi.handle_timeout(now)
 
     def poll_transmit(self, now: int) -> Transmit | None:
@@ -188,8 +184,6 @@ class Device:
         deadline, management = self.timers.next_deadline(), self.gsi.poll_deadline()
         if management is not None and (deadline is None or management < deadline):
             deadline = management
-        if self._deferred and (deadline is None or self._deferred[0][0] < deadline):
-            deadline = self._deferred[0][0]
         return deadline
 
     def sent(self, transmit: Transmit) -> None:
@@ -201,10 +195,6 @@ class Device:
         """Have `qp` asked for packets."""
         qp.is_ready = True
         self._ready.append(qp)
-
-    def defer_ack(self, qp: Qp) -> None:
-        """Have `qp` asked for packets again when the ACK that it holds back is due; all wait equally long."""
-        self._deferred.append((qp.ack_due_ns, qp))
 
     def remove_qp(self, qp: Qp) -> None:
         """Forget a queue pair, and the events that concern it."""
@@ -224,7 +214,8 @@ class Device:
 
     def new_window(self, path_mtu: int) -> Window:
         """A fresh window for a connection with this path MTU."""
-        return Window(self.config.initial_window_bytes // (path_mtu + 128), self.config.max_window_packets)
+        initial = self.config.initial_window_bytes // (path_mtu + PACKET_BOOKKEEPING_BYTES)
+        return Window(initial, self.config.max_window_packets)
 
     def raise_event(self, kind: AsyncEventType, qp: Qp | None = None, cq: Cq | None = None) -> None:
         """Queue an asynchronous event; while nobody takes them, only the first MAX_EVENTS are kept."""

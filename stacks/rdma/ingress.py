@@ -60,7 +60,7 @@ class Ingress:
             self._handle_packet(flow, packet, burst.source[0], now, number=number)
 
     def _handle_runs(self, flow: FlowIcrc, burst: Burst, number: int, now: int) -> int:
-        """The short way for equal packets with good ICRCs, and for a shorter one behind them; returns how many it took."""
+        """The short way for equal good packets, and for a shorter one behind them; returns how many it took."""
         view, size, host = burst.view, burst.segment_bytes, burst.source[0]
         if size < _SMALLEST or size % 4:
             return 0

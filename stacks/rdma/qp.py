@@ -105,8 +105,6 @@ class Qp:
         """Whether the device has this queue pair in its list of those with something to send."""
         self._flags = SendFlags.SIGNALED if sq_sig_all else 0
         self._egress: Egress | None = None
-        self.ack_due_ns = 0
-        """Until when an ACK may wait that a request went ahead of; 0 when none does."""
         self._is_ack_passed = False
         self.requester = Requester(self, capacity.max_send_wr)
         self.completer = Completer(self)
@@ -193,8 +191,8 @@ class Qp:
     def poll_transmit(self, now: int) -> Transmit | None:
         """The next send: responses, then requests, then an acknowledgement.
 
-        Requests go ahead of an ACK that is due: the answer of a program to what it just received is what its peer
-        waits for. The ACK then waits for more to acknowledge, `ACK_DELAY_NS` at most.
+        One send of requests, and only one, goes ahead of an ACK: the answer of a program to what it just received is
+        what its peer waits for.
         """
         egress = self._egress
         if egress is None:
@@ -205,28 +203,15 @@ class Qp:
         syndrome = responder.ack_syndrome
         if syndrome is None:
             return self._poll_requests(now)
-        if syndrome == SYNDROME_ACK and (transmit := self._poll_ahead_of_ack(now)) is not None:
-            return transmit
-        if self.ack_due_ns > now and syndrome == SYNDROME_ACK:
-            return None
-        self.ack_due_ns = 0
+        if syndrome == SYNDROME_ACK and not self._is_ack_passed:
+            transmit = self._poll_requests(now)
+            if transmit is not None:
+                self._is_ack_passed = True
+                self.counters.ack_deferred += 1
+                return transmit
         self._is_ack_passed = False
         acknowledgement = responder.poll_acknowledgement()
         return None if acknowledgement is None else egress.acknowledge(*acknowledgement, msn=responder.msn)
-
-    def _poll_ahead_of_ack(self, now: int) -> Transmit | None:
-        """Requests while an ACK is held back; one send of them, and only one, when it is due."""
-        is_due = 0 < self.ack_due_ns <= now
-        if is_due and self._is_ack_passed:
-            return None
-        transmit = self._poll_requests(now)
-        if transmit is not None:
-            self._is_ack_passed = is_due
-            if not self.ack_due_ns:
-                self.ack_due_ns = now + ACK_DELAY_NS
-                self._device.defer_ack(self)
-                self.counters.ack_deferred += 1
-        return transmit
 
     def _poll_requests(self, now: int) -> Transmit | None:
         if self.state is not QpState.RTS or self.completer.resume_ns:
@@ -355,8 +340,6 @@ class Qp:
             raise LocalError(f"QP {self.number} is in {state.name}: a send may be posted from RTS on")
 
 
-ACK_DELAY_NS = 50_000
-"""How long an ACK may wait: far below any local ACK timeout, and long enough to stand for several messages."""
 _SOLICITED_BIT = 1 << 23
 _RECEIVING = frozenset({QpState.RTR, QpState.RTS, QpState.SQD, QpState.SQE})
 
