@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from interop.ethernet import ethernet_path
 from interop.outcome import DisagreementError, require
 from interop.runner import Case
 from interop.simulated_session import SimulatedSession
@@ -64,4 +65,5 @@ CASES = (
     Case("tshark-linux-captures", linux_captures),
     Case("tshark-simulated-sessions", simulated_sessions),
     Case("tshark-demo-capture", demo_capture),
+    Case("ethernet-mtu-1500", ethernet_path),
 )
