@@ -159,6 +159,11 @@ class HostController:
             raise LocalError(f"{self.config.nqn} has {self._names()}; say which, as in .../{self.config.nqn}/1")
         return next(iter(self.namespaces.values()))
 
+    @property
+    def has_connections_to_change(self) -> bool:
+        """Whether `poll_openings` or `poll_closings` has something to say."""
+        return bool(self._openings or self._closings)
+
     def poll_openings(self) -> list[HostQueue]:
         """Queues that the binding has to connect, since the last call."""
         openings, self._openings = self._openings, []

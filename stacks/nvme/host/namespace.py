@@ -72,12 +72,14 @@ class HostNamespace:
         self.is_read_only = False
         self.data = IdentifyNamespace()
         self._host = host
+        self._largest_bytes = 0
 
     def describe(self, data: IdentifyNamespace, *, block_bytes: int) -> None:
         """Take over what Identify said."""
         self.data = data
         self.block_bytes = block_bytes
         self.block_count = data.nsze
+        self._largest_bytes = min(self._host.max_transfer_bytes // block_bytes, BLOCKS_MAX) * block_bytes
         self.is_read_only = bool(data.nsattr & 1)
 
     @property
@@ -150,10 +152,15 @@ class HostNamespace:
         if not length or length % size or block < 0 or block + length // size > self.block_count:
             self._check_data(length)
             self._check_range(block, length // size)
-        limit = min(self._host.max_transfer_bytes // size, BLOCKS_MAX) * size
+        limit = self._largest_bytes
         if length <= limit:
+            # The usual case, without the steps between.
+            transfer = Transfer(_NAMES[opcode], done)
+            transfer.left = 1
             command = self._piece(opcode, block, data, region=region, offset=offset, control=control)
-            return self._send([command], _NAMES[opcode], done)
+            command.done = transfer.piece_done
+            self._host.submit_io(command)
+            return transfer
         commands = [
             self._piece(
                 opcode,
@@ -170,9 +177,15 @@ class HostNamespace:
     def _piece(
         self, opcode: int, block: int, data: memoryview, *, region: Region | None, offset: int, control: int
     ) -> HostCommand:
-        command = self._ranged(opcode, block, len(data) // self.block_bytes, control=control)
-        command.data = data
-        command.is_read = opcode == _READ
+        command = HostCommand(
+            opcode,
+            self.nsid,
+            cdw10=block & 0xFFFFFFFF,
+            cdw11=block >> 32,
+            cdw12=len(data) // self.block_bytes - 1 | control,
+            data=data,
+            is_read=opcode == _READ,
+        )
         command.region = region
         command.offset = offset
         return command

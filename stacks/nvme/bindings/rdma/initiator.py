@@ -141,13 +141,19 @@ class RdmaInitiator:
     # What follows
 
     def _process(self, now: int) -> None:
-        for host in self.hosts:
-            host.tick(now)
         while (event := self.device.cm.poll_event()) is not None:
             self._handle_event(event, now)
         while self.device.poll_async_event() is not None:
             # What they tell of a queue pair, its completions tell as well.
             self.async_events += 1
+        # Most bursts are the middle of someone's data, and nothing follows from them.
+        if len(self._cq):
+            for host in self.hosts:
+                host.tick(now)
+            self._take_completions(now)
+        self._post()
+
+    def _take_completions(self, now: int) -> None:
         while entries := self._cq.poll(BATCH):
             for entry in entries:
                 link = self._by_qp.get(entry.qp_num)
@@ -161,18 +167,23 @@ class RdmaInitiator:
                         self._lost(link, f"the target at {self._where(link.queue)} sent what is no completion", now)
                 else:
                     link.handle_sent(entry.wr_id >> 2)
-        self._post()
 
     def _post(self) -> None:
+        for host in self.hosts:
+            if host.has_connections_to_change:
+                self._open_and_close()
+                break
+        for link in self._links.values():
+            if link.queue.outgoing or link.waiting:
+                link.post_outgoing()
+
+    def _open_and_close(self) -> None:
         # Ended connections first: their staging buffers are free already, and must be out of their targets' reach.
         for host in list(self.hosts):
             for queue in host.poll_closings():
                 self._close(queue)
             for queue in host.poll_openings():
                 self._open(host, queue)
-        for link in self._links.values():
-            if link.queue.outgoing or link.is_starved:
-                link.post_outgoing()
 
     def _open(self, host: HostController, queue: HostQueue) -> None:
         link = RdmaHostQueue(

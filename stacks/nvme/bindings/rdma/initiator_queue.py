@@ -34,6 +34,7 @@ class RdmaHostQueue:
 
     queue: the core's; staging: memory that is shared by an association's queues.
     in_capsule_bytes: how much data goes inside a capsule; 0 on the admin queue.
+    waiting: commands for which there was no buffer or no room in the send queue.
     """
 
     def __init__(
@@ -64,11 +65,12 @@ class RdmaHostQueue:
         self._view = memoryview(memory)
         self._mr = pd.reg_mr(memory, Access.LOCAL_WRITE)
         self._receives = [self._make_receive(index) for index in range(entries)]
-        self._capsules = [Sge(self._mr.address + cid * self._slot_bytes, 0, self._mr.lkey) for cid in range(entries)]
+        self._capsules = [self._make_capsule(slot) for slot in range(entries)]
+        self._send = SendWr(0, WrOpcode.SEND)
         self._entry = SubmissionEntry(flags=FLAGS_SGL)
         self._keyed = KeyedSgl(kind=SglKind.KEYED)
         self._temporary: dict[int, Mr] = {}
-        self._waiting: deque[HostCommand] = deque()
+        self.waiting: deque[HostCommand] = deque()
         self._posted = self._acknowledged = 0
         queue.on_abandon = self.release
 
@@ -86,16 +88,11 @@ class RdmaHostQueue:
         self._temporary.clear()
         self._mr.dereg()
 
-    @property
-    def is_starved(self) -> bool:
-        """Whether commands wait for a buffer or for room in the send queue."""
-        return bool(self._waiting)
-
     def post_outgoing(self) -> None:
         """Send what the core's queue has to send, as far as there are buffers and room."""
         if not self.queue.is_open:
             return
-        outgoing, waiting = self.queue.outgoing, self._waiting
+        outgoing, waiting = self.queue.outgoing, self.waiting
         if waiting:
             waiting.extend(outgoing)
             outgoing.clear()
@@ -148,15 +145,14 @@ class RdmaHostQueue:
         cid, data = command.cid, command.data
         slot = cid & CID_SLOT_MASK
         at = slot * self._slot_bytes
-        capsule = self._capsules[slot]
-        capsule.length = CAPSULE_BYTES
-        sges: tuple[Sge, ...] = (capsule,)
+        sges = self._capsules[slot]
+        sges[0].length = CAPSULE_BYTES
         entry, keyed = self._entry, self._keyed
         keyed.kind = KEYED
         if data is None:
             keyed.address = keyed.length = keyed.key = 0
         elif not command.is_read and len(data) <= self._in_capsule_bytes:
-            sges = self._put_in_capsule(command, data, at, capsule)
+            sges = self._put_in_capsule(command, data, at, sges[0])
         elif not self._put_aside(command, data):
             return False
         entry.opcode = command.opcode
@@ -174,8 +170,11 @@ class RdmaHostQueue:
         else:
             keyed.encode_into(self._view, at + SGL_OFFSET)
         self._posted = posted = self._posted + 1
-        flags = SIGNALED if posted % SIGNAL_EVERY == 0 else 0
-        self.qp.post_send(SendWr(posted << 2 | SEND, WrOpcode.SEND, sges, flags))
+        send = self._send
+        send.wr_id = posted << 2 | SEND
+        send.sges = sges
+        send.flags = 0 if posted % SIGNAL_EVERY else SIGNALED
+        self.qp.post_send(send)
         return True
 
     def _put_in_capsule(self, command: HostCommand, data: memoryview, at: int, capsule: Sge) -> tuple[Sge, ...]:
@@ -225,6 +224,9 @@ class RdmaHostQueue:
             if not (entry.flags & WcFlags.WITH_INV and entry.invalidated_rkey == region.rkey):
                 self.queue.keys_not_invalidated += 1
             region.dereg()
+
+    def _make_capsule(self, slot: int) -> tuple[Sge, ...]:
+        return (Sge(self._mr.address + slot * self._slot_bytes, CAPSULE_BYTES, self._mr.lkey),)
 
     def _make_receive(self, index: int) -> RecvWr:
         at = self._answers_at + index * COMPLETION_BYTES
