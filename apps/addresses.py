@@ -5,9 +5,12 @@ from __future__ import annotations
 import errno
 import os
 import socket
+from ipaddress import ip_address
 
 from apps.errors import CommandError
 from stacks.rdma import ROCE_PORT
+from transports.errors import TransportError
+from transports.routes import source_address
 
 
 def free_loopback_address() -> str:
@@ -20,6 +23,27 @@ def free_loopback_address() -> str:
         if is_free(address):
             return address
     raise CommandError(f"UDP port {ROCE_PORT} is taken on every address tried", "stop other devices; see rdma counters")
+
+
+def address_beside(remote: str) -> str:
+    """An address for a device that talks to `remote`; empty where the one of the route to there will do.
+
+    A device takes the whole of its address, so where `remote` is on this machine, ours is another than that one.
+    CommandError when there is none, as on IPv6 loopback, which has a single address.
+    """
+    if ip_address(remote).is_loopback and ":" not in remote:
+        return ""
+    try:
+        if source_address(remote) != remote:
+            return ""
+    except TransportError:
+        return ""
+    if ":" not in remote:
+        return free_loopback_address()
+    raise CommandError(
+        f"{remote} is an address of this machine that a target there has for itself, and IPv6 loopback has no other",
+        "add a second one (as root: ip addr add ::2/128 dev lo) and name it with --local ::2",
+    )
 
 
 def is_free(address: str) -> bool:

@@ -11,6 +11,7 @@ from typing import NoReturn, Protocol, runtime_checkable
 
 import typer
 
+from apps.output import OutputClosed, discard_output
 from stacks.runtime import StackError
 from transports.errors import TransportError
 
@@ -47,10 +48,8 @@ def report(error: BaseException) -> int:
     error = first_leaf(error)
     if isinstance(error, SystemExit):
         return error.code if isinstance(error.code, int) else 0
-    if isinstance(error, BrokenPipeError):
-        # Whoever read our output has enough; keep the interpreter from flushing into the closed pipe on its way out.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+    if isinstance(error, OutputClosed):
+        discard_output()
     if isinstance(error, KeyboardInterrupt | typer.Abort):
         print("baremetal: interrupted", file=sys.stderr)  # noqa: T201
         return INTERRUPTED
@@ -71,6 +70,8 @@ def explain(error: BaseException) -> tuple[str, int]:
         return str(error), 1
     if isinstance(error, OSError):
         return explain_os_error(error), 1
+    if isinstance(error, OutputClosed):
+        return str(error), 1
     if isinstance(error, MemoryError):
         return "not enough memory; ask for less, or serve a file instead of mem:", 1
     kind = type(error).__name__
@@ -79,6 +80,8 @@ def explain(error: BaseException) -> tuple[str, int]:
 
 def explain_os_error(error: OSError) -> str:
     """What the operating system refused, on which file, and what to do where that is known."""
+    if isinstance(error, IsADirectoryError) and error.filename:
+        return f"{error.filename} is a directory; name the file"
     where = f"{error.filename}: " if error.filename else ""
     what = (error.strerror or str(error)).lower() if error.errno else str(error)
     remedy = REMEDIES.get(error.errno or 0, "")

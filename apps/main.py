@@ -14,7 +14,9 @@ def main() -> NoReturn:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
     from apps.command_line import app
     from apps.errors import run
+    from apps.output import prepare_standard_streams
 
+    prepare_standard_streams()
     signal.signal(signal.SIGINT, handler)
     run(lambda: app(standalone_mode=False))
 

@@ -1,7 +1,7 @@
 """What every serving process does besides serving: it says that it serves, can be looked at, and ends when told to.
 
-It ends on SIGINT and SIGTERM, and, when another process of ours started it, with that one's end of the pipe that is its
-standard input.
+It ends on SIGINT, SIGTERM and (unless nohup had it ignored) SIGHUP, and, when another process of ours started it, with
+that one's end of the pipe that is its standard input.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from collections.abc import Awaitable, Callable
 
 import trio
 
+from apps import output
 from stacks.rdma import Device
 from transports.control import ControlServer, Json
 from transports.udp import UdpTransport
@@ -33,8 +34,9 @@ async def serve_until_told(
     snapshot: what the control socket tells; `cpu_ns`, this process's processor time, is added.
     announce: called once everything can be reached.
     """
+    ending = [number for number in ENDING if signal.getsignal(number) is not signal.SIG_IGN]
     control = ControlServer(role, lambda: {"cpu_ns": time.process_time_ns(), **snapshot()})
-    with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+    with trio.open_signal_receiver(*ending) as signals:
         async with trio.open_nursery() as nursery:
 
             async def end_at_signal() -> None:
@@ -52,7 +54,7 @@ async def serve_until_told(
             if ends_with_stdin:
                 nursery.start_soon(end_with_stdin)
             nursery.start_soon(serve)
-            announce()
+            output.announce(announce)
 
 
 def device_state(device: Device, transport: UdpTransport) -> dict[str, dict[str, Json]]:
@@ -66,3 +68,6 @@ def announce_json(document: dict[str, object]) -> None:
     """Print one line of JSON at once, which is what a process that started this one waits for."""
     sys.stdout.write(json.dumps(document) + "\n")
     sys.stdout.flush()
+
+
+ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)

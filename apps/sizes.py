@@ -14,6 +14,23 @@ from stacks.nvme import stores
 from stacks.runtime import LocalError
 
 
+class Bytes(int):
+    """A number of bytes that shows itself as people write it, which makes it a default that the help can print."""
+
+    def __str__(self) -> str:
+        for power in range(len(PREFIXES), 0, -1):
+            if self and not self % 1024**power:
+                return f"{self // 1024**power}{PREFIXES[power - 1].upper().replace('K', 'k')}iB"
+        return repr(int(self))
+
+
+class Nanoseconds(int):
+    """A duration that shows itself as people write it, likewise."""
+
+    def __str__(self) -> str:
+        return format_duration(self).replace(" ", "")
+
+
 def parse_size(text: str | int) -> int:
     """Bytes of "4096", "4k", "1GiB", "250MB". typer.BadParameter for anything else."""
     try:
@@ -22,12 +39,25 @@ def parse_size(text: str | int) -> int:
         raise typer.BadParameter(str(error)) from error
 
 
+def parse_some(text: str | int) -> int:
+    """As `parse_size`, and at least one byte."""
+    size = parse_size(text)
+    if size < 1:
+        raise typer.BadParameter("0 bytes are too few; give at least 1")
+    return size
+
+
 def parse_duration(text: str | float) -> int:
-    """Nanoseconds of "10", "10s", "500ms", "2m". typer.BadParameter for anything else."""
+    """Nanoseconds of "10", "10s", "500ms", "2m". typer.BadParameter for anything else, and for no time at all."""
+    if isinstance(text, int):
+        return int(text)
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(ms|us|s|m|h)?", str(text).strip().lower())
     if match is None:
         raise typer.BadParameter(f"{text!r} is not a duration; write it like 10s, 500ms or 2m")
-    return round(float(match[1]) * SECONDS_NS[match[2] or "s"])
+    duration_ns = round(float(match[1]) * SECONDS_NS[match[2] or "s"])
+    if not 0 < duration_ns <= LONGEST_NS:
+        raise typer.BadParameter(f"{text!r} is no time to work in; give one like 500ms, 10s or 2m")
+    return duration_ns
 
 
 def format_size(size: int) -> str:
@@ -38,6 +68,12 @@ def format_size(size: int) -> str:
             break
         value, unit = value / 1024, f"{prefix.upper()}iB"
     return f"{value:.4g} {unit}"
+
+
+def format_amount(size: int) -> str:
+    """`size` bytes exactly, and in words where that is shorter: "8388608 bytes (8 MiB)"."""
+    exact = f"{size} byte{'' if size == 1 else 's'}"
+    return exact if size < 1024 else f"{exact} ({format_size(size)})"
 
 
 def format_rate(size: int, duration_ns: int) -> str:
@@ -55,4 +91,5 @@ def format_duration(duration_ns: float) -> str:
 
 
 PREFIXES = "kmgtp"
+LONGEST_NS = 366 * 24 * 3600 * 10**9
 SECONDS_NS = {"us": 1e3, "ms": 1e6, "s": 1e9, "m": 60e9, "h": 3600e9}
