@@ -3,66 +3,111 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+from rich.progress import Progress as ProgressBar
 
-from apps.errors import CommandError
+from apps.arguments import (
+    SIZES,
+    Capture,
+    Json,
+    Local,
+    Offload,
+    parse_image_block,
+    parse_listen,
+    parse_nqn,
+    parse_url,
+)
+from apps.errors import CommandError, explain
 from apps.nvme import tables
-from apps.nvme.files import Extent, FileMover
+from apps.nvme.destinations import destination, sha256_of
+from apps.nvme.files import Difference, Extent, FileMover, Progress
 from apps.nvme.serving import TargetOptions, run_target
-from apps.nvme.session import SessionOptions, discovered, open_connection, open_namespace, subsystems
-from apps.sizes import format_rate, format_size, parse_size
-from stacks.nvme.url import parse_url
+from apps.nvme.session import (
+    SessionOptions,
+    discovered,
+    open_connection,
+    open_namespace,
+    subsystems,
+    with_subsystem,
+)
+from apps.nvme.sources import parse_source
+from apps.output import console
+from apps.sizes import Bytes, format_amount, format_rate, parse_size, parse_some
+from stacks.nvme.aio import DEFAULT_NQN
+from stacks.nvme.url import NvmeUrl
+from stacks.runtime import StackError
+from transports.errors import TransportError
 
-app = typer.Typer(no_args_is_help=True, help="Serve namespaces over RDMA, and use those that others serve.")
+app = typer.Typer(
+    no_args_is_help=True,
+    help="Serve namespaces over RDMA, and use those that others serve.",
+    epilog="baremetal nvme target --namespace mem:64MiB --listen nvme+rdma://127.0.0.2\n\n"
+    "baremetal nvme list nvme+rdma://127.0.0.2      (in another terminal)",
+)
 
 Url = Annotated[
-    str, typer.Argument(metavar="URL", help="nvme+rdma://HOST:PORT/NQN/NSID; all but HOST may be left out.")
+    NvmeUrl,
+    typer.Argument(
+        parser=parse_url, metavar="URL", help="nvme+rdma://HOST:PORT/NQN/NSID; all but HOST may be left out."
+    ),
 ]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-Local = Annotated[str, typer.Option(help="IP address of our device; one that suits when left out.")]
-HostNqn = Annotated[str, typer.Option(help="Who we are.")]
-Offload = Annotated[bool, typer.Option(help="Send and receive many packets with one system call.")]
-Capture = Annotated[Path | None, typer.Option(help="Record every packet in this pcapng file.")]
-Source = Annotated[Path, typer.Option(help="The file.")]
-Offset = Annotated[int, typer.Option(parser=parse_size, metavar="SIZE", help="Where in the namespace to start.")]
-Length = Annotated[
-    int | None, typer.Option(parser=parse_size, metavar="SIZE", help="How many bytes; all when left out.")
+HostNqn = Annotated[str, typer.Option(parser=parse_nqn, metavar="NQN", help="Who we are.")]
+Source = Annotated[Path, typer.Option(metavar="FILE", help="What is written, or compared.")]
+Offset = Annotated[
+    int, typer.Option(parser=parse_size, metavar="SIZE", help="Where in the namespace to start; whole blocks.")
 ]
+Length = Annotated[int | None, typer.Option(parser=parse_some, metavar="SIZE", help="How many bytes; all if left out.")]
+LISTEN = NvmeUrl("rdma", "127.0.0.2")
+START = Bytes(0)
 HOST_NQN = SessionOptions().host_nqn
 
 
-@app.command()
+@app.command(epilog=f"baremetal nvme target --namespace disk.img --listen nvme+rdma://127.0.0.2\n\n{SIZES}")
 def target(
-    namespace: Annotated[list[str], typer.Option(help="An image file, or mem:SIZE; repeated for several.")],
+    namespace: Annotated[
+        list[str],
+        typer.Option(parser=parse_source, metavar="IMAGE", help="An image file, or mem:SIZE; repeated for several."),
+    ],
     listen: Annotated[
-        str, typer.Option(metavar="URL", help="nvme+rdma://ADDRESS:PORT; the port is 4420 when left out.")
-    ] = "nvme+rdma://127.0.0.2",
-    nqn: Annotated[str, typer.Option(help="Name of the subsystem.")] = "nqn.2026-11.io.baremetal:disk",
-    block_size: Annotated[int, typer.Option(parser=parse_size, metavar="SIZE", help="512 or 4096.")] = 4096,
+        NvmeUrl,
+        typer.Option(
+            parser=parse_listen,
+            metavar="URL",
+            help="nvme+rdma://ADDRESS:PORT/NQN; port 4420 if left out, NQN as --nqn.",
+        ),
+    ] = LISTEN,
+    nqn: Annotated[
+        str, typer.Option(parser=parse_nqn, metavar="NQN", help="Name of the subsystem.", show_default=DEFAULT_NQN)
+    ] = "",
+    block_size: Annotated[
+        int, typer.Option(parser=parse_image_block, metavar="SIZE", help="Bytes of a block: 512 or 4096.")
+    ] = 4096,
     offload: Offload = True,
     capture: Capture = None,
     capture_limit: Annotated[
-        int, typer.Option(parser=parse_size, metavar="SIZE", help="Stop recording here; 0: never.")
-    ] = 0,
+        int, typer.Option(parser=parse_size, metavar="SIZE", help="Stop recording at this size; 0: never.")
+    ] = Bytes(0),
     until_stdin_ends: Annotated[bool, typer.Option(hidden=True)] = False,
     as_json: Json = False,
 ) -> None:
     """Serve image files or memory until Ctrl-C."""
+    if nqn and listen.nqn and nqn != listen.nqn:
+        raise typer.BadParameter(f"--listen names {listen.nqn}, --nqn {nqn}; leave one out")
     run_target(
         TargetOptions(
             namespaces=namespace,
             listen=listen,
-            nqn=nqn,
+            nqn=nqn or listen.nqn or DEFAULT_NQN,
             block_bytes=block_size,
             offload=offload,
             capture=capture,
@@ -76,21 +121,25 @@ def target(
 @app.command()
 def discover(url: Url, local: Local = "", host_nqn: HostNqn = HOST_NQN, as_json: Json = False) -> None:
     """Show which subsystems a target has."""
-    found = discovered(parse_url(url), SessionOptions(local=local, host_nqn=host_nqn))
-    tables.show_discovered(found, Console(), as_json=as_json)
+    found = discovered(url, SessionOptions(local=local, host_nqn=host_nqn))
+    tables.show_discovered(found, console(), as_json=as_json)
 
 
 @app.command("list")
 def list_namespaces(url: Url, local: Local = "", host_nqn: HostNqn = HOST_NQN, as_json: Json = False) -> None:
     """Show the namespaces of a subsystem, or of all that a target has."""
-    place, options = parse_url(url), SessionOptions(local=local, host_nqn=host_nqn)
+    options = SessionOptions(local=local, host_nqn=host_nqn)
     rows = []
+    # A namespace is of one subsystem, so with a number there must be one.
+    place = with_subsystem(url, options) if url.nsid else url
     for nqn in [place.nqn] if place.nqn else subsystems(place, options):
         with open_connection(replace(place, nqn=nqn), options) as connection:
-            rows += [
-                tables.namespace_json(connection.host, each) for _, each in sorted(connection.host.namespaces.items())
-            ]
-    tables.show_namespaces(rows, Console(), as_json=as_json)
+            host = connection.host
+            found = (
+                [host.namespace(place.nsid)] if place.nsid else [each for _, each in sorted(host.namespaces.items())]
+            )
+            rows += [tables.namespace_json(host, each, replace(place, nqn=nqn, nsid=each.nsid)) for each in found]
+    tables.show_namespaces(rows, console(), as_json=as_json)
 
 
 @app.command()
@@ -98,7 +147,7 @@ def id_ctrl(url: Url, local: Local = "", host_nqn: HostNqn = HOST_NQN, as_json: 
     """Show a controller's identity."""
     with open_namespace(url, SessionOptions(local=local, host_nqn=host_nqn)) as namespace:
         fields = tables.identity(namespace.connection.host.identity, without=("psd", "vendor"))
-    tables.show_identity(fields, Console(), as_json=as_json)
+    tables.show_identity(fields, console(), as_json=as_json)
 
 
 @app.command()
@@ -106,14 +155,14 @@ def id_ns(url: Url, local: Local = "", host_nqn: HostNqn = HOST_NQN, as_json: Js
     """Show a namespace's identity."""
     with open_namespace(url, SessionOptions(local=local, host_nqn=host_nqn)) as namespace:
         fields = tables.identity(namespace.core.data, without=("lbaf", "vendor"))
-    tables.show_identity(fields, Console(), as_json=as_json)
+    tables.show_identity(fields, console(), as_json=as_json)
 
 
-@app.command()
+@app.command(epilog=SIZES)
 def write(
     url: Url,
     file: Source,
-    offset: Offset = 0,
+    offset: Offset = START,
     length: Length = None,
     local: Local = "",
     host_nqn: HostNqn = HOST_NQN,
@@ -122,17 +171,23 @@ def write(
     as_json: Json = False,
 ) -> None:
     """Write a file to a namespace, and flush."""
-    with opened(file, os.O_RDONLY) as descriptor:
+    with opened(file) as descriptor:
         extent = Extent(offset, file_length(file, descriptor, length))
-        options = SessionOptions(local=local, host_nqn=host_nqn, offload=offload, capture=capture)
-        move("write", url, options, descriptor, lambda _: extent, as_json=as_json)
+        with open_namespace(
+            url, SessionOptions(local=local, host_nqn=host_nqn, offload=offload, capture=capture)
+        ) as namespace:
+            mover = FileMover(namespace, extent)
+            duration_ns = timed("write", extent, partial(mover.write, descriptor), is_quiet=as_json)
+        report("write", extent, duration_ns, sha256_of(descriptor, extent.length), console(), as_json=as_json)
 
 
-@app.command()
+@app.command(epilog=SIZES)
 def read(
     url: Url,
-    file: Source,
-    offset: Offset = 0,
+    file: Annotated[
+        Path, typer.Option(metavar="FILE", help="Where to; a file appears when it is whole, /dev/stdout as it comes.")
+    ],
+    offset: Offset = START,
     length: Length = None,
     local: Local = "",
     host_nqn: HostNqn = HOST_NQN,
@@ -141,20 +196,22 @@ def read(
     as_json: Json = False,
 ) -> None:
     """Read a namespace into a file."""
-    options = SessionOptions(local=local, host_nqn=host_nqn, offload=offload, capture=capture)
-    with opened(file, os.O_RDWR | os.O_CREAT | os.O_TRUNC) as descriptor:
+    with open_namespace(
+        url, SessionOptions(local=local, host_nqn=host_nqn, offload=offload, capture=capture)
+    ) as namespace:
+        extent = Extent(offset, namespace.size_bytes - offset if length is None else length)
+        mover = FileMover(namespace, extent)
+        with destination(file) as into:
+            duration_ns = timed("read", extent, partial(mover.read, into), is_quiet=as_json)
+            digest = into.sha256()
+    report("read", extent, duration_ns, digest, console(stderr=into.is_standard_output), as_json=as_json)
 
-        def extent(size: int) -> Extent:
-            return Extent(offset, size - offset if length is None else length)
 
-        move("read", url, options, descriptor, extent, as_json=as_json)
-
-
-@app.command()
+@app.command(epilog="Exit status: 0 no difference, 1 a difference, 2 anything else that went wrong.\n\n" + SIZES)
 def compare(
     url: Url,
     file: Source,
-    offset: Offset = 0,
+    offset: Offset = START,
     length: Length = None,
     local: Local = "",
     host_nqn: HostNqn = HOST_NQN,
@@ -163,43 +220,51 @@ def compare(
     as_json: Json = False,
 ) -> None:
     """Have the target compare a namespace with a file."""
-    with opened(file, os.O_RDONLY) as descriptor:
+    with trouble_as(2), opened(file) as descriptor:
         extent = Extent(offset, file_length(file, descriptor, length))
-        options = SessionOptions(local=local, host_nqn=host_nqn, offload=offload, capture=capture)
-        move("compare", url, options, descriptor, lambda _: extent, as_json=as_json)
+        with open_namespace(
+            url, SessionOptions(local=local, host_nqn=host_nqn, offload=offload, capture=capture)
+        ) as namespace:
+            mover = FileMover(namespace, extent)
+            try:
+                duration_ns = timed("compare", extent, partial(mover.compare, descriptor), is_quiet=as_json)
+            except Difference as difference:
+                if as_json:
+                    found = {"verb": "compare", "bytes": extent.length, "differs": True, "offset": difference.offset}
+                    console().print_json(data=found)
+                raise
+        report("compare", extent, duration_ns, sha256_of(descriptor, extent.length), console(), as_json=as_json)
 
 
-def move(
-    verb: Literal["write", "read", "compare"],
-    url: str,
-    options: SessionOptions,
-    descriptor: int,
-    extent_of: Callable[[int], Extent],
-    *,
-    as_json: bool,
-) -> None:
-    """Move an extent and report: how much, how fast, and the SHA-256 of what was moved.
+def timed(verb: str, extent: Extent, move: Callable[[Progress], None], *, is_quiet: bool) -> int:
+    """Move an extent with a progress bar; returns how many nanoseconds that took."""
+    with progress_bar(verb, extent.length, is_hidden=is_quiet) as advance:
+        start = time.perf_counter_ns()
+        move(advance)
+        return time.perf_counter_ns() - start
 
-    extent_of: the extent, given the size of the namespace in bytes.
-    """
-    with open_namespace(url, options) as namespace:
-        extent = extent_of(namespace.size_bytes)
-        mover = FileMover(namespace, descriptor, extent)
-        action = {"write": mover.write, "read": mover.read, "compare": mover.compare}[verb]
-        with progress_bar(verb, extent.length, is_hidden=as_json) as advance:
-            start = time.perf_counter_ns()
-            action(advance)
-            duration_ns = time.perf_counter_ns() - start
-    digest = sha256(descriptor, extent.length)
-    console = Console()
+
+def report(verb: str, extent: Extent, duration_ns: int, digest: str, to: Console, *, as_json: bool) -> None:
+    """Say how much was moved, how fast, and its SHA-256."""
     if as_json:
-        rate = round(1e3 * extent.length / duration_ns, 1)
+        rate = round(1e3 * extent.length / max(1, duration_ns), 1)
         result = {"verb": verb, "bytes": extent.length, "duration_ns": duration_ns, "mb_per_s": rate, "sha256": digest}
-        console.print_json(data=result)
+        to.print_json(data=result | ({"differs": False} if verb == "compare" else {}))
         return
     done = {"write": "wrote", "read": "read", "compare": "compared, no difference in"}[verb]
-    console.print(f"{done} {format_size(extent.length)} at {format_rate(extent.length, duration_ns)}")
-    console.print(f"sha256 {digest}", soft_wrap=True, highlight=False)
+    to.print(f"{done} {format_amount(extent.length)} at {format_rate(extent.length, duration_ns)}", soft_wrap=True)
+    to.print(f"sha256 {digest}", soft_wrap=True, highlight=False)
+
+
+@contextlib.contextmanager
+def trouble_as(status: int) -> Iterator[None]:
+    """Leave with `status` when the block fails, except for a difference and for interrupts."""
+    try:
+        yield
+    except Difference:
+        raise
+    except (CommandError, StackError, TransportError, OSError) as error:
+        raise CommandError(explain(error)[0], status=status) from error
 
 
 @contextlib.contextmanager
@@ -208,43 +273,28 @@ def progress_bar(verb: str, total: int, *, is_hidden: bool) -> Iterator[Callable
     columns = (
         TextColumn(verb),
         BarColumn(),
-        DownloadColumn(binary_units=True),
+        DownloadColumn(),
         TransferSpeedColumn(),
         TimeRemainingColumn(),
     )
-    console = Console(stderr=True)
-    with Progress(*columns, console=console, transient=True, disable=is_hidden or not console.is_terminal) as bar:
+    errors = console(stderr=True)
+    with ProgressBar(*columns, console=errors, transient=True, disable=is_hidden or not errors.is_terminal) as bar:
         task = bar.add_task(verb, total=total)
         yield lambda moved: bar.advance(task, moved)
 
 
 @contextlib.contextmanager
-def opened(path: Path, flags: int) -> Iterator[int]:
-    """An open file."""
-    descriptor = os.open(path, flags | os.O_CLOEXEC, 0o644)
-    try:
-        yield descriptor
-    finally:
-        os.close(descriptor)
+def opened(path: Path) -> Iterator[int]:
+    """An open file to read from. CommandError when it is a directory or a pipe."""
+    with path.open("rb") as file:
+        if not file.seekable():
+            raise CommandError(f"{path} is a pipe, whose length is not known", "name a file")
+        yield file.fileno()
 
 
 def file_length(path: Path, descriptor: int, wanted: int | None) -> int:
     """How much of a file to use: `wanted` bytes, all of it when None. CommandError when it is shorter."""
-    size = os.fstat(descriptor).st_size
+    size = os.lseek(descriptor, 0, os.SEEK_END)
     if wanted is not None and wanted > size:
         raise CommandError(f"{path} has {size} bytes, fewer than the {wanted} asked for", "choose a smaller --length")
     return size if wanted is None else wanted
-
-
-def sha256(descriptor: int, length: int) -> str:
-    """The SHA-256 of the first `length` bytes of a file."""
-    digest = hashlib.sha256()
-    buffer = memoryview(bytearray(1 << 20))
-    at = 0
-    while at < length:
-        count = os.preadv(descriptor, [buffer[: min(len(buffer), length - at)]], at)
-        if not count:
-            break
-        digest.update(buffer[:count])
-        at += count
-    return digest.hexdigest()

@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from functools import partial
 
 from apps.errors import CommandError
+from apps.nvme.destinations import Destination
+from apps.nvme.session import failure
 from stacks.nvme.host import Transfer
 from stacks.nvme.sync import Namespace
-from wire.nvme.status import StatusCode, status_text
+from wire.nvme.status import StatusCode
 
 Progress = Callable[[int], None]
 """Called with the number of bytes that have just been moved."""
@@ -42,53 +44,49 @@ class Extent:
 class FileMover:
     """Moves one extent between a file and a namespace, in pieces, several under way.
 
-    descriptor: of a file that is read or written with pread and pwrite. file_offset: where in it the extent starts.
+    CommandError when the extent does not suit the namespace.
     """
 
-    def __init__(self, namespace: Namespace, descriptor: int, extent: Extent) -> None:
+    def __init__(self, namespace: Namespace, extent: Extent) -> None:
         extent.check(namespace)
         self._namespace = namespace
-        self._descriptor = descriptor
         self._extent = extent
         self._memory = memoryview(bytearray(PIECE_BYTES * PIECES))
         self._region = namespace.register(self._memory)
         self._ended: list[tuple[int, Transfer]] = []
 
-    def write(self, progress: Progress) -> None:
+    def write(self, descriptor: int, progress: Progress) -> None:
         """File to namespace, flushed; the rest of a last block that the file fills in part stays as it was."""
 
         def start(slot: int, at: int, length: int) -> None:
             view = self._view(slot, self._whole_blocks(length))
             if len(view) != length:
                 self._read_last_block(view, at)
-            self._read_file(view[:length], at)
+            read_file(descriptor, view[:length], at)
             self._move(self._namespace.core.write, slot, at, view)
 
         self._run(start, lambda *_: None, progress)
         self._namespace.flush()
 
-    def read(self, progress: Progress) -> None:
-        """Namespace to file."""
+    def read(self, into: Destination, progress: Progress) -> None:
+        """Namespace to file, pipe or device."""
 
         def start(slot: int, at: int, length: int) -> None:
             self._move(self._namespace.core.read, slot, at, self._view(slot, self._whole_blocks(length)))
 
-        def finish(slot: int, at: int, length: int) -> None:
-            view = self._view(slot, length)
-            while view:
-                written = os.pwrite(self._descriptor, view, at)
-                view, at = view[written:], at + written
+        def finish(slot: int, length: int) -> None:
+            into.write(self._view(slot, length))
 
         self._run(start, finish, progress)
 
-    def compare(self, progress: Progress) -> None:
-        """Have the target compare the namespace with the file. CommandError where they differ."""
+    def compare(self, descriptor: int, progress: Progress) -> None:
+        """Have the target compare the namespace with the file. Difference where they differ."""
 
         def start(slot: int, at: int, length: int) -> None:
             view = self._view(slot, self._whole_blocks(length))
             if len(view) != length:
                 self._read_last_block(view, at)
-            self._read_file(view[:length], at)
+            read_file(descriptor, view[:length], at)
             block = (self._extent.offset + at) // self._namespace.block_bytes
             self._namespace.core.compare(block, view, done=partial(self._note, slot))
 
@@ -97,13 +95,14 @@ class FileMover:
     def _run(
         self,
         start: Callable[[int, int, int], None],
-        finish: Callable[[int, int, int], None],
+        finish: Callable[[int, int], None],
         progress: Progress,
     ) -> None:
-        """Start pieces while slots are free, finish them as they end; `at` and `length` are bytes of the extent."""
-        total, at = self._extent.length, 0
+        """Start pieces while slots are free, finish them in order; `at` and `length` are bytes of the extent."""
+        total, at, finished = self._extent.length, 0, 0
         free = list(range(PIECES))
         doing: dict[int, tuple[int, int]] = {}
+        early: dict[int, tuple[int, int]] = {}
         while at < total or doing:
             while free and at < total:
                 slot, length = free.pop(), min(PIECE_BYTES, total - at)
@@ -115,9 +114,13 @@ class FileMover:
             ended, self._ended = self._ended, []
             for slot, transfer in ended:
                 place, length = doing.pop(slot)
-                check(transfer, f"at byte {self._extent.offset + place}")
-                finish(slot, place, length)
+                check(transfer, self._namespace, self._extent.offset + place)
                 progress(length)
+                early[place] = slot, length
+            while finished in early:
+                slot, length = early.pop(finished)
+                finish(slot, length)
+                finished += length
                 free.append(slot)
 
     def _move(self, move: Callable[..., Transfer], slot: int, at: int, view: memoryview) -> None:
@@ -130,13 +133,6 @@ class FileMover:
         block = (self._extent.offset + at + len(view)) // size - 1
         self._namespace.read_into(block, view[-size:])
 
-    def _read_file(self, view: memoryview, at: int) -> None:
-        while view:
-            count = os.preadv(self._descriptor, [view], at)
-            if not count:
-                raise CommandError("the file became shorter while it was read")
-            view, at = view[count:], at + count
-
     def _view(self, slot: int, length: int) -> memoryview:
         return self._memory[slot * PIECE_BYTES : slot * PIECE_BYTES + length]
 
@@ -148,12 +144,32 @@ class FileMover:
         self._ended.append((slot, transfer))
 
 
-def check(transfer: Transfer, where: str) -> None:
-    """CommandError when a transfer failed."""
+class Difference(CommandError):  # noqa: N818 (it is what a comparison is for)
+    """What was compared differs.
+
+    offset: byte of the namespace at which the piece that differs starts.
+    """
+
+    def __init__(self, offset: int) -> None:
+        super().__init__(f"the namespace differs from the file, at byte {offset}")
+        self.offset = offset
+
+
+def check(transfer: Transfer, namespace: Namespace, offset: int) -> None:
+    """CommandError when a transfer at byte `offset` of a namespace failed, Difference when a comparison did."""
     if transfer.status == StatusCode.COMPARE_FAILURE:
-        raise CommandError(f"the namespace differs from the file, {where}")
+        raise Difference(offset)
     if transfer.status:
-        raise CommandError(f"{transfer.what} failed {where}: {status_text(transfer.status, is_io=True)}")
+        raise failure(f"{transfer.what} failed at byte {offset}", transfer.status, namespace)
+
+
+def read_file(descriptor: int, view: memoryview, at: int) -> None:
+    """Fill `view` from byte `at` of a file. CommandError when it ends before."""
+    while view:
+        count = os.preadv(descriptor, [view], at)
+        if not count:
+            raise CommandError("the file became shorter while it was read")
+        view, at = view[count:], at + count
 
 
 PIECE_BYTES = 1 << 18

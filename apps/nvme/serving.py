@@ -8,14 +8,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import trio
-from rich.console import Console
 from rich.markup import escape
 
+from apps.nvme.sources import check_each_once, failure_reporter, open_source
+from apps.output import complain, console
 from apps.serving import announce_json, device_state, serve_until_told
 from apps.sizes import format_size
 from stacks.nvme.aio import serve
-from stacks.nvme.stores import Store, open_store
-from stacks.nvme.url import NvmeUrl, parse_url
+from stacks.nvme.stores import Store
+from stacks.nvme.url import NvmeUrl
 from transports.capture import CapturingTransport
 from transports.clock import RealClock
 from transports.control import Json
@@ -31,7 +32,7 @@ class TargetOptions:
     """
 
     namespaces: Sequence[str]
-    listen: str
+    listen: NvmeUrl
     nqn: str
     block_bytes: int = 4096
     offload: bool = True
@@ -44,13 +45,14 @@ class TargetOptions:
 def run_target(options: TargetOptions) -> None:
     """Serve until told to end, then answer what is under way, close the stores, and return.
 
-    LocalError or TransportError, with one line for a person, for what cannot be opened or had.
+    CommandError, LocalError or TransportError, with one line for a person, for what cannot be opened or had.
     """
-    url = parse_url(options.listen)
+    check_each_once(options.namespaces)
+    url = options.listen
     with contextlib.ExitStack() as stack:
         stores = []
         for text in options.namespaces:
-            store = open_store(text, block_bytes=options.block_bytes)
+            store = open_source(text, block_bytes=options.block_bytes)
             stack.callback(store.close)
             stores.append(store)
         trio.run(serve_stores, options, url, stores)
@@ -62,12 +64,12 @@ async def serve_stores(options: TargetOptions, url: NvmeUrl, stores: Sequence[St
     def wrap(transport: DatagramTransport) -> DatagramTransport:
         if options.capture is None:
             return transport
-        complain = Console(stderr=True).print
         limit = options.capture_limit_bytes
         return CapturingTransport(transport, options.capture, RealClock(), limit_bytes=limit, on_stop=complain)
 
     async with serve(url, *stores, nqn=options.nqn, offload=options.offload, wrap=wrap) as server:
         (port,) = server.ports
+        server.target.on_store_failure = failure_reporter(options.namespaces)
 
         def snapshot() -> dict[str, Json]:
             devices = device_state(port.device, port.udp)
@@ -95,13 +97,13 @@ def announce(options: TargetOptions, url: NvmeUrl, stores: Sequence[Store], *, a
         place = {"url": str(url), "nqn": url.nqn, "host": url.host, "port": url.port}
         announce_json({**place, "namespaces": namespaces, "advice": advice})
         return
-    console = Console()
-    console.print(f"serving [bold]{escape(str(url))}[/]", soft_wrap=True)
+    out = console()
+    out.print(f"serving [bold]{escape(str(url))}[/]", soft_wrap=True)
     for nsid, (source, store) in enumerate(zip(options.namespaces, stores, strict=True), 1):
-        console.print(f"  namespace {nsid}: {escape(source)}, {describe(store)}", soft_wrap=True)
+        out.print(f"  namespace {nsid}: {escape(source)}, {describe(store)}", soft_wrap=True)
     if advice:
-        console.print(f"small socket buffers cost throughput: {advice}", soft_wrap=True, highlight=False)
-    console.print("until Ctrl-C")
+        out.print(f"small socket buffers cost throughput: {advice}", soft_wrap=True, highlight=False)
+    out.print("until Ctrl-C")
 
 
 def describe(store: Store) -> str:

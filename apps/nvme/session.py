@@ -7,14 +7,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from apps.addresses import address_beside
 from apps.errors import CommandError
-from stacks.nvme.host import DiscoveredSubsystem, HostConfig
+from apps.output import complain
+from stacks.nvme.host import ConnectionFailed, DiscoveredSubsystem, HostConfig
 from stacks.nvme.sync import Connection, Namespace, attach
-from stacks.nvme.url import NvmeUrl, parse_url
+from stacks.nvme.url import NvmeUrl
 from transports.capture import CapturingTransport
 from transports.clock import RealClock
 from transports.datagram import DatagramTransport
 from wire.nvme.opcodes import DISCOVERY_NQN
+from wire.nvme.status import StatusCode, status_text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,21 +36,27 @@ class SessionOptions:
 
     def wrap(self, transport: DatagramTransport) -> DatagramTransport:
         """`transport`, or a recording one around it."""
-        return transport if self.capture is None else CapturingTransport(transport, self.capture, RealClock())
+        if self.capture is None:
+            return transport
+        return CapturingTransport(transport, self.capture, RealClock(), on_stop=complain)
 
 
 @contextlib.contextmanager
 def open_connection(url: NvmeUrl, options: SessionOptions) -> Iterator[Connection]:
     """An association with the subsystem that `url` names."""
     config = HostConfig(host_nqn=options.host_nqn, queue_entries=options.queue_depth + 1)
-    with attach(url, config=config, local=options.local, offload=options.offload, wrap=options.wrap) as connection:
-        yield connection
+    local = options.local or address_beside(url.host)
+    with attach(url, config=config, local=local, offload=options.offload, wrap=options.wrap) as connection:
+        try:
+            yield connection
+        except ConnectionFailed as error:
+            raise lost(str(error)) from error
 
 
 @contextlib.contextmanager
-def open_namespace(text: str, options: SessionOptions) -> Iterator[Namespace]:
+def open_namespace(place: NvmeUrl, options: SessionOptions) -> Iterator[Namespace]:
     """The namespace that a URL names; where it names none, the first of the target's only subsystem."""
-    url = with_subsystem(parse_url(text), options)
+    url = with_subsystem(place, options)
     with open_connection(url, options) as connection:
         yield connection.namespace(url.nsid or min(connection.host.namespaces, default=0))
 
@@ -74,3 +83,31 @@ def discovered(url: NvmeUrl, options: SessionOptions) -> list[DiscoveredSubsyste
     place, plain = replace(url, nqn=DISCOVERY_NQN), replace(options, capture=None)
     with open_connection(place, plain) as connection:
         return connection.discover()
+
+
+def lost(reason: str) -> CommandError:
+    """What to say when a connection that stood is no more."""
+    return CommandError(f"the target is gone: {reason or 'the connection is closed'}", "see that it runs, and repeat")
+
+
+def failure(what: str, status: int, namespace: Namespace) -> CommandError:
+    """What to say of a command that ended with a status; what: which one failed, and where."""
+    host = namespace.connection.host
+    if host.is_closed:
+        return lost(host.failure)
+    return CommandError(f"{what}: {explain_status(status)}")
+
+
+def explain_status(status: int) -> str:
+    """What an I/O command's status means, and what to do where that is known."""
+    remedy = REMEDIES.get(status, "")
+    return status_text(status, is_io=True) + (f"; {remedy}" if remedy else "")
+
+
+REMEDIES = {
+    StatusCode.CAPACITY_EXCEEDED.value: "the disk under the target's image is full, free some space there",
+    StatusCode.NAMESPACE_WRITE_PROTECTED.value: "the target serves this image for reading only",
+    StatusCode.WRITE_FAULT.value: "the target could not write to its image, look at its messages",
+    StatusCode.UNRECOVERED_READ_ERROR.value: "the target could not read its image, look at its messages",
+    StatusCode.HOST_PATH_ERROR.value: "the target stopped answering, see that it runs",
+}

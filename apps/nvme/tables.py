@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from apps.sizes import format_size
 from stacks.nvme.host import DiscoveredSubsystem, HostController, HostNamespace
+from stacks.nvme.url import NvmeUrl
 from wire.header import Header
 from wire.nvme.text import padded_text
 
@@ -49,10 +50,9 @@ def show_discovered(found: Sequence[DiscoveredSubsystem], console: Console, *, a
         keys = ("transport", "family", "kind", "nqn", "host", "port", "url")
         console.print_json(data=[{key: getattr(entry, key) for key in keys} for entry in found])
         return
-    table = Table("subsystem", "kind", "transport", "address", "port")
+    table = Table("kind", Column("URL", overflow="fold"))
     for entry in found:
-        columns = (entry.nqn, entry.kind, entry.transport, entry.host, entry.port)
-        table.add_row(*(Text(printable(text)) for text in columns))
+        table.add_row(*(Text(printable(text)) for text in (entry.kind, entry.url)))
     console.print(table)
 
 
@@ -61,10 +61,11 @@ def printable(text: str) -> str:
     return "".join(character if character.isprintable() else "?" for character in text)
 
 
-def namespace_json(host: HostController, namespace: HostNamespace) -> Json:
-    """What a list tells about a namespace."""
+def namespace_json(host: HostController, namespace: HostNamespace, url: NvmeUrl) -> Json:
+    """What a list tells about a namespace that is at `url`."""
     identity = host.identity
     return {
+        "url": str(url),
         "nqn": host.config.nqn,
         "nsid": namespace.nsid,
         "model": printable(padded_text(identity.mn)),
@@ -80,15 +81,15 @@ def show_namespaces(rows: Sequence[Json], console: Console, *, as_json: bool) ->
     if as_json:
         console.print_json(data=list(rows))
         return
-    table = Table("subsystem", "namespace", "model", "serial", "size", "block")
+    if not rows:
+        console.print("no namespaces")
+        return
+    table = Table("size", "block", "model", Column("URL", overflow="fold"))
     for row in rows:
         size = row["size_bytes"]
         assert isinstance(size, int)
-        table.add_row(
-            *(Text(str(row[name])) for name in ("nqn", "nsid", "model", "serial")),
-            format_size(size),
-            f"{row['block_bytes']} B",
-        )
+        model, url = Text(str(row["model"])), Text(printable(str(row["url"])))
+        table.add_row(format_size(size), f"{row['block_bytes']} B", model, url)
     console.print(table)
 
 

@@ -18,6 +18,7 @@ from tests.apps.cli import baremetal, json_of, only_line
 pytestmark = pytest.mark.slow
 
 MIB = 1 << 20
+NQN = "nqn.2026-11.io.baremetal:disk"
 
 
 def serving(address: str, *namespaces: str, options: tuple[str, ...] = ()) -> ServingProcess:
@@ -93,7 +94,7 @@ def test_the_rest_of_a_last_block_stays_as_it_was(url: str, tmp_path: Path, imag
     before = full.read_bytes()
     short = payload(tmp_path, 5000)
     done = baremetal("nvme", "write", url, "--file", str(short))
-    assert "wrote 4.883 KiB" in done.stdout
+    assert "wrote 5000 bytes (4.883 KiB)" in done.stdout
     assert image.read_bytes()[:8192] == short.read_bytes() + before[5000:]
 
 
@@ -103,9 +104,12 @@ def test_a_difference_is_found_where_it_is(url: str, tmp_path: Path) -> None:
     damaged = bytearray(original.read_bytes())
     damaged[MIB // 2] ^= 1
     original.write_bytes(damaged)
-    assert "differs from the file, at byte 524288" in only_line(
-        baremetal("nvme", "compare", url, "--file", str(original))
-    )
+    done = baremetal("nvme", "compare", url, "--file", str(original))
+    assert done.returncode == 1
+    assert "differs from the file, at byte 524288" in only_line(done)
+    found = baremetal("nvme", "compare", url, "--file", str(original), "--json")
+    assert json.loads(found.stdout) == {"verb": "compare", "bytes": MIB, "differs": True, "offset": MIB // 2}
+    assert baremetal("nvme", "compare", url, "--file", str(tmp_path / "nothing")).returncode == 2
 
 
 def test_a_namespace_is_chosen_by_its_number(url: str, tmp_path: Path, image: Path) -> None:
@@ -121,6 +125,7 @@ def test_a_namespace_is_chosen_by_its_number(url: str, tmp_path: Path, image: Pa
 def test_both_block_sizes_and_single_packets_verify(loopback_address: str, block: str) -> None:
     with serving(loopback_address, "mem:1MiB", options=("--block-size", block, "--no-offload")):
         words = ["perf", "nvme", f"nvme+rdma://{loopback_address}", "--rw", "randrw", "--verify", "--no-offload"]
+        words += ["--overwrite"]
         result = json_of(*words, "--block-size", block, "--time", "100ms")
     assert (result["errors"], result["mismatches"]) == (0, 0)
 
@@ -179,6 +184,37 @@ def test_an_interrupted_initiator_says_so_and_leaves_the_target_serving(target: 
 class TestErrors:
     """What is wrong, in one line, with what to do."""
 
+    @pytest.mark.parametrize(
+        "words",
+        [
+            ["nvme", "list", "disk.img"],
+            ["nvme", "list", "nvme+rdma://127.0.0.2", "--local", "foo"],
+            ["nvme", "target", "--namespace", "mem:none"],
+            ["nvme", "target", "--namespace", "mem:5000"],
+            ["nvme", "target", "--namespace", "mem:1MiB", "--nqn", "disk"],
+            ["nvme", "target", "--namespace", "mem:1MiB", "--block-size", "1000"],
+            ["nvme", "target", "--namespace", "mem:1MiB", "--listen", "nvme+rdma://0.0.0.0"],
+            ["nvme", "target", "--namespace", "mem:1MiB", "--listen", "nvme+rdma://127.0.0.2/7"],
+            ["nvme", "target", "--namespace", "mem:1MiB", "--listen", f"nvme+rdma://127.0.0.2/{NQN}x", "--nqn", NQN],
+            ["nvme", "target", "--namespace", "a.img", "--namespace", "./a.img"],
+            ["perf", "nvme", "--block-size", "0"],
+            ["perf", "nvme", "--time", "0s"],
+            ["perf", "nvme", "nvme+rdma://127.0.0.2", "--rw", "write"],
+            ["perf", "rdma", "--block-size", "0"],
+            ["perf", "rdma", "--span", "100"],
+            ["perf", "rdma", "--mtu", "1000"],
+            ["perf", "rdma", "somewhere"],
+            ["bench", "--only", "nothing"],
+            ["demo", "--size", "0"],
+            ["demo", "--directory", "/dev/null"],
+        ],
+        ids=" ".join,
+    )
+    def test_a_wrong_argument_is_status_two(self, words: list[str]) -> None:
+        done = baremetal(*words)
+        only_line(done)
+        assert done.returncode == 2
+
     def test_a_wrong_nqn(self, url: str) -> None:
         line = only_line(baremetal("nvme", "id-ctrl", f"{url}/nqn.2026-11.io.baremetal:other"))
         assert "nqn.2026-11.io.baremetal:other" in line
@@ -199,14 +235,38 @@ class TestErrors:
     def test_a_url_that_is_none(self, bad: str) -> None:
         only_line(baremetal("nvme", "list", bad))
 
+    def test_a_read_that_fails_leaves_the_file_as_it_was(self, url: str, tmp_path: Path) -> None:
+        kept = tmp_path / "kept.bin"
+        kept.write_bytes(b"precious")
+        for place in (f"{url}:4421", f"{url}/{NQN}/9"):
+            only_line(baremetal("nvme", "read", place, "--file", str(kept)))
+        only_line(baremetal("nvme", "read", url, "--file", str(kept), "--offset", "1GiB", "--length", "4096"))
+        assert kept.read_bytes() == b"precious"
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["disk.img", "kept.bin"]
+
+    def test_a_read_does_not_replace_an_image_that_is_served(self, url: str, image: Path) -> None:
+        assert "in use" in only_line(baremetal("nvme", "read", url, "--file", str(image)))
+
+    def test_a_capture_does_not_replace_another_file(self, url: str, image: Path, loopback_address: str) -> None:
+        before = image.stat().st_size
+        for done in (
+            baremetal("nvme", "read", url, "--file", "/dev/null", "--capture", str(image)),
+            target_once(loopback_address, "mem:1MiB", "--capture", str(image)),
+        ):
+            assert "left alone" in only_line(done)
+        assert image.stat().st_size == before
+
+    def test_a_client_on_ipv6_loopback_is_told_about_a_second_address(self) -> None:
+        assert "--local" in only_line(baremetal("nvme", "list", "nvme+rdma://[::1]"))
+
     def test_an_image_that_is_not_there(self, loopback_address: str, tmp_path: Path) -> None:
         done = target_once(loopback_address, str(tmp_path / "nothing.img"))
-        assert "nothing.img: no such file" in only_line(done)
+        assert "nothing.img: no such file; make one: truncate -s 1G" in only_line(done)
 
     def test_an_image_that_is_no_whole_number_of_blocks(self, loopback_address: str, tmp_path: Path) -> None:
         line = only_line(target_once(loopback_address, str(payload(tmp_path, 5000))))
         assert "5000" in line
-        assert "4096" in line
+        assert "truncate -s %4096" in line
 
     def test_an_image_in_use(self, target: ServingProcess, image: Path, loopback_addresses: Iterator[str]) -> None:
         assert target.ready
@@ -242,6 +302,49 @@ class TestErrors:
     def test_a_capture_that_cannot_be_written(self, loopback_address: str, tmp_path: Path) -> None:
         capture = str(tmp_path / "missing" / "x.pcapng")
         assert "x.pcapng" in only_line(target_once(loopback_address, "mem:1MiB", "--capture", capture))
+
+
+def test_a_read_into_a_pipe_is_whole_and_reports_elsewhere(url: str, tmp_path: Path) -> None:
+    original = payload(tmp_path, 3 * MIB + 17)
+    assert baremetal("nvme", "write", url, "--file", str(original)).returncode == 0
+    words = ["nvme", "read", url, "--file", "/dev/stdout", "--length", str(3 * MIB + 17)]
+    done = subprocess.run(command_line(words), capture_output=True, check=True, env=environment(), timeout=60)
+    assert done.stdout == original.read_bytes()
+    assert b"sha256" in done.stderr
+
+
+def test_the_nqn_of_the_url_is_served(loopback_address: str) -> None:
+    words = ["nvme", "target", "--namespace", "mem:1MiB", "--until-stdin-ends", "--json"]
+    listen = f"nvme+rdma://{loopback_address}/nqn.2026-11.example:mine"
+    with ServingProcess([*words, "--listen", listen]) as process:
+        assert process.ready["nqn"] == "nqn.2026-11.example:mine"
+
+
+def test_a_target_whose_reader_goes_away_serves_on(loopback_address: str) -> None:
+    words = command_line(["nvme", "target", "--namespace", "mem:1MiB", "--listen", f"nvme+rdma://{loopback_address}"])
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment()) as process:
+        assert process.stdout is not None
+        process.stdout.close()
+        deadline = time.monotonic() + 10
+        while baremetal("nvme", "list", f"nvme+rdma://{loopback_address}").returncode:
+            assert time.monotonic() < deadline
+        assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        assert process.wait(10) == 0
+
+
+@pytest.mark.parametrize("redirection", ["> /dev/full", ">&-"])
+def test_output_that_cannot_be_printed_is_no_fault_of_ours(redirection: str) -> None:
+    words = ["perf", "nvme", "--time", "50ms"]
+    line = " ".join([*command_line(words), redirection])
+    done = subprocess.run(line, shell=True, capture_output=True, check=False, text=True, env=environment(), timeout=60)
+    if redirection == ">&-":
+        assert (done.returncode, done.stderr) == (0, "")
+    else:
+        assert (done.returncode, done.stderr) == (
+            1,
+            "baremetal: cannot print on standard output: no space left on device\n",
+        )
 
 
 def target_once(address: str, namespace: str, *options: str) -> subprocess.CompletedProcess[str]:
