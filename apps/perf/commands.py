@@ -8,32 +8,40 @@ from collections.abc import Callable, Iterator
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from apps.addresses import free_loopback_address
+from apps.arguments import SIZES, TIMES, Local, Offload, parse_address, parse_path_mtu, parse_url
 from apps.errors import CommandError
 from apps.nvme.session import SessionOptions, open_namespace
+from apps.nvme.sources import parse_source
+from apps.output import console
 from apps.perf import engine, rdma_serve
 from apps.perf.nvme import NvmeEndpoint
 from apps.perf.pattern import Mode, Workload
 from apps.perf.rdma import BUSY_OPS, RdmaOp, RdmaWorkload, Shape, connect
 from apps.perf.report import Measurement, show
 from apps.processes import ServingProcess
-from apps.sizes import format_size, parse_duration, parse_size
+from apps.sizes import Bytes, Nanoseconds, format_size, parse_duration, parse_size, parse_some
+from stacks.nvme.url import NvmeUrl
 from transports.control import ControlClient, running_processes
 
-app = typer.Typer(no_args_is_help=True, help="Measure throughput and latency.")
+app = typer.Typer(
+    no_args_is_help=True, help="Measure throughput and latency.", epilog="baremetal perf nvme --rw randread --time 2s"
+)
 
-Size = Annotated[int, typer.Option(parser=parse_size, metavar="SIZE")]
 JSON_OPTION = typer.Option("--json", help="Print one JSON object.")
 
 
-@app.command()
+@app.command(epilog=f"baremetal perf serve --listen 127.0.0.2\n\n{SIZES}")
 def serve(
-    listen: Annotated[str, typer.Option(help="IP address of the device.")] = "127.0.0.2",
-    memory: Annotated[int, typer.Option(parser=parse_size, metavar="SIZE", help="Memory for clients.")] = 64 << 20,
+    listen: Annotated[
+        str, typer.Option(parser=parse_address, metavar="ADDRESS", help="IP address of the device.")
+    ] = "127.0.0.2",
+    memory: Annotated[int, typer.Option(parser=parse_some, metavar="SIZE", help="Memory for clients.")] = Bytes(
+        64 << 20
+    ),
     busy: Annotated[bool, typer.Option(help="Poll without sleeping, for the lowest latency.")] = False,
-    offload: Annotated[bool, typer.Option(help="Send and receive many packets with one system call.")] = True,
+    offload: Offload = True,
     until_stdin_ends: Annotated[bool, typer.Option(hidden=True)] = False,
     as_json: Annotated[bool, JSON_OPTION] = False,
 ) -> None:
@@ -41,27 +49,35 @@ def serve(
     rdma_serve.serve(listen, memory, is_busy=busy, offload=offload, ends_with_stdin=until_stdin_ends, as_json=as_json)
 
 
-@app.command()
+@app.command(epilog=f"baremetal perf rdma --op write --block-size 1MiB --time 2s\n\n{SIZES}\n\n{TIMES}")
 def rdma(
     address: Annotated[
-        str | None, typer.Argument(help="IP address of a `perf serve`; left out, one is started.")
+        str | None,
+        typer.Argument(
+            parser=parse_address, metavar="ADDRESS", help="IP address of a `perf serve`; left out, one is started."
+        ),
     ] = None,
     op: Annotated[RdmaOp, typer.Option(help="What is done.")] = RdmaOp.WRITE,
-    block_size: Annotated[int, typer.Option(parser=parse_size, metavar="SIZE", help="Payload of one.")] = 65536,
+    block_size: Annotated[int, typer.Option(parser=parse_some, metavar="SIZE", help="Payload of one.")] = Bytes(65536),
     queue_depth: Annotated[int, typer.Option(min=1, max=4096, help="How many are under way.")] = 16,
     duration: Annotated[
         int, typer.Option("--time", parser=parse_duration, metavar="TIME", help="For how long.")
-    ] = 3_000_000_000,
+    ] = Nanoseconds(3_000_000_000),
     span: Annotated[
-        int, typer.Option(parser=parse_size, metavar="SIZE", help="Of the peer's memory; 0: one block each under way.")
-    ] = 0,
+        int,
+        typer.Option(
+            parser=parse_size, metavar="SIZE", help="How much of the peer's memory; 0: one block each under way."
+        ),
+    ] = Bytes(0),
     mix: Annotated[int, typer.Option(min=0, max=100, help="Percentage of reads in rw and randrw.")] = 50,
     verify: Annotated[bool, typer.Option(help="Write a pattern, and compare what is read.")] = False,
     offset: Annotated[int, typer.Option(min=0, max=4095, help="Where in a page local memory starts.")] = 0,
     sges: Annotated[int, typer.Option(min=1, max=16, help="In how many pieces local memory is.")] = 1,
-    mtu: Annotated[int, typer.Option(help="Path MTU: 256 to 4096; 0: the largest.")] = 0,
-    local: Annotated[str, typer.Option(help="IP address of our device.")] = "",
-    offload: Annotated[bool, typer.Option(help="Send and receive many packets with one system call.")] = True,
+    mtu: Annotated[
+        int, typer.Option(parser=parse_path_mtu, metavar="SIZE", help="Path MTU: 256 to 4096; 0: the largest.")
+    ] = Bytes(0),
+    local: Local = "",
+    offload: Offload = True,
     cpus: Annotated[
         str | None, typer.Option(help="Processors of the started peer and of this process, as 0,1.")
     ] = None,
@@ -69,6 +85,7 @@ def rdma(
     as_json: Annotated[bool, JSON_OPTION] = False,
 ) -> None:
     """RDMA operations on a peer's memory, or messages to a peer (send), or to and fro (ping)."""
+    check_span(span, block_size)
     serving_cpu = bind(cpus)
     depth = 1 if op is RdmaOp.PING else queue_depth
     mode = Mode.WRITE if op in (RdmaOp.SEND, RdmaOp.PING) else Mode(op.value)
@@ -93,40 +110,58 @@ def rdma(
     finish(measurement, as_json=as_json)
 
 
-@app.command()
+@app.command(epilog=f"baremetal perf nvme --rw randrw --mix 70 --queue-depth 32\n\n{SIZES}\n\n{TIMES}")
 def nvme(
     url: Annotated[
-        str | None,
-        typer.Argument(metavar="URL", help="nvme+rdma://HOST:PORT/NQN/NSID; left out, a target is started."),
+        NvmeUrl | None,
+        typer.Argument(
+            parser=parse_url, metavar="URL", help="nvme+rdma://HOST:PORT/NQN/NSID; left out, a target is started."
+        ),
     ] = None,
     rw: Annotated[Mode, typer.Option(help="What is done.")] = Mode.RANDREAD,
-    block_size: Annotated[int, typer.Option(parser=parse_size, metavar="SIZE", help="Of one command.")] = 4096,
+    block_size: Annotated[int, typer.Option(parser=parse_some, metavar="SIZE", help="Bytes of one command.")] = Bytes(
+        4096
+    ),
     queue_depth: Annotated[int, typer.Option(min=1, max=1023, help="How many are under way.")] = 32,
     duration: Annotated[
         int, typer.Option("--time", parser=parse_duration, metavar="TIME", help="For how long.")
-    ] = 3_000_000_000,
+    ] = Nanoseconds(3_000_000_000),
     span: Annotated[
-        int, typer.Option(parser=parse_size, metavar="SIZE", help="Of the namespace, from its start; 0: all of it.")
-    ] = 0,
+        int, typer.Option(parser=parse_size, metavar="SIZE", help="How much of the namespace, from its start; 0: all.")
+    ] = Bytes(0),
     mix: Annotated[int, typer.Option(min=0, max=100, help="Percentage of reads in rw and randrw.")] = 50,
     fill: Annotated[bool, typer.Option(help="Write random data to the span first; destroys what is there.")] = False,
     verify: Annotated[bool, typer.Option(help="Fill with a pattern, and compare what is read.")] = False,
-    namespace: Annotated[str, typer.Option(help="What a started target serves: an image, or mem:SIZE.")] = "mem:64MiB",
-    local: Annotated[str, typer.Option(help="IP address of our device.")] = "",
-    offload: Annotated[bool, typer.Option(help="Send and receive many packets with one system call.")] = True,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Allow to destroy what a given URL or --namespace image holds.")
+    ] = False,
+    namespace: Annotated[
+        str,
+        typer.Option(
+            parser=parse_source, metavar="IMAGE", help="What a started target serves: an image file, or mem:SIZE."
+        ),
+    ] = "mem:64MiB",
+    local: Local = "",
+    offload: Offload = True,
     cpus: Annotated[
         str | None, typer.Option(help="Processors of the started target and of this process, as 0,1.")
     ] = None,
     seed: Annotated[int, typer.Option(help="Of random places and content.")] = 1,
     as_json: Annotated[bool, JSON_OPTION] = False,
 ) -> None:
-    """Reads and writes of a namespace."""
+    """Reads and writes of a namespace; a given one is written to with --overwrite only."""
+    check_span(span, block_size)
+    is_ours = url is None and namespace.startswith("mem:")
+    if not (is_ours or overwrite) and (fill or verify or rw not in (Mode.READ, Mode.RANDREAD)):
+        raise CommandError(
+            f"this writes test data over what {url or namespace} holds", "add --overwrite if that may be lost", status=2
+        )
     serving_cpu = bind(cpus)
     with contextlib.ExitStack() as stack:
         pid = None
         if url is None:
             target = stack.enter_context(target_process(namespace, serving_cpu, offload=offload))
-            url, pid = str(target.ready["url"]), target.pid
+            url, pid = parse_url(str(target.ready["url"])), target.pid
         options = SessionOptions(local=local, offload=offload, queue_depth=queue_depth)
         served = stack.enter_context(open_namespace(url, options))
         workload = Workload(rw, block_size, span or served.size_bytes, queue_depth, duration, mix, verify, seed)
@@ -136,6 +171,12 @@ def nvme(
         name = f"nvme {rw.value} {format_size(block_size)} x {queue_depth}"
         measurement = with_peer_time(pid, lambda: engine.run(endpoint, workload, name))
     finish(measurement, as_json=as_json)
+
+
+def check_span(span: int, block_bytes: int) -> None:
+    """typer.BadParameter when a span, where one is given, has no room for a block."""
+    if 0 < span < block_bytes:
+        raise typer.BadParameter(f"--span {span} is less than a --block-size of {block_bytes}")
 
 
 def with_peer_time(pid: int | None, measure: Callable[[], Measurement]) -> Measurement:
@@ -161,7 +202,7 @@ def run(endpoint: RdmaWorkload, workload: Workload, op: RdmaOp) -> Measurement:
 
 def finish(measurement: Measurement, *, as_json: bool) -> None:
     """Show a measurement; CommandError when data was wrong."""
-    show(measurement, Console(), as_json=as_json)
+    show(measurement, console(), as_json=as_json)
     if measurement.mismatches:
         raise CommandError(f"{measurement.mismatches} blocks did not hold what belongs there")
 

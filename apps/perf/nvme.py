@@ -6,11 +6,11 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from apps.errors import CommandError
+from apps.nvme.session import explain_status, lost
 from apps.perf.pattern import Workload
 from apps.sizes import format_size
-from stacks.nvme.host import ConnectionFailed, Region, Transfer
+from stacks.nvme.host import Region, Transfer
 from stacks.nvme.sync import Namespace
-from wire.nvme.status import status_text
 
 
 class NvmeEndpoint:
@@ -25,12 +25,14 @@ class NvmeEndpoint:
             raise CommandError(
                 f"{format_size(block_bytes)} is no whole number of blocks of {namespace.block_bytes} bytes",
                 f"choose a --block-size that is a multiple of {namespace.block_bytes}",
+                status=2,
             )
         if not block_bytes <= workload.span_bytes <= namespace.size_bytes:
             raise CommandError(
                 f"a span of {format_size(workload.span_bytes)} does not suit a namespace of"
                 f" {format_size(namespace.size_bytes)} and blocks of {format_size(block_bytes)}",
                 "choose another --span or --block-size",
+                status=2,
             )
         self._namespace = namespace
         self._core = namespace.core
@@ -57,13 +59,15 @@ class NvmeEndpoint:
         if not self._namespace.poll() and not self._ended:
             host = self._namespace.connection.host
             if host.is_closed:
-                raise ConnectionFailed(host.failure or "the connection is closed")
+                raise lost(host.failure)
             self._namespace.wait(WAIT_NS)
         ended, self._ended = self._ended, []
+        if any(problem for _, problem in ended) and self._namespace.connection.host.is_closed:
+            raise lost(self._namespace.connection.host.failure)
         return ended
 
     def _note(self, slot: int, transfer: Transfer) -> None:
-        self._ended.append((slot, status_text(transfer.status, is_io=True) if transfer.status else ""))
+        self._ended.append((slot, explain_status(transfer.status) if transfer.status else ""))
 
 
 WAIT_NS = 500_000_000

@@ -7,8 +7,8 @@ import enum
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from ipaddress import ip_address
 
+from apps.addresses import address_beside
 from apps.errors import CommandError
 from apps.perf.rdma_peer import PERF_PORT, PerfMemory, PerfRequest
 from apps.perf.report import Measurement
@@ -166,10 +166,7 @@ def connect(remote: str, shape: Shape, *, op: RdmaOp, local: str = "", offload: 
     local: address of our device, empty for one that suits. CommandError when nobody listens there or the peer refuses;
     LocalError when `local` cannot be had.
     """
-    try:
-        ip_address(remote)
-    except ValueError as error:
-        raise CommandError(f"{remote!r} is no IP address", "write it like 127.0.0.2", status=2) from error
+    local = local or address_beside(remote)
     udp = open_udp(local, offload=offload) if local else open_beside(remote, offload=offload)
     with Endpoint(device_on(udp), udp) as endpoint:
         workload = RdmaWorkload(endpoint, shape, op=op)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import trio
-from rich.console import Console
 
+from apps.output import console
 from apps.perf.rdma_peer import RdmaPeer
 from apps.serving import announce_json, device_state, serve_until_told
 from apps.sizes import format_size
@@ -41,11 +41,11 @@ def serve(
         if as_json:
             announce_json({"address": address, "memory_bytes": memory_bytes, "advice": transport.buffer_advice})
             return
-        console = Console()
-        console.print(f"serving {format_size(memory_bytes)} at {address}, until Ctrl-C")
+        out = console()
+        out.print(f"serving {format_size(memory_bytes)} at {address}, until Ctrl-C")
         if transport.buffer_advice:
             advice = f"small socket buffers cost throughput: {transport.buffer_advice}"
-            console.print(advice, soft_wrap=True, highlight=False)
+            out.print(advice, soft_wrap=True, highlight=False)
 
     try:
         trio.run(
