@@ -5,13 +5,15 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from apps.errors import CommandError
+from apps.output import console
 from transports.control import ControlClient, ControlEntry, ControlError, Json, running_processes
 
-app = typer.Typer(no_args_is_help=True, help="Look at the RDMA devices of running processes.")
+app = typer.Typer(
+    no_args_is_help=True, help="Look at the RDMA devices of running processes.", epilog="baremetal rdma counters --all"
+)
 
 
 @app.callback()
@@ -28,18 +30,25 @@ def counters(
     """Show the counters of the devices of running processes, under the names of Linux rxe."""
     processes = [entry for entry in running_processes() if pid is None or entry.pid == pid]
     if not processes:
+        others = ", ".join(f"{entry.pid} ({entry.role})" for entry in running_processes())
         raise CommandError(
-            "no process with a device runs here" if pid is None else f"no process {pid} with a device runs here",
-            "start one, for example baremetal nvme target --namespace mem:1GiB --listen nvme+rdma://127.0.0.2",
+            "no process of yours with a device runs here" if pid is None else f"no process {pid} of yours has a device",
+            f"those that have: {others}"
+            if others
+            else "start one, for example baremetal nvme target --namespace mem:1GiB --listen nvme+rdma://127.0.0.2",
         )
     found = [(entry, snapshot) for entry in processes if (snapshot := ask(entry)) is not None]
-    console = Console()
+    out = console()
     if as_json:
-        console.print_json(data=[snapshot for _, snapshot in found])
+        out.print_json(data=[snapshot for _, snapshot in found])
         return
     for entry, snapshot in found:
         for address, values in devices(snapshot):
-            console.print(table(f"{entry.role} {entry.pid}, device {address}", values, every=every))
+            title = f"{entry.role} {entry.pid}, device {address}"
+            if every or any(values.values()):
+                out.print(table(title, values, every=every))
+            else:
+                out.print(f"{title}: all counters are zero", highlight=False)
 
 
 def ask(entry: ControlEntry) -> dict[str, Json] | None:

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from apps.bench.rows import probes, rows
 from apps.bench.session import Session, machine, two_cpus
 from apps.errors import CommandError
+from apps.output import console
 
 
 def bench(
@@ -24,23 +23,26 @@ def bench(
 ) -> None:
     """Measure throughput and latency beside their yardsticks; under 15 minutes, on a machine that does nothing else."""
     wanted = [row for row in rows() if only is None or row.name in only]
-    if not wanted:
-        raise CommandError(f"there is no row {', '.join(only or [])}", f"there are {', '.join(r.name for r in rows())}")
+    names = [row.name for row in rows()]
+    if unknown := sorted(set(only or []) - set(names)):
+        raise CommandError(f"there is no row {', '.join(unknown)}", f"there are {', '.join(names)}", status=2)
+    if not output.parent.is_dir():
+        raise CommandError(f"{output.parent} is no directory", "choose another --output", status=2)
     needed = {row.name for row in wanted} | {row.yardstick for row in wanted}
     session = Session([probe for probe in probes() if needed & set(probe.names)], announce)
     session.run(rounds, two_cpus())
     results = [session.result(row) for row in wanted]
     document = {"machine": machine(), "rounds": rounds, "rows": results}
     output.write_text(json.dumps(document, indent=2) + "\n")
-    console = Console(width=None if sys.stdout.isatty() else 140)
+    out = console()
     if as_json:
-        console.print_json(data=document)
+        out.print_json(data=document)
         return
-    console.print(table(results))
-    console.print(f"medians of {rounds} rounds on loopback, one processor a side; written to {output}")
+    out.print(table(results))
+    out.print(f"medians of {rounds} rounds on loopback, one processor a side; written to {output}")
     for result in results:
         if "reason" in result:
-            console.print(f"{result['name']}: {result['reason']}", style="red", markup=False, soft_wrap=True)
+            out.print(f"{result['name']}: {result['reason']}", style="red", markup=False, soft_wrap=True)
 
 
 def table(results: list[dict[str, object]]) -> Table:
