@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from apps import __version__, rdma
+from apps.arguments import SIZES
 from apps.bench.commands import bench
 from apps.demo import demo
 from apps.nvme import commands as nvme
@@ -15,6 +16,7 @@ from apps.perf import commands as perf
 app = typer.Typer(
     name="baremetal",
     help="RDMA and NVMe over Fabrics between processes: real RoCEv2 packets over UDP, no hardware and no root.",
+    epilog="Start with: baremetal demo\n\nRead on: docs/getting-started.md, docs/troubleshooting.md",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -33,8 +35,8 @@ def options(
 app.add_typer(nvme.app, name="nvme")
 app.add_typer(rdma.app, name="rdma")
 app.add_typer(perf.app, name="perf")
-app.command()(demo)
-app.command()(bench)
+app.command(epilog=f"baremetal demo --size 16MiB --directory /tmp/demo\n\n{SIZES}")(demo)
+app.command(epilog="baremetal bench --only rdma_write_1MiB --rounds 1")(bench)
 
 
 def print_version(wanted: bool) -> None:

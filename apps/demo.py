@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shlex
 import shutil
-import signal
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -19,8 +18,10 @@ from rich.markup import escape
 
 from apps.addresses import free_loopback_address
 from apps.errors import CommandError
+from apps.output import console
 from apps.processes import Json, ServingProcess, run_measuring
-from apps.sizes import format_duration, format_size, parse_size
+from apps.signals import end_tidily
+from apps.sizes import Bytes, format_duration, format_size, parse_some
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,24 +57,29 @@ class Files:
 
 
 def demo(
-    directory: Annotated[Path, typer.Option(help="Where all files of the demo go.")] = Path("demo-out"),
-    size: Annotated[int, typer.Option(parser=parse_size, metavar="SIZE", help="How much is written.")] = 256 << 20,
+    directory: Annotated[
+        Path, typer.Option(metavar="DIRECTORY", help="Where all files of the demo go; made if missing.")
+    ] = Path("demo-out"),
+    size: Annotated[int, typer.Option(parser=parse_some, metavar="SIZE", help="How much is written.")] = Bytes(
+        256 << 20
+    ),
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one JSON object at the end, the rest elsewhere.")
     ] = False,
 ) -> None:
     """Serve a disk image over RoCEv2, write a file to it from another process, read it back and verify."""
-    console = Console(stderr=as_json)
+    is_new = not directory.exists()
+    if not is_new and not directory.is_dir():
+        raise typer.BadParameter(f"{directory} is a file, not a directory; choose another --directory")
+    out = console(stderr=as_json)
     files = Files(directory)
     start = time.monotonic_ns()
-    is_new = not directory.exists()
-    # Whoever ends us with SIGTERM gets the same tidy end as with Ctrl-C.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    end_tidily()
     try:
         directory.mkdir(parents=True, exist_ok=True)
         check_space(directory, 3 * size + CAPTURE_LIMIT)
-        verified = large_run(console, files, size)
-        verified += captured_run(console, files, min(size, CAPTURED_BYTES))
+        large = large_run(out, files, size)
+        verified = large + captured_run(out, files, min(size, CAPTURED_BYTES))
     except BaseException:
         files.capture.unlink(missing_ok=True)
         raise
@@ -84,12 +90,13 @@ def demo(
                 directory.rmdir()  # unless there is something in it
     duration_ns = time.monotonic_ns() - start
     if as_json:
-        Console().print_json(
+        console().print_json(
             data={"verified_bytes": verified, "duration_ns": duration_ns, "capture": str(files.capture)}
         )
         return
-    console.print(f"all of it took {format_duration(duration_ns)}")
-    console.print(f"verified {verified} bytes", highlight=False)
+    out.print(f"all of it took {format_duration(duration_ns)}; the disk image and the copies are removed")
+    out.print(f"what came back equals what was written: {large} + {verified - large} bytes", highlight=False)
+    out.print(f"verified {verified} bytes", highlight=False)
 
 
 def check_space(directory: Path, needed: int) -> None:
@@ -102,40 +109,42 @@ def check_space(directory: Path, needed: int) -> None:
         )
 
 
-def large_run(console: Console, files: Files, size: int) -> int:
+def large_run(out: Console, files: Files, size: int) -> int:
     """The whole file, without capture; prints throughput and latency, and returns how many bytes were verified."""
-    with console.status(f"making {format_size(size)} of random data"):
+    with out.status(f"making {format_size(size)} of random data"):
         make_random(files.original, size)
         make_sparse(files.image, size)
     with target(files.image) as url:
-        console.print(f"target process serves [bold]{escape(str(files.image))}[/] at [bold]{url}[/]")
-        with console.status("writing from an initiator process"):
+        out.print(f"target process serves [bold]{escape(str(files.image))}[/] at [bold]{url}[/]")
+        with out.status("writing from an initiator process"):
             written = initiator("write", url, "--file", str(files.original))
-        console.print(f"wrote {format_size(size)} at {rate(written)}")
-        with console.status("reading back from another"):
+        out.print(f"wrote {format_size(size)} at {rate(written)}")
+        with out.status("reading back from another"):
             read = initiator("read", url, "--file", str(files.copy), "--length", str(size))
-        console.print(f"read  {format_size(size)} at {rate(read)}")
-        with console.status("measuring latency"):
+        out.print(f"read  {format_size(size)} at {rate(read)}")
+        with out.status("measuring latency"):
             result = measure(url)
-        console.print(f"latency of 4 KiB reads, one at a time: {result}")
-    return verify(console, files)
+        out.print(f"latency of 4 KiB reads, one at a time: {result}")
+    return verify(out, files)
 
 
-def captured_run(console: Console, files: Files, size: int) -> int:
+def captured_run(out: Console, files: Files, size: int) -> int:
     """The set-up and a little data again, with every packet in a capture; returns how many bytes were verified."""
     files.remove_bulk()
     make_random(files.original, size)
     make_sparse(files.image, size)
     capturing = ["--capture", str(files.capture), "--capture-limit", str(CAPTURE_LIMIT)]
-    with target(files.image, capturing) as url, console.status(f"writing and reading {format_size(size)} with capture"):
+    with target(files.image, capturing) as url, out.status(f"writing and reading {format_size(size)} with capture"):
         initiator("write", url, "--file", str(files.original))
         initiator("read", url, "--file", str(files.copy), "--length", str(size))
-    verified = verify(console, files)
-    path = escape(str(files.capture))
-    console.print(
-        f"\ncaptured every packet of that in [bold]{path}[/] ({format_size(files.capture.stat().st_size)}); open it:"
+    verified = verify(out, files)
+    path, captured = escape(str(files.capture)), files.capture.stat().st_size
+    out.print(
+        f"\na second session, of {format_size(size)}, was captured whole in [bold]{path}[/]"
+        f" ({format_size(captured)}); open it:",
+        soft_wrap=True,
     )
-    console.print(f"  wireshark {path}\n  tshark -r {path} -Y nvme\n", soft_wrap=True)
+    out.print(f"  wireshark {shlex.quote(path)}\n  tshark -r {shlex.quote(path)} -Y nvme\n", soft_wrap=True)
     return verified
 
 
@@ -177,10 +186,10 @@ def measure(url: str) -> str:
     return f"median {format_duration(latency['p50'])}, 99 % within {format_duration(latency['p99'])}"
 
 
-def verify(console: Console, files: Files) -> int:
+def verify(out: Console, files: Files) -> int:
     """Compare what came back with what was written; returns how many bytes agree. CommandError when some do not."""
     verified = 0
-    with files.original.open("rb") as original, files.copy.open("rb") as copy, console.status("verifying"):
+    with files.original.open("rb") as original, files.copy.open("rb") as copy, out.status("verifying"):
         while True:
             expected, found = original.read(CHUNK_BYTES), copy.read(CHUNK_BYTES)
             if expected != found:

@@ -20,6 +20,8 @@ def test_the_demo_verifies_every_byte_and_leaves_only_a_capture(tmp_path: Path) 
     done = baremetal("demo", "--size", "8MiB", directory=tmp_path)
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1] == f"verified {9 << 20} bytes"
+    assert f"{8 << 20} + {1 << 20} bytes" in done.stdout
+    assert "a second session, of 1 MiB, was captured whole" in done.stdout
     assert "MB/s" in done.stdout
     assert re.search(r"median .* us", done.stdout)
     assert "tshark -r demo-out/demo.pcapng" in done.stdout
@@ -28,7 +30,10 @@ def test_the_demo_verifies_every_byte_and_leaves_only_a_capture(tmp_path: Path) 
     assert 2 << 20 < capture.stat().st_size <= 10_000_000
 
 
-def test_an_interrupted_demo_leaves_nothing_and_ends_its_processes(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+def test_an_interrupted_demo_leaves_nothing_and_ends_its_processes(
+    tmp_path: Path, number: signal.Signals, status: int
+) -> None:
     with subprocess.Popen(
         command_line(["demo", "--size", "64MiB"]), cwd=tmp_path, env=environment(), stderr=subprocess.PIPE, text=True
     ) as process:
@@ -36,10 +41,10 @@ def test_an_interrupted_demo_leaves_nothing_and_ends_its_processes(tmp_path: Pat
         while not (tmp_path / "demo-out" / "copy.bin").exists():
             assert time.monotonic() < deadline
             assert process.poll() is None
-        process.send_signal(signal.SIGINT)
+        process.send_signal(number)
         _, error = process.communicate(timeout=20)
-    assert process.returncode == 130
-    assert error == "baremetal: interrupted\n"
+    assert process.returncode == status
+    assert error == ("baremetal: interrupted\n" if number == signal.SIGINT else "")
     assert list(tmp_path.iterdir()) == []
 
 
