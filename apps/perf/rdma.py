@@ -168,7 +168,7 @@ def connect(remote: str, shape: Shape, *, op: RdmaOp, local: str = "", offload: 
     """
     local = local or address_beside(remote)
     udp = open_udp(local, offload=offload) if local else open_beside(remote, offload=offload)
-    with Endpoint(device_on(udp), udp) as endpoint:
+    with Endpoint(device_on(udp, remote=remote), udp) as endpoint:
         workload = RdmaWorkload(endpoint, shape, op=op)
         receives = {RdmaOp.SEND: 4 * shape.queue_depth, RdmaOp.PING: 2}.get(op, 0)
         request = PerfRequest(shape.block_bytes if receives else 0, receives, is_echoed=op is RdmaOp.PING)

@@ -278,18 +278,24 @@ def device_on(
     config: DeviceConfig | None = None,
     dma: Dma | None = None,
     rng: random.Random | None = None,
+    remote: str = "",
 ) -> Device:
     """A device at a socket's address that asks no more of it than it can.
 
     config: an upper limit; `segment_limit` is lowered to the socket's, and the connection manager's `max_path_mtu` to
     what fits the address's interface, as Linux rxe has it.
+    remote: the peer, in numeric text form, if there is only one; where it is on this machine, packets go over loopback,
+    but it takes what fits the interface that has its address.
     """
     wanted = config or DeviceConfig()
     address = udp.address[0]
+    path_mtu = min(
+        fitting_path_mtu(each) for each in (address, remote) if each == address or (each and interface_mtu(each))
+    )
     fitted = replace(
         wanted,
         segment_limit=min(wanted.segment_limit, udp.segment_limit),
-        cm=replace(wanted.cm, max_path_mtu=min(wanted.cm.max_path_mtu, fitting_path_mtu(address))),
+        cm=replace(wanted.cm, max_path_mtu=min(wanted.cm.max_path_mtu, path_mtu)),
     )
     return Device(address, config=fitted, dma=dma, rng=rng)
 

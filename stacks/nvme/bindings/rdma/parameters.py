@@ -49,7 +49,8 @@ def rejection_text(where: str, reason: int, private_data: bytes) -> str:
         status = RdmaConnectReject.decode(private_data).status
         text = _REJECT_TEXTS.get(status, f"status {status}")
         return f"{where} refuses the queue: {text}"
-    return f"{where} refuses the connection (reason {reason})"
+    name = RejectReason(reason).name.lower().replace("_", " ") if reason in set(RejectReason) else "unknown"
+    return f"{where} refuses the connection: {name} (reject reason {reason})"
 
 
 def ending_text(where: str, status: WcStatus) -> str:

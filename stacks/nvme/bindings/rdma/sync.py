@@ -34,7 +34,7 @@ class RdmaEnd:
         self.udp = open_beside(remote, offload=offload) if not local else open_udp(local, offload=offload)
         self.transport: DatagramTransport = wrap(self.udp) if wrap else self.udp
         self.clock = RealClock()
-        self.device = device_on(self.udp)
+        self.device = device_on(self.udp, remote=remote)
         self.initiator = RdmaInitiator(self.device, config=config)
         self.pump = Pump(self.initiator, self.transport, self.clock)
 
