@@ -20,7 +20,7 @@ class Bytes(int):
     def __str__(self) -> str:
         for power in range(len(PREFIXES), 0, -1):
             if self and not self % 1024**power:
-                return f"{self // 1024**power}{PREFIXES[power - 1].upper().replace('K', 'k')}iB"
+                return f"{self // 1024**power}{PREFIXES[power - 1].upper()}iB"
         return repr(int(self))
 
 

@@ -67,7 +67,7 @@ class NvmeEndpoint:
         return ended
 
     def _note(self, slot: int, transfer: Transfer) -> None:
-        self._ended.append((slot, explain_status(transfer.status) if transfer.status else ""))
+        self._ended.append((slot, transfer.ending or (explain_status(transfer.status) if transfer.status else "")))
 
 
 WAIT_NS = 500_000_000

@@ -7,7 +7,7 @@ import typer
 from hypothesis import given
 from hypothesis import strategies as st
 
-from apps.sizes import format_duration, format_rate, format_size, parse_duration, parse_size
+from apps.sizes import Bytes, Nanoseconds, format_duration, format_rate, format_size, parse_duration, parse_size
 
 
 @pytest.mark.parametrize(
@@ -63,3 +63,15 @@ def test_durations_are_printed_in_the_unit_that_suits(duration: float, text: str
 def test_rates_are_megabytes_of_ten_to_the_six() -> None:
     assert format_rate(1_000_000_000, 1_000_000_000) == "1000 MB/s"
     assert format_rate(1_000, 1_000_000_000) == "0.001 MB/s"
+
+
+@pytest.mark.parametrize("text", ["0", "1", "4097", "4KiB", "256MiB", "3GiB"])
+def test_a_default_shows_itself_as_it_is_written(text: str) -> None:
+    assert str(Bytes(parse_size(text))) == text
+    assert str(Nanoseconds(3_000_000_000)) == "3s"
+
+
+@pytest.mark.parametrize("text", ["0", "0s", "0.0001us", "1e9s", "99999999h"])
+def test_no_time_at_all_and_for_ever_are_refused(text: str) -> None:
+    with pytest.raises(typer.BadParameter):
+        parse_duration(text)
