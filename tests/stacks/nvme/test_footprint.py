@@ -42,7 +42,7 @@ def load(namespace: Namespace, rng: random.Random) -> None:
             while not all(transfer.is_done for transfer in transfers):
                 if not namespace.poll():
                     namespace.wait(1_000_000)
-            assert not any(transfer.status for transfer in transfers)
+            assert not [transfer.problem for transfer in transfers if transfer.status]
         namespace.flush()
 
 
