@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from stacks.dma.contract import Dma
-from stacks.rdma import AddressVector, DeviceConfig, QpAttributes, QpCapacity, QpState
+from stacks.rdma import AddressVector, DeviceConfig, QpAttributes, QpCapacity, QpState, WrOpcode
 from tests.stacks.rdma.rig import FULL_ACCESS, HOSTS, End, make_end
 from transports.datagram import Transmit
 from transports.simulation import Network, Simulation
 from wire.header import Header
-from wire.roce import Aeth, Bth, Opcode, RocePacket, parse_packet
+from wire.roce import Aeth, Bth, Opcode, Reth, RocePacket, parse_packet
 from wire.roce.flow_icrc import FlowIcrc
 
 PEER_QPN = 0x123456
@@ -17,6 +17,7 @@ FIRST_PSN = 0xFFFFFE
 ROCE_PORT = 4791
 MTU = 256
 ACK, RNR_NAK, NAK = 0x1F, 0x20, 0x60
+SEQUENCE = NAK | 0
 TURN_NS = 100_000
 """Long enough for a packet and its answer, shorter than any timer that a test waits for."""
 
@@ -136,3 +137,22 @@ class HandRig:
     def completed(self) -> list[tuple[int, str]]:
         """Work request and status of everything that completed since the last call."""
         return [(wc.wr_id, wc.status.name) for wc in self.end.cq.poll(1000)]
+
+
+def psns(packets: list[RocePacket]) -> list[int]:
+    """PSNs as distances from the first one."""
+    return [packet.bth.psn - FIRST_PSN & 0xFFFFFF for packet in packets]
+
+
+def reth(rig: HandRig, offset: int, length: int) -> Reth:
+    """A range of the device's memory."""
+    return Reth(va=rig.end.mr.address + offset, rkey=rig.end.mr.rkey, length=length)
+
+
+def posted(
+    rig: HandRig, count: int, opcode: WrOpcode = WrOpcode.SEND, size: int = 4, **fields: int
+) -> list[RocePacket]:
+    """Post `count` requests numbered from 1, and take what leaves."""
+    for number in range(1, count + 1):
+        rig.end.send(number, opcode, 0, size, **fields)
+    return rig.received()
