@@ -87,7 +87,7 @@ def discovered(url: NvmeUrl, options: SessionOptions) -> list[DiscoveredSubsyste
 
 def lost(reason: str) -> CommandError:
     """What to say when a connection that stood is no more."""
-    return CommandError(f"the target is gone: {reason or 'the connection is closed'}", "see that it runs, and repeat")
+    return CommandError(reason or "the target closed the connection", "see that it runs, and repeat")
 
 
 def failure(what: str, status: int, namespace: Namespace) -> CommandError:
