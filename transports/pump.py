@@ -137,18 +137,20 @@ class Pump:
             return False
         self._is_pumping = True
         try:
+            self._has_more = False
             did = self._give_output()
             self._polls_left -= 1
             if not self._polls_left:
                 self._polls_left = POLLS_PER_PASS
-                return self._take_input() or did
+                is_unsent, took = self._has_more, self._take_input()
+                self._has_more = self._has_more or is_unsent or took
+                return took or did
             receive = self._receive
             burst = receive()
             while burst is None and spins > 1:
                 spins -= 1
                 burst = receive()
             if burst is None:
-                self._has_more = False
                 return did
             now = self._now()
             if not burst.received_ns:

@@ -139,26 +139,24 @@ class Completer:
             if number > piece.next_psn:
                 self._advance(number, now)
             return
+        is_in_place = opcode == _expected_opcode(piece)
+        if piece.is_repeated and not is_in_place:
+            # Of an earlier request for the same data, and overtaken by the repetition, whose own responses count.
+            self._qp.counters.duplicate_response += 1
+            return
         has_aeth = opcode != READ_RESPONSE.middle
         data = body[_AETH_BYTES:] if has_aeth else body
-        if not self._is_expected(opcode, piece, data, has_aeth=has_aeth and len(body) >= _AETH_BYTES):
+        if not is_in_place or (has_aeth and not _is_ack(body)) or not self._is_expected(piece, data):
             self._requester.fail_oldest(WcStatus.BAD_RESP_ERR)
             return
         self._take_read_data(piece, data, now)
 
-    def _is_expected(self, opcode: int, piece: ReadPiece, data: memoryview, *, has_aeth: bool) -> bool:
-        """Whether the response is one that the piece waits for: kind of request, place in the message, length."""
+    def _is_expected(self, piece: ReadPiece, data: memoryview) -> bool:
+        """Whether the piece is a READ, and this as much data as it waits for."""
         mtu = self._requester.egress.path_mtu
         wqe = piece.wqe
-        is_last = piece.next_psn == piece.last_psn
         rest = wqe.length - (piece.next_psn - wqe.first_psn) * mtu
-        expected = min(rest, mtu)
-        if wqe.opcode is not WrOpcode.RDMA_READ:
-            return False
-        if opcode == READ_RESPONSE.middle:
-            return not is_last and len(data) == mtu
-        ends = opcode in (READ_RESPONSE.last, READ_RESPONSE.only)
-        return has_aeth and ends == is_last and len(data) == expected
+        return wqe.opcode is WrOpcode.RDMA_READ and len(data) == min(rest, mtu)
 
     def _take_read_data(self, piece: ReadPiece, data: memoryview, now: int) -> None:
         requester = self._requester
@@ -193,7 +191,7 @@ class Completer:
                 self._advance(number, now)
             return
         piece = pieces[0]
-        if len(body) != _AETH_BYTES + AtomicAckEth.SIZE or piece.wqe.opcode not in ATOMICS:
+        if len(body) != _AETH_BYTES + AtomicAckEth.SIZE or not _is_ack(body) or piece.wqe.opcode not in ATOMICS:
             self._requester.fail_oldest(WcStatus.BAD_RESP_ERR)
             return
         original = AtomicAckEth.decode(body, _AETH_BYTES).original
@@ -240,6 +238,19 @@ class Completer:
             self._qp.timers.arm(self._qp, now + self.ack_timeout_ns)
         else:
             self._qp.timers.cancel(self._qp)
+
+
+def _expected_opcode(piece: ReadPiece) -> int:
+    """Which READ response comes next: first and last are those of the request, not of the whole READ."""
+    is_last = piece.next_psn == piece.last_psn
+    if piece.next_psn == piece.first_psn:
+        return READ_RESPONSE.only if is_last else READ_RESPONSE.first
+    return READ_RESPONSE.last if is_last else READ_RESPONSE.middle
+
+
+def _is_ack(body: memoryview) -> bool:
+    """Whether a response begins with an AETH that acknowledges; a NAK has no business in one that carries data."""
+    return len(body) >= _AETH_BYTES and not body[0] & 0x60
 
 
 _AETH_BYTES = 4

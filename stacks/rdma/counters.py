@@ -9,7 +9,10 @@ from stacks.runtime import Counters
 
 @dataclass(slots=True, eq=False)
 class RdmaCounters(Counters):
-    """Everything a device counts."""
+    """Everything a device counts.
+
+    send_err and link_downed stay 0: a core has no link, and a send that fails is the transport's to count.
+    """
 
     sent_pkts: int = 0
     rcvd_pkts: int = 0

@@ -14,13 +14,17 @@ from wire.roce import AtomicEth, Reth
 
 
 class ReadPiece:
-    """One READ or atomic request that is out: its entry, and the PSNs whose responses are still to come."""
+    """One READ or atomic request that is out: its entry, its PSNs, and the first whose response is still to come.
 
-    __slots__ = ("last_psn", "next_psn", "wqe")
+    is_repeated: its first PSN was asked for before, so that responses to that request may still arrive.
+    """
 
-    def __init__(self, wqe: SendWqe, next_psn: int, last_psn: int) -> None:
+    __slots__ = ("first_psn", "is_repeated", "last_psn", "next_psn", "wqe")
+
+    def __init__(self, wqe: SendWqe, first_psn: int, last_psn: int, *, is_repeated: bool) -> None:
+        self.is_repeated = is_repeated
         self.wqe = wqe
-        self.next_psn = next_psn
+        self.first_psn = self.next_psn = first_psn
         self.last_psn = last_psn
 
 

@@ -329,6 +329,7 @@ class Qp:
         self.responder.reset(0)
         self.responder.receives.clear()
         self._egress = None
+        self._is_ack_passed = False
         self.attributes.clear()
 
     def _value(self, name: str, default: int) -> int:

@@ -155,8 +155,9 @@ class ReadService:
     def drop_oldest(self) -> None:
         """The memory of the oldest READ response is not there.
 
-        If it is on its way, an RNR NAK says from which PSN on to ask again, later. Else the requester's retries find
-        out (IBTA 9.7.5.2.3).
+        If it is on its way, an RNR NAK says from which PSN on to ask again, later.
+        DEVIATION: if it is gone for good, nothing is said, and the requester's retries find out; a remote access error
+        would name the PSN (IBTA 9.7.5.2.4).
         """
         response = self.responses.popleft()
         if response.is_awaiting_page:

@@ -260,7 +260,8 @@ class Requester:
             return False
         psn = self._psn_word(wants_ack=True)
         self.egress.add(send, opcode, 0, psn=psn, extension=extension, payload=(), length=0)
-        self.pieces.append(ReadPiece(wqe, self.next_psn, last))
+        is_repeated = self.next_psn < self.sent_psn
+        self.pieces.append(ReadPiece(wqe, self.next_psn, last, is_repeated=is_repeated))
         self.next_psn = last + 1
         return True
 
@@ -290,14 +291,17 @@ class Requester:
     def _retire(self) -> None:
         ring, reads, una = self._ring, self._reads, self.una
         number, push = self._qp.number, self._qp.send_cq.push
-        before = len(ring)
+        before, sends = len(ring), 0
         while ring and ring[0].last_psn < una:
             wqe = ring.popleft()
+            if wqe.opcode in _SENDS:
+                sends += 1
             if reads and reads[0] is wqe:
                 reads.popleft()
             if wqe.flags & _SIGNALED:
                 push(Wc(wqe.wr_id, _SUCCESS, WC_OPCODES[wqe.opcode], wqe.length, number))
         self._cursor -= before - len(ring)
+        self._qp.counters.rdma_sends += sends
         if ring and ring[0].status is not _SUCCESS:
             self.fail_oldest(ring[0].status)
 
@@ -367,5 +371,6 @@ def _packet_bytes(extension_bytes: int, length: int) -> int:
 
 ACKS_PER_WINDOW = 4
 """Acknowledgements that a full window of one long message asks for."""
+_SENDS = frozenset({WrOpcode.SEND, WrOpcode.SEND_WITH_IMM, WrOpcode.SEND_WITH_INV})
 _SIGNALED = SendFlags.SIGNALED
 _SUCCESS = WcStatus.SUCCESS

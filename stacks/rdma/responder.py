@@ -6,7 +6,8 @@ Each PSN is expected once: one below is a duplicate and only answered again, one
 by one NAK and closed by the missing packet.
 
 PSNs are counted without wrapping. Answers leave in the order of their PSNs: READ and atomic responses queue up, and
-one ACK or NAK, always the latest, follows when that queue is empty; so acknowledgements coalesce by burst.
+one ACK or NAK, always the latest, follows when that queue is empty; so acknowledgements coalesce by burst. One send
+of this side's own requests may go ahead of an ACK (`Qp.poll_transmit`), never of a NAK.
 
 Left out: FLUSH, ATOMIC WRITE, memory windows, end-to-end credits (every ACK says "no credit information").
 """
@@ -175,6 +176,10 @@ class Responder:
         self.offset = 0
         if data.kind == SEND:
             return
+        if self.current is not None:
+            # A SEND took it, was told to wait for a page, and was not sent again.
+            self.receives.appendleft(self.current)
+            self.current = None
         if not self.access & Access.REMOTE_WRITE:
             raise RemoteError(SYNDROME_NAK | Nak.INVALID_REQUEST, "the queue pair does not take RDMA WRITE")
         reth = Reth.decode(body)

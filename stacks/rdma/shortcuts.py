@@ -226,7 +226,11 @@ def _read_middles(qp: Qp, run: Run, now: int) -> int:
     if not pieces or run.payload_bytes != requester.egress.path_mtu or run.count < _WORTHWHILE:
         return 0
     piece = pieces[0]
-    if not run.is_uniform(piece.next_psn, 0) or piece.next_psn + run.count > piece.last_psn:
+    if (
+        piece.next_psn == piece.first_psn
+        or not run.is_uniform(piece.next_psn, 0)
+        or piece.next_psn + run.count > piece.last_psn
+    ):
         return 0
     offset = (piece.next_psn - piece.wqe.first_psn) * run.payload_bytes
     memory = _plain_memory(qp, piece.wqe.sges, offset, run.count * run.payload_bytes)
