@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from apps.processes import ServingProcess, environment
+from tests.apps.cli import LIMIT_S
 
 ROOT = Path(__file__).parent.parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -50,7 +51,8 @@ def needed(example: Example, address: str) -> Iterator[None]:
         return
     assert example.needs == TARGET, f"{example.place} needs something unknown"
     listen = ["--listen", f"nvme+rdma://{address}"]
-    with ServingProcess(["nvme", "target", "--namespace", "mem:16MiB", *listen, "--until-stdin-ends", "--json"]):
+    words = ["nvme", "target", "--namespace", "mem:16MiB", *listen, "--until-stdin-ends", "--json"]
+    with ServingProcess(words, timeout_s=LIMIT_S):
         yield
 
 
@@ -69,7 +71,7 @@ def test_an_example_runs(example: Example, loopback_addresses: Iterator[str], tm
             capture_output=True,
             text=True,
             check=False,
-            timeout=60,
+            timeout=LIMIT_S,
         )
     assert done.returncode == 0, done.stderr
     assert done.stdout, "an example shows something"
