@@ -31,7 +31,7 @@ class ConnectionParameters:
     initiator_depth: int = 16
     retry_count: int = 7
     rnr_retry: int = 7
-    ack_timeout: int = 14
+    ack_timeout: int = 15
     has_srq: bool = False
 
     def check(self) -> None:
