@@ -34,7 +34,8 @@ async def serve_until_told(
     snapshot: what the control socket tells; `cpu_ns`, this process's processor time, is added.
     announce: called once everything can be reached.
     """
-    ending = [number for number in ENDING if signal.getsignal(number) is not signal.SIG_IGN]
+    # A shell without job control starts `command &` with SIGINT ignored; `kill -INT` shall end it all the same.
+    ending = [*ENDING, *([signal.SIGHUP] if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN else [])]
     control = ControlServer(role, lambda: {"cpu_ns": time.process_time_ns(), **snapshot()})
     with trio.open_signal_receiver(*ending) as signals:
         async with trio.open_nursery() as nursery:
@@ -70,4 +71,4 @@ def announce_json(document: dict[str, object]) -> None:
     sys.stdout.flush()
 
 
-ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+ENDING = (signal.SIGINT, signal.SIGTERM)
