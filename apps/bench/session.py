@@ -52,7 +52,7 @@ class Session:
             "max": rounded(max(values, default=None)),
             "command": self._commands.get(row.name, ""),
             "about": row.about,
-            "loopback": row.unit != "ns",
+            "loopback": row.is_over_loopback,
         }
         reasons = [self._reasons[name] for name in (row.name, row.yardstick) if name in self._reasons]
         return result | {"reason": "; ".join(reasons)} if reasons else result

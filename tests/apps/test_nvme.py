@@ -6,14 +6,13 @@ import json
 import random
 import signal
 import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from apps.processes import ServingProcess, command_line, environment
-from tests.apps.cli import baremetal, json_of, only_line
+from tests.apps.cli import LIMIT_S, baremetal, json_of, only_line, wait_until
 
 pytestmark = pytest.mark.slow
 
@@ -24,7 +23,8 @@ NQN = "nqn.2026-11.io.baremetal:disk"
 def serving(address: str, *namespaces: str, options: tuple[str, ...] = ()) -> ServingProcess:
     words = [word for namespace in namespaces for word in ("--namespace", namespace)]
     return ServingProcess(
-        ["nvme", "target", *words, "--listen", f"nvme+rdma://{address}", "--until-stdin-ends", "--json", *options]
+        ["nvme", "target", *words, "--listen", f"nvme+rdma://{address}", "--until-stdin-ends", "--json", *options],
+        timeout_s=LIMIT_S,
     )
 
 
@@ -40,12 +40,17 @@ def image(tmp_path: Path) -> Path:
 def target(loopback_address: str, image: Path) -> Iterator[ServingProcess]:
     with serving(loopback_address, str(image), "mem:1MiB") as process:
         yield process
-        assert process.stop() == 0
+        assert process.stop(LIMIT_S) == 0
 
 
 @pytest.fixture
 def url(target: ServingProcess) -> str:
     return f"nvme+rdma://{target.ready['host']}"
+
+
+def queues_of(target: ServingProcess) -> int:
+    """How many queues the target has, the admin queues among them."""
+    return int(json.loads(baremetal("rdma", "counters", str(target.pid), "--json").stdout)[0]["queues"])
 
 
 def payload(tmp_path: Path, size: int) -> Path:
@@ -149,18 +154,15 @@ def test_a_signal_drains_the_target_which_ends_with_status_zero(
         assert "8 MiB in blocks of 4096 bytes" in printed[1]
         json_of("perf", "nvme", f"nvme+rdma://{loopback_address}", "--time", "50ms")
         process.send_signal(number)
-        assert process.wait(10) == 0
+        assert process.wait(LIMIT_S) == 0
 
 
 def test_a_target_that_ends_under_an_initiator_is_one_line_there(target: ServingProcess, url: str) -> None:
     words = command_line(["perf", "nvme", url, "--time", "30s"])
     with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment(), text=True) as busy:
-        counters = ["rdma", "counters", str(target.pid), "--json"]
-        deadline = time.monotonic() + 10
-        while json.loads(baremetal(*counters).stdout)[0]["queues"] < 2:
-            assert time.monotonic() < deadline
-        assert target.stop() == 0
-        _, error = busy.communicate(timeout=20)
+        wait_until(lambda: queues_of(target) >= 2, busy)
+        assert target.stop(LIMIT_S) == 0
+        _, error = busy.communicate(timeout=LIMIT_S)
     assert busy.returncode == 1
     assert error.startswith("baremetal: ")
     assert error.count("\n") == 1
@@ -170,12 +172,9 @@ def test_an_interrupted_initiator_says_so_and_leaves_the_target_serving(target: 
     with subprocess.Popen(
         command_line(["perf", "nvme", url, "--time", "30s"]), stderr=subprocess.PIPE, env=environment(), text=True
     ) as busy:
-        counters = ["rdma", "counters", str(target.pid), "--json"]
-        deadline = time.monotonic() + 10
-        while json.loads(baremetal(*counters).stdout)[0]["queues"] < 2:
-            assert time.monotonic() < deadline
+        wait_until(lambda: queues_of(target) >= 2, busy)
         busy.send_signal(signal.SIGINT)
-        _, error = busy.communicate(timeout=20)
+        _, error = busy.communicate(timeout=LIMIT_S)
     assert busy.returncode == 130
     assert error == "baremetal: interrupted\n"
     assert json_of("nvme", "id-ns", url)["nsze"] == 2048
@@ -308,7 +307,7 @@ def test_a_read_into_a_pipe_is_whole_and_reports_elsewhere(url: str, tmp_path: P
     original = payload(tmp_path, 3 * MIB + 17)
     assert baremetal("nvme", "write", url, "--file", str(original)).returncode == 0
     words = ["nvme", "read", url, "--file", "/dev/stdout", "--length", str(3 * MIB + 17)]
-    done = subprocess.run(command_line(words), capture_output=True, check=True, env=environment(), timeout=60)
+    done = subprocess.run(command_line(words), capture_output=True, check=True, env=environment(), timeout=LIMIT_S)
     assert done.stdout == original.read_bytes()
     assert b"sha256" in done.stderr
 
@@ -316,7 +315,7 @@ def test_a_read_into_a_pipe_is_whole_and_reports_elsewhere(url: str, tmp_path: P
 def test_the_nqn_of_the_url_is_served(loopback_address: str) -> None:
     words = ["nvme", "target", "--namespace", "mem:1MiB", "--until-stdin-ends", "--json"]
     listen = f"nvme+rdma://{loopback_address}/nqn.2026-11.example:mine"
-    with ServingProcess([*words, "--listen", listen]) as process:
+    with ServingProcess([*words, "--listen", listen], timeout_s=LIMIT_S) as process:
         assert process.ready["nqn"] == "nqn.2026-11.example:mine"
 
 
@@ -325,19 +324,19 @@ def test_a_target_whose_reader_goes_away_serves_on(loopback_address: str) -> Non
     with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment()) as process:
         assert process.stdout is not None
         process.stdout.close()
-        deadline = time.monotonic() + 10
-        while baremetal("nvme", "list", f"nvme+rdma://{loopback_address}").returncode:
-            assert time.monotonic() < deadline
+        wait_until(lambda: not baremetal("nvme", "list", f"nvme+rdma://{loopback_address}").returncode, process)
         assert process.poll() is None
         process.send_signal(signal.SIGINT)
-        assert process.wait(10) == 0
+        assert process.wait(LIMIT_S) == 0
 
 
 @pytest.mark.parametrize("redirection", ["> /dev/full", ">&-"])
 def test_output_that_cannot_be_printed_is_no_fault_of_ours(redirection: str) -> None:
     words = ["perf", "nvme", "--time", "50ms"]
     line = " ".join([*command_line(words), redirection])
-    done = subprocess.run(line, shell=True, capture_output=True, check=False, text=True, env=environment(), timeout=60)
+    done = subprocess.run(
+        line, shell=True, capture_output=True, check=False, text=True, env=environment(), timeout=LIMIT_S
+    )
     if redirection == ">&-":
         assert (done.returncode, done.stderr) == (0, "")
     else:
@@ -350,7 +349,7 @@ def test_output_that_cannot_be_printed_is_no_fault_of_ours(redirection: str) -> 
 def target_once(address: str, namespace: str, *options: str) -> subprocess.CompletedProcess[str]:
     """A target that is expected not to come to serve."""
     listen = f"nvme+rdma://{address}"
-    return baremetal("nvme", "target", "--namespace", namespace, "--listen", listen, *options, timeout_s=20)
+    return baremetal("nvme", "target", "--namespace", namespace, "--listen", listen, *options)
 
 
 def test_a_capture_holds_true_packets(loopback_address: str, tmp_path: Path) -> None:

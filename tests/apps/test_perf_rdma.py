@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from apps.processes import ServingProcess
-from tests.apps.cli import baremetal, json_of, only_line
+from tests.apps.cli import LIMIT_S, baremetal, json_of, only_line
 
 pytestmark = pytest.mark.slow
 
@@ -16,9 +16,9 @@ pytestmark = pytest.mark.slow
 @pytest.fixture
 def peer(loopback_address: str) -> Iterator[ServingProcess]:
     words = ["perf", "serve", "--listen", loopback_address, "--memory", "4MiB", "--until-stdin-ends", "--json"]
-    with ServingProcess(words) as process:
+    with ServingProcess(words, timeout_s=LIMIT_S) as process:
         yield process
-        assert process.stop() == 0
+        assert process.stop(LIMIT_S) == 0
 
 
 @pytest.mark.parametrize(

@@ -216,7 +216,7 @@ class WaitingContract(DatagramContract):
 
     def run_waiting(self, main: Callable[[], Awaitable[None]]) -> None:
         async def bounded() -> None:
-            with trio.fail_after(5):
+            with trio.fail_after(55):
                 await main()
 
         trio.run(bounded)

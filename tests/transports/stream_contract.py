@@ -160,7 +160,7 @@ class WaitingStreamContract(StreamContract):
 
     def run_waiting(self, main: Callable[[StreamRig], Awaitable[None]]) -> None:
         async def bounded() -> None:
-            with trio.fail_after(5), self.rig() as rig:
+            with trio.fail_after(55), self.rig() as rig:
                 await main(rig)
 
         trio.run(bounded)

@@ -28,7 +28,7 @@ def serve(folder: Path, use: Callable[[Path], Awaitable[None]]) -> None:
     async def main() -> None:
         commands = {"add": lambda arguments: int(str(arguments["a"])) + 1, "refuse": refuse, "leak": leak}
         server = ControlServer("probe", lambda: {"frames": 7}, commands=commands, directory=folder)
-        with trio.fail_after(5):
+        with trio.fail_after(55):
             async with trio.open_nursery() as nursery:
                 await use(await nursery.start(server.run))
                 nursery.cancel_scope.cancel()

@@ -154,7 +154,7 @@ def target(url: str) -> Iterator[str]:
 
     thread = threading.Thread(target=trio.run, args=(main,))
     thread.start()
-    assert is_up.wait(5)
+    assert is_up.wait(55)
     yield url
     stop.set()
     thread.join()
