@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
+
 from stacks.rdma import AsyncEventType, QpAttributes, QpState
 from tests.stacks.rdma.hand import ACK, FIRST_PSN, NAK, RNR_NAK, HandRig, posted, psns, reth
+from transports.datagram import Burst
 from wire.roce import Opcode
 
 HERE = FIRST_PSN
@@ -29,6 +32,31 @@ def test_a_first_packet_in_rtr_is_told_once() -> None:
         rig.request(Opcode.RC_WRITE_ONLY, reth(rig, 0, 0), psn=HERE + number)
     assert told == [end.qp]
     assert [syndrome for syndrome, _ in rig.answers()] == [ACK, ACK, ACK]
+
+
+@pytest.mark.parametrize("shortcuts", [True, False], ids=["shortcuts", "per packet"])
+@pytest.mark.parametrize("count", [1, 3])
+def test_a_send_as_first_packet_in_rtr_is_received_and_told_once(count: int, shortcuts: bool) -> None:
+    rig = HandRig(shortcuts=shortcuts)
+    qp, device, told = rig.end.qp, rig.end.device, []
+    rtr = {name: value for name, value in qp.attributes.items() if name in RTR_NAMES}
+    qp.modify(QpAttributes(state=QpState.RESET))
+    qp.modify(QpAttributes(state=QpState.INIT, pkey_index=0, port=1, access=15))
+    qp.modify(QpAttributes(state=QpState.RTR, **rtr))  # type: ignore[arg-type]
+    qp.on_established = told.append
+    packets = []
+    for number in range(count):
+        rig.end.recv(number, number * 4, 4)
+        body = rig.packet(Opcode.RC_SEND_ONLY, payload=b"ping", psn=HERE + number)[:-4]
+        packets.append(body + rig.flow.icrc(body + bytes(4), number).to_bytes(4, "little"))
+    burst = Burst(memoryview(b"".join(packets)), len(packets[0]), rig.peer.address, device.address)
+    device.handle_burst(burst, rig.simulation.now)
+    rig.end.host.wake()
+    assert told == [qp]
+    assert qp.state is QpState.RTR
+    assert rig.completed() == [(number, "SUCCESS") for number in range(count)]
+    assert rig.end.memory[: 4 * count] == b"ping" * count
+    assert rig.answers() == [(ACK, HERE + count - 1 & 0xFFFFFF)]
 
 
 RTR_NAMES = ("av", "path_mtu", "dest_qpn", "rq_psn", "max_dest_rd_atomic", "min_rnr_timer")
