@@ -140,7 +140,7 @@ def test_every_truncation_is_counted_and_never_raises(opcode: Opcode, shortcuts:
     other = Bystander(rig)
     busy(rig)
     packet = example(rig, opcode)
-    for length in range(1, min(len(packet), 100)):
+    for length in range(1, len(packet)):
         before = counted(rig)
         rig.put(packet[:length])
         assert counted(rig) == before + 1
