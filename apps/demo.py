@@ -20,7 +20,7 @@ from apps.addresses import free_loopback_address
 from apps.errors import CommandError
 from apps.output import console
 from apps.processes import Json, ServingProcess, run_measuring
-from apps.signals import end_tidily
+from apps.signals import end_tidily, time_limit
 from apps.sizes import Bytes, format_duration, format_size, parse_some
 
 
@@ -78,8 +78,9 @@ def demo(
     try:
         directory.mkdir(parents=True, exist_ok=True)
         check_space(directory, 3 * size + CAPTURE_LIMIT)
-        large = large_run(out, files, size)
-        verified = large + captured_run(out, files, min(size, CAPTURED_BYTES))
+        with time_limit(TIME_LIMIT_S, too_slow):
+            large = large_run(out, files, size)
+            verified = large + captured_run(out, files, min(size, CAPTURED_BYTES))
     except BaseException:
         files.capture.unlink(missing_ok=True)
         raise
@@ -107,6 +108,11 @@ def check_space(directory: Path, needed: int) -> None:
             f"{directory} has {format_size(free)} of free space, the demo needs {format_size(needed)}",
             "free some, or choose another folder with --directory",
         )
+
+
+def too_slow() -> CommandError:
+    """What is said when the time is up."""
+    return CommandError(f"the demo took more than {TIME_LIMIT_S:.0f} s and was ended", "try a smaller --size")
 
 
 def large_run(out: Console, files: Files, size: int) -> int:
@@ -162,7 +168,7 @@ def target(image: Path, options: Sequence[str] = ()) -> Iterator[str]:
 
 def initiator(verb: str, url: str, *options: str) -> Json:
     """Run `baremetal nvme VERB URL` in a process of its own; returns what it reports."""
-    return run_measuring(["nvme", verb, url, *options, "--json"], timeout_s=STEP_TIMEOUT_S)
+    return run_measuring(["nvme", verb, url, *options, "--json"])
 
 
 def measure(url: str) -> str:
@@ -181,7 +187,7 @@ def measure(url: str) -> str:
         "1s",
         "--json",
     ]
-    latency = run_measuring(words, timeout_s=STEP_TIMEOUT_S)["latency_ns"]
+    latency = run_measuring(words)["latency_ns"]
     assert isinstance(latency, dict)
     return f"median {format_duration(latency['p50'])}, 99 % within {format_duration(latency['p99'])}"
 
@@ -220,4 +226,5 @@ def make_sparse(path: Path, size: int) -> None:
 CAPTURED_BYTES = 1 << 20
 CAPTURE_LIMIT = 10_000_000
 CHUNK_BYTES = 1 << 20
-STEP_TIMEOUT_S = 25.0
+TIME_LIMIT_S = 45.0
+"""For all of it; with what is put away afterwards it ends within a minute."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import sys
+from collections.abc import Callable, Iterator
 
 
 def end_tidily() -> None:
@@ -14,3 +16,19 @@ def end_tidily() -> None:
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is signal.SIG_DFL:
             signal.signal(number, lambda received, _: sys.exit(128 + received))
+
+
+@contextlib.contextmanager
+def time_limit(seconds: float, error: Callable[[], Exception]) -> Iterator[None]:
+    """Raise `error` in the block when it takes longer, wherever it is then. Only in the main thread."""
+
+    def expire(_number: int, _frame: object) -> None:
+        raise error()
+
+    before = signal.signal(signal.SIGALRM, expire)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)

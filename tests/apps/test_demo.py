@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from apps.errors import CommandError
 from apps.processes import command_line, environment
+from apps.signals import time_limit
 from tests.apps.cli import LIMIT_S, baremetal, only_line, wait_until
 
 pytestmark = pytest.mark.slow
@@ -49,6 +51,14 @@ def test_a_demo_without_space_says_how_much_it_needs(tmp_path: Path) -> None:
     line = only_line(baremetal("demo", "--size", "900TiB", directory=tmp_path))
     assert "of free space, the demo needs" in line
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_takes_too_long_is_ended_wherever_it_is() -> None:
+    before = signal.getsignal(signal.SIGALRM)
+    with pytest.raises(CommandError, match="enough"), time_limit(0.01, lambda: CommandError("enough")):
+        signal.pause()
+    assert signal.getsignal(signal.SIGALRM) is before
+    assert signal.getitimer(signal.ITIMER_REAL)[0] == 0
 
 
 @pytest.mark.long
