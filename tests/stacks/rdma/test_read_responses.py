@@ -18,6 +18,7 @@ FIRST, MIDDLE = Opcode.RC_READ_RESPONSE_FIRST, Opcode.RC_READ_RESPONSE_MIDDLE
 LAST, ONLY = Opcode.RC_READ_RESPONSE_LAST, Opcode.RC_READ_RESPONSE_ONLY
 PEER = ("192.0.2.1", 4791)
 WRONG = b"?" * MTU
+BEHIND = 4
 each_way = pytest.mark.parametrize("shortcuts", [True, False], ids=["shortcuts", "per packet"])
 refusing = pytest.mark.parametrize("syndrome", [NAK | 0, NAK | 2, RNR_NAK | 1, 0x40], ids=hex)
 
@@ -38,15 +39,25 @@ def respond(rig: HandRig, *opcodes: int, start: int = 0) -> None:
     rig.put(*[response(rig, opcode, number, page(number)) for number, opcode in enumerate(opcodes, start)])
 
 
-def hear_run(rig: HandRig, opcode: int, start: int, count: int) -> None:
-    """`count` responses in one burst."""
+def hear_run(rig: HandRig, opcodes: list[int], start: int) -> None:
+    """Wrong responses from packet `start` on, in one burst."""
     packets = []
-    for number in range(count):
+    for number, opcode in enumerate(opcodes):
         body = response(rig, opcode, start + number, WRONG)[:-4]
         packets.append(body + rig.flow.icrc(body + bytes(4), number).to_bytes(4, "little"))
     device = rig.end.device
     device.handle_burst(Burst(memoryview(b"".join(packets)), len(packets[0]), PEER, device.address), rig.simulation.now)
     rig.end.host.wake()
+
+
+def reading_behind_the_wrap(packets: int, *, shortcuts: bool) -> HandRig:
+    """A READ is out whose first PSN is BEHIND, so that no run of its responses holds the wrap."""
+    rig = HandRig(shortcuts=shortcuts, timeout=0)
+    posted(rig, BEHIND)
+    rig.acknowledge(psn_add(FIRST_PSN, BEHIND - 1))
+    rig.completed()
+    posted(rig, 1, WrOpcode.RDMA_READ, packets * MTU)
+    return rig
 
 
 # Syndromes
@@ -145,19 +156,17 @@ def test_a_read_response_out_of_place_in_a_repetition_is_dropped_and_the_read_go
 
 @each_way
 def test_a_run_of_middles_at_the_first_psn_is_a_bad_response_and_written_nowhere(shortcuts: bool) -> None:
-    rig = HandRig(shortcuts=shortcuts, timeout=0)
-    posted(rig, 1, WrOpcode.RDMA_READ, 6 * MTU)
-    hear_run(rig, MIDDLE, 0, 4)
+    rig = reading_behind_the_wrap(6, shortcuts=shortcuts)
+    hear_run(rig, [MIDDLE] * 4, BEHIND)
     assert rig.completed() == [(1, "BAD_RESP_ERR")]
     assert WRONG not in rig.end.memory
 
 
 @each_way
 def test_a_run_of_middles_up_to_the_last_psn_is_a_bad_response(shortcuts: bool) -> None:
-    rig = HandRig(shortcuts=shortcuts, timeout=0)
-    posted(rig, 1, WrOpcode.RDMA_READ, 4 * MTU)
-    respond(rig, FIRST)
-    hear_run(rig, MIDDLE, 1, 3)
+    rig = reading_behind_the_wrap(4, shortcuts=shortcuts)
+    respond(rig, FIRST, start=BEHIND)
+    hear_run(rig, [MIDDLE] * 3, BEHIND + 1)
     assert rig.completed() == [(1, "BAD_RESP_ERR")]
     assert rig.end.memory[3 * MTU : 4 * MTU] == bytes(MTU)
 

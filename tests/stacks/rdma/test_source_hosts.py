@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 
 from tests.stacks.rdma.hand import ACK, FIRST_PSN, HandRig
@@ -15,16 +17,27 @@ RECEIVE_BYTES = len(LONG)
 each_way = pytest.mark.parametrize("shortcuts", [True, False], ids=["shortcuts", "per packet"])
 
 
-def hear(rig: HandRig, source: Address, *payloads: bytes, damaged: int | None = None) -> None:
-    """Give the device a burst of SENDs from `source`, one packet each, in good order; `damaged` has a wrong ICRC."""
+def hear(
+    rig: HandRig,
+    source: Address,
+    *payloads: bytes,
+    damaged: int | None = None,
+    numbers: Sequence[int] = range(100),
+    identification: int | None = None,
+) -> None:
+    """Give the device a burst of SENDs from `source`, one packet each, in good order.
+
+    damaged: index of the one with a wrong ICRC. numbers: Identifications that their ICRCs take in. identification: what
+    the transport says that the first one has.
+    """
     flow, device = FlowIcrc(source, rig.end.device.address), rig.end.device
     packets = []
     for number, payload in enumerate(payloads):
         body = rig.packet(Opcode.RC_SEND_ONLY, payload=payload, psn=rig.psn)[:-4]
         rig.psn += 1
-        icrc = flow.icrc(body + bytes(4), number) ^ (number == damaged)
+        icrc = flow.icrc(body + bytes(4), numbers[number]) ^ (number == damaged)
         packets.append(body + icrc.to_bytes(4, "little"))
-    burst = Burst(memoryview(b"".join(packets)), len(packets[0]), source, device.address)
+    burst = Burst(memoryview(b"".join(packets)), len(packets[0]), source, device.address, identification=identification)
     device.handle_burst(burst, rig.simulation.now)
     rig.end.host.wake()
 
@@ -88,3 +101,13 @@ def test_a_damaged_packet_before_a_good_short_tail_opens_a_gap(shortcuts: bool) 
     assert (counters.rcvd_icrc_err, counters.rcvd_pkts, counters.out_of_seq_request) == (1, 3, 2)
     assert rig.completed() == [(0, "SUCCESS")]
     assert rig.end.memory[RECEIVE_BYTES : 4 * RECEIVE_BYTES] == bytes(3 * RECEIVE_BYTES)
+
+
+@each_way
+@pytest.mark.parametrize(("last", "is_right"), [(10, True), (7, False)])
+def test_a_short_tail_belongs_to_the_identification_behind_the_run(last: int, is_right: bool, shortcuts: bool) -> None:
+    rig = rig_with_receives(4, shortcuts=shortcuts)
+    hear(rig, PEER, LONG, LONG, LONG, SHORT, numbers=[7, 8, 9, last], identification=7)
+    counters = rig.end.device.counters
+    assert (counters.rcvd_pkts, counters.rcvd_icrc_err) == ((4, 0) if is_right else (3, 1))
+    assert len(rig.completed()) == counters.rcvd_pkts

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from stacks.rdma import AsyncEventType, QpAttributes, QpState
+from stacks.rdma import Qp, QpAttributes, QpState
 from tests.stacks.rdma.hand import ACK, FIRST_PSN, NAK, RNR_NAK, HandRig, posted, psns, reth
 from transports.datagram import Burst
 from wire.roce import Opcode
@@ -14,7 +14,7 @@ HERE = FIRST_PSN
 
 def test_a_first_packet_in_rtr_is_told_once() -> None:
     rig = HandRig()
-    told = []
+    told: list[Qp] = []
     end = rig.end
     end.qp.modify(QpAttributes(state=QpState.RESET))
     end.qp.on_established = told.append
@@ -35,10 +35,11 @@ def test_a_first_packet_in_rtr_is_told_once() -> None:
 
 
 @pytest.mark.parametrize("shortcuts", [True, False], ids=["shortcuts", "per packet"])
-@pytest.mark.parametrize("count", [1, 3])
+@pytest.mark.parametrize("count", [1, 2])
 def test_a_send_as_first_packet_in_rtr_is_received_and_told_once(count: int, shortcuts: bool) -> None:
     rig = HandRig(shortcuts=shortcuts)
-    qp, device, told = rig.end.qp, rig.end.device, []
+    qp, device = rig.end.qp, rig.end.device
+    told: list[Qp] = []
     rtr = {name: value for name, value in qp.attributes.items() if name in RTR_NAMES}
     qp.modify(QpAttributes(state=QpState.RESET))
     qp.modify(QpAttributes(state=QpState.INIT, pkey_index=0, port=1, access=15))
@@ -102,4 +103,3 @@ def test_no_event_is_raised_for_what_a_requester_ends_with() -> None:
     posted(rig, 1)
     rig.acknowledge(HERE, NAK | 2)
     assert rig.end.device.poll_async_event() is None
-    assert AsyncEventType.QP_FATAL == 1

@@ -73,8 +73,10 @@ def test_a_program_that_never_stops_sending_does_not_starve_the_acknowledgement(
     seen = []
     for number in range(4):
         rig.end.send(number, WrOpcode.SEND, 0, 4)
-        seen += next_send(rig)
-    assert seen == [SEND, ACKNOWLEDGE, SEND, SEND] if not shortcuts else [SEND, ACKNOWLEDGE, SEND, SEND, SEND]
+        names = next_send(rig)
+        assert names in ([ACKNOWLEDGE], [SEND] * len(names))
+        seen.append(names[0])
+    assert seen == [SEND, ACKNOWLEDGE, SEND, SEND]
     assert rig.end.device.counters.ack_deferred == 1
 
 
