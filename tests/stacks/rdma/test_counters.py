@@ -9,7 +9,7 @@ from tests.stacks.rdma.hand import FIRST_PSN, MTU, NAK, HandRig, reth
 from wire.roce import ImmDt, Opcode
 from wire.seqnum import psn_add
 
-SENDS = {
+SENDS: dict[WrOpcode, dict[str, object]] = {
     WrOpcode.SEND: {},
     WrOpcode.SEND_WITH_IMM: {"imm_data": b"1234"},
     WrOpcode.SEND_WITH_INV: {"invalidate_rkey": 7},

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from stacks.rdma import Qp, QpAttributes, QpState
+from stacks.rdma import AsyncEventType, Qp, QpAttributes, QpState
 from tests.stacks.rdma.hand import ACK, FIRST_PSN, NAK, RNR_NAK, HandRig, posted, psns, reth
 from transports.datagram import Burst
 from wire.roce import Opcode
@@ -103,3 +103,4 @@ def test_no_event_is_raised_for_what_a_requester_ends_with() -> None:
     posted(rig, 1)
     rig.acknowledge(HERE, NAK | 2)
     assert rig.end.device.poll_async_event() is None
+    assert AsyncEventType(1) is AsyncEventType.QP_FATAL
