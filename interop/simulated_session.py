@@ -10,7 +10,7 @@ import random
 from collections.abc import Callable
 from pathlib import Path
 
-from stacks.nvme.bindings.rdma import RdmaInitiator, RdmaTarget
+from stacks.nvme.bindings.rdma import RdmaInitiator, RdmaInitiatorConfig, RdmaTarget
 from stacks.nvme.host import (
     DiscoveredSubsystem,
     HostConfig,
@@ -34,10 +34,18 @@ NQN = "nqn.2026-11.io.baremetal:disk"
 class SimulatedSession:
     """Two devices on a network whose packets are recorded as they are sent.
 
-    addresses: of the target and of the initiator, numeric; path: the capture to write.
+    addresses: of the target and of the initiator, numeric; path: the capture to write. path_mtu: bytes of payload.
     """
 
-    def __init__(self, path: Path, addresses: tuple[str, str], impairments: Impairments, *, seed: int = 1) -> None:
+    def __init__(
+        self,
+        path: Path,
+        addresses: tuple[str, str],
+        impairments: Impairments,
+        *,
+        seed: int = 1,
+        path_mtu: int = 4096,
+    ) -> None:
         self._simulation = Simulation(seed)
         self._network = Network(self._simulation, impairments)
         self._network.trace = self._record
@@ -47,7 +55,9 @@ class SimulatedSession:
         subsystem.add_namespace(MemoryStore(1 << 20))
         target = Target([subsystem])
         binding = RdmaTarget(Device(addresses[0], rng=random.Random(seed + 1)), target)
-        self._initiator = RdmaInitiator(Device(addresses[1], rng=random.Random(seed + 2)))
+        self._initiator = RdmaInitiator(
+            Device(addresses[1], rng=random.Random(seed + 2)), config=RdmaInitiatorConfig(path_mtu=path_mtu)
+        )
         self._target_address = addresses[0]
         self._network.attach(binding, binding.device.address, [InlineExecutor(target)])
         self._host = self._network.attach(self._initiator, self._initiator.device.address)

@@ -74,7 +74,7 @@ def judge(path: Path, *, allow_malformed: bool = False, check_icrc: bool = True)
         if packet and not frame.is_malformed:
             report.compare(f"frame {frame.number}", *_packet_fields(frame, packet))
     for command in capture.trace.commands:
-        _compare_command(report, command, frames)
+        _compare_command(report, command, frames, capture.packets)
     problems += [] if allow_malformed else malformed
     problems += report.disagreements
     problems += [f"{name}: printed {count} times, and we have no value" for name, count in report.unknown.items()]
@@ -113,13 +113,17 @@ def _packet_fields(frame: Frame, packet: RocePacket) -> tuple[list[Field], Expec
     return fields, {**roce_fields(packet), **{name: [packet.payload] for name in PAYLOADS}}
 
 
-def _compare_command(report: Report, command: TracedCommand, frames: dict[int, Frame]) -> None:
+def _compare_command(
+    report: Report, command: TracedCommand, frames: dict[int, Frame], packets: dict[int, RocePacket]
+) -> None:
     where = f"{command.name} in frame {command.frame}"
     report.compare(where, _nvme_fields(frames, [command.frame]), capsule_fields(command))
     if command.completion:
         report.compare(where, _nvme_fields(frames, [command.completion_frame]), completion_fields(command))
     if not any(frames[number].is_malformed for number in command.data_frames if number in frames):
-        report.compare(where, _nvme_fields(frames, command.data_frames), data_fields(command))
+        # tshark takes data that was sent again apart again.
+        once = {packets[number].bth.psn: number for number in reversed(command.data_frames)}
+        report.compare(where, _nvme_fields(frames, sorted(once.values())), data_fields(command))
 
 
 def _nvme_fields(frames: dict[int, Frame], numbers: Iterable[int]) -> list[Field]:
