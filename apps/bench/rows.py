@@ -47,7 +47,7 @@ def probes() -> list[Probe]:
         iperf3("cubic"),
         perf(
             "rdma_write_1MiB",
-            "rdma --op write --block-size 1MiB --queue-depth 8 --time 2s",
+            "rdma --op write --block-size 1MiB --queue-depth 4 --time 2s",
             {
                 "rdma_write_1MiB": lambda run: run["mb_per_s"],
                 "rdma_write_cpu": lambda run: max(run["cpu_ns"], run["peer_cpu_ns"]) / run["operations"] / 256 / 1e3,
@@ -55,7 +55,7 @@ def probes() -> list[Probe]:
         ),
         perf(
             "rdma_write_odd",
-            "rdma --op write --block-size 1048593 --offset 1 --sges 2 --queue-depth 8 --time 2s",
+            "rdma --op write --block-size 1048593 --offset 1 --sges 2 --queue-depth 4 --time 2s",
             {"rdma_write_odd": lambda run: run["mb_per_s"]},
         ),
         perf(
