@@ -55,7 +55,8 @@ def _try(there: str, here: str, address: str) -> str:
             _run(here, "nvme", verb, url, "--json")
         lines = [f"{address}: connected"]
         for block, depth in (("4KiB", "32"), ("256KiB", "8")):
-            options = ["--rw", "randrw", "--block-size", block, "--queue-depth", depth, "--time", "1s", "--verify", "--overwrite"]
+            options = ["--rw", "randrw", "--block-size", block, "--queue-depth", depth, "--time", "1s"]
+            options += ["--verify", "--overwrite"]
             measured = json.loads(_run(here, "perf", "nvme", url, *options, "--json"))
             if measured["mismatches"] or not measured["operations"]:
                 raise DisagreementError(f"{address}: {measured}")
