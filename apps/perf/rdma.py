@@ -54,7 +54,6 @@ class RdmaWorkload:
     def __init__(self, endpoint: Endpoint, shape: Shape, *, op: RdmaOp) -> None:
         self._endpoint = endpoint
         self._shape = shape
-        self._op = op
         # A ping posts the next receive while its message is on the way.
         depth = max(shape.queue_depth, 2) if op is RdmaOp.PING else shape.queue_depth
         size = shape.block_bytes

@@ -44,7 +44,6 @@ class Egress:
         self.full_bytes = BTH_BYTES + path_mtu + ICRC_BYTES
         self.max_middles = min(segment_limit, MAX_SEND_BYTES // self.full_bytes)
         self._segment_limit = segment_limit
-        self._icrc = icrc
         self._tail = _DEFAULT_PKEY + b"\0" + dest_qp.to_bytes(3, "big")
         self._prefixes: dict[int, bytes] = {}
         self._lone: dict[int, tuple[bytes, bytes, int]] = {}
