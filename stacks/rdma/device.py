@@ -23,7 +23,7 @@ from stacks.rdma.gsi import GeneralServices
 from stacks.rdma.ingress import Ingress
 from stacks.rdma.memory import MemoryTable, Pd
 from stacks.rdma.qp import Qp, QpCapacity
-from stacks.rdma.window import Window
+from stacks.rdma.reliable.window import Window
 from stacks.runtime import Timers
 from transports.datagram import Address, Burst, Transmit
 from wire.roce.flow_icrc import FlowIcrc

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from stacks.rdma.counters import RdmaCounters
 from stacks.rdma.enums import QpState
-from stacks.rdma.shortcuts import Run, handle_lone, handle_run
+from stacks.rdma.reliable.shortcuts import Run, handle_lone, handle_run
 from transports.datagram import Address, Burst
 from wire.roce import Bth
 from wire.roce.flow_icrc import BTH_BYTES, ICRC_BYTES, FlowIcrc

@@ -17,7 +17,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from stacks.rdma.attributes import QpAttributes, check_attributes
-from stacks.rdma.completer import Completer
 from stacks.rdma.completion import Cq, Wc
 from stacks.rdma.counters import RdmaCounters
 from stacks.rdma.egress import Egress
@@ -33,8 +32,9 @@ from stacks.rdma.enums import (
 )
 from stacks.rdma.memory import MemoryTable, Pd
 from stacks.rdma.opcodes import RESPONSES, WC_OPCODES
-from stacks.rdma.requester import Requester
-from stacks.rdma.responder import Responder
+from stacks.rdma.reliable.completer import Completer
+from stacks.rdma.reliable.requester import Requester
+from stacks.rdma.reliable.responder import Responder
 from stacks.rdma.work import RecvWr, SendWr
 from stacks.runtime import LocalError, StateTable, Timers
 from transports.datagram import Transmit

@@ -9,7 +9,7 @@ import pytest
 from stacks.rdma import SendWr, WrOpcode
 from stacks.rdma.counters import RdmaCounters
 from stacks.rdma.egress import Egress
-from stacks.rdma.responses import aeth_bytes
+from stacks.rdma.reliable.responses import aeth_bytes
 from stacks.rdma.work import SendWqe
 from tests.stacks.rdma.hand import FIRST_PSN, HandRig
 from tests.stacks.rdma.rig import FULL_ACCESS

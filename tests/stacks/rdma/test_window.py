@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from stacks.rdma import WrOpcode
-from stacks.rdma.window import MINIMUM_PACKETS, STEP, Window
+from stacks.rdma.reliable.window import MINIMUM_PACKETS, STEP, Window
 from tests.stacks.rdma.hand import FIRST_PSN, MTU, NAK, HandRig
 from tests.stacks.rdma.rig import Rig
 from transports.simulation import Impairments

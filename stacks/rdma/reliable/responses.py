@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from stacks.dma.contract import Fault
 from stacks.rdma.egress import Egress, Send
 from stacks.rdma.enums import SYNDROME_ACK
-from stacks.rdma.gather import packet_views, page_views
 from stacks.rdma.memory import Mr
+from stacks.rdma.memory.gather import packet_views, page_views
 from stacks.rdma.opcodes import ATOMIC_ACKNOWLEDGE, READ_RESPONSE
 from wire.roce import AtomicAckEth, Reth
 

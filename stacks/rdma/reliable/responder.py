@@ -30,10 +30,10 @@ from stacks.rdma.enums import (
     WcOpcode,
     WcStatus,
 )
-from stacks.rdma.gather import scatter
 from stacks.rdma.memory import Mr
+from stacks.rdma.memory.gather import scatter
 from stacks.rdma.opcodes import CMP_SWAP, DATA_OPCODES, FETCH_ADD, READ_REQUEST, SEND, DataOpcode
-from stacks.rdma.read_service import MAX_MESSAGE_BYTES, ReadService, fault_error
+from stacks.rdma.reliable.read_service import MAX_MESSAGE_BYTES, ReadService, fault_error
 from stacks.rdma.work import RecvWr
 from stacks.runtime import LocalError, RemoteError
 from wire.roce import Ieth, Reth

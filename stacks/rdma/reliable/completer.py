@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from stacks.dma.contract import Fault
 from stacks.rdma.enums import RNR_TIMER_NS, SYNDROME_NAK, SYNDROME_RNR, Nak, WcStatus, WrOpcode
 from stacks.rdma.opcodes import ACKNOWLEDGE, ATOMIC_ACKNOWLEDGE, ATOMICS, READ_RESPONSE
-from stacks.rdma.pieces import ReadPiece
+from stacks.rdma.reliable.pieces import ReadPiece
 from wire.roce import AtomicAckEth
 from wire.seqnum import psn_diff
 

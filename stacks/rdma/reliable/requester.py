@@ -21,17 +21,17 @@ from stacks.dma.contract import Fault
 from stacks.rdma.completion import Wc
 from stacks.rdma.egress import ACK_REQUEST, SOLICITED, Egress, Send
 from stacks.rdma.enums import SendFlags, WcStatus, WrOpcode
-from stacks.rdma.gather import GatherError, check_writable, gather, packet_views, page_views, scatter
-from stacks.rdma.onlies import collect_onlies, plain_payload
+from stacks.rdma.memory.gather import GatherError, check_writable, gather, packet_views, page_views, scatter
 from stacks.rdma.opcodes import ATOMICS, READ_REQUEST, REQUESTS, WC_OPCODES, Segmented
-from stacks.rdma.pieces import PieceEnds, ReadPiece, atomic_extension, read_extension
+from stacks.rdma.reliable.onlies import collect_onlies, plain_payload
+from stacks.rdma.reliable.pieces import PieceEnds, ReadPiece, atomic_extension, read_extension
 from stacks.rdma.work import MAX_MESSAGE_BYTES, SendWqe, SendWr, check_wr
 from stacks.runtime import LocalError
 from transports.datagram import Transmit
 
 if TYPE_CHECKING:
     from stacks.rdma.qp import Qp
-    from stacks.rdma.window import Window
+    from stacks.rdma.reliable.window import Window
 
 
 class Requester:

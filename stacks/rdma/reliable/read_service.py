@@ -14,13 +14,13 @@ from stacks.dma.contract import Fault
 from stacks.rdma.enums import SYNDROME_ACK, SYNDROME_NAK, SYNDROME_RNR, Access, Nak
 from stacks.rdma.memory import Mr
 from stacks.rdma.opcodes import CMP_SWAP
-from stacks.rdma.responses import AtomicResponse, ReadResponse, Replay
+from stacks.rdma.reliable.responses import AtomicResponse, ReadResponse, Replay
 from stacks.runtime import RemoteError
 from wire.roce import AtomicEth, Reth
 
 if TYPE_CHECKING:
     from stacks.rdma.qp import Qp
-    from stacks.rdma.responder import Responder
+    from stacks.rdma.reliable.responder import Responder
 
 
 class ReadService:
