@@ -21,6 +21,7 @@ from stacks.rdma.enums import (
     Access,
     AsyncEventType,
     Nak,
+    PathMigrationState,
     QpState,
     QpType,
     SendFlags,
@@ -31,6 +32,7 @@ from stacks.rdma.enums import (
 )
 from stacks.rdma.memory import Mr, Pd
 from stacks.rdma.qp import QP_TABLE, Qp, QpCapacity, QpEvent
+from stacks.rdma.srq import Srq, SrqAttributes, Xrcd
 from stacks.rdma.work import RecvWr, SendWr, Sge
 
 __all__ = [
@@ -46,6 +48,7 @@ __all__ = [
     "DeviceConfig",
     "Mr",
     "Nak",
+    "PathMigrationState",
     "Pd",
     "Qp",
     "QpAttribute",
@@ -59,9 +62,12 @@ __all__ = [
     "SendFlags",
     "SendWr",
     "Sge",
+    "Srq",
+    "SrqAttributes",
     "Wc",
     "WcFlags",
     "WcOpcode",
     "WcStatus",
     "WrOpcode",
+    "Xrcd",
 ]

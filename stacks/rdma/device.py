@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import random
 from collections import deque
+from collections.abc import Container
 from dataclasses import dataclass, field
 
 from stacks.dma import FlatDma
@@ -24,6 +25,7 @@ from stacks.rdma.ingress import Ingress
 from stacks.rdma.memory import MemoryTable, Pd
 from stacks.rdma.qp import Qp, QpCapacity
 from stacks.rdma.reliable.window import Window
+from stacks.rdma.srq import Srq, Xrcd
 from stacks.runtime import Timers
 from transports.datagram import Address, Burst, Transmit
 from wire.roce.flow_icrc import FlowIcrc
@@ -54,11 +56,12 @@ class DeviceConfig:
 
 @dataclass(frozen=True, slots=True)
 class AsyncEvent:
-    """An event that belongs to no work request; `qp` where it concerns one, `cq` likewise."""
+    """An event that belongs to no work request; `qp`, `cq` or `srq` where it concerns one."""
 
     kind: AsyncEventType
     qp: Qp | None = None
     cq: Cq | None = None
+    srq: Srq | None = None
 
 
 class Device:
@@ -82,6 +85,7 @@ class Device:
         self.counters = RdmaCounters()
         self.timers: Timers[Qp] = Timers()
         self.qps: dict[int, Qp] = {}
+        self.srqs: dict[int, Srq] = {}
         self._rng = rng or random.SystemRandom()
         self.memory = MemoryTable(dma or FlatDma(), self._rng)
         self._ready: deque[Qp] = deque()
@@ -118,20 +122,35 @@ class Device:
         qp_type: QpType = QpType.RC,
         capacity: QpCapacity | None = None,
         sq_sig_all: bool = False,
+        srq: Srq | None = None,
     ) -> Qp:
         """A queue pair in RESET; see `Pd.create_qp`."""
         qp = Qp(
             self,
             pd,
-            self._new_qp_number(),
+            self._new_number(self.qps),
             qp_type=qp_type,
             send_cq=send_cq,
             recv_cq=recv_cq,
             capacity=capacity or QpCapacity(),
             sq_sig_all=sq_sig_all,
+            srq=srq,
         )
         self.qps[qp.number] = qp
         return qp
+
+    def create_srq(
+        self, pd: Pd, *, max_wr: int, max_sge: int, limit: int = 0, xrcd: Xrcd | None = None, cq: Cq | None = None
+    ) -> Srq:
+        """A shared receive queue; see `Pd.create_srq`."""
+        number = self._new_number(self.srqs)
+        srq = Srq(self, pd, number, max_wr=max_wr, max_sge=max_sge, limit=limit, xrcd=xrcd, cq=cq)
+        self.srqs[number] = srq
+        return srq
+
+    def open_xrcd(self) -> Xrcd:
+        """A new XRC domain."""
+        return Xrcd()
 
     def poll_async_event(self) -> AsyncEvent | None:
         """The next asynchronous event, or None."""
@@ -205,6 +224,11 @@ class Device:
             qp.is_ready = False
             self._ready.remove(qp)
 
+    def remove_srq(self, srq: Srq) -> None:
+        """Forget a shared receive queue, and the events that concern it."""
+        self.srqs.pop(srq.number, None)
+        self._events = deque(event for event in self._events if event.srq is not srq)
+
     def egress_to(self, host: str, dest_qp: int, path_mtu: int) -> Egress:
         """What builds packets for a peer."""
         destination = (host, ROCE_PORT)
@@ -217,10 +241,12 @@ class Device:
         initial = self.config.initial_window_bytes // (path_mtu + PACKET_BOOKKEEPING_BYTES)
         return Window(initial, self.config.max_window_packets)
 
-    def raise_event(self, kind: AsyncEventType, qp: Qp | None = None, cq: Cq | None = None) -> None:
+    def raise_event(
+        self, kind: AsyncEventType, qp: Qp | None = None, cq: Cq | None = None, srq: Srq | None = None
+    ) -> None:
         """Queue an asynchronous event; while nobody takes them, only the first MAX_EVENTS are kept."""
         if len(self._events) < MAX_EVENTS:
-            self._events.append(AsyncEvent(kind, qp, cq))
+            self._events.append(AsyncEvent(kind, qp, cq, srq))
         else:
             self.counters.dropped_async_events += 1
 
@@ -234,8 +260,8 @@ class Device:
             if cq in (qp.send_cq, qp.recv_cq):
                 qp.enter_error()
 
-    def _new_qp_number(self) -> int:
+    def _new_number(self, taken: Container[int]) -> int:
         while True:
             number = 2 + int(self._rng.random() * 0xFFFFFD)
-            if number not in self.qps and number != 0xFFFFFF:
+            if number not in taken and number != 0xFFFFFF:
                 return number

@@ -91,6 +91,30 @@ class AsyncEventType(enum.IntEnum):
     QP_REQ_ERR = 2
     QP_ACCESS_ERR = 3
     COMM_EST = 4
+    SQ_DRAINED = 5
+    PATH_MIG = 6
+    PATH_MIG_ERR = 7
+    DEVICE_FATAL = 8
+    PORT_ACTIVE = 9
+    PORT_ERR = 10
+    LID_CHANGE = 11
+    PKEY_CHANGE = 12
+    SM_CHANGE = 13
+    SRQ_ERR = 14
+    SRQ_LIMIT_REACHED = 15
+    QP_LAST_WQE_REACHED = 16
+    CLIENT_REREGISTER = 17
+    GID_CHANGE = 18
+    WQ_FATAL = 19
+    DEVICE_SPEED_CHANGE = 20
+
+
+class PathMigrationState(enum.IntEnum):
+    """Where automatic path migration stands (IBTA 17.2.8)."""
+
+    MIGRATED = 0
+    REARM = 1
+    ARMED = 2
 
 
 class Nak(enum.IntEnum):

@@ -32,9 +32,11 @@ from stacks.rdma.enums import (
 )
 from stacks.rdma.memory import MemoryTable, Pd
 from stacks.rdma.opcodes import RESPONSES, WC_OPCODES
+from stacks.rdma.receive_queue import OwnReceives, ReceiveQueue
 from stacks.rdma.reliable.completer import Completer
 from stacks.rdma.reliable.requester import Requester
 from stacks.rdma.reliable.responder import Responder
+from stacks.rdma.srq import Srq
 from stacks.rdma.work import RecvWr, SendWr
 from stacks.runtime import LocalError, StateTable, Timers
 from transports.datagram import Transmit
@@ -70,6 +72,7 @@ class Qp:
 
     memory, counters, timers: the device's; a queue pair has one timer.
     number: 24 bits, unique in the device. state: see the module. send_cq, recv_cq: where completions go.
+    srq: the shared receive queue that it takes receives from, or None for one of its own.
     on_established: called once when the first packet arrives in RTR; the connection manager listens.
     """
 
@@ -84,6 +87,7 @@ class Qp:
         recv_cq: Cq,
         capacity: QpCapacity,
         sq_sig_all: bool,
+        srq: Srq | None = None,
     ) -> None:
         self._device = device
         # The device's own, as plain attributes: the data path asks for them with every packet.
@@ -96,6 +100,7 @@ class Qp:
         self.send_cq = send_cq
         self.recv_cq = recv_cq
         self.capacity = capacity
+        self.srq = srq
         self.state = QpState.RESET
         self.attributes: dict[str, object] = {}
         self.remote_host = ""
@@ -108,7 +113,10 @@ class Qp:
         self._is_ack_passed = False
         self.requester = Requester(self, capacity.max_send_wr)
         self.completer = Completer(self)
-        self.responder = Responder(self, capacity.max_recv_wr)
+        queue: ReceiveQueue = OwnReceives(capacity.max_recv_wr, f"QP {number}") if srq is None else srq
+        self.responder = Responder(self, queue)
+        if srq is not None:
+            srq.attach(self)
 
     # Verbs
 
@@ -148,7 +156,12 @@ class Qp:
             self.ring()
 
     def post_recv(self, wr: RecvWr) -> None:
-        """Queue a receive work request; LocalError in RESET or when the queue is full; flushed at once in ERR."""
+        """Queue a receive work request; flushed at once in ERR.
+
+        Raises LocalError in RESET, when the queue is full, or when the queue pair shares one (IBTA 10.2.9.1).
+        """
+        if self.srq is not None:
+            raise LocalError(f"QP {self.number} takes receives from SRQ {self.srq.number}: post them there")
         if self.state is QpState.RESET:
             raise LocalError(f"QP {self.number} is in RESET: a receive may be posted from INIT on")
         if len(wr.sges) > self.capacity.max_recv_sge:
@@ -156,11 +169,13 @@ class Qp:
         if self.state is QpState.ERR:
             self.recv_cq.push(Wc(wr.wr_id, WcStatus.WR_FLUSH_ERR, WcOpcode.RECV, 0, self.number))
             return
-        self.responder.post(wr)
+        self.responder.queue.post(wr)
 
     def destroy(self) -> None:
         """Remove the queue pair; what is outstanding is forgotten without completions (IBTA 11.2.5.4)."""
         self._to_reset()
+        if self.srq is not None:
+            self.srq.detach(self)
         self._device.remove_qp(self)
 
     # Packets
@@ -261,6 +276,9 @@ class Qp:
         self.timers.cancel(self)
         self.requester.flush()
         self.responder.flush()
+        if self.srq is not None:
+            # From here on it takes nothing from the queue (IBTA 10.3.1.7, 11.6.3.5).
+            self.raise_event(AsyncEventType.QP_LAST_WQE_REACHED)
 
     # State changes
 
@@ -327,7 +345,7 @@ class Qp:
         self.requester.discard()
         self.requester.reset(0)
         self.responder.reset(0)
-        self.responder.receives.clear()
+        self.responder.queue.withdraw()
         self._egress = None
         self._is_ack_passed = False
         self.attributes.clear()

@@ -7,13 +7,22 @@ error but a status with its cause.
 
 from __future__ import annotations
 
+from errno import EINVAL
+
 
 class StackError(Exception):
     """Base of both: its text is one line that a program can print as it is."""
 
 
 class LocalError(StackError):
-    """The caller misused an interface; nothing was changed."""
+    """The caller misused an interface; nothing was changed.
+
+    errno: what a C library would say: EINVAL unless the error knows better (ENOMEM, EBUSY, EOPNOTSUPP, ...).
+    """
+
+    def __init__(self, reason: str, *, errno: int = EINVAL) -> None:
+        super().__init__(reason)
+        self.errno = errno
 
 
 class RemoteError(StackError):

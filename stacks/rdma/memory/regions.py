@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from stacks.rdma.completion import Cq
     from stacks.rdma.device import Device
     from stacks.rdma.qp import Qp, QpCapacity
+    from stacks.rdma.srq import Srq, Xrcd
 
 
 class Mr:
@@ -122,15 +123,26 @@ class Pd:
         recv_cq: Cq,
         capacity: QpCapacity | None = None,
         sq_sig_all: bool = False,
+        srq: Srq | None = None,
     ) -> Qp:
         """A queue pair in RESET.
 
         send_cq, recv_cq: may be one. capacity: sizes of its queues. sq_sig_all: every send completes with an entry,
-        signaled or not. Source: IBTA 11.2.5.1.
+        signaled or not. srq: take receives from there. Source: IBTA 11.2.5.1.
         """
         return self._device.create_qp(
-            self, qp_type=qp_type, send_cq=send_cq, recv_cq=recv_cq, capacity=capacity, sq_sig_all=sq_sig_all
+            self, qp_type=qp_type, send_cq=send_cq, recv_cq=recv_cq, capacity=capacity, sq_sig_all=sq_sig_all, srq=srq
         )
+
+    def create_srq(
+        self, *, max_wr: int, max_sge: int = 16, limit: int = 0, xrcd: Xrcd | None = None, cq: Cq | None = None
+    ) -> Srq:
+        """A shared receive queue for `max_wr` receives of up to `max_sge` SGEs.
+
+        limit: as of `Srq.modify`. xrcd, cq: both for an XRC queue, with the CQ that its receives complete to.
+        Raises LocalError for sizes that make no sense. Source: IBTA 11.2.3.1.
+        """
+        return self._device.create_srq(self, max_wr=max_wr, max_sge=max_sge, limit=limit, xrcd=xrcd, cq=cq)
 
 
 class MemoryTable:

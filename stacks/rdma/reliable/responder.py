@@ -14,7 +14,6 @@ Left out: FLUSH, ATOMIC WRITE, memory windows, end-to-end credits (every ACK say
 
 from __future__ import annotations
 
-from collections import deque
 from typing import TYPE_CHECKING
 
 from stacks.dma.contract import Fault
@@ -33,9 +32,10 @@ from stacks.rdma.enums import (
 from stacks.rdma.memory import Mr
 from stacks.rdma.memory.gather import scatter
 from stacks.rdma.opcodes import CMP_SWAP, DATA_OPCODES, FETCH_ADD, READ_REQUEST, SEND, DataOpcode
+from stacks.rdma.receive_queue import ReceiveQueue
 from stacks.rdma.reliable.read_service import MAX_MESSAGE_BYTES, ReadService, fault_error
 from stacks.rdma.work import RecvWr
-from stacks.runtime import LocalError, RemoteError
+from stacks.runtime import RemoteError
 from wire.roce import Ieth, Reth
 from wire.seqnum import psn_diff
 
@@ -44,12 +44,15 @@ if TYPE_CHECKING:
 
 
 class Responder:
-    """The receiving half of one queue pair."""
+    """The receiving half of one queue pair.
 
-    def __init__(self, qp: Qp, capacity: int) -> None:
+    queue: where it takes receives from; `receives` are its entries, as the data path asks for them with every message.
+    """
+
+    def __init__(self, qp: Qp, queue: ReceiveQueue) -> None:
         self._qp = qp
-        self._capacity = capacity
-        self.receives: deque[RecvWr] = deque()
+        self.queue = queue
+        self.receives = queue.entries
         self.expected_psn = 0
         self.msn = 0
         self.path_mtu = 0
@@ -82,12 +85,6 @@ class Responder:
         self.receive_status = WcStatus.REM_INV_REQ_ERR
         self.rnr_psn = None
         self.reads.reset()
-
-    def post(self, wr: RecvWr) -> None:
-        """Queue a receive; LocalError when the queue is full."""
-        if len(self.receives) >= self._capacity:
-            raise LocalError(f"the receive queue of QP {self._qp.number} is full (max_recv_wr is {self._capacity})")
-        self.receives.append(wr)
 
     # Requests
 
@@ -320,10 +317,10 @@ class Responder:
         return syndrome, self.expected_psn - (1 if syndrome == SYNDROME_ACK else 0)
 
     def flush(self) -> None:
-        """Complete every posted receive with WR_FLUSH_ERR, in order, and drop what was to be answered."""
-        pending, self.receives = self.receives, deque()
+        """Complete every receive of this queue pair with WR_FLUSH_ERR, in order, and drop what was to be answered."""
+        pending = self.queue.withdraw()
         self.responses.clear()
-        receives = [self.current, *pending] if self.current is not None else list(pending)
+        receives = [self.current, *pending] if self.current is not None else pending
         self.current = None
         for receive in receives:
             self._qp.recv_cq.push(Wc(receive.wr_id, WcStatus.WR_FLUSH_ERR, WcOpcode.RECV, 0, self._qp.number))
