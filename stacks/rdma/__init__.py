@@ -31,7 +31,8 @@ from stacks.rdma.enums import (
     WrOpcode,
 )
 from stacks.rdma.memory import Mr, Pd
-from stacks.rdma.qp import QP_TABLE, Qp, QpCapacity, QpEvent
+from stacks.rdma.qp import Qp, QpCapacity
+from stacks.rdma.qp_states import QP_TABLE, QpEvent
 from stacks.rdma.srq import Srq, SrqAttributes, Xrcd
 from stacks.rdma.work import RecvWr, SendWr, Sge
 

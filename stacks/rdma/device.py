@@ -24,9 +24,10 @@ from stacks.rdma.gsi import GeneralServices
 from stacks.rdma.ingress import Ingress
 from stacks.rdma.memory import MemoryTable, Pd
 from stacks.rdma.qp import Qp, QpCapacity
+from stacks.rdma.qp_types import QP_TYPES
 from stacks.rdma.reliable.window import Window
 from stacks.rdma.srq import Srq, Xrcd
-from stacks.runtime import Timers
+from stacks.runtime import LocalError, Timers
 from transports.datagram import Address, Burst, Transmit
 from wire.roce.flow_icrc import FlowIcrc
 
@@ -125,7 +126,10 @@ class Device:
         srq: Srq | None = None,
     ) -> Qp:
         """A queue pair in RESET; see `Pd.create_qp`."""
-        qp = Qp(
+        if qp_type not in QP_TYPES:
+            there = ", ".join(kind.name for kind in QP_TYPES)
+            raise LocalError(f"there are no {qp_type.name} queue pairs: use {there}")
+        qp = QP_TYPES[qp_type](
             self,
             pd,
             self._new_number(self.qps),
@@ -180,7 +184,7 @@ class Device:
     def handle_timeout(self, now: int) -> None:
         """Act on every timer that is due."""
         for qp in self.timers.expired(now):
-            qp.completer.handle_timeout(now)
+            qp.handle_timeout(now)
         self.gsi.handle_timeout(now)
 
     def poll_transmit(self, now: int) -> Transmit | None:
@@ -229,12 +233,12 @@ class Device:
         self.srqs.pop(srq.number, None)
         self._events = deque(event for event in self._events if event.srq is not srq)
 
-    def egress_to(self, host: str, dest_qp: int, path_mtu: int) -> Egress:
+    def egress_to(self, host: str, dest_qp: int, path_mtu: int, *, transport: int) -> Egress:
         """What builds packets for a peer."""
         destination = (host, ROCE_PORT)
         flow = FlowIcrc(self.address, destination)
         limit = self.config.segment_limit
-        return Egress(flow, dest_qp, destination, path_mtu, self.counters, segment_limit=limit)
+        return Egress(flow, dest_qp, destination, path_mtu, self.counters, transport=transport, segment_limit=limit)
 
     def new_window(self, path_mtu: int) -> Window:
         """A fresh window for a connection with this path MTU."""

@@ -26,6 +26,7 @@ class Egress:
 
     icrc: of the flow that they travel in. dest_qp: the peer's number. destination: where the flow ends.
     path_mtu: largest payload, in bytes. counters: the device's. segment_limit: most packets of one send.
+    transport: the upper three bits of every opcode; those that are given here are operations, the lower five.
     """
 
     def __init__(
@@ -36,6 +37,7 @@ class Egress:
         path_mtu: int,
         counters: RdmaCounters,
         *,
+        transport: int,
         segment_limit: int,
     ) -> None:
         self.destination = destination
@@ -44,6 +46,7 @@ class Egress:
         self.full_bytes = BTH_BYTES + path_mtu + ICRC_BYTES
         self.max_middles = min(segment_limit, MAX_SEND_BYTES // self.full_bytes)
         self._segment_limit = segment_limit
+        self._transport = transport << 13
         self._tail = _DEFAULT_PKEY + b"\0" + dest_qp.to_bytes(3, "big")
         self._prefixes: dict[int, bytes] = {}
         self._lone: dict[int, tuple[bytes, bytes, int]] = {}
@@ -219,7 +222,7 @@ class Egress:
         key = opcode << 8 | flags
         prefix = self._prefixes.get(key)
         if prefix is None:
-            prefix = self._prefixes[key] = key.to_bytes(2, "big") + self._tail
+            prefix = self._prefixes[key] = (self._transport | key).to_bytes(2, "big") + self._tail
         return prefix
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from stacks.rdma.cm import RdmaCm
 from stacks.rdma.egress import ACK_REQUEST, Egress
+from stacks.rdma.opcodes import DATAGRAM, SEND_ONLY
 from transports.datagram import Transmit
 from wire.roce import Bth, Deth, Opcode
 
@@ -60,7 +61,7 @@ class GeneralServices:
         extension = Deth(qkey=GSI_QKEY, source_qp=1).encode()
         payload = (memoryview(content),)
         psn = self._psn | ACK_REQUEST
-        egress.add(send, Opcode.UD_SEND_ONLY, 0, psn=psn, extension=extension, payload=payload, length=len(content))
+        egress.add(send, SEND_ONLY, 0, psn=psn, extension=extension, payload=payload, length=len(content))
         self._psn = (self._psn + 1) & 0xFFFFFF
         return egress.finish(send)
 
@@ -69,7 +70,7 @@ class GeneralServices:
         if egress is None:
             if len(self._egresses) >= MAX_PEERS:
                 self._egresses.clear()
-            egress = self._egresses[host] = self._device.egress_to(host, 1, MAD_BYTES)
+            egress = self._egresses[host] = self._device.egress_to(host, 1, MAD_BYTES, transport=DATAGRAM)
         return egress
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from stacks.rdma.counters import RdmaCounters
 from stacks.rdma.enums import QpState
-from stacks.rdma.reliable.shortcuts import Run, handle_lone, handle_run
+from stacks.rdma.runs import Run
 from transports.datagram import Address, Burst
 from wire.roce import Bth
 from wire.roce.flow_icrc import BTH_BYTES, ICRC_BYTES, FlowIcrc
@@ -83,9 +83,9 @@ class Ingress:
         if qp is None or qp.remote_host != host:
             return 0
         if count == 1:
-            taken = handle_lone(qp, words, view[:size], now)
+            taken = qp.handle_lone(words, view[:size], now)
         elif words[1::3] == (words[1],) * count:
-            taken = handle_run(qp, Run(words, view, size, count), now)
+            taken = qp.handle_run(Run(words, view, size, count), now)
         else:
             return 0
         self._counters.rcvd_pkts += taken
@@ -120,7 +120,7 @@ class Ingress:
             self._counters.rcvd_qpn_err += 1
         elif qp.remote_host != host:
             self._counters.rcvd_source_err += 1
-        elif bth.opcode >> 5:
+        elif bth.opcode >> 5 != qp.transport:
             self._counters.rcvd_opcode_err += 1
         else:
             self._counters.rcvd_pkts += 1

@@ -1,6 +1,8 @@
-"""What the core needs to know of each RC opcode, as plain tables of small integers.
+"""What the core needs to know of each operation, as plain tables of small integers.
 
-`wire.roce.OPCODES` describes every opcode for people and tools; the data path looks things up here, by opcode number.
+An opcode is a transport, its upper three bits, and an operation, its lower five, which means the same in all transports
+that have it; so the opcodes of RC, whose transport is 0, stand for the operations here. `wire.roce.OPCODES` describes
+every opcode for people and tools; the data path looks things up here, by number.
 """
 
 from __future__ import annotations
@@ -10,6 +12,8 @@ from typing import NamedTuple
 from stacks.rdma.enums import WcOpcode, WrOpcode
 from wire.roce import Opcode
 
+RELIABLE, UNRELIABLE, DATAGRAM, XRC = 0, 1, 3, 5
+"""Transports, as the upper three bits of an opcode (IBTA 9.2.1, A14)."""
 SEND, WRITE = 1, 2
 """Kinds of message that carry data in several packets."""
 
@@ -24,7 +28,7 @@ class Segmented(NamedTuple):
 
 
 class DataOpcode(NamedTuple):
-    """One SEND or WRITE opcode, as the responder reads it.
+    """One SEND or WRITE operation, as a responder reads it.
 
     kind: SEND or WRITE. starts, ends: whether it begins and ends a message. extension_bytes: headers behind the BTH
     (RETH 16, ImmDt 4, IETH 4). has_imm, has_inv: which one the last four of these are.

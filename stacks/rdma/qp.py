@@ -1,48 +1,33 @@
-"""A queue pair: its states and attributes, and the three parts that it is made of (IBTA 10.2.4, 10.3).
+"""A queue pair, whatever its transport: its verbs, states and attributes (IBTA 10.2.4, 10.3).
 
-       modify           modify           modify           modify
-RESET -------->  INIT  -------->  RTR  -------->  RTS  <-------->  SQD
-          receives may be      receives         sends             sends
-              posted                                              wait
-
-any state --modify--> RESET: everything is forgotten
-any state --modify or a fatal error--> ERR: everything posted is flushed
+The classes that derive from it are made of the parts that carry data, a requester and a responder each; `qp_types` has
+the table of them. What a part asks of its queue pair is here too.
 """
 
 from __future__ import annotations
 
-import enum
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from stacks.rdma.attributes import QpAttributes, check_attributes
 from stacks.rdma.completion import Cq, Wc
 from stacks.rdma.counters import RdmaCounters
 from stacks.rdma.egress import Egress
-from stacks.rdma.enums import (
-    SYNDROME_ACK,
-    AsyncEventType,
-    QpState,
-    QpType,
-    SendFlags,
-    WcOpcode,
-    WcStatus,
-    ack_timeout_ns,
-)
+from stacks.rdma.enums import AsyncEventType, QpState, QpType, SendFlags, WcOpcode, WcStatus
 from stacks.rdma.memory import MemoryTable, Pd
-from stacks.rdma.opcodes import RESPONSES, WC_OPCODES
+from stacks.rdma.opcodes import WC_OPCODES
+from stacks.rdma.qp_states import MODIFY_EVENTS, QP_TABLE, QpEvent
 from stacks.rdma.receive_queue import OwnReceives, ReceiveQueue
-from stacks.rdma.reliable.completer import Completer
-from stacks.rdma.reliable.requester import Requester
-from stacks.rdma.reliable.responder import Responder
+from stacks.rdma.sides import ReceiveSide, SendSide
 from stacks.rdma.srq import Srq
 from stacks.rdma.work import RecvWr, SendWr
-from stacks.runtime import LocalError, StateTable, Timers
+from stacks.runtime import LocalError, Timers
 from transports.datagram import Transmit
 
 if TYPE_CHECKING:
     from stacks.rdma.device import Device
+    from stacks.rdma.runs import Run
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,26 +40,20 @@ class QpCapacity:
     max_recv_sge: int = 16
 
 
-class QpEvent(enum.Enum):
-    """What moves a queue pair."""
-
-    MODIFY_RESET = "modify to RESET"
-    MODIFY_INIT = "modify to INIT"
-    MODIFY_RTR = "modify to RTR"
-    MODIFY_RTS = "modify to RTS"
-    MODIFY_SQD = "modify to SQD"
-    MODIFY_ERR = "modify to ERR"
-    FATAL_ERROR = "fatal error"
-
-
 class Qp:
     """One queue pair; made by `Pd.create_qp` or `Device.create_qp`.
 
     memory, counters, timers: the device's; a queue pair has one timer.
-    number: 24 bits, unique in the device. state: see the module. send_cq, recv_cq: where completions go.
+    number: 24 bits, unique in the device. state: see `qp_states`. send_cq, recv_cq: where completions go.
     srq: the shared receive queue that it takes receives from, or None for one of its own.
+    remote_host: the peer, in numeric text form; nobody before RTR, and for ever where packets come from anywhere.
     on_established: called once when the first packet arrives in RTR; the connection manager listens.
     """
+
+    transport: ClassVar[int]
+    """The upper three bits of the opcodes that it sends and takes (IBTA 9.2.1)."""
+    requester: SendSide
+    responder: ReceiveSide
 
     def __init__(
         self,
@@ -109,12 +88,7 @@ class Qp:
         self.is_ready = False
         """Whether the device has this queue pair in its list of those with something to send."""
         self._flags = SendFlags.SIGNALED if sq_sig_all else 0
-        self._egress: Egress | None = None
-        self._is_ack_passed = False
-        self.requester = Requester(self, capacity.max_send_wr)
-        self.completer = Completer(self)
-        queue: ReceiveQueue = OwnReceives(capacity.max_recv_wr, f"QP {number}") if srq is None else srq
-        self.responder = Responder(self, queue)
+        self.receive_queue: ReceiveQueue = OwnReceives(capacity.max_recv_wr, f"QP {number}") if srq is None else srq
         if srq is not None:
             srq.attach(self)
 
@@ -130,7 +104,7 @@ class Qp:
         before = self.state
         # SQD and ERR to themselves and RTS to RTS keep the state; the others are in the table.
         if target is not before:
-            QP_TABLE.apply(before, _MODIFY_EVENTS[target])
+            QP_TABLE.apply(before, MODIFY_EVENTS[target])
         for name in attributes.__slots__:
             value = getattr(attributes, name)
             if value is not None and name not in ("state", "cur_state"):
@@ -169,7 +143,7 @@ class Qp:
         if self.state is QpState.ERR:
             self.recv_cq.push(Wc(wr.wr_id, WcStatus.WR_FLUSH_ERR, WcOpcode.RECV, 0, self.number))
             return
-        self.responder.queue.post(wr)
+        self.receive_queue.post(wr)
 
     def destroy(self) -> None:
         """Remove the queue pair; what is outstanding is forgotten without completions (IBTA 11.2.5.4)."""
@@ -181,76 +155,33 @@ class Qp:
     # Packets
 
     def handle_packet(self, word0: int, psn_word: int, body: memoryview, now: int) -> None:
-        """One packet whose ICRC, key, version and peer were checked.
+        """One packet of this transport whose ICRC, key, version and peer were checked.
 
         word0: opcode, flags and P_Key of the BTH. psn_word: AckReq and PSN. body: extended headers and payload,
         without padding.
         """
-        opcode = word0 >> 24
-        state = self.state
-        if state is QpState.RTR and self.on_established is not None:
-            callback, self.on_established = self.on_established, None
-            callback(self)
-        if opcode in RESPONSES:
-            if state is QpState.RTS or state is QpState.SQD:
-                self.completer.handle_response(opcode, psn_word & 0xFFFFFF, body, now)
-        elif state in _RECEIVING:
-            self.responder.handle_request(
-                opcode,
-                psn=psn_word & 0xFFFFFF,
-                wants_ack=psn_word >> 31 != 0,
-                is_solicited=bool(word0 & _SOLICITED_BIT),
-                body=body,
-            )
+        raise NotImplementedError
+
+    def handle_run(self, run: Run, now: int) -> int:  # noqa: ARG002  # for those that have shortcuts
+        """Take packets from the front of a run whose ICRCs are right; returns how many. The rest is checked fully."""
+        return 0
+
+    def handle_lone(self, words: tuple[int, ...], packet: memoryview, now: int) -> int:  # noqa: ARG002  # likewise
+        """As `handle_run` for one packet: 1 when it was taken, else 0."""
+        return 0
+
+    def handle_timeout(self, now: int) -> None:
+        """The queue pair's timer expired."""
 
     def poll_transmit(self, now: int) -> Transmit | None:
-        """The next send: responses, then requests, then an acknowledgement.
+        """The next send, or None."""
+        raise NotImplementedError
 
-        One send of requests, and only one, goes ahead of an ACK: the answer of a program to what it just received is
-        what its peer waits for.
-        """
-        egress = self._egress
-        if egress is None:
-            return None
-        responder = self.responder
-        if responder.responses and (transmit := self._poll_responses(egress)) is not None:
-            return transmit
-        syndrome = responder.ack_syndrome
-        if syndrome is None:
-            return self._poll_requests(now)
-        if syndrome == SYNDROME_ACK and not self._is_ack_passed:
-            transmit = self._poll_requests(now)
-            if transmit is not None:
-                self._is_ack_passed = True
-                self.counters.ack_deferred += 1
-                return transmit
-        self._is_ack_passed = False
-        acknowledgement = responder.poll_acknowledgement()
-        return None if acknowledgement is None else egress.acknowledge(*acknowledgement, msn=responder.msn)
-
-    def _poll_requests(self, now: int) -> Transmit | None:
-        if self.state is not QpState.RTS or self.completer.resume_ns:
-            return None
-        transmit = self.requester.poll_transmit()
-        if transmit is not None:
-            self.completer.arm_after_send(now)
-        return transmit
-
-    def _poll_responses(self, egress: Egress) -> Transmit | None:
-        send = egress.start()
-        responses = self.responder.responses
-        while responses and not send.is_closed:
-            before = send.count
-            if not responses[0].fill(send, egress, shortcuts=self.shortcuts):
-                self.responder.reads.drop_oldest()
-                continue
-            if responses[0].is_finished:
-                responses.popleft()
-            elif send.count == before:
-                break
-            if not self.shortcuts:
-                break
-        return egress.finish(send) if send.count else None
+    def tell_established(self) -> None:
+        """Say once that the peer has begun to send (IBTA 11.6.3.1, communication established)."""
+        if self.on_established is not None:
+            callback, self.on_established = self.on_established, None
+            callback(self)
 
     # What its parts call
 
@@ -302,53 +233,32 @@ class Qp:
         elif target is QpState.RTS:
             self.ring()
 
-    def _apply_attributes(self) -> None:
-        responder = self.responder
-        responder.access = self._value("access", responder.access)
-        responder.min_rnr_timer = self._value("min_rnr_timer", responder.min_rnr_timer)
-        responder.reads.max_dest_rd_atomic = self._value("max_dest_rd_atomic", responder.reads.max_dest_rd_atomic)
-
-    def _to_rtr(self) -> None:
-        self._egress = self._new_egress()
-        self.responder.path_mtu = self._egress.path_mtu
-        self.responder.reset(self._value("rq_psn", 0))
-
-    def _to_rts(self) -> None:
-        requester = self.requester
-        assert self._egress is not None
-        requester.egress = self._egress
-        requester.window = self._device.new_window(self._egress.path_mtu)
-        requester.reset(self._value("sq_psn", 0))
-        self._apply_limits()
-
-    def _change_drained(self) -> None:
-        """Take what may change between SQD and SQD: the path, and how patient the requester is (IBTA 10.3.1.5)."""
-        self._egress = self.requester.egress = self._new_egress()
-        self._apply_limits()
-
-    def _new_egress(self) -> Egress:
-        av = self.attributes["av"]
-        self.remote_host = getattr(av, "destination")  # noqa: B009  # the table made sure that it is there
-        return self._device.egress_to(self.remote_host, self._value("dest_qpn", 0), self._value("path_mtu", 0))
-
-    def _apply_limits(self) -> None:
-        self.requester.max_rd_atomic = self._value("max_qp_rd_atomic", 0)
-        self.completer.reset(
-            retry_cnt=self._value("retry_cnt", 0),
-            rnr_retry=self._value("rnr_retry", 0),
-            ack_timeout_ns=ack_timeout_ns(self._value("timeout", 0)),
-        )
-
     def _to_reset(self) -> None:
         self.state = QpState.RESET
         self.timers.cancel(self)
         self.requester.discard()
-        self.requester.reset(0)
-        self.responder.reset(0)
-        self.responder.queue.withdraw()
-        self._egress = None
-        self._is_ack_passed = False
+        self.responder.discard()
         self.attributes.clear()
+
+    def _apply_attributes(self) -> None:
+        """Hand on what may change with any modify."""
+
+    def _to_rtr(self) -> None:
+        """Get ready to receive."""
+
+    def _to_rts(self) -> None:
+        """Get ready to send."""
+
+    def _change_drained(self) -> None:
+        """Take what may change between SQD and SQD."""
+
+    def _connected_egress(self) -> Egress:
+        """What builds packets for the peer that the attributes name."""
+        av = self.attributes["av"]
+        self.remote_host = getattr(av, "destination")  # noqa: B009  # the table made sure that it is there
+        return self._device.egress_to(
+            self.remote_host, self._value("dest_qpn", 0), self._value("path_mtu", 0), transport=self.transport
+        )
 
     def _value(self, name: str, default: int) -> int:
         value = self.attributes.get(name, default)
@@ -357,44 +267,3 @@ class Qp:
     def _check_may_send(self, state: QpState) -> None:
         if state not in (QpState.SQD, QpState.ERR):
             raise LocalError(f"QP {self.number} is in {state.name}: a send may be posted from RTS on")
-
-
-_SOLICITED_BIT = 1 << 23
-_RECEIVING = frozenset({QpState.RTR, QpState.RTS, QpState.SQD, QpState.SQE})
-
-_MODIFY_EVENTS = {
-    QpState.RESET: QpEvent.MODIFY_RESET,
-    QpState.INIT: QpEvent.MODIFY_INIT,
-    QpState.RTR: QpEvent.MODIFY_RTR,
-    QpState.RTS: QpEvent.MODIFY_RTS,
-    QpState.SQD: QpEvent.MODIFY_SQD,
-    QpState.ERR: QpEvent.MODIFY_ERR,
-}
-
-QP_TABLE: StateTable[QpState, QpEvent] = StateTable(
-    "queue pair",
-    QpState,
-    events=QpEvent,
-    entries={
-        **{(state, QpEvent.MODIFY_RESET): QpState.RESET for state in QpState},
-        **{(state, QpEvent.MODIFY_ERR): QpState.ERR for state in QpState},
-        **{(state, QpEvent.FATAL_ERROR): QpState.ERR for state in QpState if state is not QpState.RESET},
-        (QpState.RESET, QpEvent.MODIFY_INIT): QpState.INIT,
-        (QpState.INIT, QpEvent.MODIFY_INIT): QpState.INIT,
-        (QpState.INIT, QpEvent.MODIFY_RTR): QpState.RTR,
-        (QpState.RTR, QpEvent.MODIFY_RTS): QpState.RTS,
-        (QpState.RTS, QpEvent.MODIFY_RTS): QpState.RTS,
-        (QpState.RTS, QpEvent.MODIFY_SQD): QpState.SQD,
-        (QpState.SQD, QpEvent.MODIFY_SQD): QpState.SQD,
-        (QpState.SQD, QpEvent.MODIFY_RTS): QpState.RTS,
-        (QpState.SQE, QpEvent.MODIFY_RTS): QpState.RTS,
-    },
-    commands=(
-        QpEvent.MODIFY_RESET,
-        QpEvent.MODIFY_INIT,
-        QpEvent.MODIFY_RTR,
-        QpEvent.MODIFY_RTS,
-        QpEvent.MODIFY_SQD,
-        QpEvent.MODIFY_ERR,
-    ),
-)

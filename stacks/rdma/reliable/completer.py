@@ -24,7 +24,7 @@ from wire.roce import AtomicAckEth
 from wire.seqnum import psn_diff
 
 if TYPE_CHECKING:
-    from stacks.rdma.qp import Qp
+    from stacks.rdma.reliable.queue_pair import ReliableQp
 
 
 class Completer:
@@ -33,7 +33,7 @@ class Completer:
     retry_cnt, rnr_retry: 0 to 7; an rnr_retry of 7 never ends. ack_timeout_ns: 0 for none.
     """
 
-    def __init__(self, qp: Qp) -> None:
+    def __init__(self, qp: ReliableQp) -> None:
         self._qp = qp
         self._requester = qp.requester
         self.retry_cnt = self.rnr_retry = 7

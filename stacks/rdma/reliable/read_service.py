@@ -19,7 +19,7 @@ from stacks.runtime import RemoteError
 from wire.roce import AtomicEth, Reth
 
 if TYPE_CHECKING:
-    from stacks.rdma.qp import Qp
+    from stacks.rdma.reliable.queue_pair import ReliableQp
     from stacks.rdma.reliable.responder import Responder
 
 
@@ -29,7 +29,7 @@ class ReadService:
     responses: answers that have not left completely, in the order of their PSNs.
     """
 
-    def __init__(self, qp: Qp, responder: Responder) -> None:
+    def __init__(self, qp: ReliableQp, responder: Responder) -> None:
         self._qp = qp
         self._responder = responder
         self.max_dest_rd_atomic = 0

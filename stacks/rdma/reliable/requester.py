@@ -30,14 +30,14 @@ from stacks.runtime import LocalError
 from transports.datagram import Transmit
 
 if TYPE_CHECKING:
-    from stacks.rdma.qp import Qp
+    from stacks.rdma.reliable.queue_pair import ReliableQp
     from stacks.rdma.reliable.window import Window
 
 
 class Requester:
     """The sending half of one queue pair. Its owner sets `egress` and `window` on the way to RTS."""
 
-    def __init__(self, qp: Qp, capacity: int) -> None:
+    def __init__(self, qp: ReliableQp, capacity: int) -> None:
         self._qp = qp
         self._capacity = capacity
         self._ring: deque[SendWqe] = deque()
@@ -357,6 +357,7 @@ class Requester:
     def discard(self) -> None:
         """Forget everything without completions, as a reset does."""
         self._ring.clear()
+        self.reset(0)
 
 
 def _choose(opcodes: Segmented, *, is_first: bool, is_last: bool) -> int:

@@ -40,7 +40,7 @@ from wire.roce import Ieth, Reth
 from wire.seqnum import psn_diff
 
 if TYPE_CHECKING:
-    from stacks.rdma.qp import Qp
+    from stacks.rdma.reliable.queue_pair import ReliableQp
 
 
 class Responder:
@@ -49,7 +49,7 @@ class Responder:
     queue: where it takes receives from; `receives` are its entries, as the data path asks for them with every message.
     """
 
-    def __init__(self, qp: Qp, queue: ReceiveQueue) -> None:
+    def __init__(self, qp: ReliableQp, queue: ReceiveQueue) -> None:
         self._qp = qp
         self.queue = queue
         self.receives = queue.entries
@@ -324,6 +324,11 @@ class Responder:
         self.current = None
         for receive in receives:
             self._qp.recv_cq.push(Wc(receive.wr_id, WcStatus.WR_FLUSH_ERR, WcOpcode.RECV, 0, self._qp.number))
+
+    def discard(self) -> None:
+        """Forget everything without completions, as a reset does."""
+        self.queue.withdraw()
+        self.reset(0)
 
 
 _SEQUENCE_NAK = SYNDROME_NAK | Nak.PSN_SEQUENCE_ERROR

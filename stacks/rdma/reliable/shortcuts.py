@@ -24,50 +24,15 @@ from stacks.rdma.opcodes import (
     WRITE_MIDDLE,
     WRITE_ONLY,
 )
+from stacks.rdma.runs import Run
 from stacks.rdma.work import Sge
 from wire.roce.flow_icrc import BTH_BYTES, ICRC_BYTES
 
 if TYPE_CHECKING:
-    from stacks.rdma.qp import Qp
+    from stacks.rdma.reliable.queue_pair import ReliableQp
 
 
-class Run:
-    """Packets of equal size, back to back, whose ICRCs are right.
-
-    words: three words of BTH for each; word0: the first. view: the packets. size: bytes of each. count: how many.
-    """
-
-    __slots__ = ("count", "size", "view", "word0", "words")
-
-    def __init__(self, words: tuple[int, ...], view: memoryview, size: int, count: int) -> None:
-        self.words = words
-        self.word0 = words[0]
-        self.view = view
-        self.size = size
-        self.count = count
-
-    @property
-    def payload_bytes(self) -> int:
-        """Bytes between BTH and ICRC in each packet, without padding, if all have the flags of the first."""
-        return self.size - BTH_BYTES - ICRC_BYTES - (self.word0 >> 20 & 3)
-
-    def is_uniform(self, expected_psn: int, ack_bits: int) -> bool:
-        """Whether opcode and flags are all the same, PSNs count up from `expected_psn`, and AckReq is `ack_bits`."""
-        first, count, words = expected_psn & 0xFFFFFF | ack_bits, self.count, self.words
-        if count == 1:
-            return words[2] == first
-        return (
-            (first & 0xFFFFFF) + count <= 0x1000000
-            and words[0::3] == (self.word0,) * count
-            and words[2::3] == tuple(range(first, first + count))
-        )
-
-    def payload_starts(self, header_bytes: int = 0) -> range:
-        """Where each packet's payload begins in the view, behind `header_bytes` of extended headers."""
-        return range(BTH_BYTES + header_bytes, self.count * self.size, self.size)
-
-
-def handle_run(qp: Qp, run: Run, now: int) -> int:
+def handle_run(qp: ReliableQp, run: Run, now: int) -> int:
     """Take packets from the front of a run; returns how many. The rest is for the complete check."""
     taken = 0
     if qp.state is QpState.RTS and run.payload_bytes >= 0 and run.word0 & _PLAIN_MASK == _PLAIN:
@@ -77,7 +42,7 @@ def handle_run(qp: Qp, run: Run, now: int) -> int:
     return _one_by_one(qp, run, taken, now)
 
 
-def handle_lone(qp: Qp, words: tuple[int, ...], packet: memoryview, now: int) -> int:
+def handle_lone(qp: ReliableQp, words: tuple[int, ...], packet: memoryview, now: int) -> int:
     """Take one packet whose ICRC is right, in few steps; returns 0 when it needs the complete check, else 1."""
     word0, _, word2 = words
     end = len(packet) - ICRC_BYTES - (word0 >> 20 & 3)
@@ -100,7 +65,7 @@ def handle_lone(qp: Qp, words: tuple[int, ...], packet: memoryview, now: int) ->
     return 1
 
 
-def _one_by_one(qp: Qp, run: Run, index: int, now: int) -> int:
+def _one_by_one(qp: ReliableQp, run: Run, index: int, now: int) -> int:
     """The general way from `index` on, without decoding and checking headers again."""
     words, view, size = run.words, run.view, run.size
     handle = qp.handle_packet
@@ -115,7 +80,7 @@ def _one_by_one(qp: Qp, run: Run, index: int, now: int) -> int:
     return index
 
 
-def _send_onlies(qp: Qp, run: Run, _now: int) -> int:
+def _send_onlies(qp: ReliableQp, run: Run, _now: int) -> int:
     """SENDs of one packet, each into a receive of one piece."""
     responder, length = qp.responder, run.payload_bytes
     if responder.kind or length > responder.path_mtu or not run.is_uniform(responder.expected_psn, _ACK_REQUEST):
@@ -131,7 +96,7 @@ def _send_onlies(qp: Qp, run: Run, _now: int) -> int:
     return taken
 
 
-def _take_send(qp: Qp, payload: memoryview, *, is_solicited: bool) -> bool:
+def _take_send(qp: ReliableQp, payload: memoryview, *, is_solicited: bool) -> bool:
     """Receive one message of one packet, if its receive is one plain piece of memory."""
     receives, cq = qp.responder.receives, qp.recv_cq
     if not receives or cq.is_broken:
@@ -154,7 +119,7 @@ def _take_send(qp: Qp, payload: memoryview, *, is_solicited: bool) -> bool:
     return True
 
 
-def _write_onlies(qp: Qp, run: Run, _now: int) -> int:
+def _write_onlies(qp: ReliableQp, run: Run, _now: int) -> int:
     """RDMA WRITEs of one packet."""
     responder, length = qp.responder, run.payload_bytes - _RETH_BYTES
     if (
@@ -178,7 +143,7 @@ def _write_onlies(qp: Qp, run: Run, _now: int) -> int:
     return taken
 
 
-def _middles(qp: Qp, run: Run, _now: int) -> int:
+def _middles(qp: ReliableQp, run: Run, _now: int) -> int:
     """A run inside a SEND or an RDMA WRITE, perhaps with the last packet of the WRITE."""
     responder, words = qp.responder, run.words
     kind = DATA_OPCODES[run.word0 >> 24].kind
@@ -207,7 +172,7 @@ def _middles(qp: Qp, run: Run, _now: int) -> int:
     return run.count
 
 
-def _message_memory(qp: Qp, kind: int, total: int, *, ends: bool) -> memoryview | None:
+def _message_memory(qp: ReliableQp, kind: int, total: int, *, ends: bool) -> memoryview | None:
     """Where the next `total` bytes of the unfinished message go, if that is one plain piece."""
     responder = qp.responder
     if kind == SEND:
@@ -219,7 +184,7 @@ def _message_memory(qp: Qp, kind: int, total: int, *, ends: bool) -> memoryview 
     return _slice(region, responder.write_address + responder.offset, total)
 
 
-def _read_middles(qp: Qp, run: Run, now: int) -> int:
+def _read_middles(qp: ReliableQp, run: Run, now: int) -> int:
     """A run inside the response to the oldest READ."""
     requester = qp.requester
     pieces = requester.pieces
@@ -241,7 +206,7 @@ def _read_middles(qp: Qp, run: Run, now: int) -> int:
     return run.count
 
 
-def _plain_memory(qp: Qp, sges: Sequence[Sge], offset: int, length: int) -> memoryview | None:
+def _plain_memory(qp: ReliableQp, sges: Sequence[Sge], offset: int, length: int) -> memoryview | None:
     """The memory at `offset` of a list of one piece, where it is plain, writable, and long enough."""
     if len(sges) != 1:
         return None
@@ -266,7 +231,7 @@ def _copy(run: Run, memory: memoryview) -> None:
         target += length
 
 
-_SHORTCUTS: dict[int, Callable[[Qp, Run, int], int]] = {
+_SHORTCUTS: dict[int, Callable[[ReliableQp, Run, int], int]] = {
     SEND_ONLY: _send_onlies,
     WRITE_ONLY: _write_onlies,
     SEND_MIDDLE: _middles,

@@ -59,7 +59,7 @@ def test_an_acknowledgement_is_what_the_codecs_and_the_icrc_make_of_it() -> None
     for _ in range(ROUNDS):
         syndrome, psn, msn, dest_qp = draw(rng, 8), draw(rng, 40), draw(rng, 40), draw(rng, 24)
         flow, counters = FlowIcrc(HERE, THERE), RdmaCounters()
-        egress = Egress(flow, dest_qp, THERE, 1024, counters, segment_limit=64)
+        egress = Egress(flow, dest_qp, THERE, 1024, counters, transport=0, segment_limit=64)
         transmit = egress.acknowledge(syndrome, psn, msn=msn)
         bth = Bth(opcode=Opcode.RC_ACKNOWLEDGE, pkey=0xFFFF, dest_qp=dest_qp, psn=psn & 0xFFFFFF)
         body = bth.encode() + Aeth(syndrome=syndrome, msn=msn & 0xFFFFFF).encode()
@@ -68,7 +68,7 @@ def test_an_acknowledgement_is_what_the_codecs_and_the_icrc_make_of_it() -> None
 
 
 def test_the_icrc_of_an_acknowledgement_is_that_of_the_whole_ip_packet() -> None:
-    egress = Egress(FlowIcrc(HERE, THERE), 77, THERE, 1024, RdmaCounters(), segment_limit=64)
+    egress = Egress(FlowIcrc(HERE, THERE), 77, THERE, 1024, RdmaCounters(), transport=0, segment_limit=64)
     content = b"".join(egress.acknowledge(0x1F, 5, msn=6).views)
     udp = b"".join(number.to_bytes(2, "big") for number in (4791, 4791, 8 + len(content), 0))
     # Version, length, DF, UDP and addresses; what the ICRC masks (TOS, TTL, checksum) is left 0.

@@ -1,0 +1,12 @@
+"""Which class makes the queue pairs of each type."""
+
+from __future__ import annotations
+
+from stacks.rdma.enums import QpType
+from stacks.rdma.qp import Qp
+from stacks.rdma.reliable.queue_pair import ReliableQp
+
+QP_TYPES: dict[QpType, type[Qp]] = {
+    QpType.RC: ReliableQp,
+}
+"""Requester, completer and responder come with the class, those that its transport has (IBTA 9.8, 9.7, A14)."""

@@ -1,0 +1,37 @@
+"""The two sides of a queue pair, as the queue pair sees them whatever its transport."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from stacks.rdma.work import SendWr
+
+
+class SendSide(Protocol):
+    """What every requester is to its queue pair."""
+
+    @property
+    def queued(self) -> int:
+        """Entries that have not completed."""
+
+    def post(self, wr: SendWr, flags: int) -> None:
+        """Queue a request that the queue pair has checked; LocalError when the queue is full."""
+
+    def flush(self) -> None:
+        """Complete everything with WR_FLUSH_ERR, in order."""
+
+    def discard(self) -> None:
+        """Forget everything without completions."""
+
+    def resume(self) -> None:
+        """Memory that was not there may be there now."""
+
+
+class ReceiveSide(Protocol):
+    """What every responder is to its queue pair."""
+
+    def flush(self) -> None:
+        """Complete every receive of this queue pair with WR_FLUSH_ERR, in order."""
+
+    def discard(self) -> None:
+        """Forget everything without completions."""
