@@ -13,7 +13,7 @@ memory windows, FLUSH and ATOMIC WRITE.
 Documents: IBTA Architecture Specification volume 1 with annexes A16 and A17; Linux rxe where the text is loose.
 """
 
-from stacks.rdma.attributes import AddressVector, QpAttribute, QpAttributes
+from stacks.rdma.attributes import AddressVector, AlternatePath, QpAttributes
 from stacks.rdma.completion import CompChannel, Cq, Wc
 from stacks.rdma.counters import RdmaCounters
 from stacks.rdma.device import ROCE_PORT, AsyncEvent, Device, DeviceConfig
@@ -34,6 +34,7 @@ from stacks.rdma.memory import Mr, Pd
 from stacks.rdma.qp import Qp, QpCapacity
 from stacks.rdma.qp_states import QP_TABLE, QpEvent
 from stacks.rdma.srq import Srq, SrqAttributes, Xrcd
+from stacks.rdma.transitions import QpAttribute
 from stacks.rdma.work import RecvWr, SendWr, Sge
 
 __all__ = [
@@ -41,6 +42,7 @@ __all__ = [
     "ROCE_PORT",
     "Access",
     "AddressVector",
+    "AlternatePath",
     "AsyncEvent",
     "AsyncEventType",
     "CompChannel",

@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+import errno
 from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
 
-from stacks.rdma import QP_TABLE, AddressVector, QpAttribute, QpAttributes, QpState, QpType, WrOpcode
+from stacks.rdma import (
+    QP_TABLE,
+    AddressVector,
+    AlternatePath,
+    PathMigrationState,
+    QpAttribute,
+    QpAttributes,
+    QpCapacity,
+    QpState,
+    QpType,
+    WrOpcode,
+)
 from stacks.rdma.attributes import PATH_MTUS, check_attributes
 from stacks.runtime import LocalError
 from tests.stacks.rdma.hand import HandRig
@@ -18,40 +30,42 @@ SNAPSHOT = Path(__file__).with_name("qp_table.txt")
 VALUES = QpAttributes(
     cur_state=QpState.RTS, access=0, pkey_index=0, port=1, qkey=1, av=AddressVector(destination="192.0.2.9"),
     path_mtu=1024, timeout=14, retry_cnt=7, rnr_retry=7, rq_psn=1, max_qp_rd_atomic=1, min_rnr_timer=1, sq_psn=1,
-    max_dest_rd_atomic=1, dest_qpn=5,
+    max_dest_rd_atomic=1, dest_qpn=5, en_sqd_async_notify=True, cap=QpCapacity(), rate_limit=1,
+    alt_path=AlternatePath(av=AddressVector(destination="::1")), path_mig_state=PathMigrationState.MIGRATED,
 )  # fmt: skip
-NAMES = tuple(field.name for field in fields(QpAttributes) if field.name != "state")
+NAMES = tuple(field.name for field in fields(QpAttributes) if field.name not in ("state", "sq_draining"))
 
-# Transition and types; what is needed; what may be given too. Attributes that ours do not have (ALT_PATH, PATH_MIG,
-# EN_SQD_ASYNC_NOTIFY) are left out. From Linux core/verbs.c, qp_state_table.
+# Transition and types; what is needed; what may be given too. From Linux core/verbs.c, qp_state_table.
 RULES = """
 RESET INIT   RC UC XRC_SEND XRC_RECV : pkey_index port access :
 RESET INIT   UD                      : pkey_index port qkey :
 INIT  INIT   RC UC XRC_SEND XRC_RECV : : pkey_index port access
 INIT  INIT   UD                      : : pkey_index port qkey
-INIT  RTR    RC XRC_RECV : av path_mtu dest_qpn rq_psn max_dest_rd_atomic min_rnr_timer : access pkey_index
-INIT  RTR    UC XRC_SEND : av path_mtu dest_qpn rq_psn : access pkey_index
+INIT  RTR    RC XRC_RECV : av path_mtu dest_qpn rq_psn max_dest_rd_atomic min_rnr_timer : alt_path access pkey_index
+INIT  RTR    UC XRC_SEND : av path_mtu dest_qpn rq_psn : alt_path access pkey_index
 INIT  RTR    UD          : : pkey_index qkey
-RTR   RTS    RC          : timeout retry_cnt rnr_retry sq_psn max_qp_rd_atomic : cur_state access min_rnr_timer
-RTR   RTS    XRC_SEND    : timeout retry_cnt rnr_retry sq_psn max_qp_rd_atomic : cur_state access
-RTR   RTS    XRC_RECV    : timeout sq_psn : cur_state access min_rnr_timer
-RTR   RTS    UC          : sq_psn : cur_state access
+RTR   RTS    RC          : timeout retry_cnt rnr_retry sq_psn max_qp_rd_atomic : %CONNECTED min_rnr_timer
+RTR   RTS    XRC_SEND    : timeout retry_cnt rnr_retry sq_psn max_qp_rd_atomic : %CONNECTED
+RTR   RTS    XRC_RECV    : timeout sq_psn : %CONNECTED min_rnr_timer
+RTR   RTS    UC          : sq_psn : %CONNECTED
 RTR   RTS    UD          : sq_psn : cur_state qkey
-RTS   RTS    RC XRC_RECV : : cur_state access min_rnr_timer
-RTS   RTS    UC XRC_SEND : : cur_state access
+RTS   RTS    RC XRC_RECV : : %CONNECTED min_rnr_timer
+RTS   RTS    UC XRC_SEND : : %CONNECTED
 RTS   RTS    UD          : : cur_state qkey
-SQD   RTS    RC XRC_RECV : : cur_state access min_rnr_timer
-SQD   RTS    UC XRC_SEND : : cur_state access
+SQD   RTS    RC XRC_RECV : : %CONNECTED min_rnr_timer
+SQD   RTS    UC XRC_SEND : : %CONNECTED
 SQD   RTS    UD          : : cur_state qkey
-RTS   SQD    RC UC UD XRC_SEND XRC_RECV : :
-SQD   SQD RC : : port av timeout retry_cnt rnr_retry max_qp_rd_atomic max_dest_rd_atomic access pkey_index min_rnr_timer
-SQD   SQD    XRC_SEND : : port av timeout retry_cnt rnr_retry max_qp_rd_atomic access pkey_index
-SQD   SQD    XRC_RECV : : port av timeout max_dest_rd_atomic access pkey_index min_rnr_timer
-SQD   SQD    UC : : av access pkey_index
+RTS   SQD    RC UC UD XRC_SEND XRC_RECV : : en_sqd_async_notify
+SQD   SQD    RC : : %DRAINED port timeout retry_cnt rnr_retry max_qp_rd_atomic max_dest_rd_atomic min_rnr_timer
+SQD   SQD    XRC_SEND : : %DRAINED port timeout retry_cnt rnr_retry max_qp_rd_atomic
+SQD   SQD    XRC_RECV : : %DRAINED port timeout max_dest_rd_atomic min_rnr_timer
+SQD   SQD    UC : : %DRAINED
 SQD   SQD    UD : : pkey_index qkey
 SQE   RTS    UC : : cur_state access
 SQE   RTS    UD : : cur_state qkey
-"""
+""".replace("%CONNECTED", "cur_state alt_path access path_mig_state").replace(
+    "%DRAINED", "av alt_path access pkey_index path_mig_state"
+)
 
 
 def rules() -> dict[tuple[QpType, QpState, QpState], tuple[set[str], set[str]]]:
@@ -66,8 +80,10 @@ def rules() -> dict[tuple[QpType, QpState, QpState], tuple[set[str], set[str]]]:
     return table
 
 
-def given(names: set[str], target: QpState) -> QpAttributes:
-    return replace(QpAttributes(state=target), **{name: getattr(VALUES, name) for name in names})
+def given(names: set[str], target: QpState, before: QpState = QpState.RTS) -> QpAttributes:
+    """Good values of these attributes; `cur_state` says `before`."""
+    values = replace(VALUES, cur_state=before)
+    return replace(QpAttributes(state=target), **{name: getattr(values, name) for name in names})
 
 
 EVERY = [(kind, before, after) for kind in QpType for before in QpState for after in QpState]
@@ -88,14 +104,14 @@ def test_every_transition_names_what_is_missing_and_what_it_does_not_take(kind: 
             continue
         else:
             required, optional = table[key]
-        assert check_attributes(kind, before, given(required, after)) is after
-        assert check_attributes(kind, before, given(required | optional, after)) is after
+        assert check_attributes(kind, before, given(required, after, before)) is after
+        assert check_attributes(kind, before, given(required | optional, after, before)) is after
         for name in required:
             with pytest.raises(LocalError, match=rf"needs {name.upper()}$"):
-                check_attributes(kind, before, given(required - {name}, after))
+                check_attributes(kind, before, given(required - {name}, after, before))
         for name in set(NAMES) - required - optional:
             with pytest.raises(LocalError, match=rf"does not take {name.upper()}$"):
-                check_attributes(kind, before, given(required | {name}, after))
+                check_attributes(kind, before, given(required | {name}, after, before))
 
 
 @pytest.mark.parametrize(
@@ -119,6 +135,49 @@ def test_a_value_out_of_range_is_named_with_its_bounds(name: str, low: int, high
     for value in (low - 1, high + 1):
         with pytest.raises(LocalError, match=f"{name} must be between {low} and {high}, not {value}"):
             check_attributes(QpType.RC, before, replace(attributes, **{name: value}))
+
+
+@pytest.mark.parametrize("state", list(QpState), ids=lambda state: state.name)
+def test_cur_state_names_the_state_that_the_queue_pair_is_in(state: QpState) -> None:
+    """IBTA 11.2.5.2: a caller who did not notice an error is told, and nothing is changed."""
+    qp = Rig().left.qp
+    attributes = QpAttributes(state=QpState.RTS, cur_state=state)
+    if state is QpState.RTS:
+        qp.modify(attributes)
+        return
+    is_assumable = state in (QpState.RTR, QpState.SQD, QpState.SQE)
+    expected = f"cur_state says {state.name}, but" if is_assumable else f"RTR, RTS, SQD, SQE, not {state.name}"
+    with pytest.raises(LocalError, match=expected):
+        qp.modify(attributes)
+    assert qp.state is QpState.RTS
+
+
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [
+        ({"av": AddressVector(destination="peer")}, "alt_path needs the peer's IP address in numeric form, not 'peer'"),
+        (
+            {"av": AddressVector(destination="::1", traffic_class=256)},
+            "alt_path.traffic_class must be between",
+        ),
+        ({"av": AddressVector(destination="::1", hop_limit=-1)}, "alt_path.hop_limit must be between 0 and 255"),
+        ({"port": 2}, "alt_path.port must be between 1 and 1"),
+        ({"pkey_index": 1}, "alt_path.pkey_index must be between 0 and 0"),
+        ({"timeout": 32}, "alt_path.timeout must be between 0 and 31"),
+    ],
+)
+def test_an_alternate_path_is_checked_piece_by_piece(path: dict[str, object], message: str) -> None:
+    alternate = AlternatePath(**({"av": AddressVector(destination="192.0.2.9")} | path))  # type: ignore[arg-type]
+    qp = Rig().left.qp
+    with pytest.raises(LocalError, match=message):
+        qp.modify(QpAttributes(alt_path=alternate))
+
+
+@pytest.mark.parametrize("state", [PathMigrationState.REARM, PathMigrationState.ARMED])
+def test_path_migration_is_not_offered(state: PathMigrationState) -> None:
+    with pytest.raises(LocalError, match="does not migrate paths") as caught:
+        Rig().left.qp.modify(QpAttributes(path_mig_state=state))
+    assert caught.value.errno == errno.EOPNOTSUPP
 
 
 def test_a_path_mtu_is_one_of_five() -> None:
