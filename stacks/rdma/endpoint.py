@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from stacks.rdma.cm.ids import CmId, CmIds, CmListener
-from stacks.rdma.cm.rdma_cm import to_init
+from stacks.rdma.cm.queue_pair import to_init
 from stacks.rdma.completion import CompChannel, Cq
 from stacks.rdma.device import Device
 from stacks.rdma.qp import Qp, QpCapacity

@@ -16,10 +16,12 @@ from stacks.rdma.cm.connection import Connection
 from stacks.rdma.cm.events import CmCounters, CmEvent, CmEventType
 from stacks.rdma.cm.manager import ConnectionManager
 from stacks.rdma.cm.parameters import ConnectionParameters, QpSettings
-from stacks.rdma.cm.rdma_cm import CmQp, RdmaCm
+from stacks.rdma.cm.queue_pair import RDMA_UDP_QKEY, CmQp
+from stacks.rdma.cm.rdma_cm import RdmaCm
 from stacks.rdma.cm.states import ConnectionState
 
 __all__ = [
+    "RDMA_UDP_QKEY",
     "CmConfig",
     "CmCounters",
     "CmEvent",

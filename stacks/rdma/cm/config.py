@@ -31,6 +31,21 @@ class CmConfig:
     min_rnr_timer: int = 12
     max_path_mtu: int = 4096
 
+    @staticmethod
+    def as_linux(*, max_path_mtu: int = 4096) -> CmConfig:
+        """As patient as Linux 6.1's cma: 4.3 s a try, 15 retries, and RNR timer 0."""
+        return CmConfig(
+            first_retry_ns=cm_time_ns(20),
+            longest_retry_ns=cm_time_ns(20),
+            max_retries=15,
+            response_timeout=20,
+            service_timeout=24,
+            time_wait_ns=cm_time_ns(19) * 2,
+            longest_service_timeout_ns=cm_time_ns(24),
+            min_rnr_timer=0,
+            max_path_mtu=max_path_mtu,
+        )
+
     def retry_ns(self, attempt: int) -> int:
         """How long to wait after sending for the `attempt`-th time, counted from 0."""
         return min(self.first_retry_ns << attempt, self.longest_retry_ns)

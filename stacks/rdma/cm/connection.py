@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
 from stacks.rdma.cm.parameters import ConnectionParameters, QpSettings, active_settings, passive_settings
 from stacks.rdma.cm.states import ACTIVE, PASSIVE, ConnectionState
 from stacks.runtime import LocalError
+
+if TYPE_CHECKING:
+    from stacks.rdma.cm.events import CmEvent
 
 
 class Connection:
@@ -13,7 +19,8 @@ class Connection:
     local_comm_id, remote_comm_id: what each side calls it, 32 bits; the remote one is 0 until known.
     remote_address: IP address of the peer, in numeric text form. service_id: what was asked for.
     own, peer: what each side offered; None until it did. peer_guid: the CA GUID that the peer said with it.
-    state: see `ConnectionState`.
+    state: see `ConnectionState`. on_event: takes the connection's events instead of the manager's queue; a request
+        has its listener's. Only `RdmaCm` asks.
     """
 
     __slots__ = (
@@ -22,6 +29,7 @@ class Connection:
         "is_passive",
         "last_sent",
         "local_comm_id",
+        "on_event",
         "own",
         "peer",
         "peer_guid",
@@ -48,6 +56,7 @@ class Connection:
         # What to send again when the peer is silent, or says again what this has answered.
         self.last_sent = b""
         self.attempt = 0
+        self.on_event: Callable[[CmEvent], None] | None = None
         self.backlog: Backlog | None = None
 
     @property
@@ -66,9 +75,10 @@ class Connection:
 class Backlog:
     """The requests for one service that the owner has not decided on."""
 
-    __slots__ = ("_connections", "_limit")
+    __slots__ = ("_connections", "_limit", "on_event")
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, on_event: Callable[[CmEvent], None] | None = None) -> None:
+        self.on_event = on_event
         self._limit = limit
         self._connections: set[Connection] = set()
 

@@ -52,6 +52,7 @@ class CmCounters(Counters):
     cm_malformed: too short, not a CM message, or fields that cannot be. cm_unmatched: belongs to no connection.
     cm_unexpected: not allowed in the connection's state. cm_duplicates: answered again. cm_retries: sent again for
     want of an answer. cm_overflow: answers to strangers not sent, because too many wait to be.
+    cm_mtu_lowered: asked again with a smaller path MTU.
     """
 
     cm_received: int = 0
@@ -63,3 +64,4 @@ class CmCounters(Counters):
     cm_retries: int = 0
     cm_rejects_sent: int = 0
     cm_overflow: int = 0
+    cm_mtu_lowered: int = 0

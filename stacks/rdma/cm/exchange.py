@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import random
 from collections import deque
+from dataclasses import replace
 
 from stacks.rdma.cm.config import CmConfig
 from stacks.rdma.cm.connection import Connection, ConnectionTable
 from stacks.rdma.cm.events import CmCounters, CmEvent, CmEventType
 from stacks.rdma.cm.messages import build_dreq, build_rej
+from stacks.rdma.cm.parameters import MTU_CODES
 from stacks.rdma.cm.states import AWAITING_ANSWER, UNANSWERED, ConnectionEvent, ConnectionState
 from stacks.runtime import DROP, Timers, Verdict
-from wire.ibcm import CmMessage, CmRej, RejectReason, build_mad
+from wire.ibcm import CmMessage, CmRej, CmReq, RejectReason, build_mad, parse_mad
 
 
 class Exchange:
@@ -36,11 +38,11 @@ class Exchange:
 
     def new_connection(self, remote_address: str, service_id: int, *, is_passive: bool) -> Connection:
         """A connection in IDLE under a fresh communication ID; it is not in the table yet."""
-        comm_id = 0
-        while not comm_id or comm_id in self.table:
-            comm_id = self.draw(32)
         return Connection(
-            local_comm_id=comm_id, remote_address=remote_address, service_id=service_id, is_passive=is_passive
+            local_comm_id=self._new_comm_id(),
+            remote_address=remote_address,
+            service_id=service_id,
+            is_passive=is_passive,
         )
 
     def find(self, source: str, local_comm_id: int, remote_comm_id: int) -> Connection | None:
@@ -88,6 +90,26 @@ class Exchange:
                 self.send(connection, build_rej(connection, RejectReason.STALE_CONNECTION))
                 self.report(CmEventType.DISCONNECTED, connection, status=RejectReason.STALE_CONNECTION)
 
+    def ask_for_less(self, connection: Connection) -> None:
+        """Ask again with half the path MTU, under another communication ID, for the peer's REJ closed the old one.
+
+        The REJ names no size that would do (IBTA 12.6.7.2), so this goes down step by step. Linux asks once, with what
+        its own interface takes.
+        """
+        assert connection.own is not None, "a REQ was rejected"
+        _, request = parse_mad(connection.last_sent)
+        assert isinstance(request, CmReq), "only a REQ is rejected before a REP came"
+        self._timers.cancel(connection.local_comm_id)
+        self.table.remove(connection)
+        connection.local_comm_id = connection.transaction_id = self._new_comm_id()
+        connection.attempt = 0
+        connection.own = replace(connection.own, path_mtu=connection.own.path_mtu // 2)
+        self.table.add(connection)
+        request.local_comm_id = connection.local_comm_id
+        request.path_mtu = MTU_CODES[connection.own.path_mtu]
+        self.counters.cm_mtu_lowered += 1
+        self.send(connection, request)
+
     def report(self, kind: CmEventType, connection: Connection, *, status: int = 0, private_data: bytes = b"") -> None:
         """Queue an event for the owner."""
         self.events.append(CmEvent(kind, connection, status, private_data))
@@ -134,6 +156,12 @@ class Exchange:
             return True
         self.counters.cm_overflow += 1
         return False
+
+    def _new_comm_id(self) -> int:
+        comm_id = 0
+        while not comm_id or comm_id in self.table:
+            comm_id = self.draw(32)
+        return comm_id
 
     # Waiting
 

@@ -15,7 +15,8 @@ from collections.abc import Callable
 from stacks.rdma.cm.connection import Connection
 from stacks.rdma.cm.events import CmEvent, CmEventType
 from stacks.rdma.cm.parameters import ConnectionParameters
-from stacks.rdma.cm.rdma_cm import CmQp, RdmaCm
+from stacks.rdma.cm.queue_pair import CmQp
+from stacks.rdma.cm.rdma_cm import RdmaCm
 from stacks.rdma.cm.states import ConnectionState
 from stacks.runtime import LocalError
 from stacks.runtime.errors import StackError

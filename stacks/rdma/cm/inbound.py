@@ -21,7 +21,8 @@ from stacks.rdma.cm.messages import (
     judge_req,
     read_rep,
 )
-from stacks.rdma.cm.states import CONNECTED, ConnectionEvent, ConnectionState
+from stacks.rdma.cm.parameters import SMALLEST_PATH_MTU
+from stacks.rdma.cm.states import CONNECTED, WAITING_FOR_REP, ConnectionEvent, ConnectionState
 from stacks.runtime import RemoteError, Verdict
 from wire.errors import WireError
 from wire.ibcm import (
@@ -102,6 +103,7 @@ class Inbound:
         self._exchange.table.add(connection)
         backlog.add(connection)
         connection.backlog = backlog
+        connection.on_event = backlog.on_event
         self._exchange.report(CmEventType.CONNECT_REQUEST, connection, private_data=request.private_data)
 
     def _backlog(self, service_id: int) -> Backlog:
@@ -150,7 +152,8 @@ class Inbound:
             # The peer gave its QP to this connection, so it has forgotten the other. Linux rejects the REP instead.
             self._exchange.supersede(stale)
         connection.remote_comm_id = message.local_comm_id
-        connection.peer = read_rep(message)
+        assert connection.own is not None, "no REP is taken before a REQ"
+        connection.peer = read_rep(message, connection.own.qp_type)
         connection.peer_guid = guid
         self._exchange.table.add(connection)
         self._exchange.report(CmEventType.CONNECT_RESPONSE, connection, private_data=message.private_data)
@@ -188,10 +191,12 @@ class Inbound:
         if connection is None:
             self._exchange.counters.cm_unmatched += 1
             return
-        is_stale = message.reason == RejectReason.STALE_CONNECTION
         was_connected = connection.state in CONNECTED
-        outcome = self._exchange.move(connection, ConnectionEvent.REJ_STALE if is_stale else ConnectionEvent.REJ, now)
-        if not isinstance(outcome, Verdict):
+        event = _event_of(message, connection)
+        outcome = self._exchange.move(connection, event, now)
+        if event is ConnectionEvent.REJ_MTU:
+            self._exchange.ask_for_less(connection)
+        elif not isinstance(outcome, Verdict):
             kind = CmEventType.DISCONNECTED if was_connected else CmEventType.REJECTED
             self._exchange.report(kind, connection, status=message.reason, private_data=message.private_data)
 
@@ -211,3 +216,12 @@ class Inbound:
                 self._exchange.report(CmEventType.DISCONNECTED, connection, private_data=message.private_data)
             else:
                 self._exchange.counters.cm_duplicates += 1
+
+
+def _event_of(message: CmRej, connection: Connection) -> ConnectionEvent:
+    if message.reason == RejectReason.STALE_CONNECTION:
+        return ConnectionEvent.REJ_STALE
+    can_ask_for_less = connection.own is not None and connection.own.path_mtu > SMALLEST_PATH_MTU
+    if message.reason == RejectReason.INVALID_MTU and connection.state in WAITING_FOR_REP and can_ask_for_less:
+        return ConnectionEvent.REJ_MTU
+    return ConnectionEvent.REJ

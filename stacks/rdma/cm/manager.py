@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 import random
-from collections.abc import Sized
+from collections.abc import Callable, Sized
 from dataclasses import replace
 
 from stacks.rdma.cm.config import CmConfig
@@ -17,7 +17,7 @@ from stacks.rdma.cm.events import CmCounters, CmEvent, CmEventType
 from stacks.rdma.cm.exchange import Exchange
 from stacks.rdma.cm.inbound import Inbound
 from stacks.rdma.cm.messages import build_dreq, build_mra, build_rej, build_rep, build_req, build_rtu
-from stacks.rdma.cm.parameters import ConnectionParameters
+from stacks.rdma.cm.parameters import ACCEPTED_BY, ConnectionParameters
 from stacks.rdma.cm.states import WAITING_FOR_REP, ConnectionEvent, ConnectionState
 from stacks.runtime import LocalError, Verdict
 from wire.ibcm import CmMessage, RejectReason
@@ -34,8 +34,9 @@ class ConnectionManager:
 
     def __init__(self, address: str, *, rng: random.Random, config: CmConfig | None = None) -> None:
         self.address = _canonical(address)
+        self.config = config or CmConfig()
         self._listeners: dict[int, Backlog] = {}
-        self._exchange = Exchange(rng=rng, ca_guid=_ca_guid(self.address), config=config or CmConfig())
+        self._exchange = Exchange(rng=rng, ca_guid=_ca_guid(self.address), config=self.config)
         self._inbound = Inbound(self._exchange, self._listeners)
 
     @property
@@ -48,14 +49,16 @@ class ConnectionManager:
 
     # Commands of the owner
 
-    def listen(self, service_id: int, *, backlog: int = 128) -> None:
+    def listen(
+        self, service_id: int, *, backlog: int = 128, on_event: Callable[[CmEvent], None] | None = None
+    ) -> None:
         """Report requests for `service_id` (see `wire.ibcm.service_id` for ports), `backlog` unanswered ones at most.
 
-        Raises LocalError when it is listened on already.
+        on_event: see `Connection`. Raises LocalError when it is listened on already.
         """
         if service_id in self._listeners:
             raise LocalError(f"service {service_id:#x} of {self.address} is listened on already")
-        self._listeners[service_id] = Backlog(backlog)
+        self._listeners[service_id] = Backlog(backlog, on_event)
 
     def stop_listening(self, service_id: int) -> None:
         """Reject further requests; those that were reported stay. Raises LocalError when it is not listened on."""
@@ -80,8 +83,10 @@ class ConnectionManager:
         """
         _check_width("service_id", service_id, 64)
         own = self._offer(parameters)
-        if own.path_mtu > self._exchange.config.max_path_mtu:
-            raise LocalError(f"path_mtu is {own.path_mtu}, but max_path_mtu {self._exchange.config.max_path_mtu}")
+        if own.path_mtu > self.config.max_path_mtu:
+            raise LocalError(f"path_mtu is {own.path_mtu}, but max_path_mtu {self.config.max_path_mtu}")
+        if own.qp_type not in ACCEPTED_BY:
+            raise LocalError(f"a {own.qp_type.name} queue pair only accepts connections")
         connection = self._exchange.new_connection(self._peer(destination), service_id, is_passive=False)
         message = build_req(
             connection,
@@ -90,7 +95,7 @@ class ConnectionManager:
             source_port=_FIRST_PORT + self._exchange.draw(14) if source_port is None else source_port,
             ca_guid=self._exchange.ca_guid,
             private_data=private_data,
-            config=self._exchange.config,
+            config=self.config,
         )
         self._exchange.move(connection, ConnectionEvent.CONNECT)
         connection.own = own
@@ -105,13 +110,16 @@ class ConnectionManager:
         Raises LocalError for what cannot be sent, or in a state other than REQ_RCVD and MRA_REQ_SENT.
         """
         peer = _offered(connection)
+        if parameters.qp_type is not ACCEPTED_BY[peer.qp_type]:
+            ours, theirs = parameters.qp_type.name, peer.qp_type.name
+            raise LocalError(f"a {ours} queue pair cannot accept what a {theirs} one asks")
         own = replace(
             self._offer(parameters),
             responder_resources=min(parameters.responder_resources, peer.initiator_depth),
             initiator_depth=min(parameters.initiator_depth, peer.responder_resources),
         )
         message = build_rep(
-            connection, own, ca_guid=self._exchange.ca_guid, private_data=private_data, config=self._exchange.config
+            connection, own, ca_guid=self._exchange.ca_guid, private_data=private_data, config=self.config
         )
         if self._exchange.move(connection, ConnectionEvent.ACCEPT) is ConnectionState.REP_SENT:
             connection.own = own
@@ -127,10 +135,11 @@ class ConnectionManager:
         if self._exchange.move(connection, ConnectionEvent.ESTABLISH) is ConnectionState.ESTABLISHED:
             self._exchange.send(connection, message)
             self._exchange.report(CmEventType.ESTABLISHED, connection)
+            self._settle()
 
     def delay(self, connection: Connection) -> None:
         """Tell the peer that the answer takes a while (MRA). Raises LocalError when no answer is due."""
-        message = build_mra(connection, self._exchange.config)
+        message = build_mra(connection, self.config)
         self._command(connection, ConnectionEvent.DELAY, message)
 
     def reject(
@@ -170,16 +179,19 @@ class ConnectionManager:
     def handle_mad(self, source: str, mad: memoryview, now: int) -> None:
         """Take the payload of a UD SEND to QP1. source: the peer's IP address; `mad` is not kept; `now` in ns."""
         self._inbound.handle_mad(source, mad, now)
+        self._settle()
 
     def handle_communication_established(self, qpn: int) -> None:
         """A message came in on our queue pair `qpn`; before the RTU, that is as good as one."""
         connection = self._exchange.table.by_local_qpn(qpn)
         if connection is not None and connection.is_passive:
             self._inbound.establish_passive(connection, ConnectionEvent.COMM_EST)
+            self._settle()
 
     def handle_timeout(self, now: int) -> None:
         """Send again, give up, or leave TIMEWAIT, whatever is due at `now`."""
         self._exchange.handle_timeout(now)
+        self._settle()
 
     @property
     def outbox(self) -> Sized:
@@ -198,6 +210,9 @@ class ConnectionManager:
         """The next event, or None."""
         events = self._exchange.events
         return events.popleft() if events else None
+
+    def _settle(self) -> None:
+        """Called when input may have brought events; for a manager that acts on them."""
 
     def _command(self, connection: Connection, event: ConnectionEvent, message: CmMessage) -> None:
         if not isinstance(self._exchange.move(connection, event), Verdict):

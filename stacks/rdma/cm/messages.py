@@ -9,6 +9,7 @@ from stacks.rdma.cm.config import CmConfig
 from stacks.rdma.cm.connection import Connection
 from stacks.rdma.cm.parameters import MTU_CODES, ConnectionParameters
 from stacks.rdma.cm.states import ConnectionState
+from stacks.rdma.enums import QpType
 from stacks.runtime import LocalError, RemoteError
 from wire.errors import WireError
 from wire.ibcm import (
@@ -20,6 +21,7 @@ from wire.ibcm import (
     CmReq,
     CmRtu,
     IpCmHeader,
+    RdmaPortSpace,
     RejectReason,
     address_bytes,
     gid_bytes,
@@ -49,9 +51,11 @@ def build_req(
     config: CmConfig,
 ) -> CmReq:
     """The REQ of a connection; raises LocalError when the private data is too long (IBTA 12.6.5)."""
-    header = b""
+    header, flow_label = b"", 0
     if uses_ip_addressing(connection.service_id):
         header = build_ip_header(source_address, connection.remote_address, source_port)
+        flow_label = source_port * 31 + (connection.service_id & 0xFFFF) & 0xFFFFF
+    transport_type, extended_type = _TRANSPORTS[own.qp_type]
     return CmReq(
         local_comm_id=connection.local_comm_id,
         service_id=connection.service_id,
@@ -60,7 +64,7 @@ def build_req(
         responder_resources=own.responder_resources,
         initiator_depth=own.initiator_depth,
         remote_cm_response_timeout=config.response_timeout,
-        transport_type=_RC,
+        transport_type=transport_type,
         starting_psn=own.starting_psn or 0,
         local_cm_response_timeout=config.response_timeout,
         retry_count=own.retry_count,
@@ -69,10 +73,13 @@ def build_req(
         rnr_retry_count=own.rnr_retry,
         max_cm_retries=config.max_retries,
         srq=own.has_srq,
+        extended_transport_type=extended_type,
         primary_local_lid=_ROCE_LID,
         primary_remote_lid=_ROCE_LID,
         primary_local_gid=gid_bytes(source_address),
         primary_remote_gid=gid_bytes(connection.remote_address),
+        primary_flow_label=flow_label,
+        primary_traffic_class=own.traffic_class,
         primary_hop_limit=_HOP_LIMIT,
         primary_local_ack_timeout=own.ack_timeout,
         private_data=header + _padded(private_data, REQ_PRIVATE_BYTES - len(header)),
@@ -81,8 +88,7 @@ def build_req(
 
 def judge_req(message: CmReq, config: CmConfig) -> ConnectionRequest:
     """What a REQ asks for; raises RemoteError with the reject reason for what cannot be had here."""
-    if message.transport_type != _RC:
-        raise RemoteError(RejectReason.INVALID_TRANSPORT_TYPE, f"transport type {message.transport_type} is not RC")
+    qp_type = _asking_type(message)
     path_mtu = _MTU_BYTES.get(message.path_mtu, 0)
     if not 0 < path_mtu <= config.max_path_mtu:
         raise RemoteError(RejectReason.INVALID_MTU, f"path MTU number {message.path_mtu}")
@@ -96,6 +102,8 @@ def judge_req(message: CmReq, config: CmConfig) -> ConnectionRequest:
         rnr_retry=message.rnr_retry_count,
         ack_timeout=message.primary_local_ack_timeout,
         has_srq=bool(message.srq),
+        qp_type=qp_type,
+        traffic_class=message.primary_traffic_class,
     )
     if not uses_ip_addressing(message.service_id):
         return ConnectionRequest(parameters, message.private_data, 0)
@@ -122,25 +130,28 @@ def build_rep(
     connection: Connection, own: ConnectionParameters, *, ca_guid: int, private_data: bytes, config: CmConfig
 ) -> CmRep:
     """The REP of a connection; raises LocalError when the private data is too long (IBTA 12.6.8)."""
+    # An XRC target has no queue pair number of its own in the protocol: Linux puts it where an EE context's goes.
+    is_xrc = own.qp_type is QpType.XRC_RECV
     return CmRep(
         local_comm_id=connection.local_comm_id,
         remote_comm_id=connection.remote_comm_id,
-        local_qpn=own.qpn,
+        local_qpn=0 if is_xrc else own.qpn,
+        local_eecn=own.qpn if is_xrc else 0,
         starting_psn=own.starting_psn or 0,
         responder_resources=own.responder_resources,
         initiator_depth=own.initiator_depth,
         target_ack_delay=config.target_ack_delay,
         rnr_retry_count=own.rnr_retry,
-        srq=own.has_srq,
+        srq=own.has_srq or is_xrc,
         local_ca_guid=ca_guid,
         private_data=_padded(private_data, REP_PRIVATE_BYTES),
     )
 
 
-def read_rep(message: CmRep) -> ConnectionParameters:
+def read_rep(message: CmRep, asked: QpType) -> ConnectionParameters:
     """The peer's offer in a REP. It names no path MTU, retry count or ACK timeout: those are the active side's."""
     return ConnectionParameters(
-        qpn=message.local_qpn,
+        qpn=message.local_eecn if asked is QpType.XRC_SEND else message.local_qpn,
         starting_psn=message.starting_psn,
         responder_resources=message.responder_resources,
         initiator_depth=message.initiator_depth,
@@ -198,7 +209,15 @@ def answer_dreq(message: CmDreq) -> CmDrep:
 
 def uses_ip_addressing(service_id: int) -> bool:
     """Whether a service ID is one of RDMA-CM's port spaces, whose REQ begins with addresses (IBTA A11.2)."""
-    return service_id >> 24 == 1
+    return service_id >> 16 in _PORT_SPACES
+
+
+def _asking_type(message: CmReq) -> QpType:
+    extended = message.extended_transport_type if message.transport_type == _EXTENDED else 0
+    for qp_type, numbers in _TRANSPORTS.items():
+        if numbers == (message.transport_type, extended):
+            return qp_type
+    raise RemoteError(RejectReason.INVALID_TRANSPORT_TYPE, f"transport type {message.transport_type}, {extended}")
 
 
 def _padded(data: bytes, size: int) -> bytes:
@@ -223,7 +242,9 @@ _REJECTED_IN_STATE = {
     ConnectionState.REP_RCVD: ABOUT_REP,
     ConnectionState.MRA_REP_SENT: ABOUT_REP,
 }
-_RC = 0
+_EXTENDED = 3
+_TRANSPORTS = {QpType.RC: (0, 0), QpType.UC: (1, 0), QpType.XRC_SEND: (_EXTENDED, 1)}
+_PORT_SPACES = frozenset(RdmaPortSpace)
 _DEFAULT_PKEY = 0xFFFF
 _ROCE_LID = 0xFFFF
 _HOP_LIMIT = 64

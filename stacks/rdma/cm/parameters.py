@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from stacks.rdma.enums import QpType
 from stacks.runtime import LocalError
 
 
@@ -22,6 +23,8 @@ class ConnectionParameters:
     responder_resources: READs and atomics that this side serves at a time; initiator_depth: that it asks for at a
         time; both 0 to 255. retry_count, rnr_retry: 0 to 7; rnr_retry 7 is without end.
     ack_timeout: 5-bit local ACK timeout, 4.096 us * 2^n. has_srq: receives come from a shared queue.
+    qp_type: RC, UC, XRC_SEND (asks) or XRC_RECV (accepts). traffic_class: the IP header's byte, which the active side
+        decides for both.
     """
 
     qpn: int
@@ -33,6 +36,8 @@ class ConnectionParameters:
     rnr_retry: int = 7
     ack_timeout: int = 15
     has_srq: bool = False
+    qp_type: QpType = QpType.RC
+    traffic_class: int = 0
 
     def check(self) -> None:
         """Raise LocalError for a value out of its range."""
@@ -42,6 +47,8 @@ class ConnectionParameters:
                 raise LocalError(f"{name} must be between 0 and {highest}, not {value}")
         if self.path_mtu not in MTU_CODES:
             raise LocalError(f"path_mtu must be one of {', '.join(map(str, MTU_CODES))}, not {self.path_mtu}")
+        if self.qp_type not in ACCEPTED_BY and self.qp_type not in ACCEPTED_BY.values():
+            raise LocalError(f"a {self.qp_type.name} queue pair has no connections: resolve its service by SIDR")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +68,7 @@ class QpSettings:
     retry_cnt: int
     rnr_retry: int
     timeout: int
+    traffic_class: int = 0
 
 
 def active_settings(destination: str, own: ConnectionParameters, reply: ConnectionParameters) -> QpSettings:
@@ -76,6 +84,7 @@ def active_settings(destination: str, own: ConnectionParameters, reply: Connecti
         retry_cnt=own.retry_count,
         rnr_retry=reply.rnr_retry,
         timeout=own.ack_timeout,
+        traffic_class=own.traffic_class,
     )
 
 
@@ -92,11 +101,16 @@ def passive_settings(destination: str, own: ConnectionParameters, request: Conne
         retry_cnt=request.retry_count,
         rnr_retry=request.rnr_retry,
         timeout=request.ack_timeout,
+        traffic_class=request.traffic_class,
     )
 
 
+ACCEPTED_BY = {QpType.RC: QpType.RC, QpType.UC: QpType.UC, QpType.XRC_SEND: QpType.XRC_RECV}
+"""The type of queue pair that asks, to the one that must accept."""
+
 MTU_CODES = {256: 1, 512: 2, 1024: 3, 2048: 4, 4096: 5}
 """Path MTU in bytes to its number on the wire (IBTA 12.7.27)."""
+SMALLEST_PATH_MTU = min(MTU_CODES)
 
 _HIGHEST = {
     "qpn": 0xFFFFFF,
@@ -106,4 +120,5 @@ _HIGHEST = {
     "retry_count": 7,
     "rnr_retry": 7,
     "ack_timeout": 31,
+    "traffic_class": 255,
 }

@@ -58,14 +58,16 @@ class ConnectionEvent(enum.IntEnum):
     REJ = 10
     REJ_STALE = 11
     """REJ with reason 10: the peer holds our QP number for connected."""
-    DREQ = 12
-    DREP = 13
-    COMM_EST = 14
+    REJ_MTU = 12
+    """REJ with reason 26, where a smaller path MTU is left to try."""
+    DREQ = 13
+    DREP = 14
+    COMM_EST = 15
     """A message came in on the QP, which says as much as the RTU that may be lost (IBTA 12.9.7.2.2)."""
-    SUPERSEDED = 15
+    SUPERSEDED = 16
     """The peer asks for another connection with the same QP, so it has forgotten this one."""
-    RETRIES_EXHAUSTED = 16
-    TIMEWAIT_OVER = 17
+    RETRIES_EXHAUSTED = 17
+    TIMEWAIT_OVER = 18
 
 
 _S = ConnectionState
@@ -109,6 +111,7 @@ _WAITING_FOR_REP: _Entries = {
         (state, _E.MRA): _S.MRA_REQ_RCVD,
         (state, _E.REJ): _S.CLOSED,
         (state, _E.REJ_STALE): _S.TIMEWAIT,
+        (state, _E.REJ_MTU): _S.REQ_SENT,
         (state, _E.DISCONNECT): _S.CLOSED,
         (state, _E.RETRIES_EXHAUSTED): _S.CLOSED,
     }.items()

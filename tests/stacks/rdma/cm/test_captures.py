@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from stacks.rdma.cm import CmEventType, ConnectionManager, ConnectionParameters, ConnectionState
+from stacks.rdma.cm import CmConfig, CmEventType, ConnectionManager, ConnectionParameters, ConnectionState
 from tests.captures.frames import CAPTURES, roce_packets
 from wire.ibcm import CmDrep, CmDreq, CmMessage, CmRep, CmReq, CmRtu, build_mad, parse_mad, service_id
 from wire.ip import Ipv4Header
@@ -126,31 +126,65 @@ def test_our_host_understands_the_recorded_reply(capture: str) -> None:
 
 
 @each_capture
-def test_our_request_differs_from_the_recorded_one_only_where_it_should(capture: str) -> None:
-    recorded = next(message for _, mad in mads(capture) if isinstance(message := parse_mad(mad)[1], CmReq))
-    manager = ConnectionManager(HOST, rng=random.Random(1))
+def test_our_request_is_the_recorded_one_but_for_its_ids(capture: str) -> None:
+    recorded = next(mad for _, mad in mads(capture) if isinstance(parse_mad(mad)[1], CmReq))
+    header, message = parse_mad(recorded)
+    assert isinstance(message, CmReq)
+    path_mtu = {"linux-mtu1500": 1024, "linux-mtu9000": 4096}[capture]
+    manager = ConnectionManager(HOST, rng=random.Random(1), config=CmConfig.as_linux())
     manager.connect(
         TARGET,
-        recorded.service_id,
+        message.service_id,
         parameters=ConnectionParameters(
-            qpn=recorded.local_qpn,
-            starting_psn=recorded.starting_psn,
-            path_mtu={"linux-mtu1500": 1024, "linux-mtu9000": 4096}[capture],
-            responder_resources=recorded.responder_resources,
-            initiator_depth=recorded.initiator_depth,
+            qpn=message.local_qpn,
+            starting_psn=message.starting_psn,
+            path_mtu=path_mtu,
+            responder_resources=message.responder_resources,
+            initiator_depth=message.initiator_depth,
             ack_timeout=19,
         ),
-        source_port=int.from_bytes(recorded.private_data[2:4], "big"),
+        source_port=int.from_bytes(message.private_data[2:4], "big"),
     )
     item = manager.poll_mad(0)
     assert item is not None
     _, ours = parse_mad(item[1])
-    different = {name for name, value in ours.as_dict().items() if value != recorded.as_dict()[name]}
-    assert different == {
-        "local_comm_id",
-        "local_ca_guid",
-        "max_cm_retries",
-        "local_cm_response_timeout",
-        "remote_cm_response_timeout",
-        "primary_flow_label",
-    }
+    assert isinstance(ours, CmReq)
+    ours.local_comm_id, ours.local_ca_guid = message.local_comm_id, message.local_ca_guid
+    assert build_mad(ours, header.transaction_id) == recorded
+
+
+@each_capture
+def test_our_answers_are_the_recorded_ones_but_for_their_ids(capture: str) -> None:
+    """Target and host, played to each other with the recorded queue pairs, say what Linux said (IBTA 12.6)."""
+    recorded = [mad for _, mad in mads(capture)]
+    request = next(message for mad in recorded if isinstance(message := parse_mad(mad)[1], CmReq))
+    manager = ConnectionManager(TARGET, rng=random.Random(1), config=CmConfig.as_linux())
+    manager.listen(request.service_id)
+    manager.handle_mad(HOST, memoryview(build_mad(request, 1)), 0)
+    event = manager.poll_event()
+    assert event is not None
+    reply_mad = next(mad for mad in recorded if answers(mad, request.local_comm_id, CmRep))
+    header, reply = parse_mad(reply_mad)
+    assert isinstance(reply, CmRep)
+    manager.accept(
+        event.connection,
+        parameters=ConnectionParameters(
+            qpn=reply.local_qpn,
+            starting_psn=reply.starting_psn,
+            responder_resources=reply.responder_resources,
+            initiator_depth=reply.initiator_depth,
+            rnr_retry=reply.rnr_retry_count,
+        ),
+        private_data=reply.private_data,
+    )
+    item = manager.poll_mad(0)
+    assert item is not None
+    _, ours = parse_mad(item[1])
+    assert isinstance(ours, CmRep)
+    ours.local_comm_id, ours.local_ca_guid = reply.local_comm_id, reply.local_ca_guid
+    assert build_mad(ours, header.transaction_id) == reply_mad
+
+
+def answers(mad: bytes, comm_id: int, kind: type[CmMessage]) -> bool:
+    message = parse_mad(mad)[1]
+    return isinstance(message, kind) and getattr(message, "remote_comm_id", None) == comm_id

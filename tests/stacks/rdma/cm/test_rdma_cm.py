@@ -19,14 +19,15 @@ from wire.ibcm import RejectReason
 class FakeQp:
     """A queue pair without packets, under the true attribute rules."""
 
-    def __init__(self, number: int, state: QpState = QpState.RESET) -> None:
+    def __init__(self, number: int, state: QpState = QpState.RESET, qp_type: QpType = QpType.RC) -> None:
         self.number = number
+        self.qp_type = qp_type
         self.state = state
         self.on_established: Callable[[FakeQp], None] | None = None
         self.history: list[QpAttributes] = []
 
     def modify(self, attributes: QpAttributes) -> None:
-        self.state = check_attributes(QpType.RC, self.state, attributes)
+        self.state = check_attributes(self.qp_type, self.state, attributes)
         self.history.append(attributes)
 
 

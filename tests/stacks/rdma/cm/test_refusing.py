@@ -106,7 +106,7 @@ def answer_to(message: CmReq | CmRep | CmSidrReq) -> CmRej | CmSidrRep:
 @pytest.mark.parametrize(
     ("fields", "reason"),
     [
-        ({"transport_type": 1}, RejectReason.INVALID_TRANSPORT_TYPE),
+        ({"transport_type": 2}, RejectReason.INVALID_TRANSPORT_TYPE),
         ({"path_mtu": 0}, RejectReason.INVALID_MTU),
         ({"path_mtu": 5}, RejectReason.INVALID_MTU),
         ({"path_mtu": 6}, RejectReason.INVALID_MTU),
