@@ -91,6 +91,7 @@ class Qp:
         self.receive_queue: ReceiveQueue = OwnReceives(capacity.max_recv_wr, f"QP {number}") if srq is None else srq
         if srq is not None:
             srq.attach(self)
+        self._make_parts()
 
     # Verbs
 
@@ -239,6 +240,10 @@ class Qp:
         self.requester.discard()
         self.responder.discard()
         self.attributes.clear()
+
+    def _make_parts(self) -> None:
+        """Set `requester`, `responder`, and whatever else the transport has."""
+        raise NotImplementedError
 
     def _apply_attributes(self) -> None:
         """Hand on what may change with any modify."""

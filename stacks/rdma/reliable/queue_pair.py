@@ -6,24 +6,16 @@ requests of the peer: packets -> Responder -> responses and acknowledgements
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from stacks.rdma.completion import Cq
 from stacks.rdma.egress import Egress
-from stacks.rdma.enums import SYNDROME_ACK, QpState, QpType, ack_timeout_ns
-from stacks.rdma.memory import Pd
+from stacks.rdma.enums import SYNDROME_ACK, QpState, ack_timeout_ns
 from stacks.rdma.opcodes import RELIABLE, RESPONSES
-from stacks.rdma.qp import Qp, QpCapacity
+from stacks.rdma.qp import Qp
 from stacks.rdma.qp_states import RECEIVING
 from stacks.rdma.reliable import shortcuts
 from stacks.rdma.reliable.completer import Completer
 from stacks.rdma.reliable.requester import Requester
 from stacks.rdma.reliable.responder import Responder
-from stacks.rdma.srq import Srq
 from transports.datagram import Transmit
-
-if TYPE_CHECKING:
-    from stacks.rdma.device import Device
 
 
 class ReliableQp(Qp):
@@ -36,26 +28,10 @@ class ReliableQp(Qp):
     handle_run = shortcuts.handle_run
     handle_lone = shortcuts.handle_lone
 
-    def __init__(
-        self,
-        device: Device,
-        pd: Pd,
-        number: int,
-        *,
-        qp_type: QpType,
-        send_cq: Cq,
-        recv_cq: Cq,
-        capacity: QpCapacity,
-        sq_sig_all: bool,
-        srq: Srq | None = None,
-    ) -> None:
-        super().__init__(
-            device, pd, number, qp_type=qp_type, send_cq=send_cq, recv_cq=recv_cq, capacity=capacity,
-            sq_sig_all=sq_sig_all, srq=srq,
-        )  # fmt: skip
+    def _make_parts(self) -> None:
         self._egress: Egress | None = None
         self._is_ack_passed = False
-        self.requester = Requester(self, capacity.max_send_wr)
+        self.requester = Requester(self, self.capacity.max_send_wr)
         self.completer = Completer(self)
         self.responder = Responder(self, self.receive_queue)
 

@@ -14,7 +14,9 @@ from stacks.dma.contract import Fault
 from stacks.rdma.enums import SYNDROME_ACK, SYNDROME_NAK, SYNDROME_RNR, Access, Nak
 from stacks.rdma.memory import Mr
 from stacks.rdma.opcodes import CMP_SWAP
+from stacks.rdma.receiving import fault_error
 from stacks.rdma.reliable.responses import AtomicResponse, ReadResponse, Replay
+from stacks.rdma.work import MAX_MESSAGE_BYTES
 from stacks.runtime import RemoteError
 from wire.roce import AtomicEth, Reth
 
@@ -48,7 +50,7 @@ class ReadService:
         reth = Reth.decode(body)
         if reth.length > MAX_MESSAGE_BYTES:
             raise RemoteError(SYNDROME_NAK | Nak.INVALID_REQUEST, "a message may have 2^31 bytes at most")
-        region = self.region(reth, Access.REMOTE_READ) if reth.length else None
+        region = self._responder.region(reth, Access.REMOTE_READ) if reth.length else None
         if region is not None and isinstance(fault := region.read(reth.va, reth.length), Fault):
             raise fault_error(fault, self._responder.min_rnr_timer)
         response = ReadResponse(region, reth, first_psn=self._responder.expected_psn, path_mtu=self._responder.path_mtu)
@@ -65,7 +67,7 @@ class ReadService:
         request = AtomicEth.decode(body)
         if request.va % 8:
             raise RemoteError(SYNDROME_NAK | Nak.INVALID_REQUEST, "atomics need an address that is a multiple of 8")
-        region = self.region(Reth(va=request.va, rkey=request.rkey, length=8), Access.REMOTE_ATOMIC)
+        region = self._responder.region(Reth(va=request.va, rkey=request.rkey, length=8), Access.REMOTE_ATOMIC)
         original = self._exchange(region, request, is_swap=opcode == CMP_SWAP)
         self._responder.msn += 1
         response = AtomicResponse(self._responder.expected_psn, self._responder.msn, original)
@@ -97,13 +99,6 @@ class ReadService:
         if fault is not None:
             raise fault_error(fault, self._responder.min_rnr_timer)
         return original
-
-    def region(self, reth: Reth, right: int) -> Mr:
-        """The region that grants `right` over the range of `reth`; RemoteError when there is none."""
-        region = self._qp.memory.find(reth.rkey, self._qp, reth.va, reth.length, right)
-        if region is None:
-            raise RemoteError(SYNDROME_NAK | Nak.REMOTE_ACCESS_ERROR, "no region grants this access to this range")
-        return region
 
     def _remember(self, replay: Replay) -> None:
         """Keep what a duplicate may ask for again, as many as were negotiated (IBTA 9.7.5.1.2)."""
@@ -165,13 +160,3 @@ class ReadService:
             self._responder.rnr_psn = response.next_psn
             self._responder.ack_syndrome = SYNDROME_RNR | self._responder.min_rnr_timer
             self._qp.counters.send_rnr_err += 1
-
-
-def fault_error(fault: Fault, rnr_timer: int) -> RemoteError:
-    """What to answer when memory cannot be reached: RNR where it will be, a NAK where it will not."""
-    if fault.is_recoverable:
-        return RemoteError(SYNDROME_RNR | rnr_timer, "the page is not there yet")
-    return RemoteError(SYNDROME_NAK | Nak.REMOTE_ACCESS_ERROR, "the memory is not there")
-
-
-MAX_MESSAGE_BYTES = 1 << 31

@@ -14,17 +14,16 @@ Left out: FLUSH, ATOMIC WRITE, memory windows, local operations, selective repea
 from __future__ import annotations
 
 from collections import deque
-from itertools import islice
 from typing import TYPE_CHECKING
 
 from stacks.dma.contract import Fault
 from stacks.rdma.completion import Wc
-from stacks.rdma.egress import ACK_REQUEST, SOLICITED, Egress, Send
+from stacks.rdma.egress import ACK_REQUEST, Send
 from stacks.rdma.enums import SendFlags, WcStatus, WrOpcode
-from stacks.rdma.memory.gather import GatherError, check_writable, gather, packet_views, page_views, scatter
-from stacks.rdma.opcodes import ATOMICS, READ_REQUEST, REQUESTS, WC_OPCODES, Segmented
-from stacks.rdma.reliable.onlies import collect_onlies, plain_payload
+from stacks.rdma.memory.gather import check_writable, scatter
+from stacks.rdma.opcodes import ATOMICS, READ_REQUEST, REQUESTS, WC_OPCODES
 from stacks.rdma.reliable.pieces import PieceEnds, ReadPiece, atomic_extension, read_extension
+from stacks.rdma.sending import MessageSender, packet_bytes
 from stacks.rdma.work import MAX_MESSAGE_BYTES, SendWqe, SendWr, check_wr
 from stacks.runtime import LocalError
 from transports.datagram import Transmit
@@ -34,27 +33,22 @@ if TYPE_CHECKING:
     from stacks.rdma.reliable.window import Window
 
 
-class Requester:
-    """The sending half of one queue pair. Its owner sets `egress` and `window` on the way to RTS."""
+class Requester(MessageSender):
+    """The sending half of one queue pair. Its owner sets `egress` and `window` on the way to RTS.
+
+    una: the oldest PSN that is not acknowledged. sent_psn: follows the highest that was ever sent.
+    """
 
     def __init__(self, qp: ReliableQp, capacity: int) -> None:
-        self._qp = qp
-        self._capacity = capacity
-        self._ring: deque[SendWqe] = deque()
-        self._cursor = 0
-        """Index in the ring of the entry that `next_psn` belongs to."""
-        self.egress: Egress = None  # type: ignore[assignment]  # nothing is posted before it is set
-        self.window: Window = None  # type: ignore[assignment]
-        self.una = self.next_psn = self.sent_psn = self.post_psn = 0
+        super().__init__(qp, capacity)
+        self._qp: ReliableQp = qp
+        self.window: Window = None  # type: ignore[assignment]  # as `egress`
+        self.una = self.sent_psn = 0
         self.pieces: deque[ReadPiece] = deque()
         self._reads: deque[SendWqe] = deque()
         self._piece_ends = PieceEnds()
         self.max_rd_atomic = 1
         self._since_ack_request = 0
-        self._parked: SendWqe | None = None
-        """The entry whose memory is not there yet; the queue goes on with `resume`."""
-        self._epoch = 0
-        """Of the `Dma`, when the views that entries hold were made."""
 
     def reset(self, psn: int) -> None:
         """Start with `psn` (24 bits)."""
@@ -64,11 +58,6 @@ class Requester:
         self._reads.clear()
         self._piece_ends.clear()
         self._parked = None
-
-    @property
-    def queued(self) -> int:
-        """Entries of the send queue that have not completed."""
-        return len(self._ring)
 
     @property
     def in_flight(self) -> int:
@@ -101,148 +90,34 @@ class Requester:
         waiting = len(self._ring) - self._cursor
         if room <= 0 or waiting <= 0:
             return None
-        shortcuts = self._qp.shortcuts
-        if shortcuts and waiting == 1 and (transmit := self._poll_lone()) is not None:
-            return transmit
-        if self._qp.memory.dma.epoch != self._epoch:
-            self._forget_views()
-        send = self.egress.start()
-        while room > 0 and self._cursor < len(self._ring):
-            if shortcuts and (added := self._add_onlies(send, room)):
-                room -= added
-                continue
-            wqe = self._ring[self._cursor]
-            before = self.next_psn
-            if not self._add(send, wqe, room, shortcuts=shortcuts):
-                break
-            room -= self.next_psn - before
-            if self.next_psn > wqe.last_psn:
-                self._cursor += 1
-            if not shortcuts or send.is_closed:
-                break
-        if not send.count:
-            return None
+        transmit = self._poll_lone() if waiting == 1 and self._qp.shortcuts else None
+        if transmit is None:
+            transmit = self._build(room)
+        else:
+            self._since_ack_request = 0
         if self.next_psn > self.sent_psn:
             self.sent_psn = self.next_psn
-        return self.egress.finish(send)
-
-    def _poll_lone(self) -> Transmit | None:
-        """The shortcut for one message of one packet that nothing follows: the least steps where latency counts."""
-        wqe = self._ring[self._cursor]
-        opcodes = REQUESTS.get(wqe.opcode)
-        payload = plain_payload(self._qp, wqe) if opcodes is not None else None
-        if opcodes is None or payload is None:
-            return None
-        psn = self.next_psn
-        self._cursor += 1
-        self.next_psn = psn + 1
-        if psn >= self.sent_psn:
-            self.sent_psn = psn + 1
-        self._since_ack_request = 0
-        return self.egress.lone(opcodes.only, psn, extension=wqe.header + wqe.trailer, payload=payload)
-
-    def _add(self, send: Send, wqe: SendWqe, room: int, *, shortcuts: bool) -> bool:
-        """Add packets of one entry; False when the send is full or the entry cannot go on now."""
-        if wqe.status is not WcStatus.SUCCESS:
-            return False
-        if wqe.views is None and not self._prepare(wqe):
-            return False
-        if wqe.opcode in REQUESTS:
-            if shortcuts and self._add_middles(send, wqe, room):
-                return not send.is_closed
-            return self._add_data(send, wqe)
-        return self._add_read_or_atomic(send, wqe, room)
+        return transmit
 
     def _prepare(self, wqe: SendWqe) -> bool:
-        """Check the local memory on first use; a failure stops the queue here until all before it has completed."""
-        if wqe is self._parked or (wqe.flags & SendFlags.FENCE and self.pieces):
-            return False
-        try:
-            if wqe.opcode in REQUESTS:
-                found = gather(self._qp, wqe.sges)
-                if isinstance(found, Fault):
-                    self._parked = wqe
-                    return False
-                wqe.views = found
-            else:
-                check_writable(self._qp, wqe.sges)
-                wqe.views = ()
-        except GatherError as error:
-            wqe.status = error.status
-            if self._ring[0] is wqe:
-                self.fail_oldest(wqe.status)
-            return False
-        return True
+        # A fence waits for the READs and atomics before it (IBTA 10.8.3.3): their entries are out until answered.
+        return not (wqe.flags & SendFlags.FENCE and self.pieces) and super()._prepare(wqe)
 
-    def _forget_views(self) -> None:
-        """Mappings made before may no longer be used: look the memory up again, also for what is sent again."""
-        self._epoch = self._qp.memory.dma.epoch
-        for wqe in self._ring:
-            if wqe.views:
-                wqe.views = None
+    def _look_up(self, wqe: SendWqe) -> tuple[memoryview, ...] | Fault:
+        if wqe.opcode in REQUESTS:
+            return super()._look_up(wqe)
+        check_writable(self._qp, wqe.sges)
+        return ()
 
-    def _add_onlies(self, send: Send, room: int) -> int:
-        """The shortcut for messages of one packet that are all alike; returns how many were added."""
-        wqe = self._ring[self._cursor]
-        if wqe.first_psn != wqe.last_psn or wqe.opcode not in REQUESTS:
-            return 0
-        size = _packet_bytes(len(wqe.header) + len(wqe.trailer), wqe.length)
-        if send.count and send.segment_bytes != size:
-            return 0
-        limit = min(room, self.egress.room_for(send, size))
-        run = collect_onlies(self._qp, islice(self._ring, self._cursor, None), limit)
-        if not run.payloads:
-            return 0
-        opcode = REQUESTS[wqe.opcode].only
-        self.egress.add_onlies(
-            send, opcode, self.next_psn, extensions=run.extensions, payloads=run.payloads, length=wqe.length
-        )
-        count = len(run.payloads)
-        self.next_psn += count
-        self._cursor += count
-        self._since_ack_request = 0
-        return count
+    def _asks_for_ack(self, packets: int, *, is_end: bool) -> bool:
+        """On the last packet of every message, and within long ones often enough for the window."""
+        self._since_ack_request += packets
+        if is_end or self._since_ack_request * ACKS_PER_WINDOW >= self.window.packets:
+            self._since_ack_request = 0
+            return True
+        return False
 
-    def _add_middles(self, send: Send, wqe: SendWqe, room: int) -> bool:
-        """The shortcut for packets inside a message that lie in one piece of memory; False where it does not apply."""
-        start = self.next_psn - wqe.first_psn
-        count = min(wqe.last_psn - self.next_psn, room, self.egress.max_middles - send.count)
-        if start == 0 or count < 2 or (send.count and send.segment_bytes != self.egress.full_bytes):
-            return False
-        mtu = self.egress.path_mtu
-        pages = page_views(wqe.views or (), start * mtu, mtu, count)
-        if len(pages) < 2:
-            return False
-        opcode, psn = REQUESTS[wqe.opcode].middle, self.next_psn
-        self.next_psn += len(pages) - 1
-        self._since_ack_request += len(pages) - 1
-        wants_ack = self._psn_word(wants_ack=False) >= ACK_REQUEST
-        self.next_psn += 1
-        self.egress.add_middles(send, opcode, psn, pages, wants_ack=wants_ack)
-        return True
-
-    def _add_data(self, send: Send, wqe: SendWqe) -> bool:
-        mtu = self.egress.path_mtu
-        index = self.next_psn - wqe.first_psn
-        offset = index * mtu
-        is_last = self.next_psn == wqe.last_psn
-        length = wqe.length - offset if is_last else mtu
-        opcode = _choose(REQUESTS[wqe.opcode], is_first=index == 0, is_last=is_last)
-        extension = self._data_extension(wqe, is_first=index == 0, is_last=is_last)
-        if send.count and not self.egress.fits(send, _packet_bytes(len(extension), length)):
-            return False
-        flags = SOLICITED if is_last and wqe.flags & SendFlags.SOLICITED else 0
-        views = wqe.views or ()
-        payload = views if length == wqe.length else packet_views(views, offset, length)
-        psn = self._psn_word(wants_ack=is_last)
-        self.egress.add(send, opcode, flags, psn=psn, extension=extension, payload=payload, length=length)
-        self.next_psn += 1
-        return True
-
-    def _data_extension(self, wqe: SendWqe, *, is_first: bool, is_last: bool) -> bytes:
-        return (wqe.header if is_first else b"") + (wqe.trailer if is_last else b"")
-
-    def _add_read_or_atomic(self, send: Send, wqe: SendWqe, room: int) -> bool:
+    def _add_other(self, send: Send, wqe: SendWqe, room: int) -> bool:
         """Ask for a READ's next piece, or for an atomic; at most `max_rd_atomic` may be out at once (IBTA 9.7.4)."""
         if len(self.pieces) >= self.max_rd_atomic:
             return False
@@ -256,22 +131,15 @@ class Requester:
             extension = read_extension(wqe, offset, length)
         else:
             opcode, last, extension = ATOMICS[wqe.opcode], wqe.last_psn, atomic_extension(wqe)
-        if send.count and not self.egress.fits(send, _packet_bytes(len(extension), 0)):
+        if send.count and not self.egress.fits(send, packet_bytes(len(extension), 0)):
             return False
-        psn = self._psn_word(wants_ack=True)
+        self._asks_for_ack(1, is_end=True)
+        psn = self.next_psn & 0xFFFFFF | ACK_REQUEST
         self.egress.add(send, opcode, 0, psn=psn, extension=extension, payload=(), length=0)
         is_repeated = self.next_psn < self.sent_psn
         self.pieces.append(ReadPiece(wqe, self.next_psn, last, is_repeated=is_repeated))
         self.next_psn = last + 1
         return True
-
-    def _psn_word(self, *, wants_ack: bool) -> int:
-        """PSN and AckReq: on the last packet of every message, and within long ones often enough for the window."""
-        self._since_ack_request += 1
-        if wants_ack or self._since_ack_request * ACKS_PER_WINDOW >= self.window.packets:
-            self._since_ack_request = 0
-            return (self.next_psn & 0xFFFFFF) | ACK_REQUEST
-        return self.next_psn & 0xFFFFFF
 
     # Responses
 
@@ -324,12 +192,6 @@ class Requester:
         wqe.views = None
         self._parked = wqe
 
-    def resume(self) -> None:
-        """Memory that was not there may be there now."""
-        if self._parked is not None:
-            self._parked = None
-            self._qp.ring()
-
     def place(self, piece: ReadPiece, data: memoryview, offset: int) -> WcStatus | Fault:
         """Put response data at `offset` of the READ's local memory."""
         return scatter(self._qp, piece.wqe.sges, offset, data)
@@ -358,16 +220,6 @@ class Requester:
         """Forget everything without completions, as a reset does."""
         self._ring.clear()
         self.reset(0)
-
-
-def _choose(opcodes: Segmented, *, is_first: bool, is_last: bool) -> int:
-    if is_first:
-        return opcodes.only if is_last else opcodes.first
-    return opcodes.last if is_last else opcodes.middle
-
-
-def _packet_bytes(extension_bytes: int, length: int) -> int:
-    return 16 + extension_bytes + (length + 3 & ~3)
 
 
 ACKS_PER_WINDOW = 4
