@@ -18,10 +18,13 @@ from stacks.rdma.cm.manager import ConnectionManager
 from stacks.rdma.cm.parameters import ConnectionParameters, QpSettings
 from stacks.rdma.cm.queue_pair import RDMA_UDP_QKEY, CmQp
 from stacks.rdma.cm.rdma_cm import RdmaCm
+from stacks.rdma.cm.resolution import TIMED_OUT, Resolution, ResolutionEvent, ResolutionState
+from stacks.rdma.cm.sidr import SidrServices
 from stacks.rdma.cm.states import ConnectionState
 
 __all__ = [
     "RDMA_UDP_QKEY",
+    "TIMED_OUT",
     "CmConfig",
     "CmCounters",
     "CmEvent",
@@ -33,4 +36,8 @@ __all__ = [
     "ConnectionState",
     "QpSettings",
     "RdmaCm",
+    "Resolution",
+    "ResolutionEvent",
+    "ResolutionState",
+    "SidrServices",
 ]

@@ -14,6 +14,7 @@ class CmConfig:
     response_timeout: what the peer is told of our own answering time, 4.096 us * 2^n (20 in Linux).
     service_timeout: the delay that our MRA announces, 4.096 us * 2^n.
     time_wait_ns: how long a connection stays in TIMEWAIT.
+    answer_memory_ns: how long the answer to a SIDR_REQ is kept for copies of it.
     longest_service_timeout_ns: how long a peer's MRA is believed at most; Linux announces over a minute.
     target_ack_delay: what the peer is told of our time to acknowledge, 4.096 us * 2^n (15 on Linux rxe).
     min_rnr_timer: 5-bit field that `RdmaCm` gives its queue pairs; 12 is 0.64 ms (Linux: 0, which is 655 ms).
@@ -26,6 +27,7 @@ class CmConfig:
     response_timeout: int = 17
     service_timeout: int = 20
     time_wait_ns: int = 250_000_000
+    answer_memory_ns: int = 5_000_000_000
     longest_service_timeout_ns: int = 30_000_000_000
     target_ack_delay: int = 15
     min_rnr_timer: int = 12
@@ -42,6 +44,7 @@ class CmConfig:
             service_timeout=24,
             time_wait_ns=cm_time_ns(19) * 2,
             longest_service_timeout_ns=cm_time_ns(24),
+            answer_memory_ns=cm_time_ns(20) * 16,
             min_rnr_timer=0,
             max_path_mtu=max_path_mtu,
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from stacks.rdma.cm.parameters import ConnectionParameters, QpSettings, active_settings, passive_settings
 from stacks.rdma.cm.states import ACTIVE, PASSIVE, ConnectionState
@@ -12,12 +12,16 @@ from stacks.runtime import LocalError
 if TYPE_CHECKING:
     from stacks.rdma.cm.events import CmEvent
 
+Request = TypeVar("Request")
+Event = TypeVar("Event")
+
 
 class Connection:
     """A connection as both its owner and the manager see it; the owner only reads.
 
     local_comm_id, remote_comm_id: what each side calls it, 32 bits; the remote one is 0 until known.
     remote_address: IP address of the peer, in numeric text form. service_id: what was asked for.
+    source_port: of the RDMA-CM header; 0 without one.
     own, peer: what each side offered; None until it did. peer_guid: the CA GUID that the peer said with it.
     state: see `ConnectionState`. on_event: takes the connection's events instead of the manager's queue; a request
         has its listener's. Only `RdmaCm` asks.
@@ -36,6 +40,7 @@ class Connection:
         "remote_address",
         "remote_comm_id",
         "service_id",
+        "source_port",
         "state",
         "table",
         "transaction_id",
@@ -56,8 +61,9 @@ class Connection:
         # What to send again when the peer is silent, or says again what this has answered.
         self.last_sent = b""
         self.attempt = 0
+        self.source_port = 0
         self.on_event: Callable[[CmEvent], None] | None = None
-        self.backlog: Backlog | None = None
+        self.backlog: Backlog[Connection, CmEvent] | None = None
 
     @property
     def settings(self) -> QpSettings:
@@ -72,28 +78,28 @@ class Connection:
         return f"<Connection {self.local_comm_id:#010x} {side} {self.remote_address} {self.state.name}>"
 
 
-class Backlog:
-    """The requests for one service that the owner has not decided on."""
+class Backlog(Generic[Request, Event]):
+    """The requests for one service that the owner has not decided on. on_event: who takes their events."""
 
-    __slots__ = ("_connections", "_limit", "on_event")
+    __slots__ = ("_limit", "_requests", "on_event")
 
-    def __init__(self, limit: int, on_event: Callable[[CmEvent], None] | None = None) -> None:
+    def __init__(self, limit: int, on_event: Callable[[Event], None] | None = None) -> None:
         self.on_event = on_event
         self._limit = limit
-        self._connections: set[Connection] = set()
+        self._requests: set[Request] = set()
 
     @property
     def is_full(self) -> bool:
         """Whether a further request has to be rejected."""
-        return len(self._connections) >= self._limit
+        return len(self._requests) >= self._limit
 
-    def add(self, connection: Connection) -> None:
+    def add(self, request: Request) -> None:
         """A request came in."""
-        self._connections.add(connection)
+        self._requests.add(request)
 
-    def discard(self, connection: Connection) -> None:
+    def discard(self, request: Request) -> None:
         """It was decided on, or withdrawn."""
-        self._connections.discard(connection)
+        self._requests.discard(request)
 
 
 class ConnectionTable:

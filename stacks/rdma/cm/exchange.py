@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import random
 from collections import deque
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 from stacks.rdma.cm.config import CmConfig
 from stacks.rdma.cm.connection import Connection, ConnectionTable
@@ -29,7 +31,7 @@ class Exchange:
         self.events: deque[CmEvent] = deque()
         self._rng = rng
         self._timers: Timers[int] = Timers()
-        self.outbox: deque[tuple[str, bytes, Connection | None]] = deque()
+        self.outbox: deque[tuple[str, bytes, Callable[[int], None] | None]] = deque()
         self.ca_guid = ca_guid
 
     def draw(self, bits: int) -> int:
@@ -126,12 +128,12 @@ class Exchange:
     def repeat(self, connection: Connection) -> None:
         """Answer a duplicate with what its original was answered with."""
         self.counters.cm_duplicates += 1
-        if self._has_room():
+        if self.has_room():
             self._queue(connection)
 
     def answer(self, destination: str, transaction_id: int, message: CmMessage) -> None:
         """Queue a message that belongs to no connection, or does not change it."""
-        if not self._has_room():
+        if not self.has_room():
             return
         if isinstance(message, CmRej):
             self.counters.cm_rejects_sent += 1
@@ -141,17 +143,17 @@ class Exchange:
         """The next message to send; the wait for its answer begins."""
         if not self.outbox:
             return None
-        destination, mad, connection = self.outbox.popleft()
-        if connection is not None:
-            self._start_timer(connection, now)
+        destination, mad, on_sent = self.outbox.popleft()
+        if on_sent is not None:
+            on_sent(now)
         self.counters.cm_sent += 1
         return destination, mad
 
     def _queue(self, connection: Connection) -> None:
-        self.outbox.append((connection.remote_address, connection.last_sent, connection))
+        self.outbox.append((connection.remote_address, connection.last_sent, partial(self._start_timer, connection)))
 
-    def _has_room(self) -> bool:
-        # What a peer can make us say without limit may not fill our memory while the network takes nothing.
+    def has_room(self) -> bool:
+        """Whether a peer may make us say more: not without limit, while the network takes nothing."""
         if len(self.outbox) < _MOST_QUEUED:
             return True
         self.counters.cm_overflow += 1

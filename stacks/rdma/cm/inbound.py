@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 from stacks.rdma.cm.config import cm_time_ns
 from stacks.rdma.cm.connection import Backlog, Connection
-from stacks.rdma.cm.events import CmEventType
+from stacks.rdma.cm.events import CmEvent, CmEventType
 from stacks.rdma.cm.exchange import Exchange
 from stacks.rdma.cm.messages import (
     ABOUT_REP,
@@ -22,6 +22,7 @@ from stacks.rdma.cm.messages import (
     read_rep,
 )
 from stacks.rdma.cm.parameters import SMALLEST_PATH_MTU
+from stacks.rdma.cm.sidr import SidrServices
 from stacks.rdma.cm.states import CONNECTED, WAITING_FOR_REP, ConnectionEvent, ConnectionState
 from stacks.runtime import RemoteError, Verdict
 from wire.errors import WireError
@@ -36,7 +37,6 @@ from wire.ibcm import (
     CmSidrRep,
     CmSidrReq,
     RejectReason,
-    SidrStatus,
     parse_mad,
 )
 
@@ -47,9 +47,12 @@ class Inbound:
     listeners: the services that are listened on, with their unanswered requests; the manager adds and removes them.
     """
 
-    def __init__(self, exchange: Exchange, listeners: Mapping[int, Backlog]) -> None:
+    def __init__(
+        self, exchange: Exchange, listeners: Mapping[int, Backlog[Connection, CmEvent]], sidr: SidrServices
+    ) -> None:
         self._exchange = exchange
         self._listeners = listeners
+        self._sidr = sidr
 
     def handle_mad(self, source: str, mad: memoryview, now: int) -> None:
         """Take the payload of a UD SEND to QP1. source: the peer's IP address; `mad` is not kept; `now` in ns."""
@@ -63,10 +66,9 @@ class Inbound:
             case CmReq():
                 self._handle_req(source, header.transaction_id, message)
             case CmSidrReq():
-                answer = CmSidrRep(
-                    request_id=message.request_id, status=SidrStatus.UNSUPPORTED, service_id=message.service_id
-                )
-                self._exchange.answer(source, header.transaction_id, answer)
+                self._sidr.handle_req(source, header.transaction_id, message)
+            case CmSidrRep():
+                self._sidr.handle_rep(source, message)
             case CmRej():
                 self._handle_rej(source, message, now)
             case CmDreq():
@@ -103,10 +105,11 @@ class Inbound:
         self._exchange.table.add(connection)
         backlog.add(connection)
         connection.backlog = backlog
+        connection.source_port = request.source_port
         connection.on_event = backlog.on_event
         self._exchange.report(CmEventType.CONNECT_REQUEST, connection, private_data=request.private_data)
 
-    def _backlog(self, service_id: int) -> Backlog:
+    def _backlog(self, service_id: int) -> Backlog[Connection, CmEvent]:
         backlog = self._listeners.get(service_id)
         if backlog is None:
             raise RemoteError(RejectReason.INVALID_SERVICE_ID, f"nobody listens on service {service_id:#x}")

@@ -16,8 +16,18 @@ from stacks.rdma.cm.connection import Backlog, Connection
 from stacks.rdma.cm.events import CmCounters, CmEvent, CmEventType
 from stacks.rdma.cm.exchange import Exchange
 from stacks.rdma.cm.inbound import Inbound
-from stacks.rdma.cm.messages import build_dreq, build_mra, build_rej, build_rep, build_req, build_rtu
+from stacks.rdma.cm.messages import (
+    build_dreq,
+    build_mra,
+    build_rej,
+    build_rep,
+    build_req,
+    build_rtu,
+    canonical_address,
+    peer_address,
+)
 from stacks.rdma.cm.parameters import ACCEPTED_BY, ConnectionParameters
+from stacks.rdma.cm.sidr import SidrServices
 from stacks.rdma.cm.states import WAITING_FOR_REP, ConnectionEvent, ConnectionState
 from stacks.runtime import LocalError, Verdict
 from wire.ibcm import CmMessage, RejectReason
@@ -33,11 +43,12 @@ class ConnectionManager:
     """
 
     def __init__(self, address: str, *, rng: random.Random, config: CmConfig | None = None) -> None:
-        self.address = _canonical(address)
+        self.address = canonical_address(address)
         self.config = config or CmConfig()
-        self._listeners: dict[int, Backlog] = {}
+        self._listeners: dict[int, Backlog[Connection, CmEvent]] = {}
         self._exchange = Exchange(rng=rng, ca_guid=_ca_guid(self.address), config=self.config)
-        self._inbound = Inbound(self._exchange, self._listeners)
+        self.sidr = SidrServices(self._exchange, self.address)
+        self._inbound = Inbound(self._exchange, self._listeners, self.sidr)
 
     @property
     def counters(self) -> CmCounters:
@@ -49,9 +60,7 @@ class ConnectionManager:
 
     # Commands of the owner
 
-    def listen(
-        self, service_id: int, *, backlog: int = 128, on_event: Callable[[CmEvent], None] | None = None
-    ) -> None:
+    def listen(self, service_id: int, *, backlog: int = 128, on_event: Callable[[CmEvent], None] | None = None) -> None:
         """Report requests for `service_id` (see `wire.ibcm.service_id` for ports), `backlog` unanswered ones at most.
 
         on_event: see `Connection`. Raises LocalError when it is listened on already.
@@ -87,17 +96,22 @@ class ConnectionManager:
             raise LocalError(f"path_mtu is {own.path_mtu}, but max_path_mtu {self.config.max_path_mtu}")
         if own.qp_type not in ACCEPTED_BY:
             raise LocalError(f"a {own.qp_type.name} queue pair only accepts connections")
-        connection = self._exchange.new_connection(self._peer(destination), service_id, is_passive=False)
+        if source_port is None:
+            source_port = _FIRST_PORT + self._exchange.draw(14)
+        connection = self._exchange.new_connection(
+            peer_address(self.address, destination), service_id, is_passive=False
+        )
         message = build_req(
             connection,
             own,
             source_address=self.address,
-            source_port=_FIRST_PORT + self._exchange.draw(14) if source_port is None else source_port,
+            source_port=source_port,
             ca_guid=self._exchange.ca_guid,
             private_data=private_data,
             config=self.config,
         )
         self._exchange.move(connection, ConnectionEvent.CONNECT)
+        connection.source_port = source_port
         connection.own = own
         self._exchange.table.add(connection)
         self._exchange.send(connection, message)
@@ -191,6 +205,7 @@ class ConnectionManager:
     def handle_timeout(self, now: int) -> None:
         """Send again, give up, or leave TIMEWAIT, whatever is due at `now`."""
         self._exchange.handle_timeout(now)
+        self.sidr.handle_timeout(now)
         self._settle()
 
     @property
@@ -204,7 +219,8 @@ class ConnectionManager:
 
     def poll_deadline(self) -> int | None:
         """When `handle_timeout` is next due; None for never."""
-        return self._exchange.poll_deadline()
+        deadlines = (self._exchange.poll_deadline(), self.sidr.poll_deadline())
+        return min((each for each in deadlines if each is not None), default=None)
 
     def poll_event(self) -> CmEvent | None:
         """The next event, or None."""
@@ -217,12 +233,6 @@ class ConnectionManager:
     def _command(self, connection: Connection, event: ConnectionEvent, message: CmMessage) -> None:
         if not isinstance(self._exchange.move(connection, event), Verdict):
             self._exchange.send(connection, message)
-
-    def _peer(self, destination: str) -> str:
-        address = _canonical(destination)
-        if (":" in address) != (":" in self.address):
-            raise LocalError(f"{self.address} cannot reach {address}: one is IPv4, the other IPv6")
-        return address
 
     def _offer(self, parameters: ConnectionParameters) -> ConnectionParameters:
         parameters.check()
@@ -242,13 +252,6 @@ def _offered(connection: Connection) -> ConnectionParameters:
     if connection.peer is None:
         raise LocalError("only a connection that was requested can be accepted")
     return connection.peer
-
-
-def _canonical(address: str) -> str:
-    try:
-        return str(ipaddress.ip_address(address))
-    except ValueError:
-        raise LocalError(f"{address!r} is not a numeric IP address") from None
 
 
 def _ca_guid(address: str) -> int:

@@ -82,7 +82,7 @@ def build_req(
         primary_traffic_class=own.traffic_class,
         primary_hop_limit=_HOP_LIMIT,
         primary_local_ack_timeout=own.ack_timeout,
-        private_data=header + _padded(private_data, REQ_PRIVATE_BYTES - len(header)),
+        private_data=header + padded(private_data, REQ_PRIVATE_BYTES - len(header)),
     )
 
 
@@ -107,10 +107,8 @@ def judge_req(message: CmReq, config: CmConfig) -> ConnectionRequest:
     )
     if not uses_ip_addressing(message.service_id):
         return ConnectionRequest(parameters, message.private_data, 0)
-    header = IpCmHeader.decode(message.private_data)
-    if header.cma_major != 0 or header.ip_version not in (4, 6):
-        raise RemoteError(RejectReason.UNSUPPORTED, "RDMA-CM header of an unknown version")
-    return ConnectionRequest(parameters, message.private_data[IpCmHeader.SIZE :], header.source_port)
+    source_port, private_data = read_ip_header(message.private_data)
+    return ConnectionRequest(parameters, private_data, source_port)
 
 
 def build_ip_header(source_address: str, destination_address: str, source_port: int) -> bytes:
@@ -124,6 +122,14 @@ def build_ip_header(source_address: str, destination_address: str, source_port: 
         ).encode()
     except (ValueError, WireError) as error:
         raise LocalError(f"cannot address {destination_address} port {source_port}: {error}") from None
+
+
+def read_ip_header(private_data: bytes) -> tuple[int, bytes]:
+    """Source port of an RDMA-CM header, and what follows it; raises RemoteError for a version that is not known."""
+    header = IpCmHeader.decode(private_data)
+    if header.cma_major != 0 or header.ip_version not in (4, 6):
+        raise RemoteError(RejectReason.UNSUPPORTED, "RDMA-CM header of an unknown version")
+    return header.source_port, private_data[IpCmHeader.SIZE :]
 
 
 def build_rep(
@@ -144,7 +150,7 @@ def build_rep(
         rnr_retry_count=own.rnr_retry,
         srq=own.has_srq or is_xrc,
         local_ca_guid=ca_guid,
-        private_data=_padded(private_data, REP_PRIVATE_BYTES),
+        private_data=padded(private_data, REP_PRIVATE_BYTES),
     )
 
 
@@ -165,7 +171,7 @@ def build_rtu(connection: Connection, private_data: bytes) -> CmRtu:
     return CmRtu(
         local_comm_id=connection.local_comm_id,
         remote_comm_id=connection.remote_comm_id,
-        private_data=_padded(private_data, RTU_PRIVATE_BYTES),
+        private_data=padded(private_data, RTU_PRIVATE_BYTES),
     )
 
 
@@ -187,8 +193,8 @@ def build_rej(connection: Connection, reason: int, *, private_data: bytes = b"",
         message_rejected=_REJECTED_IN_STATE.get(connection.state, ABOUT_NEITHER),
         reject_info_length=len(ari),
         reason=reason,
-        ari=_padded(ari, ARI_BYTES),
-        private_data=_padded(private_data, REJ_PRIVATE_BYTES),
+        ari=padded(ari, ARI_BYTES),
+        private_data=padded(private_data, REJ_PRIVATE_BYTES),
     )
 
 
@@ -198,7 +204,7 @@ def build_dreq(connection: Connection, private_data: bytes = b"") -> CmDreq:
         local_comm_id=connection.local_comm_id,
         remote_comm_id=connection.remote_comm_id,
         remote_qpn=connection.settings.dest_qpn,
-        private_data=_padded(private_data, DREQ_PRIVATE_BYTES),
+        private_data=padded(private_data, DREQ_PRIVATE_BYTES),
     )
 
 
@@ -212,18 +218,35 @@ def uses_ip_addressing(service_id: int) -> bool:
     return service_id >> 16 in _PORT_SPACES
 
 
+def canonical_address(address: str) -> str:
+    """The one text of an IP address; LocalError when it is none."""
+    try:
+        return str(ipaddress.ip_address(address))
+    except ValueError:
+        raise LocalError(f"{address!r} is not a numeric IP address") from None
+
+
+def peer_address(own: str, destination: str) -> str:
+    """The one text of a peer's address; LocalError when it is none, or of the other family."""
+    address = canonical_address(destination)
+    if (":" in address) != (":" in own):
+        raise LocalError(f"{own} cannot reach {address}: one is IPv4, the other IPv6")
+    return address
+
+
+def padded(data: bytes, size: int) -> bytes:
+    """Private data filled up with zeros to what the message has for it; LocalError when that is not enough."""
+    if len(data) > size:
+        raise LocalError(f"private data of {len(data)} bytes, but this message holds {size}")
+    return bytes(data).ljust(size, b"\0")
+
+
 def _asking_type(message: CmReq) -> QpType:
     extended = message.extended_transport_type if message.transport_type == _EXTENDED else 0
     for qp_type, numbers in _TRANSPORTS.items():
         if numbers == (message.transport_type, extended):
             return qp_type
     raise RemoteError(RejectReason.INVALID_TRANSPORT_TYPE, f"transport type {message.transport_type}, {extended}")
-
-
-def _padded(data: bytes, size: int) -> bytes:
-    if len(data) > size:
-        raise LocalError(f"private data of {len(data)} bytes, but this message holds {size}")
-    return bytes(data).ljust(size, b"\0")
 
 
 REQ_PRIVATE_BYTES = 92

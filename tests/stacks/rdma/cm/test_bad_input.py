@@ -117,7 +117,7 @@ def test_random_bytes_are_malformed() -> None:
     assert rig.passive.counters.cm_malformed == 500
 
 
-@pytest.mark.parametrize("kind", [CmLap, CmApr, CmSidrRep])
+@pytest.mark.parametrize("kind", [CmLap, CmApr])
 def test_messages_that_are_not_supported_are_counted(kind: type[CmMessage]) -> None:
     rig, local, remote = passive_in(ConnectionState.ESTABLISHED)
     rig.passive.handle_mad(ACTIVE, memoryview(message(kind, local, remote)), rig.now)
