@@ -30,6 +30,7 @@ from stacks.rdma.enums import (
     WcStatus,
     WrOpcode,
 )
+from stacks.rdma.faults import FaultPlan, FaultRule, fault
 from stacks.rdma.memory import Mr, Pd
 from stacks.rdma.qp import Qp, QpCapacity
 from stacks.rdma.qp_states import QP_TABLE, QpEvent
@@ -49,6 +50,8 @@ __all__ = [
     "Cq",
     "Device",
     "DeviceConfig",
+    "FaultPlan",
+    "FaultRule",
     "Mr",
     "Nak",
     "PathMigrationState",
@@ -73,4 +76,5 @@ __all__ = [
     "WcStatus",
     "WrOpcode",
     "Xrcd",
+    "fault",
 ]

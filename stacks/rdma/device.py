@@ -12,6 +12,7 @@ import random
 from collections import deque
 from collections.abc import Container
 from dataclasses import dataclass, field
+from functools import partial
 
 from stacks.dma import FlatDma
 from stacks.dma.contract import Dma, PagingDma
@@ -20,6 +21,7 @@ from stacks.rdma.completion import CompChannel, Cq
 from stacks.rdma.counters import RdmaCounters
 from stacks.rdma.egress import Egress
 from stacks.rdma.enums import AsyncEventType, QpType
+from stacks.rdma.faults import FaultInjector, FaultPlan
 from stacks.rdma.gsi import GeneralServices
 from stacks.rdma.ingress import Ingress
 from stacks.rdma.memory import MemoryTable, Pd
@@ -46,6 +48,7 @@ class DeviceConfig:
     max_window_packets: what it may grow to. shortcuts: whole-burst shortcuts in front of the full state machine.
     segment_limit: most packets of one send, which the transport gives Identifications 0, 1, 2, ...; what a UDP
         transport says of itself, 1 without offload. cm: how patient the connection manager is.
+    faults: what goes wrong with its packets, on purpose; see `Device.attach`.
     """
 
     initial_window_bytes: int = 160_000
@@ -53,6 +56,7 @@ class DeviceConfig:
     shortcuts: bool = True
     segment_limit: int = 64
     cm: CmConfig = field(default_factory=CmConfig)
+    faults: FaultPlan | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +105,26 @@ class Device:
             shortcuts=self.config.shortcuts,
             on_management=self.gsi.handle_packet,
         )
+        self.faults: FaultInjector | None = None
+        """What makes things go wrong, once `attach` was called."""
+        if self.config.faults is not None:
+            self.attach(self.config.faults)
+
+    def attach(self, plan: FaultPlan) -> FaultInjector:
+        """Have `plan`, and no earlier one, act on the packets that come and go from now on.
+
+        The result tells what it did, and takes more rules.
+        """
+        if self.faults is None:
+            self.faults = FaultInjector(
+                self.address,
+                self.qps,
+                deliver=self._ingress.handle_burst,
+                poll=partial(self.poll_transmit, is_intact=True),
+                segment_limit=self.config.segment_limit,
+            )
+        self.faults.replace(plan)
+        return self.faults
 
     # Verbs
 
@@ -179,16 +203,23 @@ class Device:
 
     def handle_burst(self, burst: Burst, now: int) -> None:
         """Take a burst from the transport."""
-        self._ingress.handle_burst(burst, now)
+        if self.faults is None:
+            self._ingress.handle_burst(burst, now)
+        else:
+            self.faults.handle_burst(burst, now)
 
     def handle_timeout(self, now: int) -> None:
         """Act on every timer that is due."""
         for qp in self.timers.expired(now):
             qp.handle_timeout(now)
         self.gsi.handle_timeout(now)
+        if self.faults is not None:
+            self.faults.handle_timeout(now)
 
-    def poll_transmit(self, now: int) -> Transmit | None:
-        """The next send, queue pairs in turn, management first."""
+    def poll_transmit(self, now: int, *, is_intact: bool = False) -> Transmit | None:
+        """The next send, queue pairs in turn, management first. is_intact: as it was before any plan acted on it."""
+        if self.faults is not None and not is_intact:
+            return self.faults.poll_transmit(now)
         if self._mads and (transmit := self.gsi.poll_transmit(now)) is not None:
             return transmit
         ready = self._ready
@@ -207,6 +238,8 @@ class Device:
         deadline, management = self.timers.next_deadline(), self.gsi.poll_deadline()
         if management is not None and (deadline is None or management < deadline):
             deadline = management
+        if self.faults is not None and (held := self.faults.poll_deadline()) is not None:
+            deadline = held if deadline is None else min(deadline, held)
         return deadline
 
     def sent(self, transmit: Transmit) -> None:
