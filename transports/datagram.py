@@ -64,9 +64,11 @@ class Burst:
     received_ns: arrival, in the clock's nanoseconds.
     identification: the IPv4 Identification of the first datagram (the others count up) where the transport sees it
         (frames, a raw socket, a simulated link that says so); None where it does not, as on a UDP socket.
+    staging: the buffer that `view` is the front of, where the transport uses one again and again, else None: slices of
+        it may be kept, and have the bytes of every burst that comes with it.
     """
 
-    __slots__ = ("destination", "ecn", "identification", "received_ns", "segment_bytes", "source", "view")
+    __slots__ = ("destination", "ecn", "identification", "received_ns", "segment_bytes", "source", "staging", "view")
 
     def __init__(
         self,
@@ -77,6 +79,7 @@ class Burst:
         ecn: int = ECN_NOT_ECT,
         received_ns: int = 0,
         identification: int | None = None,
+        staging: memoryview | None = None,
     ) -> None:
         self.view = view
         self.segment_bytes = segment_bytes
@@ -85,6 +88,7 @@ class Burst:
         self.ecn = ecn
         self.received_ns = received_ns
         self.identification = identification
+        self.staging = staging
 
 
 class DatagramCore(Protocol):

@@ -60,7 +60,7 @@ class UdpTransport:
         self._staging = staging
         self._staging_list = [staging]
         self._recvmsg_into = self._socket.recvmsg_into
-        self._burst = Burst(staging[:0], 1, self._address, self._address)
+        self._burst = Burst(staging[:0], 1, self._address, self._address, staging=staging)
 
     @property
     def address(self) -> Address:

@@ -88,6 +88,27 @@ class Egress:
         constants = self._lone[opcode << 16 | length] = prefix, _PADDING[pad], seed
         return constants
 
+    def middles(self, opcode: int, psn: int, pages: Sequence[memoryview], *, last: int, wants_ack: bool) -> Transmit:
+        """Packets of exactly one path MTU each as a send of their own, without extended headers and PadCnt.
+
+        psn: of the first, not wrapped. last: opcode of the last of them. wants_ack: AckReq in that one.
+        """
+        size, count = self.full_bytes, len(pages)
+        prefix = self._prefix(opcode, 0)
+        seed, trailer, word = self._seed(prefix, size), b"", psn & 0xFFFFFF
+        views: list[bytes | memoryview] = []
+        for page, delta in zip(pages[:-1], self._deltas, strict=False):
+            number = word.to_bytes(4, "big")
+            word = word + 1 & 0xFFFFFF
+            views += (trailer + prefix + number, page)
+            trailer = crc32(page, crc32(number, seed ^ delta)).to_bytes(4, "little")
+        prefix, page, delta = self._prefix(last, 0), pages[-1], self._deltas[count - 1]
+        number = (word | ACK_REQUEST if wants_ack else word).to_bytes(4, "big")
+        crc = crc32(page, crc32(number, self._seed(prefix, size) ^ delta))
+        views += (trailer + prefix + number, page, crc.to_bytes(4, "little"))
+        self._counters.sent_pkts += count
+        return Transmit(views, size if count > 1 else 0, None, self.destination)
+
     def start(self) -> Send:
         """A new, empty send."""
         return Send()
@@ -140,14 +161,12 @@ class Egress:
         """
         size, count = self.full_bytes, len(pages)
         prefix = self._prefix(opcode, 0)
-        seed, append, trailer = self._seed(prefix, size), send.views.append, send.trailer
-        words = [number & 0xFFFFFF for number in range(psn, psn + count)]
-        if wants_ack:
-            words[-1] |= ACK_REQUEST
-        for word, page, delta in zip(words, pages, self._deltas[send.count :], strict=False):
-            number = word.to_bytes(4, "big")
-            append(trailer + prefix + number)
-            append(page)
+        seed, views, trailer = self._seed(prefix, size), send.views, send.trailer
+        word, last = psn & 0xFFFFFF, psn + count - 1 & 0xFFFFFF
+        for page, delta in zip(pages, self._deltas[send.count :], strict=False):
+            number = (word | ACK_REQUEST if word == last and wants_ack else word).to_bytes(4, "big")
+            word = word + 1 & 0xFFFFFF
+            views += (trailer + prefix + number, page)
             trailer = crc32(page, crc32(number, seed ^ delta)).to_bytes(4, "little")
         send.trailer = trailer
         send.count += count

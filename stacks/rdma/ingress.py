@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from stacks.rdma.counters import RdmaCounters
 from stacks.rdma.enums import QpState
 from stacks.rdma.runs import Run
+from stacks.rdma.slices import Slices
 from transports.datagram import Address, Burst
 from wire.roce import Bth
 from wire.roce.flow_icrc import BTH_BYTES, ICRC_BYTES, FlowIcrc
@@ -43,6 +44,7 @@ class Ingress:
         self._shortcuts = shortcuts
         self._on_management = on_management
         self._flows: dict[Address, FlowIcrc] = {}
+        self._slices = Slices()
 
     def handle_burst(self, burst: Burst, now: int) -> None:
         """Take one burst."""
@@ -68,6 +70,7 @@ class Ingress:
         run = view[: count * size] if rest else view
         if not count or not flow.is_valid_run(run, size, count, number):
             return 0
+        self._slices.use(burst.staging)
         done = self._handle_checked(run, size, count, host, now)
         if done < count or rest < _SMALLEST or rest % 4:
             return done
@@ -85,7 +88,7 @@ class Ingress:
         if count == 1:
             taken = qp.handle_lone(words, view[:size], now)
         elif words[1::3] == (words[1],) * count:
-            taken = qp.handle_run(Run(words, view, size, count), now)
+            taken = qp.handle_run(Run(words, view, size, count, self._slices), now)
         else:
             return 0
         self._counters.rcvd_pkts += taken

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from stacks.rdma.slices import Slices
 from wire.roce.flow_icrc import BTH_BYTES, ICRC_BYTES
 
 
@@ -9,11 +10,13 @@ class Run:
     """Packets of equal size, back to back, whose ICRCs are right.
 
     words: three words of BTH for each; word0: the first. view: the packets. size: bytes of each. count: how many.
+    slices: what makes views of their parts.
     """
 
-    __slots__ = ("count", "size", "view", "word0", "words")
+    __slots__ = ("_slices", "count", "size", "view", "word0", "words")
 
-    def __init__(self, words: tuple[int, ...], view: memoryview, size: int, count: int) -> None:
+    def __init__(self, words: tuple[int, ...], view: memoryview, size: int, count: int, slices: Slices) -> None:
+        self._slices = slices
         self.words = words
         self.word0 = words[0]
         self.view = view
@@ -36,6 +39,7 @@ class Run:
             and words[2::3] == tuple(range(first, first + count))
         )
 
-    def payload_starts(self, header_bytes: int = 0) -> range:
-        """Where each packet's payload begins in the view, behind `header_bytes` of extended headers."""
-        return range(BTH_BYTES + header_bytes, self.count * self.size, self.size)
+    def payloads(self, header_bytes: int = 0) -> list[memoryview]:
+        """Each packet's payload, behind `header_bytes` of extended headers, and perhaps more views behind them."""
+        length = self.payload_bytes - header_bytes
+        return self._slices.part(self.view, self.size, BTH_BYTES + header_bytes, length)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from stacks.dma.contract import Fault
 from stacks.rdma.egress import ACK_REQUEST, SOLICITED, Egress, Send
 from stacks.rdma.enums import SendFlags, WcStatus
-from stacks.rdma.memory.gather import GatherError, gather, packet_views, page_views
+from stacks.rdma.memory.gather import GatherError, gather, packet_views, page_views, region_pages
 from stacks.rdma.onlies import collect_onlies, plain_payload
 from stacks.rdma.opcodes import REQUESTS, Segmented
 from stacks.rdma.work import SendWqe
@@ -72,6 +72,8 @@ class MessageSender:
         shortcuts = self._qp.shortcuts
         if self._qp.memory.dma.epoch != self._epoch:
             self._forget_views()
+        if shortcuts and (transmit := self._build_middles(room)) is not None:
+            return transmit
         send = self.egress.start()
         while room > 0 and self._cursor < len(self._ring):
             if shortcuts and (added := self._add_onlies(send, room)):
@@ -89,6 +91,32 @@ class MessageSender:
         if not send.count:
             return None
         return self.egress.finish(send)
+
+    def _build_middles(self, room: int) -> Transmit | None:
+        """The shortcut for a send full of packets from inside one message, perhaps up to its end.
+
+        None where it does not apply: at the start of a message, where the send would not be full though more could
+        join it, or where the memory is not one plain piece.
+        """
+        if self._cursor >= len(self._ring):
+            return None
+        wqe, psn, egress = self._ring[self._cursor], self.next_psn, self.egress
+        opcodes = REQUESTS.get(wqe.opcode)
+        rest = wqe.last_psn + 1 - psn
+        if psn <= wqe.first_psn or opcodes is None or wqe.views is None or rest < 2:
+            return None
+        mtu, count = egress.path_mtu, min(egress.max_middles, room, rest)
+        is_end = count == rest
+        if is_end and (wqe.trailer or wqe.length % mtu or wqe.flags & SendFlags.SOLICITED):
+            return None
+        pages = region_pages(self._qp, wqe.sges, (psn - wqe.first_psn) * mtu, mtu, count)
+        if len(pages) < count:
+            return None
+        self.next_psn += count
+        self._cursor += is_end
+        wants_ack = self._asks_for_ack(count, is_end=is_end)
+        last = opcodes.last if is_end else opcodes.middle
+        return egress.middles(opcodes.middle, psn, pages, last=last, wants_ack=wants_ack)
 
     def _poll_lone(self) -> Transmit | None:
         """The shortcut for one message of one packet that nothing follows: the least steps where latency counts."""
@@ -175,7 +203,9 @@ class MessageSender:
         if start == 0 or count < 2 or (send.count and send.segment_bytes != self.egress.full_bytes):
             return False
         mtu = self.egress.path_mtu
-        pages = page_views(wqe.views or (), start * mtu, mtu, count)
+        pages = region_pages(self._qp, wqe.sges, start * mtu, mtu, count)
+        if len(pages) < 2:
+            pages = page_views(wqe.views or (), start * mtu, mtu, count)
         if len(pages) < 2:
             return False
         opcode, psn = REQUESTS[wqe.opcode].middle, self.next_psn

@@ -88,6 +88,26 @@ def packet_views(views: Sequence[memoryview], offset: int, length: int) -> list[
     return found
 
 
+def region_pages(qp: Qp, sges: Sequence[Sge], offset: int, page_bytes: int, count: int) -> list[memoryview]:
+    """Up to `count` whole pages from `offset` of checked memory on, from the views that its region keeps.
+
+    Fewer at the end of a list entry, none where the memory is not one plain piece; `page_views` knows of those.
+    """
+    for sge in sges:
+        if offset >= sge.length:
+            offset -= sge.length
+            continue
+        region = qp.memory.regions.get(sge.lkey)
+        count = min(count, (sge.length - offset) // page_bytes)
+        start = sge.address + offset
+        if region is None or region.direct is None or start < region.address:
+            return []
+        if start + count * page_bytes > region.end:
+            return []
+        return region.pages(start, page_bytes, count)
+    return []
+
+
 def page_views(views: Sequence[memoryview], offset: int, page_bytes: int, count: int) -> list[memoryview]:
     """Up to `count` whole pages from `offset` on, each as one view: fewer where a page would straddle two views."""
     if len(views) == 1:

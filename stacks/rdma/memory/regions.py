@@ -33,7 +33,9 @@ class Mr:
     direct: the memory as one view where the `Dma` is direct, else None; None also once deregistered.
     """
 
-    __slots__ = ("_dma", "_table", "access", "address", "direct", "end", "is_valid", "length", "lkey", "pd", "rkey")
+    __slots__ = (
+        "_dma", "_pages", "_table", "access", "address", "direct", "end", "is_valid", "length", "lkey", "pd", "rkey",
+    )  # fmt: skip
 
     def __init__(self, table: MemoryTable, pd: Pd, *, address: int, length: int, key: int, access: int) -> None:
         self._table = table
@@ -46,6 +48,7 @@ class Mr:
         self.access = access
         self.is_valid = True
         self.direct: memoryview | None = None
+        self._pages: dict[tuple[int, int], list[memoryview]] = {}
         if self._dma.is_direct:
             # Registration is no access: it asks for the memory the way that the buffer itself allows.
             direction = Direction.WRITE_MEMORY if access & Access.LOCAL_WRITE else Direction.READ_MEMORY
@@ -60,6 +63,28 @@ class Mr:
             return (self.direct[offset : offset + length],)
         mapping = self._dma.map(address, length, Direction.READ_MEMORY)
         return mapping if isinstance(mapping, Fault) else mapping.views
+
+    def pages(self, address: int, page_bytes: int, count: int) -> list[memoryview]:
+        """`count` views of `page_bytes` each from `address` on, of a direct region whose range the caller has checked.
+
+        Making a view costs as much as summing a kilobyte, so those of a region that is not too large are kept, for the
+        first few positions in a page at which messages start.
+        """
+        index, phase = divmod(address - self.address, page_bytes)
+        kept = self._pages.get((page_bytes, phase))
+        if kept is None:
+            kept = self._cut(page_bytes, phase)
+        if kept:
+            return kept[index : index + count]
+        assert self.direct is not None
+        start = address - self.address
+        return _cut(self.direct[start : start + count * page_bytes], page_bytes)
+
+    def _cut(self, page_bytes: int, phase: int) -> list[memoryview]:
+        if len(self._pages) >= KEPT_PHASES or self.length > KEPT_PAGES * page_bytes or self.direct is None:
+            return []
+        kept = self._pages[page_bytes, phase] = _cut(self.direct[phase:], page_bytes)
+        return kept
 
     def write(self, address: int, data: memoryview) -> Fault | None:
         """Copy `data` to a range that the caller has checked; nothing is written when a Fault is returned."""
@@ -93,6 +118,7 @@ class Mr:
         if self.is_valid:
             self.is_valid = False
             self.direct = None
+            self._pages.clear()
             self._table.remove(self)
 
 
@@ -203,3 +229,14 @@ class MemoryTable:
             key = int(self._rng.random() * 0x100000000)
             if key and key not in self.regions:
                 return key
+
+
+def _cut(view: memoryview, page_bytes: int) -> list[memoryview]:
+    """The whole pages in a view."""
+    return [view[start : start + page_bytes] for start in range(0, len(view) - page_bytes + 1, page_bytes)]
+
+
+KEPT_PAGES = 4096
+"""Pages of the largest region whose views are kept: 16 MiB at the largest path MTU, for a megabyte of views."""
+KEPT_PHASES = 4
+"""Positions in a page, and page sizes, for which a region keeps its views."""

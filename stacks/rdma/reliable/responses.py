@@ -78,7 +78,11 @@ class ReadResponse:
         count = min(self.last_psn - self.first_psn - self._next, egress.max_middles - send.count)
         if self._next == 0 or count < 1 or (send.count and send.segment_bytes != egress.full_bytes):
             return False
-        pages = page_views(views, 0, mtu, count)
+        region = self._region
+        if region is not None and region.direct is not None:
+            pages = region.pages(self._address + self._next * mtu, mtu, count)
+        else:
+            pages = page_views(views, 0, mtu, count)
         if not pages:
             return False
         egress.add_middles(send, READ_RESPONSE.middle, self.first_psn + self._next, pages)

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 
 from stacks.rdma.completion import Wc
 from stacks.rdma.enums import Access, QpState, WcOpcode, WcStatus
-from stacks.rdma.memory import Mr
 from stacks.rdma.opcodes import (
     DATA_OPCODES,
     READ_RESPONSE_MIDDLE,
@@ -85,10 +84,10 @@ def _send_onlies(qp: ReliableQp, run: Run, _now: int) -> int:
     responder, length = qp.responder, run.payload_bytes
     if responder.kind or length > responder.path_mtu or not run.is_uniform(responder.expected_psn, _ACK_REQUEST):
         return 0
-    view, is_solicited = run.view, bool(run.word0 & _SOLICITED)
+    is_solicited = bool(run.word0 & _SOLICITED)
     taken = 0
-    for start in range(BTH_BYTES, run.count * run.size, run.size):
-        if not _take_send(qp, view[start : start + length], is_solicited=is_solicited):
+    for _, payload in zip(range(run.count), run.payloads(), strict=False):
+        if not _take_send(qp, payload, is_solicited=is_solicited):
             break
         taken += 1
     qp.counters.rdma_recvs += taken
@@ -131,13 +130,14 @@ def _write_onlies(qp: ReliableQp, run: Run, _now: int) -> int:
         return 0
     view = run.view
     taken = 0
-    for start in run.payload_starts(_RETH_BYTES):
-        reth = int.from_bytes(view[start - _RETH_BYTES : start], "big")
+    starts = range(BTH_BYTES, run.count * run.size, run.size)
+    for start, payload in zip(starts, run.payloads(_RETH_BYTES), strict=False):
+        reth = int.from_bytes(view[start : start + _RETH_BYTES], "big")
         region = qp.memory.find(reth >> 32 & 0xFFFFFFFF, qp, reth >> 64, length, Access.REMOTE_WRITE)
         if region is None or region.direct is None or reth & 0xFFFFFFFF != length:
             break
         offset = (reth >> 64) - region.address
-        region.direct[offset : offset + length] = view[start : start + length]
+        region.direct[offset : offset + length] = payload
         taken += 1
     responder.accepted(taken, taken, wants_ack=taken > 0)
     return taken
@@ -160,28 +160,28 @@ def _middles(qp: ReliableQp, run: Run, _now: int) -> int:
         or words[2:-1:3] != tuple(range(first, last))
     ):
         return 0
-    total = run.count * run.payload_bytes
-    memory = _message_memory(qp, kind, total, ends=ends)
-    if memory is None:
+    pages = _message_pages(qp, kind, run, ends=ends)
+    if not pages:
         return 0
-    _copy(run, memory)
-    responder.offset += total
+    _copy(run, pages)
+    responder.offset += run.count * run.payload_bytes
     if ends:
         responder.kind = 0
     responder.accepted(run.count, int(ends), wants_ack=last_word >> 31 != 0)
     return run.count
 
 
-def _message_memory(qp: ReliableQp, kind: int, total: int, *, ends: bool) -> memoryview | None:
-    """Where the next `total` bytes of the unfinished message go, if that is one plain piece."""
+def _message_pages(qp: ReliableQp, kind: int, run: Run, *, ends: bool) -> list[memoryview]:
+    """Where the run's part of the unfinished message goes, if that is one plain piece; else nothing."""
     responder = qp.responder
     if kind == SEND:
         receive = responder.current
-        return None if receive is None else _plain_memory(qp, receive.sges, responder.offset, total)
+        return [] if receive is None else _plain_pages(qp, receive.sges, responder.offset, run)
     region, rest = responder.write_region, responder.write_length - responder.offset
-    if region is None or (total != rest if ends else total >= rest):
-        return None
-    return _slice(region, responder.write_address + responder.offset, total)
+    total = run.count * responder.path_mtu
+    if region is None or region.direct is None or (total != rest if ends else total >= rest):
+        return []
+    return region.pages(responder.write_address + responder.offset, responder.path_mtu, run.count)
 
 
 def _read_middles(qp: ReliableQp, run: Run, now: int) -> int:
@@ -198,37 +198,31 @@ def _read_middles(qp: ReliableQp, run: Run, now: int) -> int:
     ):
         return 0
     offset = (piece.next_psn - piece.wqe.first_psn) * run.payload_bytes
-    memory = _plain_memory(qp, piece.wqe.sges, offset, run.count * run.payload_bytes)
-    if memory is None:
+    pages = _plain_pages(qp, piece.wqe.sges, offset, run)
+    if not pages:
         return 0
-    _copy(run, memory)
+    _copy(run, pages)
     qp.completer.read_progressed(piece, run.count, now)
     return run.count
 
 
-def _plain_memory(qp: ReliableQp, sges: Sequence[Sge], offset: int, length: int) -> memoryview | None:
+def _plain_pages(qp: ReliableQp, sges: Sequence[Sge], offset: int, run: Run) -> list[memoryview]:
     """The memory at `offset` of a list of one piece, where it is plain, writable, and long enough."""
     if len(sges) != 1:
-        return None
-    sge = sges[0]
-    if offset + length > sge.length:
-        return None
+        return []
+    sge, page_bytes = sges[0], run.payload_bytes
+    if offset + run.count * page_bytes > sge.length:
+        return []
     region = qp.memory.find(sge.lkey, qp, sge.address, sge.length, Access.LOCAL_WRITE)
-    return None if region is None else _slice(region, sge.address + offset, length)
+    if region is None or region.direct is None:
+        return []
+    return region.pages(sge.address + offset, page_bytes, run.count)
 
 
-def _slice(region: Mr, address: int, length: int) -> memoryview | None:
-    if region.direct is None:
-        return None
-    offset = address - region.address
-    return region.direct[offset : offset + length]
-
-
-def _copy(run: Run, memory: memoryview) -> None:
-    view, length, target = run.view, run.payload_bytes, 0
-    for start in run.payload_starts():
-        memory[target : target + length] = view[start : start + length]
-        target += length
+def _copy(run: Run, pages: Sequence[memoryview]) -> None:
+    whole = _WHOLE
+    for page, payload in zip(pages, run.payloads(), strict=False):
+        page[whole] = payload
 
 
 _SHORTCUTS: dict[int, Callable[[ReliableQp, Run, int], int]] = {
@@ -250,5 +244,6 @@ _PLAIN_MASK = 0x000FFFFF
 """Transport version 0 and the default P_Key; everything else goes the long way."""
 _PLAIN_OR_PAD = 0x003FFFFF
 _RETH_BYTES = 16
+_WHOLE = slice(None)
 _WORTHWHILE = 2
 """Packets from which on a shortcut for the middle of messages gains anything."""
