@@ -13,10 +13,11 @@ memory windows, FLUSH and ATOMIC WRITE.
 Documents: IBTA Architecture Specification volume 1 with annexes A16 and A17; Linux rxe where the text is loose.
 """
 
+from stacks.rdma.async_events import AsyncEvent
 from stacks.rdma.attributes import AddressVector, AlternatePath, QpAttributes
-from stacks.rdma.completion import CompChannel, Cq, Wc
+from stacks.rdma.completion import CompChannel, Cq, ExtendedWc, Wc
 from stacks.rdma.counters import RdmaCounters
-from stacks.rdma.device import ROCE_PORT, AsyncEvent, Device, DeviceConfig
+from stacks.rdma.device import ROCE_PORT, Device, DeviceConfig
 from stacks.rdma.enums import (
     Access,
     AsyncEventType,
@@ -30,6 +31,7 @@ from stacks.rdma.enums import (
     WcStatus,
     WrOpcode,
 )
+from stacks.rdma.extended_cq import CqFlags, ExtendedCq
 from stacks.rdma.faults import FaultPlan, FaultRule, fault
 from stacks.rdma.memory import Mr, Pd
 from stacks.rdma.qp import Qp, QpCapacity
@@ -48,8 +50,11 @@ __all__ = [
     "AsyncEventType",
     "CompChannel",
     "Cq",
+    "CqFlags",
     "Device",
     "DeviceConfig",
+    "ExtendedCq",
+    "ExtendedWc",
     "FaultPlan",
     "FaultRule",
     "Mr",

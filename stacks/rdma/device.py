@@ -8,19 +8,23 @@ Queue pairs with something to send take turns, one send each.
 
 from __future__ import annotations
 
+import errno
 import random
 from collections import deque
 from collections.abc import Container
 from dataclasses import dataclass, field
 from functools import partial
+from weakref import WeakSet
 
 from stacks.dma import FlatDma
 from stacks.dma.contract import Dma, PagingDma
+from stacks.rdma.async_events import AsyncEvent, EventQueue
 from stacks.rdma.cm import CmConfig
 from stacks.rdma.completion import CompChannel, Cq
 from stacks.rdma.counters import RdmaCounters
 from stacks.rdma.egress import Egress
 from stacks.rdma.enums import AsyncEventType, QpType
+from stacks.rdma.extended_cq import ExtendedCq
 from stacks.rdma.faults import FaultInjector, FaultPlan
 from stacks.rdma.gsi import GeneralServices
 from stacks.rdma.ingress import Ingress
@@ -28,12 +32,12 @@ from stacks.rdma.memory import MemoryTable, Pd
 from stacks.rdma.qp import Qp, QpCapacity
 from stacks.rdma.qp_types import QP_TYPES
 from stacks.rdma.reliable.window import Window
+from stacks.rdma.sides import Timed
 from stacks.rdma.srq import Srq, Xrcd
 from stacks.runtime import LocalError, Timers
 from transports.datagram import Address, Burst, Transmit
 from wire.roce.flow_icrc import FlowIcrc
 
-MAX_EVENTS = 1024
 PACKET_BOOKKEEPING_BYTES = 512
 """About what a receive buffer is charged for a packet besides its payload."""
 ROCE_PORT = 4791
@@ -59,16 +63,6 @@ class DeviceConfig:
     faults: FaultPlan | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class AsyncEvent:
-    """An event that belongs to no work request; `qp`, `cq` or `srq` where it concerns one."""
-
-    kind: AsyncEventType
-    qp: Qp | None = None
-    cq: Cq | None = None
-    srq: Srq | None = None
-
-
 class Device:
     """One RDMA device.
 
@@ -88,13 +82,17 @@ class Device:
         self.address: Address = (address, ROCE_PORT)
         self.config = config or DeviceConfig()
         self.counters = RdmaCounters()
-        self.timers: Timers[Qp] = Timers()
+        self.now = 0
+        """Of the current call, or of the last one, in ns."""
+        self.timers: Timers[Timed] = Timers()
         self.qps: dict[int, Qp] = {}
         self.srqs: dict[int, Srq] = {}
+        self.cqs: WeakSet[Cq] = WeakSet()
+        """Those that somebody holds: a program may simply drop one that nothing completes to."""
         self._rng = rng or random.SystemRandom()
         self.memory = MemoryTable(dma or FlatDma(), self._rng)
         self._ready: deque[Qp] = deque()
-        self._events: deque[AsyncEvent] = deque()
+        self._events = EventQueue(self.counters)
         self.gsi = GeneralServices(self, rng=self._rng)
         self.cm = self.gsi.cm
         self._mads = self.gsi.outbox
@@ -132,10 +130,16 @@ class Device:
         """A new protection domain."""
         return Pd(self)
 
-    def create_cq(self, depth: int, *, channel: CompChannel | None = None) -> Cq:
-        """A completion queue for `depth` entries; LocalError when depth is below 1 (IBTA 11.2.6.1)."""
-        cq = Cq(depth, channel=channel)
-        cq.on_overflow = self._cq_overflowed
+    def create_cq(self, depth: int, *, channel: CompChannel | None = None, wc_flags: int | None = None) -> Cq:
+        """A completion queue for `depth` entries; LocalError when depth is below 1 (IBTA 11.2.6.1).
+
+        wc_flags: bits of `CqFlags`, for a queue whose entries carry those fields and no others; see `extended_cq`.
+        """
+        if wc_flags is None:
+            cq = Cq(depth, channel=channel, owner=self)
+        else:
+            cq = ExtendedCq(depth, wc_flags, clock=lambda: self.now, channel=channel, owner=self)
+        self.cqs.add(cq)
         return cq
 
     def create_qp(
@@ -182,7 +186,7 @@ class Device:
 
     def poll_async_event(self) -> AsyncEvent | None:
         """The next asynchronous event, or None."""
-        return self._events.popleft() if self._events else None
+        return self._events.poll()
 
     def handle_page_ready(self, token: int) -> None:
         """The page that a recoverable fault of the `Dma` named with `token` is there: queue pairs that wait go on.
@@ -203,6 +207,7 @@ class Device:
 
     def handle_burst(self, burst: Burst, now: int) -> None:
         """Take a burst from the transport."""
+        self.now = now
         if self.faults is None:
             self._ingress.handle_burst(burst, now)
         else:
@@ -210,8 +215,9 @@ class Device:
 
     def handle_timeout(self, now: int) -> None:
         """Act on every timer that is due."""
-        for qp in self.timers.expired(now):
-            qp.handle_timeout(now)
+        self.now = now
+        for timed in self.timers.expired(now):
+            timed.handle_timeout(now)
         self.gsi.handle_timeout(now)
         if self.faults is not None:
             self.faults.handle_timeout(now)
@@ -220,6 +226,7 @@ class Device:
         """The next send, queue pairs in turn, management first. is_intact: as it was before any plan acted on it."""
         if self.faults is not None and not is_intact:
             return self.faults.poll_transmit(now)
+        self.now = now
         if self._mads and (transmit := self.gsi.poll_transmit(now)) is not None:
             return transmit
         ready = self._ready
@@ -255,8 +262,7 @@ class Device:
     def remove_qp(self, qp: Qp) -> None:
         """Forget a queue pair, and the events that concern it."""
         self.qps.pop(qp.number, None)
-        if self._events:
-            self._events = deque(event for event in self._events if event.qp is not qp)
+        self._events.forget(qp)
         if qp.is_ready:
             qp.is_ready = False
             self._ready.remove(qp)
@@ -264,7 +270,31 @@ class Device:
     def remove_srq(self, srq: Srq) -> None:
         """Forget a shared receive queue, and the events that concern it."""
         self.srqs.pop(srq.number, None)
-        self._events = deque(event for event in self._events if event.srq is not srq)
+        self._events.forget(srq)
+
+    def remove_cq(self, cq: Cq) -> None:
+        """Forget a completion queue, and the events that concern it; LocalError (EBUSY) while it is in use."""
+        users = [f"QP {qp.number}" for qp in self.qps.values() if cq in (qp.send_cq, qp.recv_cq)]
+        users += [f"SRQ {srq.number}" for srq in self.srqs.values() if cq is srq.cq]
+        if users:
+            raise LocalError(f"{', '.join(users)} completes to this queue: destroy it first", errno=errno.EBUSY)
+        self.cqs.discard(cq)
+        self.timers.cancel(cq)
+        self._events.forget(cq)
+
+    def check_cq_depth(self, depth: int) -> None:
+        """LocalError when no completion queue may have that many entries."""
+
+    def cq_overflowed(self, cq: Cq) -> None:
+        """CQ_ERR, and every queue pair that completes to the queue goes to ERR (IBTA 11.6.3.1)."""
+        self.raise_event(AsyncEventType.CQ_ERR, cq=cq)
+        for qp in list(self.qps.values()):
+            if cq in (qp.send_cq, qp.recv_cq):
+                qp.enter_error()
+
+    def delay_cq(self, cq: Cq, delay_ns: int) -> None:
+        """Have a completion queue that holds an announcement back called again."""
+        self.timers.arm(cq, self.now + delay_ns)
 
     def egress_to(self, host: str, dest_qp: int, path_mtu: int, *, transport: int) -> Egress:
         """What builds packets for a peer."""
@@ -281,21 +311,12 @@ class Device:
     def raise_event(
         self, kind: AsyncEventType, qp: Qp | None = None, cq: Cq | None = None, srq: Srq | None = None
     ) -> None:
-        """Queue an asynchronous event; while nobody takes them, only the first MAX_EVENTS are kept."""
-        if len(self._events) < MAX_EVENTS:
-            self._events.append(AsyncEvent(kind, qp, cq, srq))
-        else:
-            self.counters.dropped_async_events += 1
+        """Queue an asynchronous event, as long as there is room."""
+        self._events.add(AsyncEvent(kind, qp, cq, srq))
 
     def _resume(self) -> None:
         for qp in self.qps.values():
             qp.requester.resume()
-
-    def _cq_overflowed(self, cq: Cq) -> None:
-        self.raise_event(AsyncEventType.CQ_ERR, cq=cq)
-        for qp in list(self.qps.values()):
-            if cq in (qp.send_cq, qp.recv_cq):
-                qp.enter_error()
 
     def _new_number(self, taken: Container[int]) -> int:
         while True:

@@ -19,7 +19,7 @@ from stacks.rdma.memory import MemoryTable, Pd
 from stacks.rdma.opcodes import WC_OPCODES
 from stacks.rdma.qp_states import MODIFY_EVENTS, QP_TABLE, QpEvent
 from stacks.rdma.receive_queue import OwnReceives, ReceiveQueue
-from stacks.rdma.sides import ReceiveSide, SendSide
+from stacks.rdma.sides import ReceiveSide, SendSide, Timed
 from stacks.rdma.srq import Srq
 from stacks.rdma.work import RecvWr, SendWr
 from stacks.runtime import LocalError, Timers
@@ -72,7 +72,7 @@ class Qp:
         # The device's own, as plain attributes: the data path asks for them with every packet.
         self.memory: MemoryTable = device.memory
         self.counters: RdmaCounters = device.counters
-        self.timers: Timers[Qp] = device.timers
+        self.timers: Timers[Timed] = device.timers
         self.pd = pd
         self.number = number
         self.qp_type = qp_type

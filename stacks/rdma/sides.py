@@ -1,10 +1,18 @@
-"""The two sides of a queue pair, as the queue pair sees them whatever its transport."""
+"""The two sides of a queue pair, as the queue pair sees them whatever its transport, and what has a timer."""
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from typing import Protocol
 
 from stacks.rdma.work import SendWr
+
+
+class Timed(Hashable, Protocol):
+    """What may be a key of the device's timers."""
+
+    def handle_timeout(self, now: int) -> None:
+        """The timer expired."""
 
 
 class SendSide(Protocol):
