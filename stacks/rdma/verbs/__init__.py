@@ -1,0 +1,67 @@
+"""Verbs as a C program knows them, in Python and without an event loop: the vocabulary of pyverbs.
+
+    Context -> PD -> MR, QP, SRQ      made by constructors, closed with their parents
+            -> CQ, CompChannel, XRCD
+    QP.post_send, post_recv -> CQ.poll
+
+Names, arguments and errors are those of rdma-core's pyverbs, so that its programs need only another import, and what
+one knows of libibverbs applies. The objects wrap those of `stacks.rdma`, which remain in reach as `core` and `device`.
+Devices are named bm0, bm1, ... and stand for IP addresses; `host` says which, and who moves the packets.
+
+Programs of this house with an event loop use `stacks.rdma.aio`; those that want no C in their Python,
+`stacks.rdma.sync`. Left out: raw packets, flow steering, work queues with receive hashes, tag matching, and whatever
+belongs to a vendor; asking for them raises EOPNOTSUPP.
+"""
+
+from stacks.rdma.verbs.addr import GID, GRH, AHAttr, GlobalRoute
+from stacks.rdma.verbs.cq import CQ, WC, CompChannel, cqe_status_to_str
+from stacks.rdma.verbs.device import Context, Device, get_device_list
+from stacks.rdma.verbs.device_attributes import DeviceAttr, DeviceAttrEx, GIDEntry, PortAttr
+from stacks.rdma.verbs.errors import PyverbsError, PyverbsRDMAError, PyverbsUserError
+from stacks.rdma.verbs.host import Host, default_host
+from stacks.rdma.verbs.mr import MR
+from stacks.rdma.verbs.pd import PD
+from stacks.rdma.verbs.qp import QP
+from stacks.rdma.verbs.qp_attributes import QPAttr, QPCap, QPInitAttr, QPInitAttrEx
+from stacks.rdma.verbs.srq import SRQ, SrqAttr, SrqInitAttr, SrqInitAttrEx
+from stacks.rdma.verbs.wr import SGE, RecvWR, SendWR
+from stacks.rdma.verbs.xrcd import XRCD, XRCDInitAttr
+
+__all__ = [
+    "CQ",
+    "GID",
+    "GRH",
+    "MR",
+    "PD",
+    "QP",
+    "SGE",
+    "SRQ",
+    "WC",
+    "XRCD",
+    "AHAttr",
+    "CompChannel",
+    "Context",
+    "Device",
+    "DeviceAttr",
+    "DeviceAttrEx",
+    "GIDEntry",
+    "GlobalRoute",
+    "Host",
+    "PortAttr",
+    "PyverbsError",
+    "PyverbsRDMAError",
+    "PyverbsUserError",
+    "QPAttr",
+    "QPCap",
+    "QPInitAttr",
+    "QPInitAttrEx",
+    "RecvWR",
+    "SendWR",
+    "SrqAttr",
+    "SrqInitAttr",
+    "SrqInitAttrEx",
+    "XRCDInitAttr",
+    "cqe_status_to_str",
+    "default_host",
+    "get_device_list",
+]

@@ -1,0 +1,179 @@
+"""Devices and contexts: where every program begins (IBTA 11.2.1).
+
+    for device in get_device_list(): ...
+    with Context(name="bm0") as context: ...
+"""
+
+from __future__ import annotations
+
+import errno
+from ipaddress import ip_address
+from typing import TYPE_CHECKING
+from weakref import WeakValueDictionary
+
+from stacks.rdma.verbs.addr import GID
+from stacks.rdma.verbs.device_attributes import DeviceAttr, DeviceAttrEx, GIDEntry, PortAttr
+from stacks.rdma.verbs.errors import PyverbsRDMAError, PyverbsUserError
+from stacks.rdma.verbs.host import Host, default_host
+from stacks.rdma.verbs.objects import VerbsObject
+
+if TYPE_CHECKING:
+    from stacks.rdma.verbs.qp import QP
+
+
+class Device:
+    """A device that can be opened, whether or not anybody has it open."""
+
+    def __init__(self, name: str, guid: int, node_type: int, transport_type: int, index: int) -> None:
+        self.name = name.encode()
+        self.guid = guid
+        self.node_type = node_type
+        self.transport_type = transport_type
+        self.index = index
+
+    def __str__(self) -> str:
+        return f"Device {self.index}, name {self.name.decode()}, GUID {self.guid:016x}"
+
+
+def get_device_list(host: Host | None = None) -> list[Device]:
+    """The devices of this process: bm0, bm1, ...; see `Host`."""
+    addresses = (host or default_host()).addresses
+    return [
+        Device(name, guid_of(address), NODE_CA, TRANSPORT_IB, index)
+        for index, (name, address) in enumerate(addresses.items())
+    ]
+
+
+class Context(VerbsObject):
+    """An open device.
+
+    name: one of `get_device_list`, or any IP address of this machine. host: see `Host`; the process's by default.
+    attr: anything with a `name`, as some programs pass it.
+    Raises PyverbsRDMAError when the address or its UDP port 4791 cannot be had, PyverbsUserError for unknown names.
+    """
+
+    def __init__(self, name: str = "", *, attr: object = None, host: Host | None = None) -> None:
+        name = name or str(getattr(attr, "name", ""))
+        if not name:
+            raise PyverbsUserError("Cannot open a device without a name")
+        host = host or default_host()
+        self._opened = host.open(name)
+        super().__init__(host)
+        self.host = host
+        self.device = self._opened.device
+        self.name = self._opened.name
+        self._qps: WeakValueDictionary[int, QP] = WeakValueDictionary()
+
+    @property
+    def address(self) -> str:
+        """The device's IP address, in numeric text form."""
+        return self._opened.address
+
+    @property
+    def num_comp_vectors(self) -> int:
+        """Completion vectors; there are no interrupts to spread here."""
+        return 1
+
+    # What it can do
+
+    def query_device(self) -> DeviceAttr:
+        """The device's limits."""
+        return DeviceAttr(
+            fw_version="1.0",
+            node_guid=guid_of(self.address),
+            sys_image_guid=guid_of(self.address),
+            vendor_id=0xFFFFFF,
+            max_qp=65536,
+            max_qp_wr=16384,
+            max_sge=32,
+            max_sge_rd=32,
+            max_cq=65536,
+            max_cqe=32767,
+            max_mr=65536,
+            max_pd=65536,
+            max_qp_rd_atom=128,
+            max_res_rd_atom=1 << 20,
+            max_qp_init_rd_atom=128,
+            atomic_caps=ATOMIC_HCA,
+            max_srq=65536,
+            max_srq_wr=16384,
+            max_srq_sge=32,
+            max_ah=65536,
+            max_mcast_grp=0,
+        )
+
+    def query_device_ex(self, ex_input: object = None) -> DeviceAttrEx:  # noqa: ARG002  # C takes none either
+        """The device's limits and features."""
+        return DeviceAttrEx(orig_attr=self.query_device())
+
+    def query_port(self, port_num: int) -> PortAttr:
+        """The state of port 1, the only one."""
+        self._check_port(port_num, "Failed to query port")
+        mtu = self.device.config.cm.max_path_mtu.bit_length() - 8
+        return PortAttr(active_mtu=mtu)
+
+    def query_gid(self, port_num: int, index: int) -> GID:
+        """An entry of the GID table; zero where there is none. The device's address is entry 0."""
+        self._check_port(port_num, "Failed to query gid")
+        if not 0 <= index < GID_TABLE_LENGTH:
+            raise PyverbsRDMAError(f"Failed to query gid {index} of port {port_num}", errno.EINVAL)
+        return GID("::") if index else GID(self.address)
+
+    def query_gid_ex(self, port_num: int, gid_index: int, flags: int = 0) -> GIDEntry:  # noqa: ARG002  # none is defined
+        """An entry of the GID table; ENODATA where there is none."""
+        if self.query_gid(port_num, gid_index).is_zero:
+            raise PyverbsRDMAError(f"Failed to query gid {gid_index} of port {port_num}", errno.ENODATA)
+        return self.query_gid_table(1)[0]
+
+    def query_gid_table(self, max_entries: int, flags: int = 0) -> list[GIDEntry]:  # noqa: ARG002  # none is defined
+        """The GID table's entries; -EINVAL when there are more than `max_entries`."""
+        if max_entries < 1:
+            raise PyverbsRDMAError("Failed to query gid table", -errno.EINVAL)
+        return [GIDEntry(gid=GID(self.address), gid_index=0, port_num=1, gid_type=GID_TYPE_ROCE_V2)]
+
+    def query_gid_type(self, port_num: int, index: int) -> int:
+        """An IBV_GID_TYPE_SYSFS_ number."""
+        self.query_gid(port_num, index)
+        return GID_TYPE_SYSFS_ROCE_V2
+
+    def query_pkey(self, port_num: int, index: int) -> int:
+        """The P_Key at an index, as it lies in memory; there is the default one only."""
+        self._check_port(port_num, "Failed to query pkey")
+        if index:
+            raise PyverbsRDMAError(f"Failed to query pkey {index} of port {port_num}", errno.EINVAL)
+        return 0xFFFF
+
+    def get_pkey_index(self, port_num: int, pkey: int) -> int:
+        """Where a P_Key stands; -1 when nowhere."""
+        self._check_port(port_num, "Failed to query pkey index")
+        return 0 if pkey == 0xFFFF else -1
+
+    # Inside
+
+    def add_qp(self, qp: QP) -> None:
+        """A queue pair was made."""
+        self._qps[qp.qp_num] = qp
+
+    def remove_qp(self, qp: QP) -> None:
+        """A queue pair is closed."""
+        self._qps.pop(qp.qp_num, None)
+
+    def _check_port(self, port_num: int, what: str) -> None:
+        if port_num != 1:
+            raise PyverbsRDMAError(f"{what} {port_num}: there is port 1 only", errno.EINVAL)
+
+    def _release(self) -> None:
+        self._opened.release()
+
+
+def guid_of(address: str) -> int:
+    """A GUID that tells devices apart: made up locally, and the end of the address (EUI-64, IEEE 802 8.2.2)."""
+    return 0x0200_00FF_FE00_0000 ^ int(ip_address(address)) & 0xFFFF_FFFF
+
+
+NODE_CA = 1
+TRANSPORT_IB = 0
+ATOMIC_HCA = 1
+GID_TABLE_LENGTH = 16
+GID_TYPE_ROCE_V2 = 2
+GID_TYPE_SYSFS_ROCE_V2 = 1
