@@ -1,10 +1,10 @@
 """Sets of DCQCN parameters that people compare, by name, for a line rate where they scale with it.
 
-    paper        Zhu et al., SIGCOMM 2015: the defaults of `DcqcnParameters`
-    nvidia       what NVIDIA's documents give: alpha each microsecond, cuts at most each 4, g = 1 - 1019/1024
-    ns3          the defaults of the HPCC authors' ns-3 model (rdma-hw.cc)
-    hpcc-paper   their run.py `dcqcn_paper`: the paper's timers with AI and HAI for the line rate
-    hpcc-vendor  their run.py `dcqcn`: a vendor's timers, the same AI and HAI
+paper        Zhu et al., SIGCOMM 2015: the defaults of `DcqcnParameters`
+nvidia       what NVIDIA's documents give: alpha each microsecond, cuts at most each 4, g = 1 - 1019/1024
+ns3          the defaults of the HPCC authors' ns-3 model (rdma-hw.cc)
+hpcc-paper   their run.py `dcqcn_paper`: the paper's timers with AI and HAI for the line rate
+hpcc-vendor  their run.py `dcqcn`: a vendor's timers, the same AI and HAI
 """
 
 from __future__ import annotations

@@ -16,6 +16,7 @@ Documents: IBTA Architecture Specification volume 1 with annexes A16 and A17; Li
 from stacks.rdma.async_events import AsyncEvent
 from stacks.rdma.attributes import AddressVector, AlternatePath, QpAttributes
 from stacks.rdma.completion import CompChannel, Cq, ExtendedWc, Wc
+from stacks.rdma.congestion import CongestionConfig
 from stacks.rdma.counters import RdmaCounters
 from stacks.rdma.device import ROCE_PORT, Device, DeviceConfig
 from stacks.rdma.enums import (
@@ -49,6 +50,7 @@ __all__ = [
     "AsyncEvent",
     "AsyncEventType",
     "CompChannel",
+    "CongestionConfig",
     "Cq",
     "CqFlags",
     "Device",

@@ -41,3 +41,8 @@ class RdmaCounters(Counters):
     rcvd_opcode_err: int = 0
     rcvd_mad_err: int = 0
     dropped_async_events: int = 0
+    # Congestion, as mlx5 calls it:
+    np_ecn_marked_roce_packets: int = 0
+    np_cnp_sent: int = 0
+    rp_cnp_handled: int = 0
+    rp_cnp_ignored: int = 0

@@ -16,11 +16,14 @@ from dataclasses import dataclass, field
 from functools import partial
 from weakref import WeakSet
 
+from stacks.congestion import ControllerFactory
 from stacks.dma import FlatDma
 from stacks.dma.contract import Dma, PagingDma
 from stacks.rdma.async_events import AsyncEvent, EventQueue
 from stacks.rdma.cm import CmConfig
 from stacks.rdma.completion import CompChannel, Cq
+from stacks.rdma.congestion.config import CongestionConfig, factory_of
+from stacks.rdma.congestion.queue_pair import ControlledQp
 from stacks.rdma.counters import RdmaCounters
 from stacks.rdma.egress import Egress
 from stacks.rdma.enums import AsyncEventType, QpType
@@ -30,7 +33,7 @@ from stacks.rdma.gsi import GeneralServices
 from stacks.rdma.ingress import Ingress
 from stacks.rdma.memory import MemoryTable, Pd
 from stacks.rdma.qp import Qp, QpCapacity
-from stacks.rdma.qp_types import QP_TYPES
+from stacks.rdma.qp_types import CONTROLLED_QP_TYPES, QP_TYPES
 from stacks.rdma.reliable.window import Window
 from stacks.rdma.sides import Timed
 from stacks.rdma.srq import Srq, Xrcd
@@ -53,6 +56,7 @@ class DeviceConfig:
     segment_limit: most packets of one send, which the transport gives Identifications 0, 1, 2, ...; what a UDP
         transport says of itself, 1 without offload. cm: how patient the connection manager is.
     faults: what goes wrong with its packets, on purpose; see `Device.attach`.
+    congestion: of queue pairs that are not created with another choice.
     """
 
     initial_window_bytes: int = 160_000
@@ -61,6 +65,7 @@ class DeviceConfig:
     segment_limit: int = 64
     cm: CmConfig = field(default_factory=CmConfig)
     faults: FaultPlan | None = None
+    congestion: CongestionConfig = field(default_factory=CongestionConfig)
 
 
 class Device:
@@ -152,12 +157,17 @@ class Device:
         capacity: QpCapacity | None = None,
         sq_sig_all: bool = False,
         srq: Srq | None = None,
+        congestion: str | ControllerFactory | None = None,
     ) -> Qp:
         """A queue pair in RESET; see `Pd.create_qp`."""
+        factory = factory_of(self.config.congestion.controller if congestion is None else congestion)
         if qp_type not in QP_TYPES:
             there = ", ".join(kind.name for kind in QP_TYPES)
             raise LocalError(f"there are no {qp_type.name} queue pairs: use {there}")
-        qp = QP_TYPES[qp_type](
+        if factory is not None and congestion is not None and qp_type not in CONTROLLED_QP_TYPES:
+            raise LocalError(f'{qp_type.name} queue pairs have no congestion control: leave it out, or say "none"')
+        qp_class = QP_TYPES[qp_type] if factory is None else CONTROLLED_QP_TYPES.get(qp_type, QP_TYPES[qp_type])
+        qp = qp_class(
             self,
             pd,
             self._new_number(self.qps),
@@ -168,6 +178,8 @@ class Device:
             sq_sig_all=sq_sig_all,
             srq=srq,
         )
+        if factory is not None and isinstance(qp, ControlledQp):
+            qp.use_controller(factory)
         self.qps[qp.number] = qp
         return qp
 
@@ -302,6 +314,10 @@ class Device:
         flow = FlowIcrc(self.address, destination)
         limit = self.config.segment_limit
         return Egress(flow, dest_qp, destination, path_mtu, self.counters, transport=transport, segment_limit=limit)
+
+    def fork_rng(self) -> random.Random:
+        """A generator for a part of its own, seeded from the device's."""
+        return random.Random(int(self._rng.random() * (1 << 53)))
 
     def new_window(self, path_mtu: int) -> Window:
         """A fresh window for a connection with this path MTU."""

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from stacks.rdma.counters import RdmaCounters
 from stacks.rdma.opcodes import ACKNOWLEDGE
-from transports.datagram import Address, Transmit
+from transports.datagram import ECN_ECT0, Address, Transmit
 from wire.checksum import crc32
 from wire.roce.flow_icrc import BTH_BYTES, ICRC_BYTES, FlowIcrc
 
@@ -61,6 +61,20 @@ class Egress:
         icrc = crc32(tail, self._ack_seed).to_bytes(ICRC_BYTES, "little")
         self._counters.sent_pkts += 1
         return Transmit((self._ack_prefix + tail + icrc,), 0, None, self.destination)
+
+    def notify(self) -> Transmit:
+        """A CNP, as a send of its own (IBTA A17.9.3): BECN set, PSN 0, 16 reserved bytes."""
+        tail = bytes(4 + CNP_RESERVED_BYTES)
+        head = _CNP_HEAD + _DEFAULT_PKEY + _BECN + self._tail[3:]
+        icrc = crc32(tail, self._seed(head, BTH_BYTES + CNP_RESERVED_BYTES + ICRC_BYTES))
+        self._counters.sent_pkts += 1
+        packet = head + tail + icrc.to_bytes(ICRC_BYTES, "little")
+        return Transmit((packet,), 0, None, self.destination, ECN_ECT0)
+
+    def limit_segments(self, packets: int) -> None:
+        """Put at most so many packets into one send."""
+        self._segment_limit = min(self._segment_limit, packets)
+        self.max_middles = min(self.max_middles, packets)
 
     def lone(self, opcode: int, psn: int, *, extension: bytes, payload: memoryview) -> Transmit:
         """A message of one packet as a send of its own, with AckReq; `psn` is not wrapped."""
@@ -271,4 +285,7 @@ _ACK_BYTES = BTH_BYTES + 4 + ICRC_BYTES
 MAX_SEND_BYTES = 65_000
 """A little under the largest UDP datagram, for IPv4 and IPv6 alike."""
 _DEFAULT_PKEY = b"\xff\xff"
+_CNP_HEAD = b"\x81\0"
+_BECN = b"\x40"
+CNP_RESERVED_BYTES = 16
 _PADDING = (b"", b"\0", b"\0\0", b"\0\0\0")

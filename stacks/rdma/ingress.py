@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 
 from stacks.rdma.counters import RdmaCounters
 from stacks.rdma.enums import QpState
+from stacks.rdma.opcodes import CNP
 from stacks.rdma.runs import Run
 from stacks.rdma.slices import Slices
-from transports.datagram import Address, Burst
+from transports.datagram import ECN_CE, Address, Burst
 from wire.roce import Bth
 from wire.roce.flow_icrc import BTH_BYTES, ICRC_BYTES, FlowIcrc
 
@@ -55,11 +56,12 @@ class Ingress:
             if flow is None:
                 return
         first_number = burst.identification or 0
-        done = self._handle_runs(flow, burst, first_number, now) if self._shortcuts else 0
+        is_marked = burst.ecn == ECN_CE
+        done = self._handle_runs(flow, burst, first_number, now) if self._shortcuts and not is_marked else 0
         for index in range(done, -(-len(view) // size)):
             packet = view[index * size : (index + 1) * size]
             number = None if burst.identification is None else first_number + index
-            self._handle_packet(flow, packet, burst.source[0], now, number=number)
+            self._handle_packet(flow, packet, burst.source[0], now, number=number, is_marked=is_marked)
 
     def _handle_runs(self, flow: FlowIcrc, burst: Burst, number: int, now: int) -> int:
         """The short way for equal good packets, and for a shorter one behind them; returns how many it took."""
@@ -94,7 +96,9 @@ class Ingress:
         self._counters.rcvd_pkts += taken
         return taken
 
-    def _handle_packet(self, flow: FlowIcrc, packet: memoryview, host: str, now: int, *, number: int | None) -> None:
+    def _handle_packet(
+        self, flow: FlowIcrc, packet: memoryview, host: str, now: int, *, number: int | None, is_marked: bool
+    ) -> None:
         """The complete check of one packet, in the order of IBTA 9.6.1."""
         counters = self._counters
         if len(packet) < _SMALLEST or len(packet) % 4:
@@ -115,20 +119,35 @@ class Ingress:
             counters.rcvd_pkts += 1
             self._on_management(host, bth, packet[BTH_BYTES:body_end], now)
         else:
-            self._deliver(bth, packet, host, now, body_end=body_end)
+            self._deliver(bth, packet, host, now, body_end=body_end, is_marked=is_marked)
 
-    def _deliver(self, bth: Bth, packet: memoryview, host: str, now: int, *, body_end: int) -> None:
+    def _deliver(
+        self, bth: Bth, packet: memoryview, host: str, now: int, *, body_end: int, is_marked: bool
+    ) -> None:
         qp = self._qps.get(bth.dest_qp)
         if qp is None or qp.state in _DEAF:
             self._counters.rcvd_qpn_err += 1
         elif qp.remote_host != host:
             self._counters.rcvd_source_err += 1
+        elif bth.opcode == CNP:
+            self._counters.rcvd_pkts += 1
+            self._notify(qp, now)
         elif bth.opcode >> 5 != qp.transport:
             self._counters.rcvd_opcode_err += 1
         else:
             self._counters.rcvd_pkts += 1
             word0 = bth.opcode << 24 | bth.solicited << 23
             qp.handle_packet(word0, bth.ack_req << 31 | bth.psn, packet[BTH_BYTES:body_end], now)
+            if is_marked:
+                self._counters.np_ecn_marked_roce_packets += 1
+                qp.handle_mark(bth.opcode, now)
+
+    def _notify(self, qp: Qp, now: int) -> None:
+        """A CNP: never answered by another, whatever its own mark says (A17.9.3)."""
+        if qp.handle_notification(now):
+            self._counters.rp_cnp_handled += 1
+        else:
+            self._counters.rp_cnp_ignored += 1
 
     def _new_flow(self, burst: Burst) -> FlowIcrc | None:
         """The constants of a flow, kept if a good packet came in it: junk under made-up sources leaves nothing."""

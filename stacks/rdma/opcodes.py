@@ -42,6 +42,7 @@ class DataOpcode(NamedTuple):
     has_inv: bool = False
 
 
+CNP = int(Opcode.CNP)
 ACKNOWLEDGE = int(Opcode.RC_ACKNOWLEDGE)
 ATOMIC_ACKNOWLEDGE = int(Opcode.RC_ATOMIC_ACKNOWLEDGE)
 READ_REQUEST = int(Opcode.RC_READ_REQUEST)

@@ -174,6 +174,13 @@ class Qp:
     def handle_timeout(self, now: int) -> None:
         """The queue pair's timer expired."""
 
+    def handle_mark(self, opcode: int, now: int) -> None:
+        """A packet for this queue pair arrived with CE in its IP header (IBTA A17.9.3)."""
+
+    def handle_notification(self, now: int) -> bool:  # noqa: ARG002  # for those with congestion control
+        """A CNP came (IBTA A17.9.3); whether it was heeded."""
+        return False
+
     def poll_transmit(self, now: int) -> Transmit | None:
         """The next send, or None."""
         raise NotImplementedError

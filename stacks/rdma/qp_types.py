@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from stacks.rdma.congestion.queue_pair import ControlledQp
 from stacks.rdma.enums import QpType
 from stacks.rdma.qp import Qp
 from stacks.rdma.reliable.queue_pair import ReliableQp
@@ -10,3 +11,8 @@ QP_TYPES: dict[QpType, type[Qp]] = {
     QpType.RC: ReliableQp,
 }
 """Requester, completer and responder come with the class, those that its transport has (IBTA 9.8, 9.7, A14)."""
+
+CONTROLLED_QP_TYPES: dict[QpType, type[ControlledQp]] = {
+    QpType.RC: ControlledQp,
+}
+"""The same with congestion control."""

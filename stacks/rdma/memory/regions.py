@@ -13,6 +13,7 @@ from __future__ import annotations
 import random
 from typing import TYPE_CHECKING
 
+from stacks.congestion import ControllerFactory
 from stacks.dma.contract import Direction, Dma, Fault
 from stacks.rdma.enums import Access, QpType
 from stacks.rdma.work import Sge
@@ -150,15 +151,18 @@ class Pd:
         capacity: QpCapacity | None = None,
         sq_sig_all: bool = False,
         srq: Srq | None = None,
+        congestion: str | ControllerFactory | None = None,
     ) -> Qp:
         """A queue pair in RESET.
 
         send_cq, recv_cq: may be one. capacity: sizes of its queues. sq_sig_all: every send completes with an entry,
-        signaled or not. srq: take receives from there. Source: IBTA 11.2.5.1.
+        signaled or not. srq: take receives from there. congestion: what controls its rate, a name or a factory, "none"
+        for nothing; by default what the device's configuration says. Source: IBTA 11.2.5.1.
         """
         return self._device.create_qp(
-            self, qp_type=qp_type, send_cq=send_cq, recv_cq=recv_cq, capacity=capacity, sq_sig_all=sq_sig_all, srq=srq
-        )
+            self, qp_type=qp_type, send_cq=send_cq, recv_cq=recv_cq, capacity=capacity, sq_sig_all=sq_sig_all, srq=srq,
+            congestion=congestion,
+        )  # fmt: skip
 
     def create_srq(
         self, *, max_wr: int, max_sge: int = 16, limit: int = 0, xrcd: Xrcd | None = None, cq: Cq | None = None

@@ -73,7 +73,7 @@ class ReliableQp(Qp):
         if egress is None:
             return None
         responder = self.responder
-        if responder.responses and (transmit := self._poll_responses(egress)) is not None:
+        if responder.responses and (transmit := self._poll_responses(egress, now)) is not None:
             return transmit
         syndrome = responder.ack_syndrome
         if syndrome is None:
@@ -96,7 +96,7 @@ class ReliableQp(Qp):
             self.completer.arm_after_send(now)
         return transmit
 
-    def _poll_responses(self, egress: Egress) -> Transmit | None:
+    def _poll_responses(self, egress: Egress, now: int) -> Transmit | None:  # noqa: ARG002  # for one that paces
         send = egress.start()
         responses = self.responder.responses
         while responses and not send.is_closed:

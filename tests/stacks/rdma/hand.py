@@ -38,14 +38,15 @@ class HandRig:
         cq_depth: int = 4096,
         dma: Dma | None = None,
         memory_bytes: int = 1 << 16,
+        config: DeviceConfig | None = None,
         **attributes: int,
     ) -> None:
         self.simulation = Simulation(1)
         self.network = Network(self.simulation)
         self.peer = self.network.open((hosts[0], ROCE_PORT))
         self.end: End = make_end(
-            self.network, hosts[1], config=DeviceConfig(shortcuts=shortcuts), capacity=capacity, cq_depth=cq_depth,
-            dma=dma, memory_bytes=memory_bytes,
+            self.network, hosts[1], config=config or DeviceConfig(shortcuts=shortcuts), capacity=capacity,
+            cq_depth=cq_depth, dma=dma, memory_bytes=memory_bytes,
         )  # fmt: skip
         self.flow = FlowIcrc((hosts[0], ROCE_PORT), (hosts[1], ROCE_PORT))
         self.psn = FIRST_PSN
@@ -91,10 +92,10 @@ class HandRig:
         """`body` with its ICRC behind it."""
         return body + self.flow.icrc(body + bytes(4)).to_bytes(4, "little")
 
-    def put(self, *packets: bytes) -> None:
+    def put(self, *packets: bytes, ecn: int = 0) -> None:
         """Send packets, each on its own, and let them be answered."""
         for packet in packets:
-            transmit = Transmit([packet], len(packet), None, self.end.device.address)
+            transmit = Transmit([packet], len(packet), None, self.end.device.address, ecn)
             self.peer.send(transmit)
         self.simulation.run_for(TURN_NS)
 
