@@ -62,6 +62,14 @@ class PagingDma(Protocol):
         """The page of this token will never come. Raises LocalError likewise."""
 
 
+@runtime_checkable
+class DurableDma(Protocol):
+    """What a `Dma` has as well whose memory can be made to survive a loss of power."""
+
+    def flush(self, address: int, length: int) -> Fault | None:
+        """Make what is in [address, address + length) durable; a Fault where the range is not there."""
+
+
 class Dma(Protocol):
     """An address space, bound to one function. Contract suite: tests/stacks/dma."""
 

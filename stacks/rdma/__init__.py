@@ -34,7 +34,7 @@ from stacks.rdma.enums import (
 )
 from stacks.rdma.extended_cq import CqFlags, ExtendedCq
 from stacks.rdma.faults import FaultPlan, FaultRule, fault
-from stacks.rdma.memory import Mr, Pd
+from stacks.rdma.memory import FastMr, FastMrState, Mr, Mw, MwBind, MwType, Pd
 from stacks.rdma.qp import Qp, QpCapacity
 from stacks.rdma.qp_states import QP_TABLE, QpEvent
 from stacks.rdma.srq import Srq, SrqAttributes, Xrcd
@@ -57,9 +57,14 @@ __all__ = [
     "DeviceConfig",
     "ExtendedCq",
     "ExtendedWc",
+    "FastMr",
+    "FastMrState",
     "FaultPlan",
     "FaultRule",
     "Mr",
+    "Mw",
+    "MwBind",
+    "MwType",
     "Nak",
     "PathMigrationState",
     "Pd",

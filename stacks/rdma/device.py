@@ -14,6 +14,7 @@ from collections import deque
 from collections.abc import Container
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Literal
 from weakref import WeakSet
 
 from stacks.congestion import ControllerFactory
@@ -55,6 +56,7 @@ class DeviceConfig:
     max_window_packets: what it may grow to. shortcuts: whole-burst shortcuts in front of the full state machine.
     segment_limit: most packets of one send, which the transport gives Identifications 0, 1, 2, ...; what a UDP
         transport says of itself, 1 without offload. cm: how patient the connection manager is.
+    type_2_windows: which kind of memory windows of type 2 there are (see memory.windows).
     faults: what goes wrong with its packets, on purpose; see `Device.attach`.
     congestion: of queue pairs that are not created with another choice.
     """
@@ -64,6 +66,7 @@ class DeviceConfig:
     shortcuts: bool = True
     segment_limit: int = 64
     cm: CmConfig = field(default_factory=CmConfig)
+    type_2_windows: Literal["2A", "2B"] = "2B"
     faults: FaultPlan | None = None
     congestion: CongestionConfig = field(default_factory=CongestionConfig)
 
@@ -95,7 +98,7 @@ class Device:
         self.cqs: WeakSet[Cq] = WeakSet()
         """Those that somebody holds: a program may simply drop one that nothing completes to."""
         self._rng = rng or random.SystemRandom()
-        self.memory = MemoryTable(dma or FlatDma(), self._rng)
+        self.memory = MemoryTable(dma or FlatDma(), self._rng, type_2=self.config.type_2_windows)
         self._ready: deque[Qp] = deque()
         self._events = EventQueue(self.counters)
         self.gsi = GeneralServices(self, rng=self._rng)

@@ -41,7 +41,13 @@ class WrOpcode(enum.IntEnum):
     RDMA_READ = 4
     ATOMIC_CMP_AND_SWP = 5
     ATOMIC_FETCH_AND_ADD = 6
+    LOCAL_INV = 7
+    BIND_MW = 8
     SEND_WITH_INV = 9
+    FLUSH = 14
+    ATOMIC_WRITE = 15
+    REG_MR = 0x20
+    """Of the kernel's verbs; the number is ours."""
 
 
 class WcOpcode(enum.IntEnum):
@@ -52,6 +58,11 @@ class WcOpcode(enum.IntEnum):
     RDMA_READ = 2
     COMP_SWAP = 3
     FETCH_ADD = 4
+    BIND_MW = 5
+    LOCAL_INV = 6
+    FLUSH = 8
+    ATOMIC_WRITE = 9
+    REG_MR = 0x20
     RECV = 128
     RECV_RDMA_WITH_IMM = 129
 
@@ -140,16 +151,40 @@ class SendFlags:
     FENCE = 1
     SIGNALED = 2
     SOLICITED = 4
+    INLINE = 8
 
 
 class Access:
-    """Access rights of a memory region; REMOTE_WRITE and REMOTE_ATOMIC need LOCAL_WRITE (IBTA 10.6.3)."""
+    """Access rights of a memory region; REMOTE_WRITE and REMOTE_ATOMIC need LOCAL_WRITE (IBTA 10.6.3, annex A19)."""
 
     LOCAL_WRITE = 1
     REMOTE_WRITE = 2
     REMOTE_READ = 4
     REMOTE_ATOMIC = 8
+    MW_BIND = 16
+    ZERO_BASED = 32
+    ON_DEMAND = 64
+    HUGETLB = 128
+    FLUSH_GLOBAL = 256
+    FLUSH_PERSISTENT = 512
+    RELAXED_ORDERING = 1 << 20
     REMOTE_ANY = REMOTE_WRITE | REMOTE_READ | REMOTE_ATOMIC
+    FLUSH_ANY = FLUSH_GLOBAL | FLUSH_PERSISTENT
+    EVERYTHING = 1023 | RELAXED_ORDERING
+
+
+class FlushPlacement:
+    """Bits of the placement type of a FLUSH (annex A19): what the data must have reached when it is answered."""
+
+    GLOBAL = 1
+    PERSISTENT = 2
+
+
+class FlushSelectivity(enum.IntEnum):
+    """What a FLUSH covers (annex A19)."""
+
+    RANGE = 0
+    MEMORY_REGION = 1
 
 
 SYNDROME_ACK = 0x1F

@@ -101,6 +101,9 @@ REQUESTS: dict[WrOpcode, Segmented] = {
 
 ATOMICS: dict[WrOpcode, int] = {WrOpcode.ATOMIC_CMP_AND_SWP: CMP_SWAP, WrOpcode.ATOMIC_FETCH_AND_ADD: FETCH_ADD}
 
+LOCAL_OPERATIONS = frozenset({WrOpcode.LOCAL_INV, WrOpcode.BIND_MW, WrOpcode.REG_MR})
+"""Requests that change this side's keys and send nothing."""
+
 WC_OPCODES: dict[WrOpcode, WcOpcode] = {
     WrOpcode.SEND: WcOpcode.SEND,
     WrOpcode.SEND_WITH_IMM: WcOpcode.SEND,
@@ -110,4 +113,9 @@ WC_OPCODES: dict[WrOpcode, WcOpcode] = {
     WrOpcode.RDMA_READ: WcOpcode.RDMA_READ,
     WrOpcode.ATOMIC_CMP_AND_SWP: WcOpcode.COMP_SWAP,
     WrOpcode.ATOMIC_FETCH_AND_ADD: WcOpcode.FETCH_ADD,
+    WrOpcode.LOCAL_INV: WcOpcode.LOCAL_INV,
+    WrOpcode.BIND_MW: WcOpcode.BIND_MW,
+    WrOpcode.FLUSH: WcOpcode.FLUSH,
+    WrOpcode.ATOMIC_WRITE: WcOpcode.ATOMIC_WRITE,
+    WrOpcode.REG_MR: WcOpcode.REG_MR,
 }

@@ -16,6 +16,7 @@ from stacks.rdma.counters import RdmaCounters
 from stacks.rdma.egress import Egress
 from stacks.rdma.enums import AsyncEventType, QpState, QpType, SendFlags, WcOpcode, WcStatus
 from stacks.rdma.memory import MemoryTable, Pd
+from stacks.rdma.memory.windows import check_no_windows
 from stacks.rdma.opcodes import WC_OPCODES
 from stacks.rdma.qp_states import MODIFY_EVENTS, QP_TABLE, QpEvent
 from stacks.rdma.receive_queue import OwnReceives, ReceiveQueue
@@ -147,7 +148,11 @@ class Qp:
         self.receive_queue.post(wr)
 
     def destroy(self) -> None:
-        """Remove the queue pair; what is outstanding is forgotten without completions (IBTA 11.2.5.4)."""
+        """Remove the queue pair; what is outstanding is forgotten without completions (IBTA 11.2.5.4).
+
+        Raises LocalError while memory windows of type 2A are bound to it.
+        """
+        check_no_windows(self.memory, self)
         self._to_reset()
         if self.srq is not None:
             self.srq.detach(self)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from stacks.dma.contract import Fault
 from stacks.rdma.completion import Wc
 from stacks.rdma.enums import SYNDROME_NAK, SYNDROME_RNR, Access, Nak, WcFlags, WcOpcode, WcStatus
-from stacks.rdma.memory import Mr
+from stacks.rdma.memory import Region
 from stacks.rdma.memory.gather import scatter
 from stacks.rdma.opcodes import SEND, DataOpcode
 from stacks.rdma.receive_queue import ReceiveQueue
@@ -46,7 +46,7 @@ class MessageReceiver:
         """SEND or WRITE while a message of several packets is unfinished, else 0."""
         self.offset = 0
         """Bytes of the unfinished message that have arrived."""
-        self.write_region: Mr | None = None
+        self.write_region: Region | None = None
         self.write_address = self.write_length = 0
 
     def forget_message(self) -> None:
@@ -164,7 +164,9 @@ class MessageReceiver:
         elif data.has_inv:
             flags = WcFlags.WITH_INV
             invalidated = Ieth.decode(body).rkey
-            self._qp.memory.invalidate(invalidated, self._qp)
+            if not self._qp.memory.invalidate(invalidated, self._qp):
+                self._fail_invalidation(receive)
+                return
         opcode = WcOpcode.RECV if data.kind == SEND else WcOpcode.RECV_RDMA_WITH_IMM
         self._qp.counters.rdma_recvs += 1
         self._qp.recv_cq.push(
@@ -181,7 +183,15 @@ class MessageReceiver:
             )
         )
 
-    def region(self, reth: Reth, right: int) -> Mr:
+    def _fail_invalidation(self, receive: RecvWr) -> None:
+        """The key may not be invalidated: the receive and the queue pair end, the SEND is acknowledged all the same.
+
+        A class J fault (IBTA 9.9.3.2), as rxe answers it: the sender's completion says nothing of it.
+        """
+        self._qp.recv_cq.push(Wc(receive.wr_id, WcStatus.REM_INV_REQ_ERR, WcOpcode.RECV, 0, self._qp.number))
+        self._qp.enter_error()
+
+    def region(self, reth: Reth, right: int) -> Region:
         """The region that grants `right` over the range of `reth`; RemoteError when there is none."""
         region = self._qp.memory.find(reth.rkey, self._qp, reth.va, reth.length, right)
         if region is None:

@@ -86,7 +86,7 @@ class MessageSender:
             room -= self.next_psn - before
             if self.next_psn > wqe.last_psn:
                 self._cursor += 1
-            if not shortcuts or send.is_closed:
+            if send.is_closed or (send.count and not shortcuts):
                 break
         if not send.count:
             return None

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
 from stacks.rdma.enums import SendFlags, WcStatus, WrOpcode
-from stacks.rdma.opcodes import ATOMICS, REQUESTS
+from stacks.rdma.opcodes import ATOMICS, LOCAL_OPERATIONS, REQUESTS
 from stacks.runtime import LocalError
+
+if TYPE_CHECKING:
+    from stacks.rdma.memory.fast_registration import FastMr
+    from stacks.rdma.memory.windows import Mw, MwBind
 
 
 class Sge:
@@ -38,13 +43,15 @@ class SendWr:
 
     wr_id: comes back in the completion. opcode: what to do. sges: local memory, read for SEND and WRITE, written for
     READ and atomics. flags: bits of `SendFlags`. remote_address, rkey: the peer's memory, for WRITE, READ and atomics.
-    imm_data: four bytes, sent as they are. invalidate_rkey: for SEND_WITH_INV. compare_add: the value compared
-    (compare and swap) or added (fetch and add). swap: the value to store when the comparison holds.
+    imm_data: four bytes, sent as they are. invalidate_rkey: for SEND_WITH_INV and LOCAL_INV. compare_add: the value
+    compared (compare and swap) or added (fetch and add). swap: the value to store when the comparison holds.
+    mw, bind: the window of a BIND_MW and what it is to grant; rkey is its next key, of which the low 8 bits count, and
+    only for type 2. mr, access: the region of a REG_MR, which has been mapped, and its rights; rkey is its next key.
     """
 
     __slots__ = (
-        "compare_add", "flags", "imm_data", "invalidate_rkey", "opcode", "remote_address", "rkey", "sges", "swap",
-        "wr_id",
+        "access", "bind", "compare_add", "flags", "imm_data", "invalidate_rkey", "mr", "mw", "opcode",
+        "remote_address", "rkey", "sges", "swap", "wr_id",
     )  # fmt: skip
 
     def __init__(
@@ -59,6 +66,11 @@ class SendWr:
         invalidate_rkey: int = 0,
         compare_add: int = 0,
         swap: int = 0,
+        *,
+        mw: Mw | None = None,
+        bind: MwBind | None = None,
+        mr: FastMr | None = None,
+        access: int = 0,
     ) -> None:
         self.wr_id = wr_id
         self.opcode = opcode
@@ -70,6 +82,21 @@ class SendWr:
         self.invalidate_rkey = invalidate_rkey
         self.compare_add = compare_add
         self.swap = swap
+        self.mw = mw
+        self.bind = bind
+        self.mr = mr
+        self.access = access
+
+
+class LocalWork(NamedTuple):
+    """What a local operation was posted with; see `SendWr`."""
+
+    invalidate_rkey: int
+    rkey: int
+    mw: Mw | None
+    bind: MwBind | None
+    mr: FastMr | None
+    access: int
 
 
 class SendWqe:
@@ -78,13 +105,14 @@ class SendWqe:
     length: bytes of payload. first_psn, last_psn: the PSNs it takes, those of the responses for a READ.
     header: RETH of a WRITE, for its first packet. trailer: ImmDt or IETH, for the last packet of a SEND or WRITE.
     remote: remote address, R_Key, compare_add and swap, for READ and atomics.
+    local: what a local operation is to do; it takes no PSN, and its last one is NEVER_PSN until it was executed.
     views: the local memory, once it was checked; empty for a READ, whose memory is looked up as data arrives.
     status: anything but SUCCESS once it is known to fail.
     """
 
     __slots__ = (
-        "first_psn", "flags", "header", "last_psn", "length", "opcode", "remote", "sges", "status", "trailer", "views",
-        "wr_id",
+        "first_psn", "flags", "header", "last_psn", "length", "local", "opcode", "remote", "sges", "status", "trailer",
+        "views", "wr_id",
     )  # fmt: skip
 
     def __init__(self, wr: SendWr, length: int, first_psn: int, last_psn: int, flags: int) -> None:
@@ -111,6 +139,8 @@ class SendWqe:
         if opcode in _WRITES:
             # The three fields of the RETH, in one integer: va 64, rkey 32, length 32 bits.
             self.header = (wr.remote_address << 64 | wr.rkey << 32 | self.length).to_bytes(16, "big")
+        elif opcode in LOCAL_OPERATIONS:
+            self.local = LocalWork(wr.invalidate_rkey, wr.rkey, wr.mw, wr.bind, wr.mr, wr.access)
         else:
             self.remote = (wr.remote_address, wr.rkey, wr.compare_add, wr.swap)
 
@@ -129,6 +159,9 @@ def check_wr(wr: SendWr, length: int, max_rd_atomic: int) -> None:
     if wr.remote_address + length > ADDRESS_END:
         raise LocalError(f"{length} bytes at remote_address {wr.remote_address:#x} end beyond 64 bits")
     opcode = wr.opcode
+    if opcode in LOCAL_OPERATIONS:
+        _check_local(wr)
+        return
     if opcode not in REQUESTS and not max_rd_atomic:
         raise LocalError("READs and atomics were not negotiated: max_qp_rd_atomic is 0")
     if opcode in ATOMICS and length != ATOMIC_BYTES:
@@ -137,6 +170,19 @@ def check_wr(wr: SendWr, length: int, max_rd_atomic: int) -> None:
         raise LocalError(f"immediate data are {IMM_BYTES} bytes, not {len(wr.imm_data)}")
 
 
+def _check_local(wr: SendWr) -> None:
+    if wr.sges:
+        raise LocalError(f"{wr.opcode.name} takes no SGEs")
+    if wr.opcode is WrOpcode.BIND_MW and (wr.mw is None or wr.bind is None):
+        raise LocalError("BIND_MW needs a window (mw) and what it is to grant (bind)")
+    if wr.bind is not None and (wr.bind.length < 0 or not 0 <= wr.bind.address <= ADDRESS_END - wr.bind.length):
+        raise LocalError(f"{wr.bind.length} bytes at address {wr.bind.address:#x} do not lie in 64 bits")
+    if wr.opcode is WrOpcode.REG_MR and wr.mr is None:
+        raise LocalError("REG_MR needs a fast-registered region (mr)")
+
+
+NEVER_PSN = 1 << 64
+"""Past every PSN that there will be."""
 ADDRESS_END = 1 << 64
 ATOMIC_BYTES = 8
 IMM_BYTES = 4

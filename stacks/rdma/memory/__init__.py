@@ -1,5 +1,21 @@
-"""Registered memory: protection domains, regions, their keys, and how work requests reach through them (IBTA 10.6)."""
+"""Registered memory: protection domains, regions, windows, their keys, and how work requests reach them (IBTA 10.6)."""
 
-from stacks.rdma.memory.regions import MemoryTable, Mr, Pd
+from stacks.rdma.memory.fast_registration import FAST_MR_TABLE, FastMr, FastMrEvent, FastMrState
+from stacks.rdma.memory.pd import Pd
+from stacks.rdma.memory.region import Region
+from stacks.rdma.memory.regions import MemoryTable, Mr
+from stacks.rdma.memory.windows import Mw, MwBind, MwType
 
-__all__ = ["MemoryTable", "Mr", "Pd"]
+__all__ = [
+    "FAST_MR_TABLE",
+    "FastMr",
+    "FastMrEvent",
+    "FastMrState",
+    "MemoryTable",
+    "Mr",
+    "Mw",
+    "MwBind",
+    "MwType",
+    "Pd",
+    "Region",
+]

@@ -1,8 +1,8 @@
-"""Protection domains, memory regions and their keys (IBTA 10.6).
+"""Memory regions, their keys, and the table that finds what a key reaches (IBTA 10.6).
 
-A region is a user's buffer, registered without copying. Both its keys are one random 32-bit number: what one peer was
-told lets it guess no other region's key, and one that was deregistered comes back once in 2^32 registrations.
-DEVIATION: Linux rxe counts the upper 24 bits up, and draws the tag byte alone.
+A region is a user's buffer, registered without copying. Both its keys are one 32-bit number: 24 random bits that are
+the object's own (what one peer was told lets it guess no other region's key), and 8 that change where the verbs let a
+program choose them. DEVIATION: Linux rxe counts the upper 24 bits up, and draws the lower 8 alone.
 
 Remote and local access go through the same three questions, asked here and nowhere else: is there such a key in this
 protection domain, does it grant the right, does the range lie inside. Only then does `Dma` come in.
@@ -11,97 +11,40 @@ protection domain, does it grant the right, does the range lie inside. Only then
 from __future__ import annotations
 
 import random
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, Protocol
 
-from stacks.congestion import ControllerFactory
-from stacks.dma.contract import Direction, Dma, Fault
-from stacks.rdma.enums import Access, QpType
-from stacks.rdma.work import Sge
+from stacks.dma.contract import Dma, DurableDma
+from stacks.rdma.enums import Access
+from stacks.rdma.memory.region import HostRegion, Region
+from stacks.rdma.work import ADDRESS_END, Sge
 from stacks.runtime import LocalError
 
 if TYPE_CHECKING:
-    from stacks.rdma.completion import Cq
-    from stacks.rdma.device import Device
-    from stacks.rdma.qp import Qp, QpCapacity
-    from stacks.rdma.srq import Srq, Xrcd
+    from stacks.rdma.memory.pd import Pd
+    from stacks.rdma.memory.windows import BoundWindow
+    from stacks.rdma.qp import Qp
 
 
 class Mr:
-    """A registered region.
+    """A registered region, as its owner holds it.
 
     address: where it starts in the device's address space; SGEs and remote peers name addresses in
-        [address, address + length). length: bytes. lkey, rkey: equal, 32 bits.
-    direct: the memory as one view where the `Dma` is direct, else None; None also once deregistered.
+        [address, address + length). length: bytes. lkey, rkey: equal, 32 bits. access: bits of `Access`.
+    region: what the keys reach.
     """
 
-    __slots__ = (
-        "_dma", "_pages", "_table", "access", "address", "direct", "end", "is_valid", "length", "lkey", "pd", "rkey",
-    )  # fmt: skip
+    __slots__ = ("_start", "_table", "access", "address", "length", "lkey", "pd", "region", "rkey")
 
-    def __init__(self, table: MemoryTable, pd: Pd, *, address: int, length: int, key: int, access: int) -> None:
+    def __init__(self, table: MemoryTable, region: Region, key: int, *, start: int | None) -> None:
         self._table = table
-        self._dma = table.dma
-        self.pd = pd
-        self.address = address
-        self.length = length
-        self.end = address + length
+        self._start = start
         self.lkey = self.rkey = key
-        self.access = access
-        self.is_valid = True
-        self.direct: memoryview | None = None
-        self._pages: dict[tuple[int, int], list[memoryview]] = {}
-        if self._dma.is_direct:
-            # Registration is no access: it asks for the memory the way that the buffer itself allows.
-            direction = Direction.WRITE_MEMORY if access & Access.LOCAL_WRITE else Direction.READ_MEMORY
-            mapping = self._dma.map(address, length, direction)
-            if not isinstance(mapping, Fault) and len(mapping.views) == 1:
-                self.direct = mapping.views[0]
+        self._take(region)
 
-    def read(self, address: int, length: int) -> tuple[memoryview, ...] | Fault:
-        """Views of a range that the caller has checked, for sending; valid until the region is deregistered."""
-        if self.direct is not None:
-            offset = address - self.address
-            return (self.direct[offset : offset + length],)
-        mapping = self._dma.map(address, length, Direction.READ_MEMORY)
-        return mapping if isinstance(mapping, Fault) else mapping.views
-
-    def pages(self, address: int, page_bytes: int, count: int) -> list[memoryview]:
-        """`count` views of `page_bytes` each from `address` on, of a direct region whose range the caller has checked.
-
-        Making a view costs as much as summing a kilobyte, so those of a region that is not too large are kept, for the
-        first few positions in a page at which messages start.
-        """
-        index, phase = divmod(address - self.address, page_bytes)
-        kept = self._pages.get((page_bytes, phase))
-        if kept is None:
-            kept = self._cut(page_bytes, phase)
-        if kept:
-            return kept[index : index + count]
-        assert self.direct is not None
-        start = address - self.address
-        return _cut(self.direct[start : start + count * page_bytes], page_bytes)
-
-    def _cut(self, page_bytes: int, phase: int) -> list[memoryview]:
-        if len(self._pages) >= KEPT_PHASES or self.length > KEPT_PAGES * page_bytes or self.direct is None:
-            return []
-        kept = self._pages[page_bytes, phase] = _cut(self.direct[phase:], page_bytes)
-        return kept
-
-    def write(self, address: int, data: memoryview) -> Fault | None:
-        """Copy `data` to a range that the caller has checked; nothing is written when a Fault is returned."""
-        if self.direct is not None:
-            offset = address - self.address
-            self.direct[offset : offset + len(data)] = data
-            return None
-        mapping = self._dma.map(address, len(data), Direction.WRITE_MEMORY)
-        if isinstance(mapping, Fault):
-            return mapping
-        offset = 0
-        for view in mapping.views:
-            view[:] = data[offset : offset + len(view)]
-            offset += len(view)
-        mapping.wrote(len(data))
-        return None
+    @property
+    def is_valid(self) -> bool:
+        """Whether it has not been deregistered."""
+        return self.region.is_valid
 
     def sge(self, offset: int = 0, length: int | None = None) -> Sge:
         """A piece of the region for a work request: `length` bytes from `offset` on, or all that follow.
@@ -114,102 +57,139 @@ class Mr:
             raise LocalError(f"{length} bytes at {offset} are not inside a region of {self.length}")
         return Sge(self.address + offset, length, self.lkey)
 
+    def rereg(self, *, pd: Pd | None = None, buffer: object | None = None, access: int | None = None) -> None:
+        """Change the protection domain, the translation or the rights, under the same keys; messages in progress fail.
+
+        buffer: what the keys reach from now on; the old one is given back. Raises LocalError while memory windows are
+        bound, and as `Pd.reg_mr` does; nothing is changed then. Source: IBTA 11.2.8.5.
+        """
+        self._check_unbound("registered again")
+        old, old_start = self.region, self._start
+        rights = self.access if access is None else access
+        domain = self.pd if pd is None else pd
+        if buffer is None:
+            self._take(self._table.again(old, old_start, domain, rights))
+        else:
+            region, start = self._table.attach(domain, buffer, rights, address=None)
+            self._start = start
+            self._take(region)
+        self._table.regions[self.lkey] = self.region
+        old.pd.objects.discard(self)
+        domain.objects.add(self)
+        old.withdraw()
+        if buffer is not None and old_start is not None:
+            self._table.dma.detach(old_start)
+
     def dereg(self) -> None:
-        """Give the buffer back; its keys stop being valid at once (IBTA 11.2.8.4). Idempotent."""
-        if self.is_valid:
-            self.is_valid = False
-            self.direct = None
-            self._pages.clear()
-            self._table.remove(self)
+        """Give the buffer back; its keys stop being valid at once (IBTA 11.2.8.4). Idempotent.
 
-
-class Pd:
-    """A protection domain: regions and queue pairs work together only inside one (IBTA 10.2.3)."""
-
-    __slots__ = ("_device", "regions")
-
-    def __init__(self, device: Device) -> None:
-        self._device = device
-        self.regions: set[Mr] = set()
-
-    def reg_mr(self, buffer: object, access: int = Access.LOCAL_WRITE) -> Mr:
-        """Register a buffer without copying it.
-
-        buffer: bytearray, mmap, shared memory, numpy array or anything else with a contiguous buffer interface;
-            read-only ones when `access` has no write right. It is held, and cannot be resized, until `Mr.dereg`.
-        access: bits of `Access`. Raises LocalError for rights that contradict each other or the buffer.
-        Source: IBTA 11.2.8.2.
+        Raises LocalError while memory windows are bound to it.
         """
-        return self._device.memory.register(self, buffer, access)
+        if self.region.is_valid:
+            self._check_unbound("deregistered")
+            self.region.withdraw()
+            self._table.forget(self, self.lkey)
+            if self._start is not None:
+                self._table.dma.detach(self._start)
 
-    def create_qp(
-        self,
-        qp_type: QpType = QpType.RC,
-        *,
-        send_cq: Cq,
-        recv_cq: Cq,
-        capacity: QpCapacity | None = None,
-        sq_sig_all: bool = False,
-        srq: Srq | None = None,
-        congestion: str | ControllerFactory | None = None,
-    ) -> Qp:
-        """A queue pair in RESET.
+    def invalidate(self, key: int, qp: Qp) -> bool:  # noqa: ARG002  # as `KeyOwner` says
+        """Never: only a fast-registered region may be invalidated (IBTA 10.6.5; rxe_invalidate_mr)."""
+        return False
 
-        send_cq, recv_cq: may be one. capacity: sizes of its queues. sq_sig_all: every send completes with an entry,
-        signaled or not. srq: take receives from there. congestion: what controls its rate, a name or a factory, "none"
-        for nothing; by default what the device's configuration says. Source: IBTA 11.2.5.1.
-        """
-        return self._device.create_qp(
-            self, qp_type=qp_type, send_cq=send_cq, recv_cq=recv_cq, capacity=capacity, sq_sig_all=sq_sig_all, srq=srq,
-            congestion=congestion,
-        )  # fmt: skip
+    def _check_unbound(self, what: str) -> None:
+        if self.region.windows:
+            raise LocalError(f"a region with {self.region.windows} memory windows bound cannot be {what}: unbind them")
 
-    def create_srq(
-        self, *, max_wr: int, max_sge: int = 16, limit: int = 0, xrcd: Xrcd | None = None, cq: Cq | None = None
-    ) -> Srq:
-        """A shared receive queue for `max_wr` receives of up to `max_sge` SGEs.
+    def _take(self, region: Region) -> None:
+        self.region = region
+        self.pd = region.pd
+        self.address = region.address
+        self.length = region.length
+        self.access = region.access
 
-        limit: as of `Srq.modify`. xrcd, cq: both for an XRC queue, with the CQ that its receives complete to.
-        Raises LocalError for sizes that make no sense. Source: IBTA 11.2.3.1.
-        """
-        return self._device.create_srq(self, max_wr=max_wr, max_sge=max_sge, limit=limit, xrcd=xrcd, cq=cq)
+
+class KeyOwner(Protocol):
+    """A handle that has keys: a region, a fast-registered one, or a window."""
+
+    @property
+    def pd(self) -> Pd:
+        """The protection domain that it belongs to."""
+
+    def invalidate(self, key: int, qp: Qp) -> bool:
+        """End `key` on behalf of a queue pair of that domain; False when it may not, or is not the current one."""
 
 
 class MemoryTable:
-    """All regions of one device, by key."""
+    """Everything of one device that has a key.
 
-    def __init__(self, dma: Dma, rng: random.Random) -> None:
+    regions: by L_Key and R_Key. windows: bound memory windows, by R_Key. owners: handles by the upper 24 bits, which
+    are theirs alone. type_2: which kind of windows of type 2 there are.
+    """
+
+    def __init__(self, dma: Dma, rng: random.Random, *, type_2: Literal["2A", "2B"] = "2B") -> None:
         self.dma = dma
+        self.type_2 = type_2
         self._rng = rng
-        self.regions: dict[int, Mr] = {}
+        self.regions: dict[int, Region] = {}
+        self.windows: dict[int, BoundWindow] = {}
+        self.owners: dict[int, KeyOwner] = {}
 
-    def register(self, pd: Pd, buffer: object, access: int) -> Mr:
+    def register(self, pd: Pd, buffer: object, access: int, *, address: int | None) -> Mr:
         """See `Pd.reg_mr`."""
-        if access & (Access.REMOTE_WRITE | Access.REMOTE_ATOMIC) and not access & Access.LOCAL_WRITE:
-            raise LocalError("REMOTE_WRITE and REMOTE_ATOMIC need LOCAL_WRITE too")
-        address = self.dma.attach(buffer, writable=bool(access & Access.LOCAL_WRITE))
+        region, start = self.attach(pd, buffer, access, address=address)
+        return self.enter(region, start=start)
+
+    def enter(self, region: Region, *, start: int | None) -> Mr:
+        """Give a new region its keys; `start` is where its buffer is attached to the `Dma`, if it is."""
+        mr = Mr(self, region, self.new_key(), start=start)
+        self.owners[mr.lkey >> 8] = mr
+        self.regions[mr.lkey] = region
+        region.pd.objects.add(mr)
+        return mr
+
+    def attach(self, pd: Pd, buffer: object, access: int, *, address: int | None) -> tuple[Region, int]:
+        """Attach a buffer and make the region that reaches it; also where it begins in the `Dma`."""
+        check_access(access, is_durable=isinstance(self.dma, DurableDma))
+        if access & Access.ZERO_BASED and address:
+            raise LocalError("a zero-based region begins at address 0")
+        start = self.dma.attach(buffer, writable=bool(access & Access.LOCAL_WRITE))
         with memoryview(buffer) as view:  # type: ignore[arg-type]  # attach has checked it
             length = view.nbytes
-        region = Mr(self, pd, address=address, length=length, key=self._new_key(), access=access)
-        self.regions[region.lkey] = region
-        pd.regions.add(region)
-        return region
+        if access & Access.ZERO_BASED:
+            address = 0
+        elif address is None:
+            address = start
+        if address < 0 or address + length > ADDRESS_END:
+            self.dma.detach(start)
+            raise LocalError(f"{length} bytes at address {address:#x} do not lie in 64 bits")
+        return HostRegion(pd, self.dma, start, length, address=address, access=access), start
 
-    def remove(self, region: Mr) -> None:
-        """Forget a region and detach its buffer."""
-        del self.regions[region.lkey]
-        region.pd.regions.discard(region)
-        self.dma.detach(region.address)
+    def again(self, old: Region, start: int | None, pd: Pd, access: int) -> Region:
+        """A region over the same memory, with another domain or other rights."""
+        check_access(access, is_durable=isinstance(self.dma, DurableDma))
+        if start is None:
+            return Region(pd, old.address, old.length, access=access, direct=old.direct)
+        if access & Access.LOCAL_WRITE and not old.access & Access.LOCAL_WRITE:
+            raise LocalError("this buffer was registered for reading: give it again to have it writable")
+        address = 0 if access & Access.ZERO_BASED else start if old.access & Access.ZERO_BASED else old.address
+        return HostRegion(pd, self.dma, start, old.length, address=address, access=access)
 
-    def find(self, key: int, qp: Qp, address: int, length: int, right: int) -> Mr | None:
+    def forget(self, owner: KeyOwner, key: int) -> None:
+        """A handle is gone; `key` is any of its keys."""
+        self.regions.pop(key, None)
+        del self.owners[key >> 8]
+        owner.pd.objects.discard(owner)
+
+    def find(self, key: int, qp: Qp, address: int, length: int, right: int) -> Region | None:
         """The region that grants `right` over the range to `qp`, or None.
 
         right: bits of `Access` that must all be there; 0 for local reading, which every region grants.
         """
         region = self.regions.get(key)
+        if region is None:
+            return self._find_window(key, qp, address, length, right) if self.windows else None
         if (
-            region is None
-            or region.pd is not qp.pd
+            region.pd is not qp.pd
             or region.access & right != right
             or address < region.address
             or address + length > region.end
@@ -217,30 +197,41 @@ class MemoryTable:
             return None
         return region
 
-    def invalidate(self, key: int, qp: Qp) -> None:
-        """Withdraw all remote rights of a region, as a SEND with Invalidate asks (IBTA 9.4.1.1.3, 10.6.7.2).
+    def _find_window(self, key: int, qp: Qp, address: int, length: int, right: int) -> Region | None:
+        """A window is for peers only, and one of type 2 for the queue pair that it is bound to (IBTA 10.6.7.2.4)."""
+        window = self.windows.get(key)
+        if (
+            window is None
+            or not right
+            or not window.admits(qp)
+            or window.access & right != right
+            or address < window.address
+            or address + length > window.end
+        ):
+            return None
+        return window
 
-        Its local key goes on, and only registering again gives remote rights. A key that is not valid in the queue
-        pair's protection domain changes nothing: what the peer wanted gone is gone.
-        DEVIATION: the standard ends the queue pair then, and spares regions that were not fast-registered.
+    def invalidate(self, key: int, qp: Qp) -> bool:
+        """End a key, as LOCAL_INV and SEND with Invalidate ask; False when there is none that may be ended so.
+
+        Fast-registered regions become free, windows of type 2 unbound; all others stay (IBTA 10.6.5, 10.6.7.2.6).
         """
-        region = self.regions.get(key)
-        if region is not None and region.pd is qp.pd:
-            region.access &= ~Access.REMOTE_ANY
+        owner = self.owners.get(key >> 8)
+        return owner is not None and owner.pd is qp.pd and owner.invalidate(key, qp)
 
-    def _new_key(self) -> int:
+    def new_key(self) -> int:
+        """A key whose upper 24 bits nobody has."""
         while True:
             key = int(self._rng.random() * 0x100000000)
-            if key and key not in self.regions:
+            if key >> 8 and key >> 8 not in self.owners:
                 return key
 
 
-def _cut(view: memoryview, page_bytes: int) -> list[memoryview]:
-    """The whole pages in a view."""
-    return [view[start : start + page_bytes] for start in range(0, len(view) - page_bytes + 1, page_bytes)]
-
-
-KEPT_PAGES = 4096
-"""Pages of the largest region whose views are kept: 16 MiB at the largest path MTU, for a megabyte of views."""
-KEPT_PHASES = 4
-"""Positions in a page, and page sizes, for which a region keeps its views."""
+def check_access(access: int, *, is_durable: bool) -> None:
+    """Raise LocalError for rights that contradict each other or the memory (IBTA 10.6.3.1, 11.2.8.2)."""
+    if access & ~Access.EVERYTHING:
+        raise LocalError(f"{access & ~Access.EVERYTHING:#x} is no access right")
+    if access & (Access.REMOTE_WRITE | Access.REMOTE_ATOMIC) and not access & Access.LOCAL_WRITE:
+        raise LocalError("REMOTE_WRITE and REMOTE_ATOMIC need LOCAL_WRITE too")
+    if access & Access.FLUSH_PERSISTENT and not is_durable:
+        raise LocalError("FLUSH_PERSISTENT needs memory that can be made durable (stacks.dma.DurableDma)")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from stacks.dma.contract import Fault
 from stacks.rdma.enums import SYNDROME_ACK, SYNDROME_NAK, SYNDROME_RNR, Access, Nak
-from stacks.rdma.memory import Mr
+from stacks.rdma.memory import Region
 from stacks.rdma.opcodes import CMP_SWAP
 from stacks.rdma.receiving import fault_error
 from stacks.rdma.reliable.responses import AtomicResponse, ReadResponse, Replay
@@ -83,7 +83,7 @@ class ReadService:
         """
         return sum([not response.is_replay for response in self.responses]) >= self.max_dest_rd_atomic
 
-    def _exchange(self, region: Mr, request: AtomicEth, *, is_swap: bool) -> int:
+    def _exchange(self, region: Region, request: AtomicEth, *, is_swap: bool) -> int:
         """Read, compute and write 8 bytes in the host's byte order; nothing comes between (IBTA 9.4.5)."""
         views = region.read(request.va, 8)
         if isinstance(views, Fault):

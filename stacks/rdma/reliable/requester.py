@@ -20,11 +20,12 @@ from stacks.dma.contract import Fault
 from stacks.rdma.completion import Wc
 from stacks.rdma.egress import ACK_REQUEST, Send
 from stacks.rdma.enums import SendFlags, WcStatus, WrOpcode
-from stacks.rdma.memory.gather import check_writable, scatter
-from stacks.rdma.opcodes import ATOMICS, READ_REQUEST, REQUESTS, WC_OPCODES
+from stacks.rdma.memory.gather import GatherError, check_writable, scatter
+from stacks.rdma.memory.local_operations import execute
+from stacks.rdma.opcodes import ATOMICS, LOCAL_OPERATIONS, READ_REQUEST, REQUESTS, WC_OPCODES
 from stacks.rdma.reliable.pieces import PieceEnds, ReadPiece, atomic_extension, read_extension
 from stacks.rdma.sending import MessageSender, packet_bytes
-from stacks.rdma.work import MAX_MESSAGE_BYTES, SendWqe, SendWr, check_wr
+from stacks.rdma.work import MAX_MESSAGE_BYTES, NEVER_PSN, SendWqe, SendWr, check_wr
 from stacks.runtime import LocalError
 from transports.datagram import Transmit
 
@@ -80,7 +81,10 @@ class Requester(MessageSender):
         self.post_psn = last + 1
         ring.append(wqe)
         if not is_send and wr.opcode not in REQUESTS:
-            self._reads.append(wqe)
+            if wr.opcode in LOCAL_OPERATIONS:
+                self.post_psn, wqe.last_psn = first, NEVER_PSN
+            else:
+                self._reads.append(wqe)
 
     # Sending
 
@@ -101,13 +105,32 @@ class Requester(MessageSender):
 
     def _prepare(self, wqe: SendWqe) -> bool:
         # A fence waits for the READs and atomics before it (IBTA 10.8.3.3): their entries are out until answered.
-        return not (wqe.flags & SendFlags.FENCE and self.pieces) and super()._prepare(wqe)
+        # One at a local operation waits for all that is before it, as in rxe.
+        if wqe.flags & SendFlags.FENCE and (
+            self.pieces or (wqe.opcode in LOCAL_OPERATIONS and self._ring[0] is not wqe)
+        ):
+            return False
+        return super()._prepare(wqe)
 
     def _look_up(self, wqe: SendWqe) -> tuple[memoryview, ...] | Fault:
         if wqe.opcode in REQUESTS:
             return super()._look_up(wqe)
-        check_writable(self._qp, wqe.sges)
+        if wqe.opcode in LOCAL_OPERATIONS:
+            self._execute(wqe)
+        else:
+            check_writable(self._qp, wqe.sges)
         return ()
+
+    def _execute(self, wqe: SendWqe) -> None:
+        """Do a local operation, when the walk first comes to it; raises GatherError with what it ends with."""
+        status = execute(self._qp, wqe.opcode, wqe.local)
+        if status is not _SUCCESS:
+            raise GatherError(status)
+        wqe.last_psn = wqe.first_psn - 1
+        if self._ring[0] is wqe:
+            self._retire()
+            # Of the entry that is gone: the walk steps on from it.
+            self._cursor = -1
 
     def _asks_for_ack(self, packets: int, *, is_end: bool) -> bool:
         """On the last packet of every message, and within long ones often enough for the window."""
@@ -119,6 +142,8 @@ class Requester(MessageSender):
 
     def _add_other(self, send: Send, wqe: SendWqe, room: int) -> bool:
         """Ask for a READ's next piece, or for an atomic; at most `max_rd_atomic` may be out at once (IBTA 9.7.4)."""
+        if wqe.opcode in LOCAL_OPERATIONS:
+            return True
         if len(self.pieces) >= self.max_rd_atomic:
             return False
         if wqe.opcode is WrOpcode.RDMA_READ:
@@ -169,6 +194,9 @@ class Requester(MessageSender):
             if wqe.flags & _SIGNALED:
                 push(Wc(wqe.wr_id, _SUCCESS, WC_OPCODES[wqe.opcode], wqe.length, number))
         self._cursor -= before - len(ring)
+        if self._cursor < 0:
+            # It stood before a local operation that had been executed, and completed with what went before.
+            self._cursor = 0
         self._qp.counters.rdma_sends += sends
         if ring and ring[0].status is not _SUCCESS:
             self.fail_oldest(ring[0].status)

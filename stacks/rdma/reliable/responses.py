@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from stacks.dma.contract import Fault
 from stacks.rdma.egress import Egress, Send
 from stacks.rdma.enums import SYNDROME_ACK
-from stacks.rdma.memory import Mr
+from stacks.rdma.memory import Region
 from stacks.rdma.memory.gather import packet_views, page_views
 from stacks.rdma.opcodes import ATOMIC_ACKNOWLEDGE, READ_RESPONSE
 from wire.roce import AtomicAckEth, Reth
@@ -20,7 +20,7 @@ class ReadResponse:
     is_replay: whether it answers a duplicate. is_awaiting_page: whether the last `fill` met a recoverable Fault.
     """
 
-    def __init__(self, region: Mr | None, reth: Reth, *, first_psn: int, path_mtu: int) -> None:
+    def __init__(self, region: Region | None, reth: Reth, *, first_psn: int, path_mtu: int) -> None:
         self._region = region
         self._address = reth.va
         self._length = reth.length

@@ -49,6 +49,13 @@ class End:
         """A piece of this side's buffer."""
         return Sge(self.mr.address + offset, length, self.mr.lkey)
 
+    def lend_key(self, offset: int = 0, length: int = 8, access: int = FULL_ACCESS) -> int:
+        """The key of a fast-registered region over a piece of this side's buffer, which the peer may invalidate."""
+        fast = self.pd.alloc_fast_mr(1)
+        fast.map_sges([self.sge(offset, length)])
+        assert fast.register(fast.rkey, access, self.qp)
+        return fast.rkey
+
     def recv(self, wr_id: int, offset: int = 0, length: int = 0) -> None:
         """Post a receive into the buffer."""
         self.qp.post_recv(RecvWr(wr_id, [self.sge(offset, length)] if length else []))

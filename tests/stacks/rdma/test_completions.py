@@ -22,6 +22,7 @@ from stacks.rdma import (
 from stacks.runtime import LocalError
 from tests.stacks.rdma.hand import ACK, FIRST_PSN, MTU, NAK, RNR_NAK, HandRig
 from tests.stacks.rdma.rig import Rig
+from tests.stacks.rdma.traffic import TRAFFIC
 from wire.roce import Aeth, Opcode
 from wire.seqnum import psn_add
 
@@ -200,7 +201,7 @@ def test_work_is_refused_before_its_state_and_flushed_in_err() -> None:
 def test_the_flush_keeps_the_order_of_each_queue_and_completes_unsignaled_work_too() -> None:
     rig = HandRig()
     for number in range(50):
-        rig.end.send(number, list(WrOpcode)[number % 8], 0, 8, flags=0, imm_data=b"abcd")
+        rig.end.send(number, TRAFFIC[number % len(TRAFFIC)], 0, 8, flags=0, imm_data=b"abcd")
         rig.end.recv(100 + number)
     rig.received()
     rig.request(Opcode.RC_SEND_FIRST, payload=b"")

@@ -34,7 +34,7 @@ def test_any_writable_buffer_is_registered_without_a_copy() -> None:
             mr = pd.reg_mr(buffer, FULL_ACCESS)
             assert mr.length == length
             assert mr.lkey == mr.rkey
-            assert mr.write(mr.address, memoryview(b"abc")) is None
+            assert mr.region.write(mr.address, memoryview(b"abc")) is None
             assert bytes(memoryview(buffer).cast("B")[:3]) == b"abc"
             mr.dereg()
             mr.dereg()
@@ -49,7 +49,7 @@ def test_rights_that_contradict_each_other_or_the_buffer_are_refused() -> None:
         pd.reg_mr(b"abcd")
     with pytest.raises(LocalError, match="not a buffer"):
         pd.reg_mr("abcd")
-    assert pd.regions == set()
+    assert pd.objects == set()
     assert pd.reg_mr(b"abcd", Access.REMOTE_READ).access == Access.REMOTE_READ
 
 
@@ -152,9 +152,9 @@ def test_a_send_that_must_be_repeated_after_its_region_was_deregistered_is_a_loc
 def test_a_region_reads_and_writes_nothing_where_there_is_nothing() -> None:
     for dma in (ScatteredDma(), FaultingDma(FlatDma())):
         mr = Device("192.0.2.1", dma=dma, rng=random.Random(1)).alloc_pd().reg_mr(bytearray(64))
-        assert mr.direct is None
-        assert isinstance(mr.read(mr.address + 60, 8), Fault)
-        assert isinstance(mr.write(mr.address + 60, memoryview(bytes(8))), Fault)
+        assert mr.region.direct is None
+        assert isinstance(mr.region.read(mr.address + 60, 8), Fault)
+        assert isinstance(mr.region.write(mr.address + 60, memoryview(bytes(8))), Fault)
 
 
 # Pages that are not there yet

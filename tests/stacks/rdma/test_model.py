@@ -11,7 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from stacks.rdma import QpState, WrOpcode
 from tests.stacks.rdma.rig import Rig
-from tests.stacks.rdma.traffic import MEMORY_BYTES, SLOT_BYTES, Traffic
+from tests.stacks.rdma.traffic import MEMORY_BYTES, SLOT_BYTES, TRAFFIC, Traffic
 from transports.simulation import Impairments
 
 LONG_STEPS = 100_000
@@ -48,11 +48,11 @@ class RdmaModel(RuleBasedStateMachine):
         )  # fmt: skip
         self.traffic = Traffic(rig, seed)
 
-    @rule(side=SIDES, opcode=st.sampled_from(WrOpcode), length=LENGTHS)
+    @rule(side=SIDES, opcode=st.sampled_from(TRAFFIC), length=LENGTHS)
     def post_send(self, side: int, opcode: WrOpcode, length: int) -> None:
         self.traffic.sides[side].post(opcode, length)
 
-    @rule(side=SIDES, opcode=st.sampled_from(WrOpcode), length=LENGTHS, count=st.integers(2, 12))
+    @rule(side=SIDES, opcode=st.sampled_from(TRAFFIC), length=LENGTHS, count=st.integers(2, 12))
     def post_a_run(self, side: int, opcode: WrOpcode, length: int, count: int) -> None:
         for _ in range(count):
             self.traffic.sides[side].post(opcode, length)

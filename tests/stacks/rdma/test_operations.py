@@ -12,6 +12,7 @@ from stacks.dma import FaultingDma, FlatDma, ScatteredDma
 from stacks.dma.contract import Direction, Dma, Fault
 from stacks.rdma import DeviceConfig, QpCapacity, RecvWr, SendFlags, SendWr, Sge, WcFlags, WcOpcode, WrOpcode
 from tests.stacks.rdma.rig import HOSTS, HOSTS_V6, End, Rig
+from tests.stacks.rdma.traffic import TRAFFIC
 from transports.simulation import Impairments
 
 MTU = 1024
@@ -104,16 +105,17 @@ def test_every_path_mtu_and_a_segment_limit_of_one(path_mtu: int) -> None:
 
 
 @pytest.mark.parametrize("size", [0, 3, 2 * MTU + 5])
-@pytest.mark.parametrize("opcode", list(WrOpcode), ids=lambda one: one.name)
+@pytest.mark.parametrize("opcode", TRAFFIC, ids=lambda one: one.name)
 def test_completions_say_what_happened(opcode: WrOpcode, size: int) -> None:
     rig = Rig()
     left, right = rig.ends
     is_atomic = opcode in (WrOpcode.ATOMIC_CMP_AND_SWP, WrOpcode.ATOMIC_FETCH_AND_ADD)
     size = 8 if is_atomic else size
     right.recv(77, 0, 4 * MTU)
+    key = right.lend_key()
     left.send(
         5, opcode, 0, size, remote_address=right.mr.address + 64, rkey=right.mr.rkey, imm_data=b"imm!",
-        invalidate_rkey=99,
+        invalidate_rkey=key,
     )  # fmt: skip
     rig.run()
     (sent,) = left.completions
@@ -131,7 +133,7 @@ def test_completions_say_what_happened(opcode: WrOpcode, size: int) -> None:
         assert (received.wr_id, received.byte_len, received.qp_num) == (77, size, right.qp.number)
         assert received.flags == (WcFlags.WITH_IMM if has_imm else WcFlags.WITH_INV if has_inv else 0)
         assert received.imm_data == (b"imm!" if has_imm else b"")
-        assert received.invalidated_rkey == (99 if has_inv else 0)
+        assert received.invalidated_rkey == (key if has_inv else 0)
         is_write = opcode is WrOpcode.RDMA_WRITE_WITH_IMM
         assert received.opcode is (WcOpcode.RECV_RDMA_WITH_IMM if is_write else WcOpcode.RECV)
         assert f"Wc(77, SUCCESS, {received.opcode.name}" in repr(received)

@@ -329,9 +329,10 @@ def test_a_write_with_immediate_asks_for_its_receive_at_its_last_packet() -> Non
 def test_a_send_with_invalidate_names_the_key() -> None:
     rig = HandRig()
     rig.end.recv(1, 0, 64)
-    rig.request(Opcode.RC_SEND_ONLY_INV, Ieth(rkey=0x1234), payload=b"abcd")
+    key = rig.end.lend_key()
+    rig.request(Opcode.RC_SEND_ONLY_INV, Ieth(rkey=key), payload=b"abcd")
     (wc,) = rig.end.cq.poll()
-    assert (wc.flags, wc.invalidated_rkey) == (8, 0x1234)
+    assert (wc.flags, wc.invalidated_rkey) == (8, key)
     assert rig.end.qp.state is QpState.RTS
 
 

@@ -23,12 +23,13 @@ RESULTS = CELLS + 4096
 MEMORY_BYTES = CELLS + 8192
 CELL_COUNT = 8
 RECEIVE_IDS = 1 << 32
-NOBODYS_KEYS = 1 << 31
 MASK = (1 << 64) - 1
 
 SENDS = (WrOpcode.SEND, WrOpcode.SEND_WITH_IMM, WrOpcode.SEND_WITH_INV)
 WRITES = (WrOpcode.RDMA_WRITE, WrOpcode.RDMA_WRITE_WITH_IMM)
 ATOMICS = (WrOpcode.ATOMIC_CMP_AND_SWP, WrOpcode.ATOMIC_FETCH_AND_ADD)
+TRAFFIC = (*SENDS, *WRITES, WrOpcode.RDMA_READ, *ATOMICS)
+"""What `Traffic` mixes; local operations have tests of their own."""
 
 
 @dataclass
@@ -128,7 +129,7 @@ class Side:
         if wr.opcode in (WrOpcode.SEND_WITH_IMM, WrOpcode.RDMA_WRITE_WITH_IMM):
             wr.imm_data = message.imm_data = self._count.to_bytes(4, "big")
         elif wr.opcode is WrOpcode.SEND_WITH_INV:
-            wr.invalidate_rkey = message.key = NOBODYS_KEYS + self._count
+            wr.invalidate_rkey = message.key = self.peer.end.lend_key()
         if wr.opcode is not WrOpcode.RDMA_WRITE:
             self.peer.messages.append(message)
 
@@ -170,6 +171,7 @@ class Side:
                 assert (wc.opcode is WcOpcode.RECV_RDMA_WITH_IMM) == message.is_write
                 assert (wc.imm_data, wc.invalidated_rkey) == (message.imm_data, message.key)
                 assert bool(wc.flags & WcFlags.WITH_INV) == bool(message.key)
+                assert message.key not in self.end.device.memory.regions
                 if not message.is_write:
                     assert self.end.memory[at : at + length] == message.content
                 continue
@@ -203,7 +205,7 @@ class Traffic:
 
     def post_random(self, side: Side) -> None:
         """Any operation of any size."""
-        opcode = list(WrOpcode)[int(self.rng.random() * len(WrOpcode))]
+        opcode = TRAFFIC[int(self.rng.random() * len(TRAFFIC))]
         draw = self.rng.random()
         length = int(self.rng.random() * (300 if draw < 0.5 else SLOT_BYTES + 1)) if draw < 0.95 else 0
         side.post(opcode, length)

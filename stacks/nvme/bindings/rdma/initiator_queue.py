@@ -18,7 +18,7 @@ from stacks.nvme.bindings.rdma.parameters import CAPSULE_BYTES, COMPLETION_BYTES
 from stacks.nvme.bindings.rdma.staging import Staging
 from stacks.nvme.host import HostCommand, HostQueue
 from stacks.nvme.host.queue import CID_SLOT_MASK
-from stacks.rdma import Access, Cq, Mr, Pd, Qp, QpCapacity, RecvWr, SendFlags, SendWr, Sge, WcFlags, WrOpcode
+from stacks.rdma import Access, Cq, FastMr, Mr, Pd, Qp, QpCapacity, RecvWr, SendFlags, SendWr, Sge, WcFlags, WrOpcode
 from wire.nvme.commands_codec import CompletionEntry, SubmissionEntry
 from wire.nvme.kinds import SglKind
 from wire.nvme.opcodes import FLAGS_SGL
@@ -57,7 +57,9 @@ class RdmaHostQueue:
         self._invalidates = invalidates
         entries = queue.entries
         self._send_capacity = 4 * max(entries, SIGNAL_EVERY)
-        capacity = QpCapacity(max_send_wr=self._send_capacity, max_recv_wr=entries, max_send_sge=2, max_recv_sge=1)
+        # A transfer with a key of its own registers it first, in the same queue.
+        max_send_wr = self._send_capacity * (2 if invalidates else 1)
+        capacity = QpCapacity(max_send_wr=max_send_wr, max_recv_wr=entries, max_send_sge=2, max_recv_sge=1)
         self.qp: Qp = pd.create_qp(send_cq=cq, recv_cq=cq, capacity=capacity)
         self._slot_bytes = CAPSULE_BYTES + self._in_capsule_bytes
         self._answers_at = entries * self._slot_bytes
@@ -69,7 +71,7 @@ class RdmaHostQueue:
         self._send = SendWr(0, WrOpcode.SEND)
         self._entry = SubmissionEntry(flags=FLAGS_SGL)
         self._keyed = KeyedSgl(kind=SglKind.KEYED)
-        self._temporary: dict[int, Mr] = {}
+        self._temporary: dict[int, tuple[FastMr, Mr]] = {}
         self.waiting: deque[HostCommand] = deque()
         self._posted = self._acknowledged = 0
         queue.on_abandon = self.release
@@ -83,7 +85,8 @@ class RdmaHostQueue:
         """The connection is gone: free the queue pair and memory."""
         self.is_lost = True
         self.qp.destroy()
-        for region in self._temporary.values():
+        for lent, region in self._temporary.values():
+            lent.dereg()
             region.dereg()
         self._temporary.clear()
         self._mr.dereg()
@@ -211,18 +214,24 @@ class RdmaHostQueue:
 
     def _lend(self, command: HostCommand, data: memoryview) -> None:
         right = Access.LOCAL_WRITE | Access.REMOTE_WRITE if command.is_read else Access.LOCAL_WRITE | Access.REMOTE_READ
-        region = self._pd.reg_mr(data, right)
-        self._temporary[command.cid] = region
-        self._keyed.address = region.address
-        self._keyed.key = region.rkey
+        region = self._pd.reg_mr(data, right & Access.LOCAL_WRITE)
+        lent = self._pd.alloc_fast_mr(1)
+        lent.map_sges([region.sge()])
+        wr_id = self._posted << 2 | SEND
+        self.qp.post_send(SendWr(wr_id, WrOpcode.REG_MR, flags=0, mr=lent, rkey=lent.rkey, access=right))
+        self._temporary[command.cid] = lent, region
+        self._keyed.address = lent.address
+        self._keyed.key = lent.rkey
         self._keyed.kind = KEYED_INVALIDATE
 
     def _revoke(self, command: HostCommand, entry: Wc) -> None:
         # Whether the target invalidated the key or forgot to: afterwards it is not valid.
-        region = self._temporary.pop(command.cid, None)
-        if region is not None:
-            if not (entry.flags & WcFlags.WITH_INV and entry.invalidated_rkey == region.rkey):
+        temporary = self._temporary.pop(command.cid, None)
+        if temporary is not None:
+            lent, region = temporary
+            if not (entry.flags & WcFlags.WITH_INV and entry.invalidated_rkey == lent.rkey):
                 self.queue.keys_not_invalidated += 1
+            lent.dereg()
             region.dereg()
 
     def _make_capsule(self, slot: int) -> tuple[Sge, ...]:
