@@ -11,7 +11,8 @@ import os
 import sys
 from pathlib import Path
 
-from interop.cases import CASES, ROOT
+from apps.signals import end_tidily
+from interop.cases import CASES, GUEST, ROOT
 from interop.runner import Case, run_cases
 from interop.tshark_judge import judge
 
@@ -31,7 +32,9 @@ def main() -> int:
         print("\n".join(case.name for case in chosen))
         return 0
     is_skip_allowed = os.environ.get("CI", "") not in ("1", "true")
-    return run_cases(chosen, ROOT / "interop-out", is_skip_allowed=is_skip_allowed)
+    end_tidily()
+    with GUEST:
+        return run_cases(chosen, ROOT / "interop-out", is_skip_allowed=is_skip_allowed)
 
 
 def _chosen(names: list[str], *, is_long: bool) -> list[Case]:

@@ -10,9 +10,11 @@ from itertools import product
 from pathlib import Path
 
 from interop.ethernet import ethernet_path
+from interop.guest.shared import SharedGuest
 from interop.outcome import DisagreementError, require
 from interop.runner import Case
 from interop.simulated_session import SimulatedSession
+from interop.soft_roce import PROGRAMS, Program, play, sweep
 from interop.tshark_judge import judge
 from transports.simulation import Impairments
 
@@ -57,9 +59,17 @@ def demo_capture(scratch: Path, options: Sequence[str] = ()) -> str:
     return "; ".join(f"{path.name}: {_judge_ours(path, EVERY_SESSION, check_icrc=False)}" for path in captures)
 
 
-def _judge_ours(
-    path: Path, expected: frozenset[str], *, allow_malformed: bool = False, check_icrc: bool = True
-) -> str:
+def against_rxe(scratch: Path, program: Program) -> str:
+    """A Linux guest's program and ours understand each other, in both directions."""
+    return play(GUEST, program, program.conditions, scratch)
+
+
+def against_rxe_sweep(scratch: Path, program: Program) -> str:
+    """The same for many sizes, path MTUs, both IP versions and Ethernets, and with loss."""
+    return "\n".join(play(GUEST, program, conditions, scratch) for conditions in sweep(program))
+
+
+def _judge_ours(path: Path, expected: frozenset[str], *, allow_malformed: bool = False, check_icrc: bool = True) -> str:
     judgement = judge(path, allow_malformed=allow_malformed, check_icrc=check_icrc)
     missing = expected - set(judgement.commands)
     if missing:
@@ -67,6 +77,8 @@ def _judge_ours(
     return str(judgement)
 
 
+GUEST = SharedGuest()
+"""Of all cases that need one; who runs cases ends it."""
 ROOT = Path(__file__).resolve().parent.parent
 CAPTURES = ROOT / "tests" / "captures"
 EVERY_SESSION = frozenset({"CONNECT", "PROPERTY_GET", "PROPERTY_SET", "IDENTIFY", "READ", "WRITE"})
@@ -87,6 +99,11 @@ CASES = (
     Case("tshark-simulated-sessions", simulated_sessions),
     Case("tshark-demo-capture", partial(demo_capture, options=("--size", "16MiB"))),
     Case("ethernet-mtu-1500", ethernet_path),
+    *(Case(f"rxe-{program.name}", partial(against_rxe, program=program)) for program in PROGRAMS),
     Case("tshark-session-matrix", session_matrix, is_long=True),
     Case("tshark-full-demo-capture", demo_capture, is_long=True),
+    *(
+        Case(f"rxe-{program.name}-sweep", partial(against_rxe_sweep, program=program), is_long=True)
+        for program in PROGRAMS
+    ),
 )

@@ -168,7 +168,9 @@ def module_index(below: Mapping[str, Sequence[str]], where: Mapping[str, str]) -
 
     below: what each module asks for itself. where: its file, relative to the folder of modules.
     """
-    return [" ".join([f"{where[name]}:", *(where[other] for other in _all_below(name, below))]) for name in sorted(below)]
+    return [
+        " ".join([f"{where[name]}:", *(where[other] for other in _all_below(name, below))]) for name in sorted(below)
+    ]
 
 
 def _all_below(name: str, below: Mapping[str, Sequence[str]]) -> list[str]:

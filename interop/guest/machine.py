@@ -45,6 +45,11 @@ class Machine:
         self.devices = self._wait_ready(started)
         self.boot_seconds = time.monotonic() - started
 
+    @property
+    def is_running(self) -> bool:
+        """Whether qemu has not ended."""
+        return self._process.poll() is None
+
     def run(self, script: str, *, seconds: float = 30) -> Result:
         """Run a shell script in the guest; after `seconds` it is killed. GuestError when the guest is gone."""
         return self.agent.run(script, seconds=seconds)
@@ -131,7 +136,7 @@ def qemu_command(image: Image, folder: Path, *, mtu: int, console: bool) -> list
 
 
 START_SECONDS = 10
-BOOT_SECONDS = 20
-"""Eight on a quiet machine."""
-CONSOLE_LINES = 60
+BOOT_SECONDS = 90
+"""Five on a quiet machine."""
+CONSOLE_LINES = 15
 OFFLOADS = ("csum", "guest_csum", "gso", "guest_tso4", "guest_tso6", "guest_ecn", "guest_ufo", "host_tso4", "host_tso6")

@@ -92,4 +92,6 @@ def _run(*command: str) -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
     if done.returncode:
         last = (done.stderr.strip() or done.stdout.strip()).splitlines()[-3:]
-        raise MissingToolError(f"{' '.join(command[:2])}: {'; '.join(last)} (are the package lists there? apt-get update)")
+        raise MissingToolError(
+            f"{' '.join(command[:2])}: {'; '.join(last)} (are the package lists there? apt-get update)"
+        )
