@@ -48,6 +48,8 @@ ATOMIC_ACKNOWLEDGE = int(Opcode.RC_ATOMIC_ACKNOWLEDGE)
 READ_REQUEST = int(Opcode.RC_READ_REQUEST)
 CMP_SWAP = int(Opcode.RC_COMPARE_SWAP)
 FETCH_ADD = int(Opcode.RC_FETCH_ADD)
+FLUSH = int(Opcode.RC_FLUSH)
+ATOMIC_WRITE = int(Opcode.RC_ATOMIC_WRITE)
 SEND_ONLY = int(Opcode.RC_SEND_ONLY)
 SEND_MIDDLE = int(Opcode.RC_SEND_MIDDLE)
 WRITE_ONLY = int(Opcode.RC_WRITE_ONLY)
@@ -100,6 +102,12 @@ REQUESTS: dict[WrOpcode, Segmented] = {
 """Opcodes of the requests that carry data."""
 
 ATOMICS: dict[WrOpcode, int] = {WrOpcode.ATOMIC_CMP_AND_SWP: CMP_SWAP, WrOpcode.ATOMIC_FETCH_AND_ADD: FETCH_ADD}
+
+UNDIVIDED: dict[WrOpcode, int] = {**ATOMICS, WrOpcode.FLUSH: FLUSH, WrOpcode.ATOMIC_WRITE: ATOMIC_WRITE}
+"""Requests of one packet that are executed once and answered by one."""
+
+ANSWERED_EMPTY = frozenset({WrOpcode.FLUSH, WrOpcode.ATOMIC_WRITE})
+"""Those of them that a READ response without data answers (annex A19)."""
 
 LOCAL_OPERATIONS = frozenset({WrOpcode.LOCAL_INV, WrOpcode.BIND_MW, WrOpcode.REG_MR})
 """Requests that change this side's keys and send nothing."""

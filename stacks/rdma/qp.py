@@ -33,12 +33,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QpCapacity:
-    """Sizes fixed at creation: work requests outstanding in each queue, and SGEs in each of them."""
+    """Sizes fixed at creation: work requests outstanding in each queue, SGEs in each of them, and bytes inline."""
 
     max_send_wr: int = 128
     max_recv_wr: int = 128
     max_send_sge: int = 16
     max_recv_sge: int = 16
+    max_inline_data: int = 0
 
 
 class Qp:

@@ -198,6 +198,13 @@ class MessageReceiver:
             raise RemoteError(SYNDROME_NAK | Nak.REMOTE_ACCESS_ERROR, "no region grants this access to this range")
         return region
 
+    def whole_region(self, rkey: int, right: int) -> Region:
+        """The region of a key that grants `right`, whatever range it has; RemoteError when there is none."""
+        region = self._qp.memory.find_whole(rkey, self._qp, right)
+        if region is None:
+            raise RemoteError(SYNDROME_NAK | Nak.REMOTE_ACCESS_ERROR, "no region grants this access")
+        return region
+
 
 def fault_error(fault: Fault, rnr_timer: int) -> RemoteError:
     """What to answer when memory cannot be reached: RNR where it will be, a NAK where it will not."""

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from stacks.rdma.enums import SendFlags, WcStatus, WrOpcode
+from stacks.rdma.enums import FlushPlacement, FlushSelectivity, SendFlags, WcStatus, WrOpcode
 from stacks.rdma.opcodes import ATOMICS, LOCAL_OPERATIONS, REQUESTS
 from stacks.runtime import LocalError
+from wire.roce import Feth, Reth
 
 if TYPE_CHECKING:
     from stacks.rdma.memory.fast_registration import FastMr
@@ -47,11 +48,14 @@ class SendWr:
     compared (compare and swap) or added (fetch and add). swap: the value to store when the comparison holds.
     mw, bind: the window of a BIND_MW and what it is to grant; rkey is its next key, of which the low 8 bits count, and
     only for type 2. mr, access: the region of a REG_MR, which has been mapped, and its rights; rkey is its next key.
+    inline_data: with SendFlags.INLINE, which giving it sets, what to send instead of what `sges` name.
+    flush_placement, flush_selectivity, flush_length: of a FLUSH: bits of `FlushPlacement`, and whether it covers
+    `flush_length` bytes from remote_address on or all of the peer's region. An ATOMIC_WRITE sends 8 bytes of `sges`.
     """
 
     __slots__ = (
-        "access", "bind", "compare_add", "flags", "imm_data", "invalidate_rkey", "mr", "mw", "opcode",
-        "remote_address", "rkey", "sges", "swap", "wr_id",
+        "access", "bind", "compare_add", "flags", "flush_length", "flush_placement", "flush_selectivity", "imm_data",
+        "inline_data", "invalidate_rkey", "mr", "mw", "opcode", "remote_address", "rkey", "sges", "swap", "wr_id",
     )  # fmt: skip
 
     def __init__(
@@ -71,11 +75,15 @@ class SendWr:
         bind: MwBind | None = None,
         mr: FastMr | None = None,
         access: int = 0,
+        inline_data: bytes | None = None,
+        flush_placement: int = 0,
+        flush_selectivity: int = FlushSelectivity.RANGE,
+        flush_length: int = 0,
     ) -> None:
         self.wr_id = wr_id
         self.opcode = opcode
         self.sges = sges
-        self.flags = flags
+        self.flags = flags if inline_data is None else flags | SendFlags.INLINE
         self.remote_address = remote_address
         self.rkey = rkey
         self.imm_data = imm_data
@@ -86,6 +94,20 @@ class SendWr:
         self.bind = bind
         self.mr = mr
         self.access = access
+        self.inline_data = inline_data
+        self.flush_placement = flush_placement
+        self.flush_selectivity = flush_selectivity
+        self.flush_length = flush_length
+
+
+class InlineSge(Sge):
+    """Bytes that were copied when a request was posted; no key reaches them, and none is asked for."""
+
+    __slots__ = ("view",)
+
+    def __init__(self, data: bytes) -> None:
+        super().__init__(0, len(data), NO_KEY)
+        self.view = memoryview(data)
 
 
 class LocalWork(NamedTuple):
@@ -103,7 +125,8 @@ class SendWqe:
     """An entry of the send queue. PSNs are counted without wrapping; only packets carry 24 bits of them.
 
     length: bytes of payload. first_psn, last_psn: the PSNs it takes, those of the responses for a READ.
-    header: RETH of a WRITE, for its first packet. trailer: ImmDt or IETH, for the last packet of a SEND or WRITE.
+    header: RETH of a WRITE, for its first packet, or all extended headers of a FLUSH or ATOMIC WRITE.
+    trailer: ImmDt or IETH, for the last packet of a SEND or WRITE.
     remote: remote address, R_Key, compare_add and swap, for READ and atomics.
     local: what a local operation is to do; it takes no PSN, and its last one is NEVER_PSN until it was executed.
     views: the local memory, once it was checked; empty for a READ, whose memory is looked up as data arrives.
@@ -141,6 +164,11 @@ class SendWqe:
             self.header = (wr.remote_address << 64 | wr.rkey << 32 | self.length).to_bytes(16, "big")
         elif opcode in LOCAL_OPERATIONS:
             self.local = LocalWork(wr.invalidate_rkey, wr.rkey, wr.mw, wr.bind, wr.mr, wr.access)
+        elif opcode is WrOpcode.ATOMIC_WRITE:
+            self.header = Reth(va=wr.remote_address, rkey=wr.rkey, length=self.length).encode()
+        elif opcode is WrOpcode.FLUSH:
+            feth = Feth(placement=wr.flush_placement, selectivity=wr.flush_selectivity)
+            self.header = feth.encode() + Reth(va=wr.remote_address, rkey=wr.rkey, length=wr.flush_length).encode()
         else:
             self.remote = (wr.remote_address, wr.rkey, wr.compare_add, wr.swap)
 
@@ -166,8 +194,23 @@ def check_wr(wr: SendWr, length: int, max_rd_atomic: int) -> None:
         raise LocalError("READs and atomics were not negotiated: max_qp_rd_atomic is 0")
     if opcode in ATOMICS and length != ATOMIC_BYTES:
         raise LocalError(f"an atomic takes {ATOMIC_BYTES} bytes of local memory for the old value, not {length}")
+    if opcode is WrOpcode.ATOMIC_WRITE and length != ATOMIC_BYTES:
+        raise LocalError(f"an ATOMIC WRITE writes {ATOMIC_BYTES} bytes, not {length}")
+    if opcode is WrOpcode.FLUSH:
+        _check_flush(wr)
     if opcode in _WITH_IMM and len(wr.imm_data) != IMM_BYTES:
         raise LocalError(f"immediate data are {IMM_BYTES} bytes, not {len(wr.imm_data)}")
+
+
+def _check_flush(wr: SendWr) -> None:
+    if wr.sges:
+        raise LocalError("FLUSH takes no SGEs")
+    if not wr.flush_placement or wr.flush_placement & ~(FlushPlacement.GLOBAL | FlushPlacement.PERSISTENT):
+        raise LocalError(f"flush_placement is made of GLOBAL 1 and PERSISTENT 2, and not {wr.flush_placement}")
+    if wr.flush_selectivity not in (FlushSelectivity.RANGE, FlushSelectivity.MEMORY_REGION):
+        raise LocalError(f"flush_selectivity is RANGE 0 or MEMORY_REGION 1, not {wr.flush_selectivity}")
+    if not 0 <= wr.flush_length <= MAX_MESSAGE_BYTES:
+        raise LocalError(f"a FLUSH covers 0 to 2^31 bytes, not {wr.flush_length}")
 
 
 def _check_local(wr: SendWr) -> None:
@@ -181,6 +224,8 @@ def _check_local(wr: SendWr) -> None:
         raise LocalError("REG_MR needs a fast-registered region (mr)")
 
 
+NO_KEY = -1
+"""What no region has for a key."""
 NEVER_PSN = 1 << 64
 """Past every PSN that there will be."""
 ADDRESS_END = 1 << 64

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from stacks.dma.contract import Fault
 from stacks.rdma.enums import Access, WcStatus
-from stacks.rdma.work import Sge
+from stacks.rdma.work import InlineSge, Sge
 
 if TYPE_CHECKING:
     from stacks.rdma.qp import Qp
@@ -27,6 +27,9 @@ def gather(qp: Qp, sges: Sequence[Sge]) -> tuple[memoryview, ...] | Fault:
     for sge in sges:
         region = qp.memory.find(sge.lkey, qp, sge.address, sge.length, 0)
         if region is None:
+            if isinstance(sge, InlineSge):
+                views += (sge.view,)
+                continue
             raise GatherError(WcStatus.LOC_PROT_ERR)
         found = region.read(sge.address, sge.length)
         if isinstance(found, Fault):

@@ -197,6 +197,11 @@ class MemoryTable:
             return None
         return region
 
+    def find_whole(self, key: int, qp: Qp, right: int) -> Region | None:
+        """As `find`, for all that a key reaches."""
+        region = self.regions.get(key) or self.windows.get(key)
+        return None if region is None else self.find(key, qp, region.address, region.length, right)
+
     def _find_window(self, key: int, qp: Qp, address: int, length: int, right: int) -> Region | None:
         """A window is for peers only, and one of type 2 for the queue pair that it is bound to (IBTA 10.6.7.2.4)."""
         window = self.windows.get(key)

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from stacks.dma.contract import Fault
 from stacks.rdma.enums import RNR_TIMER_NS, SYNDROME_NAK, SYNDROME_RNR, Nak, WcStatus, WrOpcode
-from stacks.rdma.opcodes import ACKNOWLEDGE, ATOMIC_ACKNOWLEDGE, ATOMICS, READ_RESPONSE
+from stacks.rdma.opcodes import ACKNOWLEDGE, ANSWERED_EMPTY, ATOMIC_ACKNOWLEDGE, ATOMICS, READ_RESPONSE
 from stacks.rdma.reliable.pieces import ReadPiece
 from wire.roce import AtomicAckEth
 from wire.seqnum import psn_diff
@@ -152,10 +152,12 @@ class Completer:
         self._take_read_data(piece, data, now)
 
     def _is_expected(self, piece: ReadPiece, data: memoryview) -> bool:
-        """Whether the piece is a READ, and this as much data as it waits for."""
+        """Whether the piece is a READ, and this as much data as it waits for, or one that is answered without any."""
         mtu = self._requester.egress.path_mtu
         wqe = piece.wqe
         rest = wqe.length - (piece.next_psn - wqe.first_psn) * mtu
+        if wqe.opcode in ANSWERED_EMPTY:
+            return not data
         return wqe.opcode is WrOpcode.RDMA_READ and len(data) == min(rest, mtu)
 
     def _take_read_data(self, piece: ReadPiece, data: memoryview, now: int) -> None:

@@ -1,7 +1,8 @@
-"""The responder's side of READs and atomics: executing, answering and remembering them (IBTA 9.4.4, 9.4.5, 9.7.5.1.2).
+"""The responder's side of what is answered by more than an ACK: READs, atomics, FLUSHes and ATOMIC WRITEs.
 
-Requests come from the responder in PSN order; what they ask for is read from memory as its packets leave. As many as
-were negotiated are remembered: a duplicate READ is read again, a duplicate atomic is answered with what it found.
+Requests come from the responder in PSN order; what a READ asks for is read from memory as its packets leave. As many as
+were negotiated are remembered: a duplicate READ is read again, any other duplicate gets the answer that it had, and is
+not executed (IBTA 9.4.4, 9.4.5, 9.7.5.1.2; annex A19, as Linux rxe has it since 6.2).
 """
 
 from __future__ import annotations
@@ -11,14 +12,14 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from stacks.dma.contract import Fault
-from stacks.rdma.enums import SYNDROME_ACK, SYNDROME_NAK, SYNDROME_RNR, Access, Nak
+from stacks.rdma.enums import SYNDROME_ACK, SYNDROME_NAK, SYNDROME_RNR, Access, FlushPlacement, FlushSelectivity, Nak
 from stacks.rdma.memory import Region
 from stacks.rdma.opcodes import CMP_SWAP
 from stacks.rdma.receiving import fault_error
-from stacks.rdma.reliable.responses import AtomicResponse, ReadResponse, Replay
-from stacks.rdma.work import MAX_MESSAGE_BYTES
+from stacks.rdma.reliable.responses import ReadResponse, Replay, UndividedResponse
+from stacks.rdma.work import ATOMIC_BYTES, MAX_MESSAGE_BYTES
 from stacks.runtime import RemoteError
-from wire.roce import AtomicEth, Reth
+from wire.roce import AtomicEth, Feth, Reth
 
 if TYPE_CHECKING:
     from stacks.rdma.reliable.queue_pair import ReliableQp
@@ -35,7 +36,7 @@ class ReadService:
         self._qp = qp
         self._responder = responder
         self.max_dest_rd_atomic = 0
-        self.responses: deque[ReadResponse | AtomicResponse] = deque()
+        self.responses: deque[ReadResponse | UndividedResponse] = deque()
         self._replays: deque[Replay] = deque()
 
     def reset(self) -> None:
@@ -69,9 +70,51 @@ class ReadService:
             raise RemoteError(SYNDROME_NAK | Nak.INVALID_REQUEST, "atomics need an address that is a multiple of 8")
         region = self._responder.region(Reth(va=request.va, rkey=request.rkey, length=8), Access.REMOTE_ATOMIC)
         original = self._exchange(region, request, is_swap=opcode == CMP_SWAP)
+        self._answer(opcode, original)
+
+    def atomic_write(self, opcode: int, body: memoryview) -> None:
+        """Write the 8 bytes of the ATOMIC WRITE that is expected next, at once; RemoteError as for a READ."""
+        if not self._responder.access & Access.REMOTE_WRITE or self._is_busy:
+            raise RemoteError(SYNDROME_NAK | Nak.INVALID_REQUEST, "the queue pair does not take this ATOMIC WRITE")
+        if len(body) != Reth.SIZE + ATOMIC_BYTES or (reth := Reth.decode(body)).length != ATOMIC_BYTES:
+            raise RemoteError(SYNDROME_NAK | Nak.INVALID_REQUEST, "an ATOMIC WRITE has 8 bytes")
+        if reth.va % ATOMIC_BYTES:
+            raise RemoteError(SYNDROME_NAK | Nak.INVALID_REQUEST, "atomics need an address that is a multiple of 8")
+        region = self._responder.region(reth, Access.REMOTE_WRITE)
+        fault = region.write(reth.va, body[Reth.SIZE :])
+        if fault is not None:
+            raise fault_error(fault, self._responder.min_rnr_timer)
+        self._answer(opcode, None)
+
+    def flush(self, opcode: int, body: memoryview) -> None:
+        """Execute the FLUSH that is expected next, after all before it; RemoteError as for a READ.
+
+        What was written is visible to everybody at once; only persistent placement leaves something to do.
+        """
+        if len(body) != Feth.SIZE + Reth.SIZE or self._is_busy:
+            raise RemoteError(SYNDROME_NAK | Nak.INVALID_REQUEST, "the queue pair does not take this FLUSH")
+        feth, reth = Feth.decode(body), Reth.decode(body, Feth.SIZE)
+        right = _FLUSH_RIGHTS.get(feth.placement)
+        if right is None or feth.selectivity > FlushSelectivity.MEMORY_REGION or reth.length > MAX_MESSAGE_BYTES:
+            raise RemoteError(SYNDROME_NAK | Nak.INVALID_REQUEST, "no such FLUSH")
+        if self._responder.access & right != right:
+            raise RemoteError(SYNDROME_NAK | Nak.INVALID_REQUEST, "the queue pair does not take this FLUSH")
+        if feth.selectivity == FlushSelectivity.MEMORY_REGION:
+            region = self._responder.whole_region(reth.rkey, right)
+            address, length = region.address, region.length
+        else:
+            region = self._responder.region(reth, right)
+            address, length = reth.va, reth.length
+        fault = region.flush(address, length) if right & Access.FLUSH_PERSISTENT else None
+        if fault is not None:
+            raise fault_error(fault, self._responder.min_rnr_timer)
+        self._answer(opcode, None)
+
+    def _answer(self, opcode: int, original: int | None) -> None:
+        psn = self._responder.expected_psn
         self._responder.msn += 1
-        response = AtomicResponse(self._responder.expected_psn, self._responder.msn, original)
-        self._remember(Replay(self._responder.expected_psn, self._responder.expected_psn, None, response))
+        response = UndividedResponse(opcode, psn, self._responder.msn, original)
+        self._remember(Replay(psn, psn, None, response))
         self._responder.expected_psn += 1
         self._respond(response)
 
@@ -106,7 +149,7 @@ class ReadService:
         while len(self._replays) > self.max_dest_rd_atomic:
             self._replays.popleft()
 
-    def _respond(self, response: ReadResponse | AtomicResponse) -> None:
+    def _respond(self, response: ReadResponse | UndividedResponse) -> None:
         self.responses.append(response)
         if self._responder.ack_syndrome == SYNDROME_ACK:
             # The response acknowledges all that came before it.
@@ -133,12 +176,13 @@ class ReadService:
                 self._respond(response)
                 return
 
-    def replay_atomic(self, psn: int) -> None:
-        """Answer a duplicate atomic with what it found the first time."""
+    def replay_answer(self, opcode: int, psn: int) -> None:
+        """Answer a duplicate atomic, FLUSH or ATOMIC WRITE as the first time, without executing it."""
         for replay in self._replays:
-            if replay.atomic is not None and replay.first_psn == psn:
+            answer = replay.answer
+            if answer is not None and answer.first_psn == psn and answer.opcode == opcode:
                 self._drop_responses(psn)
-                self._respond(replay.atomic.again())
+                self._respond(answer.again())
                 return
 
     def _drop_responses(self, psn: int) -> None:
@@ -150,13 +194,23 @@ class ReadService:
     def drop_oldest(self) -> None:
         """The memory of the oldest READ response is not there.
 
-        If it is on its way, an RNR NAK says from which PSN on to ask again, later.
-        DEVIATION: if it is gone for good, nothing is said, and the requester's retries find out; a remote access error
-        would name the PSN (IBTA 9.7.5.2.4).
+        If it is on its way, an RNR NAK says from which PSN on to ask again, later. If it is gone for good, a NAK ends
+        the queue pair (IBTA 9.7.5.2.4); but nothing is said to a duplicate, which may be as old as what it asks for.
         """
         response = self.responses.popleft()
         if response.is_awaiting_page:
             self.responses.clear()
-            self._responder.rnr_psn = response.next_psn
+            self._responder.answer_psn = response.next_psn
             self._responder.ack_syndrome = SYNDROME_RNR | self._responder.min_rnr_timer
             self._qp.counters.send_rnr_err += 1
+        elif not response.is_replay:
+            error = RemoteError(SYNDROME_NAK | Nak.REMOTE_ACCESS_ERROR, "the memory of a READ was taken away")
+            self._responder.refuse(error, response.next_psn)
+
+
+_FLUSH_RIGHTS = {
+    FlushPlacement.GLOBAL: Access.FLUSH_GLOBAL,
+    FlushPlacement.PERSISTENT: Access.FLUSH_PERSISTENT,
+    FlushPlacement.GLOBAL | FlushPlacement.PERSISTENT: Access.FLUSH_ANY,
+}
+"""What each placement type needs, of the queue pair and of the region."""

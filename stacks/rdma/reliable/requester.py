@@ -8,7 +8,10 @@ walked again from there (9.7.5.1.1, 9.9.2.4.1); an acknowledgement may then over
 asked for in pieces no longer than the window, each a READ request of its own on the wire, so that responses do not
 overrun the receive buffer; a piece that got lost is asked for again from the first missing packet.
 
-Left out: FLUSH, ATOMIC WRITE, memory windows, local operations, selective repeat.
+Local operations (LOCAL_INV, BIND_MW, REG_MR) take no PSN: they are executed when the walk first comes to them, and
+complete in order with the rest.
+
+Left out: selective repeat.
 """
 
 from __future__ import annotations
@@ -21,8 +24,9 @@ from stacks.rdma.completion import Wc
 from stacks.rdma.egress import ACK_REQUEST, Send
 from stacks.rdma.enums import SendFlags, WcStatus, WrOpcode
 from stacks.rdma.memory.gather import GatherError, check_writable, scatter
+from stacks.rdma.memory.inline import inline_sges
 from stacks.rdma.memory.local_operations import execute
-from stacks.rdma.opcodes import ATOMICS, LOCAL_OPERATIONS, READ_REQUEST, REQUESTS, WC_OPCODES
+from stacks.rdma.opcodes import ATOMICS, LOCAL_OPERATIONS, READ_REQUEST, REQUESTS, UNDIVIDED, WC_OPCODES
 from stacks.rdma.reliable.pieces import PieceEnds, ReadPiece, atomic_extension, read_extension
 from stacks.rdma.sending import MessageSender, packet_bytes
 from stacks.rdma.work import MAX_MESSAGE_BYTES, NEVER_PSN, SendWqe, SendWr, check_wr
@@ -70,6 +74,8 @@ class Requester(MessageSender):
         ring, sges = self._ring, wr.sges
         if len(ring) >= self._capacity:
             raise LocalError(f"the send queue of QP {self._qp.number} is full (max_send_wr is {self._capacity})")
+        if flags & _INLINE:
+            sges = inline_sges(self._qp, wr)
         length = sges[0].length if len(sges) == 1 else sum([sge.length for sge in sges])
         is_send = wr.opcode is WrOpcode.SEND
         if not is_send or not 0 <= length <= MAX_MESSAGE_BYTES:
@@ -78,6 +84,7 @@ class Requester(MessageSender):
         if length > self.egress.path_mtu:
             last += (length - 1) // self.egress.path_mtu
         wqe = SendWqe(wr, length, first, last, flags)
+        wqe.sges = sges
         self.post_psn = last + 1
         ring.append(wqe)
         if not is_send and wr.opcode not in REQUESTS:
@@ -113,7 +120,7 @@ class Requester(MessageSender):
         return super()._prepare(wqe)
 
     def _look_up(self, wqe: SendWqe) -> tuple[memoryview, ...] | Fault:
-        if wqe.opcode in REQUESTS:
+        if wqe.opcode in REQUESTS or wqe.opcode is WrOpcode.ATOMIC_WRITE:
             return super()._look_up(wqe)
         if wqe.opcode in LOCAL_OPERATIONS:
             self._execute(wqe)
@@ -141,7 +148,7 @@ class Requester(MessageSender):
         return False
 
     def _add_other(self, send: Send, wqe: SendWqe, room: int) -> bool:
-        """Ask for a READ's next piece, or for an atomic; at most `max_rd_atomic` may be out at once (IBTA 9.7.4)."""
+        """Ask for a READ's next piece, or what is executed once; `max_rd_atomic` may be out at a time (IBTA 9.7.4)."""
         if wqe.opcode in LOCAL_OPERATIONS:
             return True
         if len(self.pieces) >= self.max_rd_atomic:
@@ -152,15 +159,18 @@ class Requester(MessageSender):
             last = self._piece_ends.choose(self.next_psn, una=self.una, last_psn=last)
             mtu = self.egress.path_mtu
             offset = (self.next_psn - wqe.first_psn) * mtu
-            length = min(wqe.length - offset, (last - self.next_psn + 1) * mtu)
-            extension = read_extension(wqe, offset, length)
+            asked = min(wqe.length - offset, (last - self.next_psn + 1) * mtu)
+            extension = read_extension(wqe, offset, asked)
         else:
-            opcode, last, extension = ATOMICS[wqe.opcode], wqe.last_psn, atomic_extension(wqe)
-        if send.count and not self.egress.fits(send, packet_bytes(len(extension), 0)):
+            opcode, last = UNDIVIDED[wqe.opcode], wqe.last_psn
+            extension = atomic_extension(wqe) if wqe.opcode in ATOMICS else wqe.header
+        payload = wqe.views or ()
+        length = wqe.length if payload else 0
+        if send.count and not self.egress.fits(send, packet_bytes(len(extension), length)):
             return False
         self._asks_for_ack(1, is_end=True)
         psn = self.next_psn & 0xFFFFFF | ACK_REQUEST
-        self.egress.add(send, opcode, 0, psn=psn, extension=extension, payload=(), length=0)
+        self.egress.add(send, opcode, 0, psn=psn, extension=extension, payload=payload, length=length)
         is_repeated = self.next_psn < self.sent_psn
         self.pieces.append(ReadPiece(wqe, self.next_psn, last, is_repeated=is_repeated))
         self.next_psn = last + 1
@@ -254,4 +264,5 @@ ACKS_PER_WINDOW = 4
 """Acknowledgements that a full window of one long message asks for."""
 _SENDS = frozenset({WrOpcode.SEND, WrOpcode.SEND_WITH_IMM, WrOpcode.SEND_WITH_INV})
 _SIGNALED = SendFlags.SIGNALED
+_INLINE = SendFlags.INLINE
 _SUCCESS = WcStatus.SUCCESS

@@ -9,7 +9,7 @@ PSNs are counted without wrapping. Answers leave in the order of their PSNs: REA
 one ACK or NAK, always the latest, follows when that queue is empty; so acknowledgements coalesce by burst. One send
 of this side's own requests may go ahead of an ACK (`Qp.poll_transmit`), never of a NAK.
 
-Left out: FLUSH, ATOMIC WRITE, memory windows, end-to-end credits (every ACK says "no credit information").
+Left out: end-to-end credits (every ACK says "no credit information").
 """
 
 from __future__ import annotations
@@ -20,13 +20,12 @@ from stacks.rdma.completion import Wc
 from stacks.rdma.enums import (
     SYNDROME_ACK,
     SYNDROME_NAK,
-    SYNDROME_RNR,
     AsyncEventType,
     Nak,
     WcOpcode,
     WcStatus,
 )
-from stacks.rdma.opcodes import CMP_SWAP, DATA_OPCODES, FETCH_ADD, READ_REQUEST
+from stacks.rdma.opcodes import ATOMIC_WRITE, CMP_SWAP, DATA_OPCODES, FETCH_ADD, FLUSH, READ_REQUEST
 from stacks.rdma.receive_queue import ReceiveQueue
 from stacks.rdma.receiving import MessageReceiver
 from stacks.rdma.reliable.read_service import ReadService
@@ -49,8 +48,8 @@ class Responder(MessageReceiver):
         self.responses = self.reads.responses
         self.ack_syndrome: int | None = None
         """Syndrome of the acknowledgement that is due, or None."""
-        self.rnr_psn: int | None = None
-        """Where a READ response stopped that an RNR NAK is due for; without one it is about what is expected."""
+        self.answer_psn: int | None = None
+        """Where a READ response stopped that a NAK is due for; without one it is about what is expected."""
         self.is_gap_reported = False
 
     def reset(self, psn: int) -> None:
@@ -58,7 +57,7 @@ class Responder(MessageReceiver):
         self.expected_psn = psn
         self.msn = 0
         self.forget_message()
-        self.ack_syndrome = self.rnr_psn = None
+        self.ack_syndrome = self.answer_psn = None
         self.is_gap_reported = False
         self.reads.reset()
 
@@ -90,10 +89,16 @@ class Responder(MessageReceiver):
             elif opcode in (CMP_SWAP, FETCH_ADD):
                 self.reads.atomic(opcode, body)
                 return
+            elif opcode == ATOMIC_WRITE:
+                self.reads.atomic_write(opcode, body)
+                return
+            elif opcode == FLUSH:
+                self.reads.flush(opcode, body)
+                return
             else:
                 raise RemoteError(SYNDROME_NAK | Nak.INVALID_REQUEST, f"opcode {opcode:#x} is not supported")
         except RemoteError as error:
-            self._refuse(error)
+            self.refuse(error)
             return
         if wants_ack:
             self._acknowledge()
@@ -133,17 +138,20 @@ class Responder(MessageReceiver):
         self._qp.counters.duplicate_request += 1
         if opcode == READ_REQUEST:
             self.reads.replay_read(psn, body)
-        elif opcode in (CMP_SWAP, FETCH_ADD):
-            self.reads.replay_atomic(psn)
+        elif opcode in _EXECUTED_ONCE:
+            self.reads.replay_answer(opcode, psn)
         elif opcode in DATA_OPCODES and self.ack_syndrome is None:
             self.ack_syndrome = SYNDROME_ACK
             self._qp.ring()
 
     # Refusal
 
-    def _refuse(self, error: RemoteError) -> None:
-        """Answer with the error's syndrome; anything but RNR ends the queue pair (IBTA 9.9.2.3)."""
-        self.ack_syndrome, self.rnr_psn = error.code, None
+    def refuse(self, error: RemoteError, psn: int | None = None) -> None:
+        """Answer with the error's syndrome; anything but RNR ends the queue pair (IBTA 9.9.2.3).
+
+        psn: what the answer is about (not wrapped); by default what is expected next.
+        """
+        self.ack_syndrome, self.answer_psn = error.code, psn
         # Whatever else is in flight behind the refused request is a gap that the requester knows of.
         self.is_gap_reported = True
         self._qp.ring()
@@ -163,8 +171,8 @@ class Responder(MessageReceiver):
         if syndrome is None or self.responses:
             return None
         self.ack_syndrome = None
-        if self.rnr_psn is not None and syndrome & 0x60 == SYNDROME_RNR:
-            psn, self.rnr_psn = self.rnr_psn, None
+        if self.answer_psn is not None and syndrome not in (SYNDROME_ACK, _SEQUENCE_NAK):
+            psn, self.answer_psn = self.answer_psn, None
             return syndrome, psn
         return syndrome, self.expected_psn - (1 if syndrome == SYNDROME_ACK else 0)
 
@@ -183,4 +191,5 @@ class Responder(MessageReceiver):
         self.reset(0)
 
 
+_EXECUTED_ONCE = frozenset({CMP_SWAP, FETCH_ADD, FLUSH, ATOMIC_WRITE})
 _SEQUENCE_NAK = SYNDROME_NAK | Nak.PSN_SEQUENCE_ERROR

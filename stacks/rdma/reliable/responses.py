@@ -116,13 +116,17 @@ class ReadResponse:
         return True
 
 
-class AtomicResponse:
-    """The answer to one atomic: the value that was there before."""
+class UndividedResponse:
+    """The answer of one packet to an atomic (the value that was there before), a FLUSH or an ATOMIC WRITE (no data).
 
-    __slots__ = ("_is_sent", "first_psn", "is_replay", "last_psn", "msn", "original")
+    opcode: of the request. original: for an atomic, else None.
+    """
+
+    __slots__ = ("_is_sent", "first_psn", "is_replay", "last_psn", "msn", "opcode", "original")
     is_awaiting_page = False
 
-    def __init__(self, psn: int, msn: int, original: int) -> None:
+    def __init__(self, opcode: int, psn: int, msn: int, original: int | None) -> None:
+        self.opcode = opcode
         self.first_psn = self.last_psn = psn
         self.msn = msn
         self.original = original
@@ -141,28 +145,31 @@ class AtomicResponse:
 
     def fill(self, send: Send, egress: Egress, *, shortcuts: bool) -> bool:  # noqa: ARG002  # as ReadResponse's
         """Add the response packet if it fits; never fails."""
-        extension = aeth_bytes(SYNDROME_ACK, self.msn) + AtomicAckEth(original=self.original).encode()
+        opcode, extension = READ_RESPONSE.only, aeth_bytes(SYNDROME_ACK, self.msn)
+        if self.original is not None:
+            opcode = ATOMIC_ACKNOWLEDGE
+            extension += AtomicAckEth(original=self.original).encode()
         if not send.count or egress.fits(send, 16 + len(extension)):
             psn = self.first_psn & 0xFFFFFF
-            egress.add(send, ATOMIC_ACKNOWLEDGE, 0, psn=psn, extension=extension, payload=(), length=0)
+            egress.add(send, opcode, 0, psn=psn, extension=extension, payload=(), length=0)
             self._is_sent = True
         return True
 
-    def again(self) -> AtomicResponse:
+    def again(self) -> UndividedResponse:
         """A copy that has not been sent, for a duplicate."""
-        response = AtomicResponse(self.first_psn, self.msn, self.original)
+        response = UndividedResponse(self.opcode, self.first_psn, self.msn, self.original)
         response.is_replay = True
         return response
 
 
 @dataclass(frozen=True, slots=True)
 class Replay:
-    """A READ or atomic that was executed: its PSNs, and the READ's range or the atomic's answer."""
+    """A READ, or what is executed once: its PSNs, and the READ's range or the other's answer."""
 
     first_psn: int
     last_psn: int
     read: Reth | None
-    atomic: AtomicResponse | None
+    answer: UndividedResponse | None
 
     def covers(self, psn: int, reth: Reth, path_mtu: int) -> bool:
         """Whether a READ request at `psn` asks for a part of this one, at its right place (IBTA 9.7.5.1.2)."""

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stacks.dma import PAGE_BYTES, Direction, Dma, Fault, FaultingDma, FlatDma, Mapping, ScatteredDma
+from stacks.dma import PAGE_BYTES, Direction, Dma, Fault, FaultingDma, FlatDma, Mapping, PersistentDma, ScatteredDma
 from stacks.runtime import LocalError
 
 MEMORIES: dict[str, Callable[[], Dma]] = {
@@ -18,6 +18,8 @@ MEMORIES: dict[str, Callable[[], Dma]] = {
     "scattered": ScatteredDma,
     "faulting over flat": lambda: FaultingDma(FlatDma(), is_resident=True),
     "faulting over scattered": lambda: FaultingDma(ScatteredDma(), is_resident=True),
+    "persistent over flat": lambda: PersistentDma(FlatDma()),
+    "persistent over scattered": lambda: PersistentDma(ScatteredDma()),
 }
 READ, WRITE = Direction.READ_MEMORY, Direction.WRITE_MEMORY
 

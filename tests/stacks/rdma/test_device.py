@@ -6,13 +6,13 @@ import random
 
 import pytest
 
-from stacks.rdma import Device, QpAttributes, QpState, SendWr, WrOpcode
+from stacks.rdma import AsyncEventType, Device, QpAttributes, QpState, SendWr, WrOpcode
 from stacks.rdma.completion import Cq, Wc
 from stacks.rdma.enums import WcOpcode, WcStatus
 from stacks.runtime import LocalError
-from tests.stacks.rdma.hand import ACK, FIRST_PSN, MTU, NAK, HandRig
+from tests.stacks.rdma.hand import FIRST_PSN, MTU, NAK, HandRig
 from tests.stacks.rdma.rig import Rig
-from wire.roce import Opcode, Reth
+from wire.roce import Aeth, Opcode, Reth
 from wire.seqnum import psn_add
 
 HERE = FIRST_PSN
@@ -114,7 +114,8 @@ def test_reads_that_were_not_negotiated_and_endless_messages_are_refused() -> No
         rig.end.qp.post_send(SendWr(1, WrOpcode.SEND, [piece] * 3))
 
 
-def test_a_region_that_goes_away_stops_a_read_response_that_has_begun() -> None:
+def test_a_region_that_goes_away_under_a_read_response_ends_the_queue_pair_where_it_stopped() -> None:
+    """IBTA 9.7.5.2.4: a remote access error, under the PSN of the first response that there is no memory for."""
     rig = HandRig()
     transport = rig.end.host.transport
     transport.is_full = True
@@ -123,11 +124,15 @@ def test_a_region_that_goes_away_stops_a_read_response_that_has_begun() -> None:
     mr.dereg()
     transport.is_full = False
     rig.end.host.wake()
-    assert 0 < len(rig.received()) < 200
-    assert rig.end.qp.state is QpState.RTS
-    rig.end.recv(1)
-    rig.request(Opcode.RC_SEND_ONLY, psn=psn_add(HERE, 200))
-    assert rig.answers() == [(ACK, psn_add(HERE, 200))]
+    *responses, last = rig.received()
+    assert 0 < len(responses) < 200
+    aeth = last.find(Aeth)
+    assert aeth is not None
+    assert (aeth.syndrome, last.bth.psn) == (NAK | 2, psn_add(HERE, len(responses)))
+    assert rig.end.qp.state is QpState.ERR
+    event = rig.end.device.poll_async_event()
+    assert event is not None
+    assert event.kind is AsyncEventType.QP_ACCESS_ERR
 
 
 def test_a_response_before_rts_is_dropped() -> None:

@@ -68,7 +68,10 @@ SEQUENCES: dict[str, list[Send]] = {
         lambda rig: rig.request(Opcode.RC_FETCH_ADD, atomic(rig)),
     ],
     "a reserved opcode": [lambda rig: rig.request(0x15)],
-    "ATOMIC WRITE, which is not supported": [lambda rig: rig.request(0x1D, reth(rig, length=8), payload=bytes(8))],
+    "ATOMIC WRITE inside a SEND": [
+        lambda rig: rig.request(Opcode.RC_SEND_FIRST, payload=FULL),
+        lambda rig: rig.request(Opcode.RC_ATOMIC_WRITE, reth(rig, length=8), payload=bytes(8)),
+    ],
 }
 LENGTHS: dict[str, list[Send]] = {
     "SEND First below the MTU": [lambda rig: rig.request(Opcode.RC_SEND_FIRST, payload=FULL[1:])],
