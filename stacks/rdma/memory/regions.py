@@ -11,10 +11,12 @@ protection domain, does it grant the right, does the range lie inside. Only then
 from __future__ import annotations
 
 import random
-from typing import TYPE_CHECKING, Literal, Protocol
+from errno import EBUSY
+from typing import TYPE_CHECKING, Protocol
 
 from stacks.dma.contract import Dma, DurableDma
 from stacks.rdma.enums import Access
+from stacks.rdma.memory.config import MemoryConfig
 from stacks.rdma.memory.region import HostRegion, Region
 from stacks.rdma.work import ADDRESS_END, Sge
 from stacks.runtime import LocalError
@@ -98,7 +100,8 @@ class Mr:
 
     def _check_unbound(self, what: str) -> None:
         if self.region.windows:
-            raise LocalError(f"a region with {self.region.windows} memory windows bound cannot be {what}: unbind them")
+            bound = f"a region with {self.region.windows} memory windows bound"
+            raise LocalError(f"{bound} cannot be {what}: unbind them", errno=EBUSY)
 
     def _take(self, region: Region) -> None:
         self.region = region
@@ -123,12 +126,13 @@ class MemoryTable:
     """Everything of one device that has a key.
 
     regions: by L_Key and R_Key. windows: bound memory windows, by R_Key. owners: handles by the upper 24 bits, which
-    are theirs alone. type_2: which kind of windows of type 2 there are.
+    are theirs alone. device_memory_used: bytes of the device's own memory that are allocated.
     """
 
-    def __init__(self, dma: Dma, rng: random.Random, *, type_2: Literal["2A", "2B"] = "2B") -> None:
+    def __init__(self, dma: Dma, rng: random.Random, config: MemoryConfig | None = None) -> None:
         self.dma = dma
-        self.type_2 = type_2
+        self.config = config or MemoryConfig()
+        self.device_memory_used = 0
         self._rng = rng
         self.regions: dict[int, Region] = {}
         self.windows: dict[int, BoundWindow] = {}

@@ -191,12 +191,15 @@ class ReadService:
         self.responses.clear()
         self.responses.extend(kept)
 
-    def drop_oldest(self) -> None:
+    def drop_oldest(self) -> bool:
         """The memory of the oldest READ response is not there.
 
         If it is on its way, an RNR NAK says from which PSN on to ask again, later. If it is gone for good, a NAK ends
         the queue pair (IBTA 9.7.5.2.4); but nothing is said to a duplicate, which may be as old as what it asks for.
+        False when it is kept instead, until the page is there.
         """
+        if self.responses[0].is_awaiting_page and self._responder.holds:
+            return False
         response = self.responses.popleft()
         if response.is_awaiting_page:
             self.responses.clear()
@@ -206,6 +209,7 @@ class ReadService:
         elif not response.is_replay:
             error = RemoteError(SYNDROME_NAK | Nak.REMOTE_ACCESS_ERROR, "the memory of a READ was taken away")
             self._responder.refuse(error, response.next_psn)
+        return True
 
 
 _FLUSH_RIGHTS = {
