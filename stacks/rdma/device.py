@@ -12,7 +12,7 @@ import errno
 import random
 from collections import deque
 from collections.abc import Container
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from weakref import WeakSet
 
@@ -88,6 +88,8 @@ class Device:
     ) -> None:
         self.address: Address = (address, ROCE_PORT)
         self.config = config or DeviceConfig()
+        if self.config.memory.relaxed_seed is not None:
+            self.config = replace(self.config, shortcuts=False)
         self.counters = RdmaCounters()
         self.now = 0
         """Of the current call, or of the last one, in ns."""

@@ -157,6 +157,7 @@ class MessageReceiver:
         receive, self.current = self.current, None
         if receive is None:
             return
+        self._qp.memory.settle()
         flags, imm_data, invalidated = 0, b"", 0
         if data.has_imm:
             flags = WcFlags.WITH_IMM

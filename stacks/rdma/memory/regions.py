@@ -18,6 +18,7 @@ from stacks.dma.contract import Dma, DurableDma
 from stacks.rdma.enums import Access
 from stacks.rdma.memory.config import MemoryConfig
 from stacks.rdma.memory.region import HostRegion, Region
+from stacks.rdma.memory.relaxed import RelaxedRegion, RelaxedWrites
 from stacks.rdma.work import ADDRESS_END, Sge
 from stacks.runtime import LocalError
 
@@ -133,6 +134,8 @@ class MemoryTable:
         self.dma = dma
         self.config = config or MemoryConfig()
         self.device_memory_used = 0
+        seed = self.config.relaxed_seed
+        self.relaxed = None if seed is None else RelaxedWrites(seed)
         self._rng = rng
         self.regions: dict[int, Region] = {}
         self.windows: dict[int, BoundWindow] = {}
@@ -166,7 +169,7 @@ class MemoryTable:
         if address < 0 or address + length > ADDRESS_END:
             self.dma.detach(start)
             raise LocalError(f"{length} bytes at address {address:#x} do not lie in 64 bits")
-        return HostRegion(pd, self.dma, start, length, address=address, access=access), start
+        return self._host_region(pd, start, length, address=address, access=access), start
 
     def again(self, old: Region, start: int | None, pd: Pd, access: int) -> Region:
         """A region over the same memory, with another domain or other rights."""
@@ -176,7 +179,17 @@ class MemoryTable:
         if access & Access.LOCAL_WRITE and not old.access & Access.LOCAL_WRITE:
             raise LocalError("this buffer was registered for reading: give it again to have it writable")
         address = 0 if access & Access.ZERO_BASED else start if old.access & Access.ZERO_BASED else old.address
-        return HostRegion(pd, self.dma, start, old.length, address=address, access=access)
+        return self._host_region(pd, start, old.length, address=address, access=access)
+
+    def _host_region(self, pd: Pd, start: int, length: int, *, address: int, access: int) -> Region:
+        if self.relaxed is None or not access & Access.RELAXED_ORDERING:
+            return HostRegion(pd, self.dma, start, length, address=address, access=access)
+        return RelaxedRegion(pd, self.dma, start, length, address=address, access=access, writes=self.relaxed)
+
+    def settle(self) -> None:
+        """A program is about to see something: whatever arrived before it must be in memory."""
+        if self.relaxed is not None:
+            self.relaxed.settle()
 
     def forget(self, owner: KeyOwner, key: int) -> None:
         """A handle is gone; `key` is any of its keys."""

@@ -238,7 +238,9 @@ class Requester(MessageSender):
 
     def place(self, piece: ReadPiece, data: memoryview, offset: int) -> WcStatus | Fault:
         """Put response data at `offset` of the READ's local memory."""
-        return scatter(self._qp, piece.wqe.sges, offset, data)
+        status = scatter(self._qp, piece.wqe.sges, offset, data)
+        self._qp.memory.settle()
+        return status
 
     # Failure
 

@@ -199,6 +199,7 @@ class Responder(MessageReceiver):
         if syndrome is None or self.responses:
             return None
         self.ack_syndrome = None
+        self._qp.memory.settle()
         if self.answer_psn is not None and syndrome not in (SYNDROME_ACK, _SEQUENCE_NAK):
             psn, self.answer_psn = self.answer_psn, None
             return syndrome, psn
