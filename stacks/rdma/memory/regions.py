@@ -11,14 +11,11 @@ protection domain, does it grant the right, does the range lie inside. Only then
 from __future__ import annotations
 
 import random
-from errno import EBUSY
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from stacks.dma.contract import Dma, DurableDma
 from stacks.rdma.enums import Access
-from stacks.rdma.memory.config import MemoryConfig
 from stacks.rdma.memory.region import HostRegion, Region
-from stacks.rdma.memory.relaxed import RelaxedRegion, RelaxedWrites
 from stacks.rdma.work import ADDRESS_END, Sge
 from stacks.runtime import LocalError
 
@@ -60,11 +57,19 @@ class Mr:
             raise LocalError(f"{length} bytes at {offset} are not inside a region of {self.length}")
         return Sge(self.address + offset, length, self.lkey)
 
-    def rereg(self, *, pd: Pd | None = None, buffer: object | None = None, access: int | None = None) -> None:
+    def rereg(
+        self,
+        *,
+        pd: Pd | None = None,
+        buffer: object | None = None,
+        access: int | None = None,
+        address: int | None = None,
+    ) -> None:
         """Change the protection domain, the translation or the rights, under the same keys; messages in progress fail.
 
-        buffer: what the keys reach from now on; the old one is given back. Raises LocalError while memory windows are
-        bound, and as `Pd.reg_mr` does; nothing is changed then. Source: IBTA 11.2.8.5.
+        buffer: what the keys reach from now on, at `address` as of `Pd.reg_mr`; the old one is given back.
+        Raises LocalError while memory windows are bound, and as `Pd.reg_mr` does; nothing is changed then.
+        Source: IBTA 11.2.8.5.
         """
         self._check_unbound("registered again")
         old, old_start = self.region, self._start
@@ -73,7 +78,7 @@ class Mr:
         if buffer is None:
             self._take(self._table.again(old, old_start, domain, rights))
         else:
-            region, start = self._table.attach(domain, buffer, rights, address=None)
+            region, start = self._table.attach(domain, buffer, rights, address=address)
             self._start = start
             self._take(region)
         self._table.regions[self.lkey] = self.region
@@ -101,8 +106,7 @@ class Mr:
 
     def _check_unbound(self, what: str) -> None:
         if self.region.windows:
-            bound = f"a region with {self.region.windows} memory windows bound"
-            raise LocalError(f"{bound} cannot be {what}: unbind them", errno=EBUSY)
+            raise LocalError(f"a region with {self.region.windows} memory windows bound cannot be {what}: unbind them")
 
     def _take(self, region: Region) -> None:
         self.region = region
@@ -127,15 +131,12 @@ class MemoryTable:
     """Everything of one device that has a key.
 
     regions: by L_Key and R_Key. windows: bound memory windows, by R_Key. owners: handles by the upper 24 bits, which
-    are theirs alone. device_memory_used: bytes of the device's own memory that are allocated.
+    are theirs alone. type_2: which kind of windows of type 2 there are.
     """
 
-    def __init__(self, dma: Dma, rng: random.Random, config: MemoryConfig | None = None) -> None:
+    def __init__(self, dma: Dma, rng: random.Random, *, type_2: Literal["2A", "2B"] = "2B") -> None:
         self.dma = dma
-        self.config = config or MemoryConfig()
-        self.device_memory_used = 0
-        seed = self.config.relaxed_seed
-        self.relaxed = None if seed is None else RelaxedWrites(seed)
+        self.type_2 = type_2
         self._rng = rng
         self.regions: dict[int, Region] = {}
         self.windows: dict[int, BoundWindow] = {}
@@ -169,7 +170,7 @@ class MemoryTable:
         if address < 0 or address + length > ADDRESS_END:
             self.dma.detach(start)
             raise LocalError(f"{length} bytes at address {address:#x} do not lie in 64 bits")
-        return self._host_region(pd, start, length, address=address, access=access), start
+        return HostRegion(pd, self.dma, start, length, address=address, access=access), start
 
     def again(self, old: Region, start: int | None, pd: Pd, access: int) -> Region:
         """A region over the same memory, with another domain or other rights."""
@@ -179,17 +180,7 @@ class MemoryTable:
         if access & Access.LOCAL_WRITE and not old.access & Access.LOCAL_WRITE:
             raise LocalError("this buffer was registered for reading: give it again to have it writable")
         address = 0 if access & Access.ZERO_BASED else start if old.access & Access.ZERO_BASED else old.address
-        return self._host_region(pd, start, old.length, address=address, access=access)
-
-    def _host_region(self, pd: Pd, start: int, length: int, *, address: int, access: int) -> Region:
-        if self.relaxed is None or not access & Access.RELAXED_ORDERING:
-            return HostRegion(pd, self.dma, start, length, address=address, access=access)
-        return RelaxedRegion(pd, self.dma, start, length, address=address, access=access, writes=self.relaxed)
-
-    def settle(self) -> None:
-        """A program is about to see something: whatever arrived before it must be in memory."""
-        if self.relaxed is not None:
-            self.relaxed.settle()
+        return HostRegion(pd, self.dma, start, old.length, address=address, access=access)
 
     def forget(self, owner: KeyOwner, key: int) -> None:
         """A handle is gone; `key` is any of its keys."""
