@@ -14,24 +14,32 @@ belongs to a vendor; asking for them raises EOPNOTSUPP.
 """
 
 from stacks.rdma.verbs.addr import GID, GRH, AHAttr, GlobalRoute
+from stacks.rdma.verbs.ah import AH
 from stacks.rdma.verbs.cq import CQ, WC, CompChannel, cqe_status_to_str
-from stacks.rdma.verbs.device import Context, Device, get_device_list
+from stacks.rdma.verbs.cqex import CQEX, CqInitAttrEx, PollCqAttr
+from stacks.rdma.verbs.device import AllocDmAttr, Context, Device, get_device_list
 from stacks.rdma.verbs.device_attributes import DeviceAttr, DeviceAttrEx, GIDEntry, PortAttr
 from stacks.rdma.verbs.errors import PyverbsError, PyverbsRDMAError, PyverbsUserError
 from stacks.rdma.verbs.host import Host, default_host
-from stacks.rdma.verbs.mr import MR
-from stacks.rdma.verbs.pd import PD
-from stacks.rdma.verbs.qp import QP
+from stacks.rdma.verbs.mr import MR, DmaBufMR
+from stacks.rdma.verbs.mw import MW, MWBind, MWBindInfo
+from stacks.rdma.verbs.pd import PD, ParentDomain, ParentDomainContext, ParentDomainInitAttr
+from stacks.rdma.verbs.qp import ECE, QP
 from stacks.rdma.verbs.qp_attributes import QPAttr, QPCap, QPInitAttr, QPInitAttrEx
+from stacks.rdma.verbs.qpex import QPEx
 from stacks.rdma.verbs.srq import SRQ, SrqAttr, SrqInitAttr, SrqInitAttrEx
-from stacks.rdma.verbs.wr import SGE, RecvWR, SendWR
+from stacks.rdma.verbs.wr import SGE, DataBuffer, RecvWR, SendWR, inc_rkey
 from stacks.rdma.verbs.xrcd import XRCD, XRCDInitAttr
 
 __all__ = [
+    "AH",
     "CQ",
+    "CQEX",
+    "ECE",
     "GID",
     "GRH",
     "MR",
+    "MW",
     "PD",
     "QP",
     "SGE",
@@ -39,20 +47,31 @@ __all__ = [
     "WC",
     "XRCD",
     "AHAttr",
+    "AllocDmAttr",
     "CompChannel",
     "Context",
+    "CqInitAttrEx",
+    "DataBuffer",
     "Device",
     "DeviceAttr",
     "DeviceAttrEx",
+    "DmaBufMR",
     "GIDEntry",
     "GlobalRoute",
     "Host",
+    "MWBind",
+    "MWBindInfo",
+    "ParentDomain",
+    "ParentDomainContext",
+    "ParentDomainInitAttr",
+    "PollCqAttr",
     "PortAttr",
     "PyverbsError",
     "PyverbsRDMAError",
     "PyverbsUserError",
     "QPAttr",
     "QPCap",
+    "QPEx",
     "QPInitAttr",
     "QPInitAttrEx",
     "RecvWR",
@@ -64,4 +83,5 @@ __all__ = [
     "cqe_status_to_str",
     "default_host",
     "get_device_list",
+    "inc_rkey",
 ]

@@ -64,8 +64,13 @@ class WC:
             wr_id=wc.wr_id,
             status=wc.status,
             opcode=wc.opcode,
+            vendor_err=wc.vendor_err,
             byte_len=wc.byte_len,
             qp_num=wc.qp_num,
+            src_qp=wc.src_qp,
+            pkey_index=wc.pkey_index,
+            slid=wc.slid,
+            sl=wc.sl,
             imm_data=immediate_of(wc),
             wc_flags=wc.flags,
         )
@@ -107,7 +112,6 @@ class CompChannel(VerbsObject):
             raise TimeoutError("no completion queue announced itself")
         if events[0] is not expected_cq.core:
             raise PyverbsRDMAError("Received event on an unexpected CQ", errno.EINVAL)
-        expected_cq.count_event()
 
 
 class CQBase(VerbsObject):
@@ -116,17 +120,26 @@ class CQBase(VerbsObject):
     CLOSING_RANK: ClassVar[int] = 1
 
     def __init__(
-        self, context: Context, cqe: int, *, cq_context: object, channel: CompChannel | None, comp_vector: int
+        self,
+        context: Context,
+        cqe: int,
+        *,
+        cq_context: object,
+        channel: CompChannel | None,
+        comp_vector: int,
+        wc_flags: int | None = None,
     ) -> None:
         if not 0 <= comp_vector < context.num_comp_vectors:
             raise PyverbsRDMAError(f"Failed to create a CQ: there is no completion vector {comp_vector}", errno.EINVAL)
         with context.host.lock, failing_with("Failed to create a CQ"):
-            self.core = context.device.create_cq(int(cqe), channel=None if channel is None else channel.core)
+            _check_depth(context, int(cqe))
+            self.core = context.device.create_cq(
+                int(cqe), channel=None if channel is None else channel.core, wc_flags=wc_flags
+            )
         super().__init__(context.host, (context,))
         self.context = context
         self.cq_context = cq_context
         self.comp_channel = channel
-        self._unacknowledged = 0
         if channel is not None:
             channel.add(self)
 
@@ -142,13 +155,24 @@ class CQBase(VerbsObject):
 
     def ack_events(self, num_events: int) -> None:
         """Say that events were dealt with; more than came raise PyverbsRDMAError."""
-        if num_events > self._unacknowledged:
-            raise PyverbsRDMAError(f"Failed to ack {num_events} events: {self._unacknowledged} came", errno.EINVAL)
-        self._unacknowledged -= num_events
+        with self._host.lock, failing_with("Failed to ack events"):
+            self.core.ack_events(num_events)
 
-    def count_event(self) -> None:
-        """An event of this queue was taken from its channel."""
-        self._unacknowledged += 1
+    def resize(self, cqe: int) -> None:
+        """Change the number of completions that fit; fewer than are queued is EINVAL."""
+        with self._host.lock, failing_with("Failed to resize CQ"):
+            _check_depth(self.context, cqe)
+            self.core.resize(cqe)
+
+    def modify(self, cq_count: int, cq_period: int) -> None:
+        """Hold announcements back for `cq_count` completions or `cq_period` microseconds; zeros end that."""
+        with self._host.lock, failing_with("Failed to modify CQ"):
+            self.core.moderate(count=cq_count, period_us=cq_period)
+
+    def _release(self) -> None:
+        # Whoever closes a queue has no further interest in its events.
+        self.core.ack_events(self.core.unacknowledged)
+        self.core.destroy()
 
 
 class CQ(CQBase):
@@ -175,6 +199,12 @@ class CQ(CQBase):
             host.poll()
             wcs = [WC.of_core(wc) for wc in self.core.poll(num_entries)]
         return len(wcs), wcs
+
+
+def _check_depth(context: Context, cqe: int) -> None:
+    most = context.query_device().max_cqe
+    if cqe > most:
+        raise PyverbsRDMAError(f"Failed to create a CQ: {cqe} completions, but max_cqe is {most}", errno.EINVAL)
 
 
 def immediate_of(wc: core.Wc) -> int:

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import errno
+from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
@@ -164,6 +165,15 @@ class Context(VerbsObject):
 
     def _release(self) -> None:
         self._opened.release()
+
+
+@dataclass(slots=True)
+class AllocDmAttr:
+    """length: bytes of device memory. log_align_req: the address is a multiple of 2 to this. comp_mask: must be 0."""
+
+    length: int
+    log_align_req: int = 0
+    comp_mask: int = 0
 
 
 def guid_of(address: str) -> int:

@@ -42,6 +42,11 @@ class VerbsObject:
         """Leave `child` open."""
         self._children.discard(child)
 
+    def _change_parent(self, old: VerbsObject, new: VerbsObject) -> None:
+        old.disown(self)
+        new.adopt(self)
+        self._parents = tuple(new if parent is old else parent for parent in self._parents)
+
     def close(self) -> None:
         """Close what was made from this, then this. Idempotent."""
         if self._is_closed:

@@ -3,22 +3,34 @@
 from __future__ import annotations
 
 import errno
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from stacks.rdma.attributes import QpAttributes
 from stacks.rdma.completion import Cq
-from stacks.rdma.enums import QpState, QpType
+from stacks.rdma.enums import QpState, QpType, WrOpcode
 from stacks.rdma.transitions import QpAttribute, rule_of
 from stacks.rdma.verbs.errors import PyverbsRDMAError, PyverbsUserError, failing_with, rdma_error, unsupported
 from stacks.rdma.verbs.objects import VerbsObject
 from stacks.rdma.verbs.pd import PD
 from stacks.rdma.verbs.qp_attributes import QPAttr, QPCap, QPInitAttr, QPInitAttrEx, capacity_of
+from stacks.rdma.work import SendWr
 from stacks.runtime import LocalError
 
 if TYPE_CHECKING:
     from stacks.rdma import qp as core
     from stacks.rdma.verbs.device import Context
+    from stacks.rdma.verbs.mw import MW, MWBind
     from stacks.rdma.verbs.wr import RecvWR, SendWR
+
+
+@dataclass(slots=True)
+class ECE:
+    """Options of a vendor that two connection managers negotiate."""
+
+    vendor_id: int = 0
+    options: int = 0
+    comp_mask: int = 0
 
 
 class QP(VerbsObject):
@@ -79,6 +91,10 @@ class QP(VerbsObject):
         """Change the attributes in `mask`, IBV_QP_ bits; PyverbsRDMAError says which is missing or forbidden."""
         with self._host.lock, failing_with("Failed to modify QP"):
             self.core.modify(qp_attr.core(int(mask)))
+            if self.core.state is QpState.RESET:
+                # What it was doing is forgotten, and so is the news of it: a program that starts over polls no ghosts.
+                self.core.send_cq.discard(self.qp_num)
+                self.core.recv_cq.discard(self.qp_num)
             self._host.pump()
 
     def to_init(self, qp_attr: QPAttr) -> None:
@@ -123,9 +139,26 @@ class QP(VerbsObject):
             except LocalError as error:
                 raise rdma_error("Failed to post recv", error) from error
 
+    def bind_mw(self, mw: MW, mw_bind: MWBind) -> None:
+        """Post a bind of a type 1 window, which gets its next key at once (ibv_bind_mw)."""
+        wr = SendWr(mw_bind.wr_id, WrOpcode.BIND_MW, (), int(mw_bind.send_flags))
+        wr.mw, wr.bind = mw.core, mw_bind.info.core
+        with self._host.lock, failing_with("Failed to bind MW"):
+            self.core.post_send(wr)
+            self._host.poll()
+
     def query_data_in_order(self, op: int, flags: int = 0) -> int:  # noqa: ARG002  # true of none of them
         """0: data of a message may become visible in any order."""
         return 0
+
+    def set_ece(self, ece: ECE) -> None:
+        """EOPNOTSUPP for any option: this device has none."""
+        if ece.vendor_id:
+            raise unsupported("Failed to set ECE options")
+
+    def query_ece(self) -> ECE:
+        """No options."""
+        return ECE()
 
     # Inside
 
@@ -158,6 +191,9 @@ def _domain(creator: PD | Context, init_attr: QPInitAttr) -> PD:
         return creator
     if isinstance(init_attr, QPInitAttrEx) and init_attr.pd is not None:
         return init_attr.pd
+    if isinstance(init_attr, QPInitAttrEx) and init_attr.xrcd is not None:
+        # An XRC target has no memory of its own to protect: the shared receive queues that it feeds name theirs.
+        return PD(creator)
     raise PyverbsUserError("Cannot create a QP from a Context without QPInitAttrEx that names a PD")
 
 

@@ -223,6 +223,7 @@ def capacity_of(cap: QPCap) -> QpCapacity:
         max_recv_wr=cap.max_recv_wr,
         max_send_sge=cap.max_send_sge,
         max_recv_sge=cap.max_recv_sge,
+        max_inline_data=cap.max_inline_data,
     )
 
 

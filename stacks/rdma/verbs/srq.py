@@ -69,6 +69,14 @@ class SrqInitAttrEx:
         self.max_ops = 0
 
 
+class OpsWr:
+    """An operation on a tag matching queue; no device of ours has one to post it to."""
+
+    def __init__(self, wr_id: int = 0, **fields: object) -> None:
+        self.wr_id = wr_id
+        self.fields = fields
+
+
 class SRQ(VerbsObject):
     """A shared receive queue. creator: a protection domain with SrqInitAttr, or a context with SrqInitAttrEx."""
 

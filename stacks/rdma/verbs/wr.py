@@ -7,11 +7,16 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from copy import copy
+from typing import TYPE_CHECKING
 
 from stacks.rdma.enums import SendFlags, WrOpcode
 from stacks.rdma.verbs.errors import unsupported
 from stacks.rdma.verbs.mem_alloc import read
 from stacks.rdma.work import RecvWr, SendWr, Sge
+
+if TYPE_CHECKING:
+    from stacks.rdma.verbs.mw import MW, MWBindInfo
 
 
 class SGE(Sge):
@@ -140,16 +145,45 @@ class SendWR:
         self.set_wr_rdma(rkey, addr)
         self.core.compare_add, self.core.swap = compare_add, swap
 
+    def set_bind_wr(self, mw: MW, bind_info: MWBindInfo) -> None:
+        """Bind a window of type 2; `rkey` is then the key that it gets."""
+        self.core.mw, self.core.bind, self.core.rkey = mw.core, bind_info.core, inc_rkey(mw.rkey)
+
     def prepared(self) -> SendWr:
         """The request as the core takes it; PyverbsRDMAError (EOPNOTSUPP) for an opcode that it does not have."""
         opcode = OPCODES.get(self.opcode)
         if opcode is None:
             raise unsupported(f"Failed to post send: there is no work request with opcode {self.opcode}")
         self.core.opcode = opcode
-        return self.core
+        return _inlined(self.core) if self.core.flags & SendFlags.INLINE else self.core
 
     def close(self) -> None:
         """Nothing: a request holds nothing."""
+
+
+
+def _inlined(wr: SendWr) -> SendWr:
+    # Inline data are copied when they are posted, from memory that need not be registered: by address alone.
+    inlined = copy(wr)
+    inlined.inline_data = b"".join(read(sge.address, sge.length) for sge in wr.sges)
+    inlined.sges = ()
+    return inlined
+
+
+class DataBuffer:
+    """Memory that need not be registered, for inline sends: `length` bytes at an address."""
+
+    def __init__(self, addr: int, length: int) -> None:
+        self.addr = addr
+        self.length = length
+
+    def __bytes__(self) -> bytes:
+        return read(self.addr, self.length)
+
+
+def inc_rkey(rkey: int) -> int:
+    """The next key of a window: only its lowest byte counts up (verbs.h, ibv_inc_rkey)."""
+    return rkey & 0xFFFFFF00 | rkey + 1 & 0xFF
 
 
 OPCODES = {int(opcode): opcode for opcode in WrOpcode}

@@ -81,9 +81,9 @@ def player(
     return Player(context, pd, cq, MR(pd, length, ANY), QP(pd, init, QPAttr(qp_access_flags=ANY)))
 
 
-def route_to(other: Player) -> AHAttr:
+def route(context: Context) -> AHAttr:
     """The way to another program's device."""
-    return AHAttr(is_global=1, gr=GlobalRoute(dgid=other.context.query_gid(1, 0)))
+    return AHAttr(is_global=1, gr=GlobalRoute(dgid=context.query_gid(1, 0)))
 
 
 def join(one: Player, other: Player) -> None:
@@ -91,6 +91,11 @@ def join(one: Player, other: Player) -> None:
     for near, far in ((one, other), (other, one)):
         near.qp.to_rts(
             QPAttr(
-                dest_qp_num=far.qp.qp_num, ah_attr=route_to(far), timeout=14, retry_cnt=7, rnr_retry=7, min_rnr_timer=1
+                dest_qp_num=far.qp.qp_num,
+                ah_attr=route(far.context),
+                timeout=14,
+                retry_cnt=7,
+                rnr_retry=7,
+                min_rnr_timer=1,
             )
         )
