@@ -12,6 +12,7 @@ from pathlib import Path
 from interop.ethernet import ethernet_path
 from interop.guest.shared import SharedGuest
 from interop.outcome import DisagreementError, require
+from interop.pyverbs.case import rdma_core_tests
 from interop.runner import Case
 from interop.simulated_session import SimulatedSession
 from interop.soft_roce import PROGRAMS, Program, play, sweep
@@ -100,6 +101,7 @@ CASES = (
     Case("tshark-demo-capture", partial(demo_capture, options=("--size", "16MiB"))),
     Case("ethernet-mtu-1500", ethernet_path),
     *(Case(f"rxe-{program.name}", partial(against_rxe, program=program)) for program in PROGRAMS),
+    Case("pyverbs", rdma_core_tests),
     Case("tshark-session-matrix", session_matrix, is_long=True),
     Case("tshark-full-demo-capture", demo_capture, is_long=True),
     *(

@@ -1,0 +1,3 @@
+"""Connections."""
+
+from interop.pyverbs.absent import absent as __getattr__  # noqa: F401

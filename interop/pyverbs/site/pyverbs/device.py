@@ -1,0 +1,31 @@
+"""Devices and contexts."""
+
+from interop.pyverbs.absent import absent
+from stacks.rdma.verbs.device import AllocDmAttr, Context, Device, get_device_list
+from stacks.rdma.verbs.words import (
+    phys_state_to_str,
+    port_state_to_str,
+    speed_to_str,
+    translate_event_type,
+    translate_link_layer,
+    translate_mtu,
+    translate_node_type,
+    width_to_str,
+)
+
+__all__ = [
+    "AllocDmAttr",
+    "Context",
+    "Device",
+    "get_device_list",
+    "phys_state_to_str",
+    "port_state_to_str",
+    "speed_to_str",
+    "translate_event_type",
+    "translate_link_layer",
+    "translate_mtu",
+    "translate_node_type",
+    "width_to_str",
+]
+
+DM = absent("DM")

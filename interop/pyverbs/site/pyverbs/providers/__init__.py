@@ -1,0 +1,1 @@
+"""Vendors: none here, but the tests' common part imports it."""

@@ -1,0 +1,1 @@
+"""A vendor: none here, but the tests' common part imports it."""

@@ -1,0 +1,5 @@
+"""Errors."""
+
+from stacks.rdma.verbs.errors import PyverbsError, PyverbsRDMAError, PyverbsUserError
+
+__all__ = ["PyverbsError", "PyverbsRDMAError", "PyverbsUserError"]
