@@ -34,7 +34,18 @@ from stacks.rdma.enums import (
 )
 from stacks.rdma.extended_cq import CqFlags, ExtendedCq
 from stacks.rdma.faults import FaultPlan, FaultRule, fault
-from stacks.rdma.memory import FastMr, FastMrState, Mr, Mw, MwBind, MwType, Pd
+from stacks.rdma.memory import (
+    DeviceMemory,
+    FastMr,
+    FastMrState,
+    MemoryConfig,
+    Mr,
+    MrAdvice,
+    Mw,
+    MwBind,
+    MwType,
+    Pd,
+)
 from stacks.rdma.qp import Qp, QpCapacity
 from stacks.rdma.qp_states import QP_TABLE, QpEvent
 from stacks.rdma.srq import Srq, SrqAttributes, Xrcd
@@ -55,13 +66,16 @@ __all__ = [
     "CqFlags",
     "Device",
     "DeviceConfig",
+    "DeviceMemory",
     "ExtendedCq",
     "ExtendedWc",
     "FastMr",
     "FastMrState",
     "FaultPlan",
     "FaultRule",
+    "MemoryConfig",
     "Mr",
+    "MrAdvice",
     "Mw",
     "MwBind",
     "MwType",

@@ -12,9 +12,8 @@ import errno
 import random
 from collections import deque
 from collections.abc import Container
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Literal
 from weakref import WeakSet
 
 from stacks.congestion import ControllerFactory
@@ -32,7 +31,7 @@ from stacks.rdma.extended_cq import ExtendedCq
 from stacks.rdma.faults import FaultInjector, FaultPlan
 from stacks.rdma.gsi import GeneralServices
 from stacks.rdma.ingress import Ingress
-from stacks.rdma.memory import MemoryTable, Pd
+from stacks.rdma.memory import DeviceMemory, MemoryConfig, MemoryTable, Pd
 from stacks.rdma.qp import Qp, QpCapacity
 from stacks.rdma.qp_types import CONTROLLED_QP_TYPES, QP_TYPES
 from stacks.rdma.reliable.window import Window
@@ -56,7 +55,7 @@ class DeviceConfig:
     max_window_packets: what it may grow to. shortcuts: whole-burst shortcuts in front of the full state machine.
     segment_limit: most packets of one send, which the transport gives Identifications 0, 1, 2, ...; what a UDP
         transport says of itself, 1 without offload. cm: how patient the connection manager is.
-    type_2_windows: which kind of memory windows of type 2 there are (see memory.windows).
+    memory: windows, memory of its own, page faults.
     faults: what goes wrong with its packets, on purpose; see `Device.attach`.
     congestion: of queue pairs that are not created with another choice.
     """
@@ -66,7 +65,7 @@ class DeviceConfig:
     shortcuts: bool = True
     segment_limit: int = 64
     cm: CmConfig = field(default_factory=CmConfig)
-    type_2_windows: Literal["2A", "2B"] = "2B"
+    memory: MemoryConfig = field(default_factory=MemoryConfig)
     faults: FaultPlan | None = None
     congestion: CongestionConfig = field(default_factory=CongestionConfig)
 
@@ -89,6 +88,8 @@ class Device:
     ) -> None:
         self.address: Address = (address, ROCE_PORT)
         self.config = config or DeviceConfig()
+        if self.config.memory.relaxed_seed is not None:
+            self.config = replace(self.config, shortcuts=False)
         self.counters = RdmaCounters()
         self.now = 0
         """Of the current call, or of the last one, in ns."""
@@ -98,7 +99,7 @@ class Device:
         self.cqs: WeakSet[Cq] = WeakSet()
         """Those that somebody holds: a program may simply drop one that nothing completes to."""
         self._rng = rng or random.SystemRandom()
-        self.memory = MemoryTable(dma or FlatDma(), self._rng, type_2=self.config.type_2_windows)
+        self.memory = MemoryTable(dma or FlatDma(), self._rng, self.config.memory)
         self._ready: deque[Qp] = deque()
         self._events = EventQueue(self.counters)
         self.gsi = GeneralServices(self, rng=self._rng)
@@ -137,6 +138,10 @@ class Device:
     def alloc_pd(self) -> Pd:
         """A new protection domain."""
         return Pd(self)
+
+    def alloc_dm(self, length: int) -> DeviceMemory:
+        """`length` bytes of the device's own memory; LocalError when as much is not left (ibv_alloc_dm)."""
+        return DeviceMemory(self.memory, length)
 
     def create_cq(self, depth: int, *, channel: CompChannel | None = None, wc_flags: int | None = None) -> Cq:
         """A completion queue for `depth` entries; LocalError when depth is below 1 (IBTA 11.2.6.1).
@@ -335,7 +340,7 @@ class Device:
 
     def _resume(self) -> None:
         for qp in self.qps.values():
-            qp.requester.resume()
+            qp.resume()
 
     def _new_number(self, taken: Container[int]) -> int:
         while True:

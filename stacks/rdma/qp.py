@@ -197,6 +197,10 @@ class Qp:
             callback, self.on_established = self.on_established, None
             callback(self)
 
+    def resume(self) -> None:
+        """Memory that was not there may be there now."""
+        self.requester.resume()
+
     # What its parts call
 
     def ring(self) -> None:

@@ -157,6 +157,7 @@ class MessageReceiver:
         receive, self.current = self.current, None
         if receive is None:
             return
+        self._qp.memory.settle()
         flags, imm_data, invalidated = 0, b"", 0
         if data.has_imm:
             flags = WcFlags.WITH_IMM
@@ -206,8 +207,12 @@ class MessageReceiver:
         return region
 
 
+class PageAwaitedError(RemoteError):
+    """A page is on its way: the request may be executed later as it is."""
+
+
 def fault_error(fault: Fault, rnr_timer: int) -> RemoteError:
     """What to answer when memory cannot be reached: RNR where it will be, a NAK where it will not."""
     if fault.is_recoverable:
-        return RemoteError(SYNDROME_RNR | rnr_timer, "the page is not there yet")
+        return PageAwaitedError(SYNDROME_RNR | rnr_timer, "the page is not there yet")
     return RemoteError(SYNDROME_NAK | Nak.REMOTE_ACCESS_ERROR, "the memory is not there")

@@ -149,7 +149,10 @@ class SendWqe:
         self.views: Sequence[memoryview] | None = None
         self.status = WcStatus.SUCCESS
         self.header = self.trailer = b""
-        if opcode is not WrOpcode.SEND:
+        if opcode is WrOpcode.RDMA_WRITE:
+            # The three fields of the RETH, in one integer: va 64, rkey 32, length 32 bits.
+            self.header = (wr.remote_address << 64 | wr.rkey << 32 | length).to_bytes(16, "big")
+        elif opcode is not WrOpcode.SEND:
             self._take_remote(wr)
 
     def _take_remote(self, wr: SendWr) -> None:
@@ -160,7 +163,6 @@ class SendWqe:
         if opcode in _WITH_IMM:
             self.trailer = wr.imm_data
         if opcode in _WRITES:
-            # The three fields of the RETH, in one integer: va 64, rkey 32, length 32 bits.
             self.header = (wr.remote_address << 64 | wr.rkey << 32 | self.length).to_bytes(16, "big")
         elif opcode in LOCAL_OPERATIONS:
             self.local = LocalWork(wr.invalidate_rkey, wr.rkey, wr.mw, wr.bind, wr.mr, wr.access)
@@ -229,6 +231,7 @@ NO_KEY = -1
 NEVER_PSN = 1 << 64
 """Past every PSN that there will be."""
 ADDRESS_END = 1 << 64
+MAX_KEY = 0xFFFFFFFF
 ATOMIC_BYTES = 8
 IMM_BYTES = 4
 MAX_MESSAGE_BYTES = 1 << 31

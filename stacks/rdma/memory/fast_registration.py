@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Iterator, Sequence
+from errno import EBUSY
 from typing import TYPE_CHECKING
 
 from stacks.dma.contract import Direction, Fault
@@ -124,7 +125,7 @@ class FastMr:
     def dereg(self) -> None:
         """Give it up; its key stops being valid at once. Idempotent; LocalError while memory windows are bound."""
         if self._region is not None and self._region.windows:
-            raise LocalError("a region with memory windows bound cannot be deregistered: unbind them")
+            raise LocalError("a region with memory windows bound cannot be deregistered: unbind them", errno=EBUSY)
         if self.state is not FastMrState.INVALID:
             self.state = FastMrState.INVALID
             self._end()

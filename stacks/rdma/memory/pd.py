@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from stacks.congestion import ControllerFactory
 from stacks.rdma.enums import Access, QpType
 from stacks.rdma.memory.fast_registration import FastMr
+from stacks.rdma.memory.paging import MrAdvice, advise, register_implicit
 from stacks.rdma.memory.regions import KeyOwner, Mr
 from stacks.rdma.memory.windows import Mw, MwType
 
 if TYPE_CHECKING:
     from stacks.rdma.completion import Cq
     from stacks.rdma.device import Device
+    from stacks.rdma.memory.device_memory import DeviceMemory
     from stacks.rdma.qp import Qp, QpCapacity
     from stacks.rdma.srq import Srq, Xrcd
+    from stacks.rdma.work import Sge
 
 
 class Pd:
@@ -40,6 +44,27 @@ class Pd:
         Source: IBTA 11.2.8.2.
         """
         return self._device.memory.register(self, buffer, access, address=address)
+
+    def reg_odp(self, access: int = Access.LOCAL_WRITE) -> Mr:
+        """An implicit region: everything that is attached to the device's `Dma`, now or later, under its own addresses.
+
+        access: bits of `Access`; ON_DEMAND is implied. Raises LocalError for rights that contradict each other.
+        """
+        return register_implicit(self._device.memory, self, access)
+
+    def reg_device_memory(self, dm: DeviceMemory, offset: int, length: int, access: int) -> Mr:
+        """Register a part of device memory; its addresses count from 0, and `access` says ZERO_BASED.
+
+        Raises LocalError for a part that does not lie inside, and rights that contradict each other (ibv_reg_dm_mr).
+        """
+        return dm.register(self, offset, length, access)
+
+    def advise(self, advice: MrAdvice, sges: Sequence[Sge]) -> int:
+        """Ask for the pages of on-demand regions before they are needed; how many were not there (ibv_advise_mr).
+
+        Raises LocalError for pieces that are not inside such a region of this domain.
+        """
+        return advise(self._device.memory, self, advice, sges)
 
     def alloc_fast_mr(self, max_sges: int) -> FastMr:
         """A region for up to `max_sges` pieces that REG_MR work requests register; LocalError below 1 (IBTA 10.6.4).

@@ -11,11 +11,14 @@ protection domain, does it grant the right, does the range lie inside. Only then
 from __future__ import annotations
 
 import random
-from typing import TYPE_CHECKING, Literal, Protocol
+from errno import EBUSY
+from typing import TYPE_CHECKING, Protocol
 
 from stacks.dma.contract import Dma, DurableDma
 from stacks.rdma.enums import Access
+from stacks.rdma.memory.config import MemoryConfig
 from stacks.rdma.memory.region import HostRegion, Region
+from stacks.rdma.memory.relaxed import RelaxedRegion, RelaxedWrites
 from stacks.rdma.work import ADDRESS_END, Sge
 from stacks.runtime import LocalError
 
@@ -106,7 +109,8 @@ class Mr:
 
     def _check_unbound(self, what: str) -> None:
         if self.region.windows:
-            raise LocalError(f"a region with {self.region.windows} memory windows bound cannot be {what}: unbind them")
+            bound = f"a region with {self.region.windows} memory windows bound"
+            raise LocalError(f"{bound} cannot be {what}: unbind them", errno=EBUSY)
 
     def _take(self, region: Region) -> None:
         self.region = region
@@ -131,12 +135,15 @@ class MemoryTable:
     """Everything of one device that has a key.
 
     regions: by L_Key and R_Key. windows: bound memory windows, by R_Key. owners: handles by the upper 24 bits, which
-    are theirs alone. type_2: which kind of windows of type 2 there are.
+    are theirs alone. device_memory_used: bytes of the device's own memory that are allocated.
     """
 
-    def __init__(self, dma: Dma, rng: random.Random, *, type_2: Literal["2A", "2B"] = "2B") -> None:
+    def __init__(self, dma: Dma, rng: random.Random, config: MemoryConfig | None = None) -> None:
         self.dma = dma
-        self.type_2 = type_2
+        self.config = config or MemoryConfig()
+        self.device_memory_used = 0
+        seed = self.config.relaxed_seed
+        self.relaxed = None if seed is None else RelaxedWrites(seed)
         self._rng = rng
         self.regions: dict[int, Region] = {}
         self.windows: dict[int, BoundWindow] = {}
@@ -170,7 +177,7 @@ class MemoryTable:
         if address < 0 or address + length > ADDRESS_END:
             self.dma.detach(start)
             raise LocalError(f"{length} bytes at address {address:#x} do not lie in 64 bits")
-        return HostRegion(pd, self.dma, start, length, address=address, access=access), start
+        return self._host_region(pd, start, length, address=address, access=access), start
 
     def again(self, old: Region, start: int | None, pd: Pd, access: int) -> Region:
         """A region over the same memory, with another domain or other rights."""
@@ -180,7 +187,17 @@ class MemoryTable:
         if access & Access.LOCAL_WRITE and not old.access & Access.LOCAL_WRITE:
             raise LocalError("this buffer was registered for reading: give it again to have it writable")
         address = 0 if access & Access.ZERO_BASED else start if old.access & Access.ZERO_BASED else old.address
-        return HostRegion(pd, self.dma, start, old.length, address=address, access=access)
+        return self._host_region(pd, start, old.length, address=address, access=access)
+
+    def _host_region(self, pd: Pd, start: int, length: int, *, address: int, access: int) -> Region:
+        if self.relaxed is None or not access & Access.RELAXED_ORDERING:
+            return HostRegion(pd, self.dma, start, length, address=address, access=access)
+        return RelaxedRegion(pd, self.dma, start, length, address=address, access=access, writes=self.relaxed)
+
+    def settle(self) -> None:
+        """A program is about to see something: whatever arrived before it must be in memory."""
+        if self.relaxed is not None:
+            self.relaxed.settle()
 
     def forget(self, owner: KeyOwner, key: int) -> None:
         """A handle is gone; `key` is any of its keys."""

@@ -10,6 +10,7 @@ protection domain. Linux rxe has type 1 and 2B.
 from __future__ import annotations
 
 import enum
+from errno import EBUSY
 from typing import TYPE_CHECKING, NamedTuple
 
 from stacks.dma.contract import Fault
@@ -134,7 +135,7 @@ class BoundWindow(Region):
         super().__init__(parent.pd, address, bind.length, access=bind.access)
         self._parent = parent
         self._shift = bind.address - address
-        self._ties_domain = qp_number is None or table.type_2 == "2B"
+        self._ties_domain = qp_number is None or table.config.type_2_windows == "2B"
         self.qp_number = qp_number
         if parent.direct is not None:
             offset = bind.address - parent.address
@@ -166,8 +167,8 @@ class BoundWindow(Region):
 
 def check_no_windows(table: MemoryTable, qp: Qp) -> None:
     """Raise LocalError when a queue pair cannot be destroyed for windows of type 2A bound to it (IBTA 10.6.7.2.5)."""
-    if table.type_2 == "2A" and any(window.qp_number == qp.number for window in table.windows.values()):
-        raise LocalError(f"memory windows of type 2A are bound to QP {qp.number}: invalidate them first")
+    if table.config.type_2_windows == "2A" and any(window.qp_number == qp.number for window in table.windows.values()):
+        raise LocalError(f"memory windows of type 2A are bound to QP {qp.number}: invalidate them first", errno=EBUSY)
 
 
 _WRITING = Access.REMOTE_WRITE | Access.REMOTE_ATOMIC

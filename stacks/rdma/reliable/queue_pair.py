@@ -63,6 +63,11 @@ class ReliableQp(Qp):
         """An acknowledgement did not come, or an RNR wait is over."""
         self.completer.handle_timeout(now)
 
+    def resume(self) -> None:
+        """Memory that was not there may be there now, for requests of either side."""
+        super().resume()
+        self.responder.resume()
+
     def poll_transmit(self, now: int) -> Transmit | None:
         """The next send: responses, then requests, then an acknowledgement.
 
@@ -102,7 +107,8 @@ class ReliableQp(Qp):
         while responses and not send.is_closed:
             before = send.count
             if not responses[0].fill(send, egress, shortcuts=self.shortcuts):
-                self.responder.reads.drop_oldest()
+                if not self.responder.reads.drop_oldest():
+                    break
                 continue
             if responses[0].is_finished:
                 responses.popleft()

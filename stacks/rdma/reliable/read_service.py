@@ -63,6 +63,7 @@ class ReadService:
 
     def atomic(self, opcode: int, body: memoryview) -> None:
         """Execute the atomic that is expected next; RemoteError as for a READ."""
+        self._qp.memory.settle()
         if len(body) != AtomicEth.SIZE or not self._responder.access & Access.REMOTE_ATOMIC or self._is_busy:
             raise RemoteError(SYNDROME_NAK | Nak.INVALID_REQUEST, "the queue pair does not take this atomic")
         request = AtomicEth.decode(body)
@@ -74,6 +75,7 @@ class ReadService:
 
     def atomic_write(self, opcode: int, body: memoryview) -> None:
         """Write the 8 bytes of the ATOMIC WRITE that is expected next, at once; RemoteError as for a READ."""
+        self._qp.memory.settle()
         if not self._responder.access & Access.REMOTE_WRITE or self._is_busy:
             raise RemoteError(SYNDROME_NAK | Nak.INVALID_REQUEST, "the queue pair does not take this ATOMIC WRITE")
         if len(body) != Reth.SIZE + ATOMIC_BYTES or (reth := Reth.decode(body)).length != ATOMIC_BYTES:
@@ -91,6 +93,7 @@ class ReadService:
 
         What was written is visible to everybody at once; only persistent placement leaves something to do.
         """
+        self._qp.memory.settle()
         if len(body) != Feth.SIZE + Reth.SIZE or self._is_busy:
             raise RemoteError(SYNDROME_NAK | Nak.INVALID_REQUEST, "the queue pair does not take this FLUSH")
         feth, reth = Feth.decode(body), Reth.decode(body, Feth.SIZE)
@@ -111,6 +114,7 @@ class ReadService:
         self._answer(opcode, None)
 
     def _answer(self, opcode: int, original: int | None) -> None:
+        self._qp.memory.settle()
         psn = self._responder.expected_psn
         self._responder.msn += 1
         response = UndividedResponse(opcode, psn, self._responder.msn, original)
@@ -191,12 +195,15 @@ class ReadService:
         self.responses.clear()
         self.responses.extend(kept)
 
-    def drop_oldest(self) -> None:
+    def drop_oldest(self) -> bool:
         """The memory of the oldest READ response is not there.
 
         If it is on its way, an RNR NAK says from which PSN on to ask again, later. If it is gone for good, a NAK ends
         the queue pair (IBTA 9.7.5.2.4); but nothing is said to a duplicate, which may be as old as what it asks for.
+        False when it is kept instead, until the page is there.
         """
+        if self.responses[0].is_awaiting_page and self._responder.holds:
+            return False
         response = self.responses.popleft()
         if response.is_awaiting_page:
             self.responses.clear()
@@ -206,6 +213,7 @@ class ReadService:
         elif not response.is_replay:
             error = RemoteError(SYNDROME_NAK | Nak.REMOTE_ACCESS_ERROR, "the memory of a READ was taken away")
             self._responder.refuse(error, response.next_psn)
+        return True
 
 
 _FLUSH_RIGHTS = {

@@ -29,7 +29,7 @@ from stacks.rdma.memory.local_operations import execute
 from stacks.rdma.opcodes import ATOMICS, LOCAL_OPERATIONS, READ_REQUEST, REQUESTS, UNDIVIDED, WC_OPCODES
 from stacks.rdma.reliable.pieces import PieceEnds, ReadPiece, atomic_extension, read_extension
 from stacks.rdma.sending import MessageSender, packet_bytes
-from stacks.rdma.work import MAX_MESSAGE_BYTES, NEVER_PSN, SendWqe, SendWr, check_wr
+from stacks.rdma.work import ADDRESS_END, MAX_KEY, MAX_MESSAGE_BYTES, NEVER_PSN, SendWqe, SendWr, check_wr
 from stacks.runtime import LocalError
 from transports.datagram import Transmit
 
@@ -77,8 +77,14 @@ class Requester(MessageSender):
         if flags & _INLINE:
             sges = inline_sges(self._qp, wr)
         length = sges[0].length if len(sges) == 1 else sum([sge.length for sge in sges])
-        is_send = wr.opcode is WrOpcode.SEND
-        if not is_send or not 0 <= length <= MAX_MESSAGE_BYTES:
+        opcode = wr.opcode
+        is_send = opcode is _SEND
+        # The two that are posted most are looked at here, the same way.
+        if (
+            not 0 <= length <= MAX_MESSAGE_BYTES
+            or (not is_send
+            and not (opcode is _WRITE and 0 <= wr.rkey <= MAX_KEY and 0 <= wr.remote_address <= ADDRESS_END - length))
+        ):
             check_wr(wr, length, self.max_rd_atomic)
         last = first = self.post_psn
         if length > self.egress.path_mtu:
@@ -87,8 +93,8 @@ class Requester(MessageSender):
         wqe.sges = sges
         self.post_psn = last + 1
         ring.append(wqe)
-        if not is_send and wr.opcode not in REQUESTS:
-            if wr.opcode in LOCAL_OPERATIONS:
+        if not is_send and opcode not in REQUESTS:
+            if opcode in LOCAL_OPERATIONS:
                 self.post_psn, wqe.last_psn = first, NEVER_PSN
             else:
                 self._reads.append(wqe)
@@ -232,7 +238,9 @@ class Requester(MessageSender):
 
     def place(self, piece: ReadPiece, data: memoryview, offset: int) -> WcStatus | Fault:
         """Put response data at `offset` of the READ's local memory."""
-        return scatter(self._qp, piece.wqe.sges, offset, data)
+        status = scatter(self._qp, piece.wqe.sges, offset, data)
+        self._qp.memory.settle()
+        return status
 
     # Failure
 
@@ -263,6 +271,7 @@ class Requester(MessageSender):
 ACKS_PER_WINDOW = 4
 """Acknowledgements that a full window of one long message asks for."""
 _SENDS = frozenset({WrOpcode.SEND, WrOpcode.SEND_WITH_IMM, WrOpcode.SEND_WITH_INV})
+_SEND, _WRITE = WrOpcode.SEND, WrOpcode.RDMA_WRITE
 _SIGNALED = SendFlags.SIGNALED
 _INLINE = SendFlags.INLINE
 _SUCCESS = WcStatus.SUCCESS

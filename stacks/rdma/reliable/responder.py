@@ -14,7 +14,7 @@ Left out: end-to-end credits (every ACK says "no credit information").
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from stacks.rdma.completion import Wc
 from stacks.rdma.enums import (
@@ -27,7 +27,7 @@ from stacks.rdma.enums import (
 )
 from stacks.rdma.opcodes import ATOMIC_WRITE, CMP_SWAP, DATA_OPCODES, FETCH_ADD, FLUSH, READ_REQUEST
 from stacks.rdma.receive_queue import ReceiveQueue
-from stacks.rdma.receiving import MessageReceiver
+from stacks.rdma.receiving import MessageReceiver, PageAwaitedError
 from stacks.rdma.reliable.read_service import ReadService
 from stacks.runtime import RemoteError
 from wire.seqnum import psn_diff
@@ -51,6 +51,11 @@ class Responder(MessageReceiver):
         self.answer_psn: int | None = None
         """Where a READ response stopped that a NAK is due for; without one it is about what is expected."""
         self.is_gap_reported = False
+        self.holds: bool = qp.memory.config.page_faults == "wait"
+        """Whether a request whose page is not there is kept until it is, rather than told to come again."""
+        self._held: _Held | None = None
+        self._is_behind = False
+        """Whether requests behind the held one were dropped."""
 
     def reset(self, psn: int) -> None:
         """Expect `psn` (24 bits), with nothing in progress; posted receives stay."""
@@ -58,7 +63,8 @@ class Responder(MessageReceiver):
         self.msn = 0
         self.forget_message()
         self.ack_syndrome = self.answer_psn = None
-        self.is_gap_reported = False
+        self.is_gap_reported = self._is_behind = False
+        self._held = None
         self.reads.reset()
 
     # Requests
@@ -98,10 +104,30 @@ class Responder(MessageReceiver):
             else:
                 raise RemoteError(SYNDROME_NAK | Nak.INVALID_REQUEST, f"opcode {opcode:#x} is not supported")
         except RemoteError as error:
-            self.refuse(error)
+            if self.holds and isinstance(error, PageAwaitedError):
+                self._held = _Held(opcode, wants_ack, is_solicited, bytes(body))
+            else:
+                self.refuse(error)
             return
         if wants_ack:
             self._acknowledge()
+
+    def resume(self) -> None:
+        """Memory that was not there may be there now: go on with the request that waits for it."""
+        if self.responses:
+            self._qp.ring()
+        held, self._held = self._held, None
+        if held is None:
+            return
+        body = memoryview(held.body)
+        self.accept(held.opcode, wants_ack=held.wants_ack, is_solicited=held.is_solicited, body=body)
+        if self._is_behind and not self._is_waiting:
+            self._is_behind = False
+            self._handle_gap()
+
+    @property
+    def _is_waiting(self) -> bool:
+        return self._held is not None
 
     def accepted(self, packets: int, messages: int, *, wants_ack: bool) -> None:
         """A shortcut has executed the next `packets` requests, with which `messages` messages ended."""
@@ -127,7 +153,9 @@ class Responder(MessageReceiver):
 
     def _handle_gap(self) -> None:
         self._qp.counters.out_of_seq_request += 1
-        if not self.is_gap_reported:
+        if self._held is not None:
+            self._is_behind = True
+        elif not self.is_gap_reported:
             self.is_gap_reported = True
             self.ack_syndrome = _SEQUENCE_NAK
             self._qp.counters.send_seq_err += 1
@@ -171,6 +199,7 @@ class Responder(MessageReceiver):
         if syndrome is None or self.responses:
             return None
         self.ack_syndrome = None
+        self._qp.memory.settle()
         if self.answer_psn is not None and syndrome not in (SYNDROME_ACK, _SEQUENCE_NAK):
             psn, self.answer_psn = self.answer_psn, None
             return syndrome, psn
@@ -179,6 +208,7 @@ class Responder(MessageReceiver):
     def flush(self) -> None:
         """Complete every receive of this queue pair with WR_FLUSH_ERR, in order, and drop what was to be answered."""
         pending = self.queue.withdraw()
+        self._held = None
         self.responses.clear()
         receives = [self.current, *pending] if self.current is not None else pending
         self.current = None
@@ -189,6 +219,15 @@ class Responder(MessageReceiver):
         """Forget everything without completions, as a reset does."""
         self.queue.withdraw()
         self.reset(0)
+
+
+class _Held(NamedTuple):
+    """A request that waits for a page, as it came."""
+
+    opcode: int
+    wants_ack: bool
+    is_solicited: bool
+    body: bytes
 
 
 _EXECUTED_ONCE = frozenset({CMP_SWAP, FETCH_ADD, FLUSH, ATOMIC_WRITE})

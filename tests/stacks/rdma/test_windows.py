@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import pytest
 
 from stacks.dma import ScatteredDma
@@ -10,6 +12,7 @@ from stacks.rdma import (
     AsyncEventType,
     Device,
     DeviceConfig,
+    MemoryConfig,
     Mr,
     Mw,
     MwBind,
@@ -271,9 +274,9 @@ def test_a_region_with_windows_is_neither_deregistered_nor_registered_again() ->
 # Whose it is
 
 
-def pair_on_one_device(**config: object) -> tuple[Rig, Mw, Mr]:
+def pair_on_one_device(type_2: Literal["2A", "2B"] = "2B") -> tuple[Rig, Mw, Mr]:
     """A window of type 2, bound to the left queue pair."""
-    rig = Rig(config=DeviceConfig(**config))  # type: ignore[arg-type]
+    rig = Rig(config=DeviceConfig(memory=MemoryConfig(type_2_windows=type_2)))
     left = rig.left
     mr = left.pd.reg_mr(bytearray(64), BINDABLE)
     mw = left.pd.alloc_mw(MwType.TYPE_2)
@@ -297,12 +300,12 @@ def test_type_2_is_for_the_queue_pair_that_it_is_bound_to_and_type_1_for_the_dom
 
 
 def test_a_queue_pair_with_windows_of_type_2a_is_not_destroyed_but_one_with_2b_is() -> None:
-    rig, mw, _ = pair_on_one_device(type_2_windows="2A")
+    rig, mw, _ = pair_on_one_device("2A")
     with pytest.raises(LocalError, match="type 2A are bound"):
         rig.left.qp.destroy()
     mw.dealloc()
     rig.left.qp.destroy()
-    rig, mw, _ = pair_on_one_device(type_2_windows="2B")
+    rig, mw, _ = pair_on_one_device("2B")
     rig.left.qp.destroy()
     assert mw.window is not None
 
