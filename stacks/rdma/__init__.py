@@ -7,10 +7,10 @@ A `Device` is a core (transports.datagram.DatagramCore): it is fed bursts and ti
 by the manager in `cm`, over QP 1, or by moving queue pairs through their states by hand.
 
 Here now: protection domains, memory regions over any buffer, completion queues, RC queue pairs with SEND (immediate,
-invalidate), RDMA WRITE (immediate), RDMA READ and atomics. Left out: the other transports, shared receive queues,
-memory windows, FLUSH and ATOMIC WRITE.
+invalidate, inline), RDMA WRITE (immediate), RDMA READ, atomics, FLUSH and ATOMIC WRITE; memory windows, fast
+registration, on-demand paging and device memory (`memory`). Left out: the other transports.
 
-Documents: IBTA Architecture Specification volume 1 with annexes A16 and A17; Linux rxe where the text is loose.
+Documents: IBTA Architecture Specification volume 1 with annexes A16, A17 and A19; Linux rxe where the text is loose.
 """
 
 from stacks.rdma.async_events import AsyncEvent
@@ -22,6 +22,8 @@ from stacks.rdma.device import ROCE_PORT, Device, DeviceConfig
 from stacks.rdma.enums import (
     Access,
     AsyncEventType,
+    FlushPlacement,
+    FlushSelectivity,
     Nak,
     PathMigrationState,
     QpState,
@@ -73,6 +75,8 @@ __all__ = [
     "FastMrState",
     "FaultPlan",
     "FaultRule",
+    "FlushPlacement",
+    "FlushSelectivity",
     "MemoryConfig",
     "Mr",
     "MrAdvice",

@@ -54,6 +54,7 @@ class Responder(MessageReceiver):
         self.holds: bool = qp.memory.config.page_faults == "wait"
         """Whether a request whose page is not there is kept until it is, rather than told to come again."""
         self._held: _Held | None = None
+        self._relaxed = qp.memory.relaxed
         self._is_behind = False
         """Whether requests behind the held one were dropped."""
 
@@ -199,7 +200,8 @@ class Responder(MessageReceiver):
         if syndrome is None or self.responses:
             return None
         self.ack_syndrome = None
-        self._qp.memory.settle()
+        if self._relaxed is not None:
+            self._relaxed.settle()
         if self.answer_psn is not None and syndrome not in (SYNDROME_ACK, _SEQUENCE_NAK):
             psn, self.answer_psn = self.answer_psn, None
             return syndrome, psn

@@ -4,12 +4,26 @@ from __future__ import annotations
 
 import random
 import sys
+from typing import Literal
 
 import pytest
 
 from stacks.dma import FaultingDma, FlatDma, PersistentDma
-from stacks.rdma import Access, AsyncEventType, MwBind, MwType, QpState, SendFlags, SendWr, WcOpcode, WrOpcode
-from stacks.rdma.enums import FlushPlacement, FlushSelectivity
+from stacks.rdma import (
+    Access,
+    AsyncEventType,
+    DeviceConfig,
+    FlushPlacement,
+    FlushSelectivity,
+    MemoryConfig,
+    MwBind,
+    MwType,
+    QpState,
+    SendFlags,
+    SendWr,
+    WcOpcode,
+    WrOpcode,
+)
 from stacks.runtime import LocalError
 from tests.stacks.rdma.hand import ACK, FIRST_PSN, MTU, NAK, RNR_NAK, HandRig
 from tests.stacks.rdma.rig import FULL_ACCESS, Rig
@@ -295,9 +309,18 @@ def test_a_request_that_makes_no_sense_is_a_local_error(what: str) -> None:
 BAD = Impairments(loss=0.05, duplication=0.05, reordering=0.05, jitter_ns=20_000)
 
 
-def connected(network: Impairments, dma: PersistentDma, *, shortcuts: bool) -> Rig:
+def connected(
+    network: Impairments,
+    dma: PersistentDma,
+    *,
+    shortcuts: bool = True,
+    config: DeviceConfig | None = None,
+    seed: int = 1,
+) -> Rig:
     """Two ends whose queue pairs take FLUSHes; the right one has persistent memory."""
-    rig = Rig(shortcuts=shortcuts, impairments=network, dmas=(None, dma), timeout=6, connect=False)
+    rig = Rig(
+        seed=seed, shortcuts=shortcuts, config=config, impairments=network, dmas=(None, dma), timeout=6, connect=False
+    )  # fmt: skip
     for end, peer in ((rig.left, rig.right), (rig.right, rig.left)):
         rig.to_init(end, FLUSHABLE)
         rig.to_rtr(end, peer)
@@ -383,6 +406,58 @@ def test_mixed_with_writes_reads_and_atomics_over_a_bad_network_each_is_executed
     assert {wc.status.name for wc in left.completions} == {"SUCCESS"}
     assert [wc.wr_id for wc in left.completions] == [number for number in range(1, 31) for _ in range(4)]
     assert [bytes(left.memory[8192 + 3000 * number :][:8]) for number in range(1, 31)] == expected
+
+
+@each_way
+@pytest.mark.parametrize("page_faults", ["rnr", "wait"])
+@pytest.mark.parametrize("loss", [0.0, 0.01, 0.05])
+@pytest.mark.parametrize("seed", range(3))
+def test_each_is_executed_once_and_in_order_while_pages_come_and_go_and_packets_get_lost(
+    seed: int, loss: float, page_faults: Literal["rnr", "wait"], shortcuts: bool
+) -> None:
+    rng = random.Random(seed)
+    paging = FaultingDma(FlatDma())
+    config = DeviceConfig(shortcuts=shortcuts, memory=MemoryConfig(page_faults=page_faults))
+    impairments = Impairments(loss=loss, duplication=loss, reordering=loss, jitter_ns=10_000)
+    rig = connected(impairments, PersistentDma(paging), config=config, seed=seed)
+    left, right = rig.ends
+    mr = right.pd.reg_mr(memory := bytearray(1 << 16), FLUSHABLE)
+
+    def page() -> None:
+        while (fault := paging.poll_fault()) is not None:
+            assert fault.token is not None
+            paging.handle_page_ready(fault.token)
+            right.device.handle_page_ready(fault.token)
+            right.host.wake()
+        if rng.random() < 0.3:
+            paging.evict(mr.address + (int(rng.random() * 16) << 12), 2 << 12)
+        rig.simulation.after(30_000, page)
+
+    page()
+    expected = bytearray(1 << 16)
+    for number in range(1, 61):
+        at = int(rng.random() * 8000) * 8
+        where = {"remote_address": mr.address + at, "rkey": mr.rkey}
+        kind, value = int(rng.random() * 4), number.to_bytes(8, sys.byteorder)
+        left.memory[8 * number : 8 * number + 8] = value
+        if kind == 0:
+            left.send(number, WrOpcode.ATOMIC_WRITE, 8 * number, 8, **where)
+            expected[at : at + 8] = value
+        elif kind == 1:
+            left.send(number, WrOpcode.RDMA_WRITE, 8 * number, 8, **where)
+            expected[at : at + 8] = value
+        elif kind == 2:
+            left.send(number, WrOpcode.ATOMIC_FETCH_AND_ADD, 4096, 8, compare_add=number, **where)
+            total = int.from_bytes(expected[at : at + 8], sys.byteorder) + number
+            expected[at : at + 8] = total.to_bytes(8, sys.byteorder)
+        else:
+            flush = SendWr(number, WrOpcode.FLUSH, flush_placement=PERSISTENT, flush_length=64, **where)
+            left.qp.post_send(flush)
+        left.host.wake()
+        rig.run(int(rng.random() * 60_000))
+    rig.run_until_completed(left, 60)
+    assert [(wc.wr_id, wc.status.name) for wc in left.completions] == [(n, "SUCCESS") for n in range(1, 61)]
+    assert memory == expected
 
 
 RECORD, RECORDS, COUNT_AT = 500, 24, 1 << 15
