@@ -74,6 +74,8 @@ class Mr:
         Raises LocalError while memory windows are bound, and as `Pd.reg_mr` does; nothing is changed then.
         Source: IBTA 11.2.8.5.
         """
+        if not self.region.is_valid:
+            raise LocalError("this region was deregistered")
         self._check_unbound("registered again")
         old, old_start = self.region, self._start
         rights = self.access if access is None else access
@@ -182,8 +184,11 @@ class MemoryTable:
     def again(self, old: Region, start: int | None, pd: Pd, access: int) -> Region:
         """A region over the same memory, with another domain or other rights."""
         check_access(access, is_durable=isinstance(self.dma, DurableDma))
-        if start is None:
+        if start is None and old.direct is not None:
             return Region(pd, old.address, old.length, access=access, direct=old.direct)
+        if start is None:
+            # An implicit region, of all that is attached.
+            return HostRegion(pd, self.dma, 0, old.length, address=0, access=access)
         if access & Access.LOCAL_WRITE and not old.access & Access.LOCAL_WRITE:
             raise LocalError("this buffer was registered for reading: give it again to have it writable")
         address = 0 if access & Access.ZERO_BASED else start if old.access & Access.ZERO_BASED else old.address

@@ -140,6 +140,18 @@ def test_what_cannot_be_registered_again_stays_as_it_was() -> None:
         with pytest.raises(LocalError, match=what):
             mr.rereg(**change)  # type: ignore[arg-type]
         assert (mr.is_valid, mr.access) == (True, Access.REMOTE_READ)
+    mr.dereg()
+    with pytest.raises(LocalError, match="was deregistered"):
+        mr.rereg(access=0)
+    assert pd.objects == set()
+
+
+def test_an_implicit_region_is_registered_again_with_other_rights() -> None:
+    rig = HandRig(timeout=0)
+    mr = rig.end.pd.reg_odp(Access.LOCAL_WRITE)
+    mr.rereg(access=FULL_ACCESS | Access.ON_DEMAND)
+    assert write(rig, rig.end.mr.address, mr.rkey) == [(ACK, FIRST_PSN)]
+    assert rig.end.memory[:4] == b"abcd"
 
 
 @each_way
