@@ -17,6 +17,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from interop.guest.machine import ADDRESSES, GuestError, Job, Machine
 from interop.guest.network import OURS
@@ -55,6 +56,7 @@ class Program:
 
     serve, connect: the guest's command lines, with fields of `_fields` in braces. peer: as `interop.peers` knows it.
     port: TCP or rdma_cm port. options: for the peer. complaint: what the guest prints, at status 0, when data is wrong.
+    is_endless: the guest's server serves for good. varies: which conditions it knows.
     """
 
     name: str
@@ -63,7 +65,9 @@ class Program:
     peer: str
     port: int
     options: tuple[str, ...] = ()
-    complaint: str = "mismatch|invalid data|[Ff]ailed|error"
+    complaint: str = "mismatch|invalid data|[Ff]ail|error:"
+    is_endless: bool = False
+    varies: tuple[str, ...] = ("size", "path_mtu", "mtu", "is_ipv6", "loss")
     conditions: Conditions = Conditions()
 
 
@@ -101,7 +105,7 @@ class _Run:
         """Ours tries until the guest's is there."""
         job = self._start_guest(self._program.serve)
         with self._start_ours("--remote", ADDRESSES[self._conditions.is_ipv6]) as ours:
-            return self._finish(job, ours)
+            return self._finish(job, ours, is_server=True)
 
     def with_guest_connecting(self) -> str:
         """Ours says when it is there."""
@@ -109,7 +113,7 @@ class _Run:
             assert ours.stdout is not None
             if ours.stdout.readline() != "ready\n":
                 raise DisagreementError(f"ours: {ours.communicate(timeout=SECONDS)[1].strip()}")
-            return self._finish(self._start_guest(self._program.connect), ours)
+            return self._finish(self._start_guest(self._program.connect), ours, is_server=False)
 
     def _start_guest(self, template: str) -> Job:
         command = template.format(**_fields(self._program, self._conditions))
@@ -124,17 +128,18 @@ class _Run:
         command = self._machine.namespace.command(sys.executable, "-m", "interop.peers", program.peer, *words)
         return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
-    def _finish(self, job: Job, ours: subprocess.Popen[str]) -> str:
+    def _finish(self, job: Job, ours: subprocess.Popen[str], *, is_server: bool) -> str:
         try:
             output, errors = ours.communicate(timeout=SECONDS)
         except subprocess.TimeoutExpired:
             output, errors = "", f"not done after {SECONDS} s"
         finally:
             ours.kill()
-        if ours.returncode:
+        is_ended = ours.returncode != 0 or (self._program.is_endless and is_server)
+        if is_ended:
             self._machine.agent.end(job)
         guest = self._machine.agent.wait(job)
-        if ours.returncode or guest.status or re.search(self._program.complaint, guest.output):
+        if ours.returncode or (guest.status and not is_ended) or re.search(self._program.complaint, guest.output):
             tail = "\n".join(line[:200] for line in guest.output.splitlines()[-TAIL_LINES:])
             raise DisagreementError(
                 f"ours ended with {ours.returncode}: {errors.strip()}\nthe guest's with {guest.status}:\n{tail}"
@@ -165,7 +170,7 @@ def _fields(program: Program, conditions: Conditions) -> dict[str, object]:
         "port": program.port,
         "size": conditions.size,
         "count": conditions.count,
-        "mtu": conditions.path_mtu or (4096 if conditions.mtu >= 9000 else 1024),
+        "mtu": conditions.path_mtu or USUAL_PATH_MTU,
         "gid": 2 if conditions.is_ipv6 else 1,
     }
 
@@ -179,8 +184,11 @@ def _slug(conditions: Conditions) -> str:
 
 
 SECONDS = 60
+USUAL_PATH_MTU = 1024
+"""Of programs that are told one; those that connect by rdma_cm take the largest that fits."""
 TAIL_LINES = 8
 
+PINGPONG = "-g {gid} -p {port} -s {size} -n {count} -m {mtu} -c"
 PROGRAMS = (
     Program(
         "rping",
@@ -190,23 +198,65 @@ PROGRAMS = (
         port=7174,
         complaint="mismatch|cma event",
     ),
+    Program(
+        "ibv_rc_pingpong",
+        serve=f"ibv_rc_pingpong {PINGPONG}",
+        connect=f"ibv_rc_pingpong {PINGPONG} {{host}}",
+        peer="pingpong",
+        port=18515,
+        conditions=Conditions(size=20_000),
+    ),
+    Program(
+        "ibv_srq_pingpong",
+        serve=f"ibv_srq_pingpong {PINGPONG}",
+        connect=f"ibv_srq_pingpong {PINGPONG} {{host}}",
+        peer="srq_pingpong",
+        port=18515,
+        conditions=Conditions(count=100),
+    ),
+    Program(
+        "rdma_client",
+        serve="rdma_server -s {guest} -p {port}",
+        connect="rdma_client -s {host} -p {port}",
+        peer="rdma_client",
+        port=7471,
+        varies=("is_ipv6", "loss"),
+        conditions=Conditions(size=16, count=1),
+    ),
+    Program(
+        "ucmatose",
+        serve="ucmatose -b {guest} -p {port} -C {count} -S {size}",
+        connect="ucmatose -s {host} -p {port} -C {count} -S {size}",
+        peer="ucmatose",
+        port=7471,
+    ),
+    Program(
+        "cmtime",
+        serve="cmtime -b {guest} -p {port} -c {count}",
+        connect="cmtime -s {host} -p {port} -c {count}",
+        peer="cmtime",
+        port=7471,
+        is_endless=True,
+        varies=("is_ipv6", "loss"),
+        conditions=Conditions(size=0, count=20),
+    ),
 )
 """Each is a case of its own, `rxe-NAME`."""
 
 
 def sweep(program: Program) -> Iterator[Conditions]:
-    """The conditions of the long run: sizes, path MTUs, both families and Ethernets, loss."""
-    usual = program.conditions
-    for size in SIZES:
-        yield replace(usual, size=size)
-    for path_mtu in PATH_MTUS:
-        yield replace(usual, path_mtu=path_mtu, is_ipv6=path_mtu in (512, 2048))
-    for is_ipv6 in (False, True):
-        yield replace(usual, mtu=1500, is_ipv6=is_ipv6)
-    for loss in LOSSES:
-        yield replace(usual, loss=loss, count=50)
+    """The conditions of the long run, one varied at a time, of those that the program knows."""
+    for name in program.varies:
+        for value in VALUES[name]:
+            changed = replace(program.conditions, **{name: value})
+            yield replace(changed, count=LOSSY_COUNT) if name == "loss" and "size" in program.varies else changed
 
 
-SIZES = (64, 1000, 4096, 20_000, 60_000)
-PATH_MTUS = (256, 512, 1024, 2048, 4096)
-LOSSES = (1, 5)
+VALUES: dict[str, tuple[Any, ...]] = {
+    "size": (64, 1000, 4096, 20_000, 60_000),
+    "path_mtu": (256, 512, 1024, 2048, 4096),
+    "mtu": (1500,),
+    "is_ipv6": (True,),
+    "loss": (1, 5),
+}
+LOSSY_COUNT = 50

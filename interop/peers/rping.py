@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import struct
 
+from interop.peers.inbox import Inbox
 from interop.peers.link import Link, accept_one, connect_to, wait_disconnected
 from interop.peers.terms import Terms, check_data
-from stacks.rdma import Access, Mr, Qp, RecvWr, SendWr, WcOpcode, WrOpcode
+from stacks.rdma import Access, Mr, SendWr, WcOpcode, WrOpcode
 from stacks.rdma.sync import Endpoint
 
 ADVERTISEMENT = struct.Struct(">QII")
@@ -67,26 +68,19 @@ class _Mailbox:
     """Two receives of advertisements, and one to send."""
 
     def __init__(self, endpoint: Endpoint) -> None:
-        self._inbox, self._outbox = bytearray(2 * ADVERTISEMENT.size), bytearray(ADVERTISEMENT.size)
-        self._in, self._out = endpoint.pd.reg_mr(self._inbox), endpoint.pd.reg_mr(self._outbox)
-
-    def prepare(self, qp: Qp) -> None:
-        for slot in range(2):
-            qp.post_recv(self._recv(slot))
+        self._inbox = Inbox(endpoint, slots=2, size=ADVERTISEMENT.size)
+        self._outbox = bytearray(ADVERTISEMENT.size)
+        self._mr = endpoint.pd.reg_mr(self._outbox)
+        self.prepare = self._inbox.prepare
 
     def send(self, link: Link, data: bytes) -> None:
         self._outbox[:] = data
-        link.send(SendWr(0, WrOpcode.SEND, [self._out.sge()]))
+        link.send(SendWr(0, WrOpcode.SEND, [self._mr.sge()]))
         link.wait(WcOpcode.SEND)
 
     def receive(self, link: Link) -> tuple[int, int, int]:
-        slot = link.receive().wr_id
-        address, rkey, length = ADVERTISEMENT.unpack_from(self._inbox, slot * ADVERTISEMENT.size)
-        link.post_recv(self._recv(slot))
+        address, rkey, length = ADVERTISEMENT.unpack(self._inbox.take(link))
         return address, rkey, length
-
-    def _recv(self, slot: int) -> RecvWr:
-        return RecvWr(slot, [self._in.sge(slot * ADVERTISEMENT.size, ADVERTISEMENT.size)])
 
 
 def _advertise(mr: Mr, length: int) -> bytes:

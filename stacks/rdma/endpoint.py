@@ -8,7 +8,9 @@ from stacks.rdma.cm.ids import CmId, CmIds, CmListener
 from stacks.rdma.cm.queue_pair import to_init
 from stacks.rdma.completion import CompChannel, Cq
 from stacks.rdma.device import Device
+from stacks.rdma.enums import QpType
 from stacks.rdma.qp import Qp, QpCapacity
+from stacks.rdma.srq import Srq
 
 
 class EndpointBase:
@@ -42,18 +44,22 @@ class EndpointBase:
         recv_cq: Cq | None = None,
         capacity: QpCapacity | None = None,
         sq_sig_all: bool = False,
+        qp_type: QpType = QpType.RC,
+        srq: Srq | None = None,
     ) -> Qp:
-        """An RC queue pair in INIT, as rdma_create_qp makes it: receives may be posted before it is connected.
+        """A queue pair in INIT, as rdma_create_qp makes it: receives may be posted before it is connected.
 
         send_cq, recv_cq: where completions go; what is not given is one queue that holds everything outstanding.
-        capacity, sq_sig_all: as of `Pd.create_qp`.
+        capacity, sq_sig_all, qp_type, srq: as of `Pd.create_qp`.
         """
         capacity = capacity or QpCapacity()
         if send_cq is None or recv_cq is None:
             own = self.create_cq(capacity.max_send_wr + capacity.max_recv_wr)
             send_cq = own if send_cq is None else send_cq
             recv_cq = own if recv_cq is None else recv_cq
-        qp = self.pd.create_qp(send_cq=send_cq, recv_cq=recv_cq, capacity=capacity, sq_sig_all=sq_sig_all)
+        qp = self.pd.create_qp(
+            qp_type, send_cq=send_cq, recv_cq=recv_cq, capacity=capacity, sq_sig_all=sq_sig_all, srq=srq
+        )
         to_init(qp)
         return qp
 
