@@ -10,8 +10,19 @@ from stacks.runtime import Counters
 
 
 class CmEventType(enum.IntEnum):
-    """Kinds of events, by their rdma_cma.h numbers; those that this manager never reports are left out."""
+    """Kinds of events, by their rdma_cma.h numbers. `RdmaId` reports them all, but for the last two.
 
+    `ConnectionManager` reports those of connections: CONNECT_REQUEST to DISCONNECTED, and TIMEWAIT_EXIT.
+    """
+
+    ADDR_RESOLVED = 0
+    """There is a way to the address that was asked for."""
+    ADDR_ERROR = 1
+    """There is none. status: a negative errno."""
+    ROUTE_RESOLVED = 2
+    """The path MTU to it is known: connect."""
+    ROUTE_ERROR = 3
+    """It cannot be known. status: a negative errno."""
     CONNECT_REQUEST = 4
     """A REQ for a service that is listened on: answer with accept, reject, or delay."""
     CONNECT_RESPONSE = 5
@@ -26,8 +37,20 @@ class CmEventType(enum.IntEnum):
     """Both sides may send."""
     DISCONNECTED = 10
     """It is over; work requests are flushed. status: 0 after DREQ and DREP, else the reject reason that says why."""
+    DEVICE_REMOVAL = 11
+    """The device went away: destroy the identifier."""
+    MULTICAST_JOIN = 12
+    """The group can be sent to, and its datagrams come in."""
+    MULTICAST_ERROR = 13
+    """The group was not joined. status: a negative errno."""
+    ADDR_CHANGE = 14
+    """The address that the identifier is bound to is another device's now."""
     TIMEWAIT_EXIT = 15
     """The QP number may be used again."""
+    ADDRINFO_RESOLVED = 16
+    """Never reported: names are resolved by whoever calls."""
+    ADDRINFO_ERROR = 17
+    """Never reported."""
 
 
 @dataclass(frozen=True, slots=True)

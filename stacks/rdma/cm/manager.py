@@ -27,6 +27,7 @@ from stacks.rdma.cm.messages import (
     peer_address,
 )
 from stacks.rdma.cm.parameters import ACCEPTED_BY, ConnectionParameters
+from stacks.rdma.cm.ports import PortTable
 from stacks.rdma.cm.sidr import SidrServices
 from stacks.rdma.cm.states import WAITING_FOR_REP, ConnectionEvent, ConnectionState
 from stacks.runtime import LocalError, Verdict
@@ -39,6 +40,8 @@ class ConnectionManager:
     address: the device's IP address in numeric text form; the CA GUID follows from it, so that peers know a device
     again after a restart. rng: communication IDs and starting PSNs are drawn from it, by `random()` alone.
 
+    sidr: datagram services. ports: who of its identifiers holds which port.
+
     A command that crosses the end of its connection has no effect: the event that tells of the end is on its way.
     """
 
@@ -48,6 +51,7 @@ class ConnectionManager:
         self._listeners: dict[int, Backlog[Connection, CmEvent]] = {}
         self._exchange = Exchange(rng=rng, ca_guid=_ca_guid(self.address), config=self.config)
         self.sidr = SidrServices(self._exchange, self.address)
+        self.ports = PortTable(self._exchange.draw)
         self._inbound = Inbound(self._exchange, self._listeners, self.sidr)
 
     @property

@@ -24,7 +24,7 @@ class ConnectionParameters:
         time; both 0 to 255. retry_count, rnr_retry: 0 to 7; rnr_retry 7 is without end.
     ack_timeout: 5-bit local ACK timeout, 4.096 us * 2^n. has_srq: receives come from a shared queue.
     qp_type: RC, UC, XRC_SEND (asks) or XRC_RECV (accepts). traffic_class: the IP header's byte, which the active side
-        decides for both.
+        decides for both. own_ack_timeout: what this side's queue pair waits, if not what the REQ says.
     """
 
     qpn: int
@@ -38,6 +38,7 @@ class ConnectionParameters:
     has_srq: bool = False
     qp_type: QpType = QpType.RC
     traffic_class: int = 0
+    own_ack_timeout: int | None = None
 
     def check(self) -> None:
         """Raise LocalError for a value out of its range."""
@@ -83,7 +84,7 @@ def active_settings(destination: str, own: ConnectionParameters, reply: Connecti
         max_rd_atomic=min(own.initiator_depth, reply.responder_resources),
         retry_cnt=own.retry_count,
         rnr_retry=reply.rnr_retry,
-        timeout=own.ack_timeout,
+        timeout=own.ack_timeout if own.own_ack_timeout is None else own.own_ack_timeout,
         traffic_class=own.traffic_class,
     )
 
@@ -100,7 +101,7 @@ def passive_settings(destination: str, own: ConnectionParameters, request: Conne
         max_rd_atomic=min(own.initiator_depth, request.responder_resources),
         retry_cnt=request.retry_count,
         rnr_retry=request.rnr_retry,
-        timeout=request.ack_timeout,
+        timeout=request.ack_timeout if own.own_ack_timeout is None else own.own_ack_timeout,
         traffic_class=request.traffic_class,
     )
 
@@ -121,4 +122,5 @@ _HIGHEST = {
     "rnr_retry": 7,
     "ack_timeout": 31,
     "traffic_class": 255,
+    "own_ack_timeout": 31,
 }

@@ -7,7 +7,7 @@ moves its queue pairs itself can ask for the same attributes.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol, Self
+from typing import Protocol, Self, runtime_checkable
 
 from stacks.rdma.attributes import AddressVector, QpAttributes
 from stacks.rdma.cm.parameters import QpSettings
@@ -30,6 +30,17 @@ class CmQp(Protocol):
         """Change attributes and state; raises LocalError."""
 
 
+@runtime_checkable
+class MulticastQp(Protocol):
+    """A UD queue pair that can be in multicast groups."""
+
+    def attach_mcast(self, group: str, /) -> None:
+        """Receive what is sent to a group, an IP address in numeric text form; raises LocalError."""
+
+    def detach_mcast(self, group: str, /) -> None:
+        """The inverse of `attach_mcast`."""
+
+
 def to_init(qp: CmQp) -> None:
     """Take a queue pair in RESET to INIT, open to whatever its regions allow; LocalError in another state but INIT."""
     if qp.state is QpState.RESET:
@@ -38,18 +49,22 @@ def to_init(qp: CmQp) -> None:
         raise LocalError(f"QP {qp.number} is in {qp.state.name}: only one in RESET or INIT can be connected")
 
 
-def datagrams_to_rts(qp: CmQp, qkey: int = RDMA_UDP_QKEY) -> None:
-    """Take a UD queue pair from RESET to RTS, as rdma_create_qp does; LocalError in another state."""
-    qp.modify(init_attributes(QpType.UD, qkey))
-    qp.modify(QpAttributes(state=QpState.RTR))
-    qp.modify(QpAttributes(state=QpState.RTS, sq_psn=0))
-
-
-def init_attributes(qp_type: QpType, qkey: int = RDMA_UDP_QKEY) -> QpAttributes:
-    """RESET to INIT; qkey: for UD."""
+def init_attributes(qp_type: QpType) -> QpAttributes:
+    """RESET to INIT; a datagram type gets RDMA-CM's Q_Key."""
     if qp_type is QpType.UD:
-        return QpAttributes(state=QpState.INIT, pkey_index=0, port=1, qkey=qkey)
+        return datagram_attributes(QpState.INIT, RDMA_UDP_QKEY)
     return QpAttributes(state=QpState.INIT, pkey_index=0, port=1, access=_INIT_ACCESS)
+
+
+def datagram_attributes(state: QpState, qkey: int) -> QpAttributes:
+    """The way to INIT, RTR or RTS of a datagram type; LocalError for another state."""
+    if state is QpState.INIT:
+        return QpAttributes(state=state, pkey_index=0, port=1, qkey=qkey)
+    if state is QpState.RTR:
+        return QpAttributes(state=state)
+    if state is QpState.RTS:
+        return QpAttributes(state=state, sq_psn=0)
+    raise LocalError(f"a queue pair is taken to INIT, RTR and RTS, not {state.name}")
 
 
 def rtr_attributes(qp_type: QpType, settings: QpSettings, *, min_rnr_timer: int) -> QpAttributes:
