@@ -40,6 +40,7 @@ class RdmaCounters(Counters):
     rcvd_source_err: int = 0
     rcvd_opcode_err: int = 0
     rcvd_mad_err: int = 0
+    rcvd_dropped_messages: int = 0
     dropped_async_events: int = 0
     # Congestion, as mlx5 calls it:
     np_ecn_marked_roce_packets: int = 0

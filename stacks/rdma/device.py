@@ -96,6 +96,8 @@ class Device:
         self.timers: Timers[Timed] = Timers()
         self.qps: dict[int, Qp] = {}
         self.srqs: dict[int, Srq] = {}
+        self.leaving: dict[Transmit, Qp] = {}
+        """Sends that a queue pair wants to hear of when the transport is done with them."""
         self.cqs: WeakSet[Cq] = WeakSet()
         """Those that somebody holds: a program may simply drop one that nothing completes to."""
         self._rng = rng or random.SystemRandom()
@@ -270,7 +272,9 @@ class Device:
         return deadline
 
     def sent(self, transmit: Transmit) -> None:
-        """Views of registered memory need no word when they were sent."""
+        """The transport is done with a send: those of unreliable transports are complete."""
+        if self.leaving and (qp := self.leaving.pop(transmit, None)) is not None:
+            qp.handle_sent(transmit)
 
     # What its parts call
 

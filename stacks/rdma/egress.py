@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from stacks.rdma.counters import RdmaCounters
-from stacks.rdma.opcodes import ACKNOWLEDGE
+from stacks.rdma.opcodes import ACKNOWLEDGE, DATAGRAM, UNRELIABLE
 from transports.datagram import ECN_ECT0, Address, Transmit
 from wire.checksum import crc32
 from wire.roce.flow_icrc import BTH_BYTES, ICRC_BYTES, FlowIcrc
@@ -47,6 +47,7 @@ class Egress:
         self.max_middles = min(segment_limit, MAX_SEND_BYTES // self.full_bytes)
         self._segment_limit = segment_limit
         self._transport = transport << 13
+        self._ack_request = 0 if transport in (UNRELIABLE, DATAGRAM) else ACK_REQUEST
         self._tail = _DEFAULT_PKEY + b"\0" + dest_qp.to_bytes(3, "big")
         self._prefixes: dict[int, bytes] = {}
         self._lone: dict[int, tuple[bytes, bytes, int]] = {}
@@ -77,13 +78,13 @@ class Egress:
         self.max_middles = min(self.max_middles, packets)
 
     def lone(self, opcode: int, psn: int, *, extension: bytes, payload: memoryview) -> Transmit:
-        """A message of one packet as a send of its own, with AckReq; `psn` is not wrapped."""
+        """A message of one packet as a send of its own, with AckReq where anybody answers; `psn` is not wrapped."""
         length = len(payload)
         constants = self._lone.get(opcode << 16 | length)
         if constants is None:
             constants = self._lone_constants(opcode, len(extension), length)
         prefix, padding, seed = constants
-        head = (psn & 0xFFFFFF | ACK_REQUEST).to_bytes(4, "big") + extension
+        head = (psn & 0xFFFFFF | self._ack_request).to_bytes(4, "big") + extension
         crc = crc32(payload, crc32(head, seed))
         if padding:
             crc = crc32(padding, crc)
@@ -198,7 +199,9 @@ class Egress:
         payloads: Sequence[memoryview],
         length: int,
     ) -> None:
-        """Append messages of one packet each: one opcode, one size, every packet with AckReq. The short way of `add`.
+        """Append messages of one packet each: one opcode, one size, every packet with AckReq (where anybody answers).
+
+        The short way of `add`.
 
         psn: of the first, not wrapped. extensions: the extended headers, all of one size. payloads: of `length` bytes
         each, in one view. The caller has made sure that they fit.
@@ -206,11 +209,11 @@ class Egress:
         pad = -length & 3
         size = BTH_BYTES + len(extensions[0]) + length + pad + ICRC_BYTES
         prefix, padding = self._prefix(opcode, pad << 4), _PADDING[pad]
-        seed, deltas = self._seed(prefix, size), self._deltas
+        seed, deltas, ack_request = self._seed(prefix, size), self._deltas, self._ack_request
         count, trailer = send.count, send.trailer
         parts: list[bytes | memoryview] = []
         for extension, payload in zip(extensions, payloads, strict=True):
-            head = (psn & 0xFFFFFF | ACK_REQUEST).to_bytes(4, "big") + extension
+            head = (psn & 0xFFFFFF | ack_request).to_bytes(4, "big") + extension
             crc = crc32(payload, crc32(head, seed ^ deltas[count]))
             if pad:
                 crc = crc32(padding, crc)

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, ClassVar
 from stacks.rdma.attributes import QpAttributes, check_attributes
 from stacks.rdma.completion import Cq, Wc
 from stacks.rdma.counters import RdmaCounters
-from stacks.rdma.egress import Egress
 from stacks.rdma.enums import AsyncEventType, QpState, QpType, SendFlags, WcOpcode, WcStatus
 from stacks.rdma.memory import MemoryTable, Pd
 from stacks.rdma.memory.windows import check_no_windows
@@ -117,15 +116,15 @@ class Qp:
     def post_send(self, wr: SendWr) -> None:
         """Queue a send work request; packets leave when the device is next polled, together with others.
 
-        Raises LocalError before RTS, when the queue is full, or for a request that makes no sense; in ERR the request
-        is accepted and flushed (IBTA 10.8.1, 11.4.1.1).
+        Raises LocalError before RTS, when the queue is full, or for a request that makes no sense; in SQE and ERR the
+        request is accepted and flushed (IBTA 10.8.1, 11.4.1.1).
         """
         state = self.state
         if state is not QpState.RTS:
             self._check_may_send(state)
         if len(wr.sges) > self.capacity.max_send_sge:
             raise LocalError(f"a send with {len(wr.sges)} SGEs, but max_send_sge is {self.capacity.max_send_sge}")
-        if state is QpState.ERR:
+        if state in _FLUSHING:
             self.complete_send(wr.wr_id, WC_OPCODES[wr.opcode], 0, WcStatus.WR_FLUSH_ERR)
             return
         self.requester.post(wr, wr.flags | self._flags)
@@ -191,6 +190,9 @@ class Qp:
         """The next send, or None."""
         raise NotImplementedError
 
+    def handle_sent(self, transmit: Transmit) -> None:
+        """The transport is done with a send that was announced with `expect_sent`."""
+
     def tell_established(self) -> None:
         """Say once that the peer has begun to send (IBTA 11.6.3.1, communication established)."""
         if self.on_established is not None:
@@ -207,6 +209,10 @@ class Qp:
         """Tell the device that there may be something to send."""
         if not self.is_ready:
             self._device.mark_ready(self)
+
+    def expect_sent(self, transmit: Transmit) -> None:
+        """Have `handle_sent` called when the transport is done with a send."""
+        self._device.leaving[transmit] = self
 
     def complete_send(self, wr_id: int, opcode: WcOpcode, length: int, status: WcStatus = WcStatus.SUCCESS) -> None:
         """Add a completion to the send queue's CQ."""
@@ -228,6 +234,13 @@ class Qp:
         if self.srq is not None:
             # From here on it takes nothing from the queue (IBTA 10.3.1.7, 11.6.3.5).
             self.raise_event(AsyncEventType.QP_LAST_WQE_REACHED)
+
+    def enter_send_error(self) -> None:
+        """Go to SQE: the send queue is flushed and takes nothing, receives go on (IBTA 10.3.1.6). Not for reliable."""
+        state = QP_TABLE.apply(self.state, QpEvent.SEND_ERROR)
+        if isinstance(state, QpState):
+            self.state = state
+            self.requester.flush()
 
     # State changes
 
@@ -274,18 +287,14 @@ class Qp:
     def _change_drained(self) -> None:
         """Take what may change between SQD and SQD."""
 
-    def _connected_egress(self) -> Egress:
-        """What builds packets for the peer that the attributes name."""
-        av = self.attributes["av"]
-        self.remote_host = getattr(av, "destination")  # noqa: B009  # the table made sure that it is there
-        return self._device.egress_to(
-            self.remote_host, self._value("dest_qpn", 0), self._value("path_mtu", 0), transport=self.transport
-        )
-
     def _value(self, name: str, default: int) -> int:
         value = self.attributes.get(name, default)
         return value if isinstance(value, int) else default
 
     def _check_may_send(self, state: QpState) -> None:
-        if state not in (QpState.SQD, QpState.ERR):
+        if state is not QpState.SQD and state not in _FLUSHING:
             raise LocalError(f"QP {self.number} is in {state.name}: a send may be posted from RTS on")
+
+
+_FLUSHING = frozenset({QpState.SQE, QpState.ERR})
+"""States in which sends are flushed as they are posted."""

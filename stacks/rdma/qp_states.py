@@ -5,6 +5,7 @@ RESET -------->  INIT  -------->  RTR  -------->  RTS  <-------->  SQD
           receives may be      receives         sends             sends
               posted                                              wait
 
+RTS or SQD --a send of UC or UD fails--> SQE --modify--> RTS: sends are flushed meanwhile, receives go on
 any state --modify--> RESET: everything is forgotten
 any state --modify or a fatal error--> ERR: everything posted is flushed
 """
@@ -27,6 +28,7 @@ class QpEvent(enum.Enum):
     MODIFY_SQD = "modify to SQD"
     MODIFY_ERR = "modify to ERR"
     FATAL_ERROR = "fatal error"
+    SEND_ERROR = "send error of an unreliable transport"
 
 
 MODIFY_EVENTS = {
@@ -58,6 +60,8 @@ QP_TABLE: StateTable[QpState, QpEvent] = StateTable(
         (QpState.RTS, QpEvent.MODIFY_SQD): QpState.SQD,
         (QpState.SQD, QpEvent.MODIFY_SQD): QpState.SQD,
         (QpState.SQD, QpEvent.MODIFY_RTS): QpState.RTS,
+        (QpState.RTS, QpEvent.SEND_ERROR): QpState.SQE,
+        (QpState.SQD, QpEvent.SEND_ERROR): QpState.SQE,
         (QpState.SQE, QpEvent.MODIFY_RTS): QpState.RTS,
     },
     commands=(

@@ -35,6 +35,8 @@ class MessageReceiver:
         self._qp = qp
         self.queue = queue
         self.receives = queue.entries
+        self.expected_psn = 0
+        """Of the next packet in sequence, not wrapped."""
         self.path_mtu = 0
         self.access = 0
         self.min_rnr_timer = 0
@@ -49,11 +51,33 @@ class MessageReceiver:
         self.write_region: Region | None = None
         self.write_address = self.write_length = 0
 
+    def reset(self, psn: int) -> None:
+        """Expect `psn` (24 bits), with nothing in progress; posted receives stay."""
+        raise NotImplementedError
+
+    def flush(self) -> None:
+        """Complete every receive of this queue pair with WR_FLUSH_ERR, in order."""
+        receives = self.queue.withdraw()
+        if self.current is not None:
+            receives.insert(0, self.current)
+        self.current = None
+        for receive in receives:
+            self._qp.recv_cq.push(Wc(receive.wr_id, WcStatus.WR_FLUSH_ERR, WcOpcode.RECV, 0, self._qp.number))
+
+    def discard(self) -> None:
+        """Forget everything without completions, as a reset does."""
+        self.queue.withdraw()
+        self.reset(0)
+
     def forget_message(self) -> None:
         """Nothing is in progress; posted receives stay."""
         self.kind = self.offset = 0
         self.current = self.write_region = None
         self.receive_status = WcStatus.REM_INV_REQ_ERR
+
+    def accepted(self, packets: int, messages: int, *, wants_ack: bool) -> None:
+        """A shortcut has placed the next `packets` packets, with which `messages` messages ended."""
+        raise NotImplementedError
 
     def place_data(self, data: DataOpcode, *, is_solicited: bool, body: memoryview) -> None:
         """Take a packet that is next in its sequence; RemoteError with the AETH syndrome for what is wrong.

@@ -6,10 +6,10 @@ requests of the peer: packets -> Responder -> responses and acknowledgements
 
 from __future__ import annotations
 
+from stacks.rdma.connected import ConnectedQp
 from stacks.rdma.egress import Egress
 from stacks.rdma.enums import SYNDROME_ACK, QpState, ack_timeout_ns
 from stacks.rdma.opcodes import RELIABLE, RESPONSES
-from stacks.rdma.qp import Qp
 from stacks.rdma.qp_states import RECEIVING
 from stacks.rdma.reliable import shortcuts
 from stacks.rdma.reliable.completer import Completer
@@ -18,7 +18,7 @@ from stacks.rdma.reliable.responder import Responder
 from transports.datagram import Transmit
 
 
-class ReliableQp(Qp):
+class ReliableQp(ConnectedQp):
     """A reliable connection (RC)."""
 
     transport = RELIABLE

@@ -23,7 +23,6 @@ from stacks.rdma.enums import (
     AsyncEventType,
     Nak,
     WcOpcode,
-    WcStatus,
 )
 from stacks.rdma.opcodes import ATOMIC_WRITE, CMP_SWAP, DATA_OPCODES, FETCH_ADD, FLUSH, READ_REQUEST
 from stacks.rdma.receive_queue import ReceiveQueue
@@ -42,7 +41,6 @@ class Responder(MessageReceiver):
     def __init__(self, qp: ReliableQp, queue: ReceiveQueue) -> None:
         super().__init__(qp, queue)
         self._qp: ReliableQp = qp
-        self.expected_psn = 0
         self.msn = 0
         self.reads = ReadService(qp, self)
         self.responses = self.reads.responses
@@ -209,18 +207,9 @@ class Responder(MessageReceiver):
 
     def flush(self) -> None:
         """Complete every receive of this queue pair with WR_FLUSH_ERR, in order, and drop what was to be answered."""
-        pending = self.queue.withdraw()
         self._held = None
         self.responses.clear()
-        receives = [self.current, *pending] if self.current is not None else pending
-        self.current = None
-        for receive in receives:
-            self._qp.recv_cq.push(Wc(receive.wr_id, WcStatus.WR_FLUSH_ERR, WcOpcode.RECV, 0, self._qp.number))
-
-    def discard(self) -> None:
-        """Forget everything without completions, as a reset does."""
-        self.queue.withdraw()
-        self.reset(0)
+        super().flush()
 
 
 class _Held(NamedTuple):

@@ -28,24 +28,25 @@ from stacks.rdma.work import Sge
 from wire.roce.flow_icrc import BTH_BYTES, ICRC_BYTES
 
 if TYPE_CHECKING:
+    from stacks.rdma.connected import ConnectedQp
     from stacks.rdma.reliable.queue_pair import ReliableQp
 
 
 def handle_run(qp: ReliableQp, run: Run, now: int) -> int:
     """Take packets from the front of a run; returns how many. The rest is for the complete check."""
     taken = 0
-    if qp.state is QpState.RTS and run.payload_bytes >= 0 and run.word0 & _PLAIN_MASK == _PLAIN:
+    if qp.state is QpState.RTS and run.payload_bytes >= 0 and run.word0 & PLAIN_MASK == PLAIN:
         shortcut = _SHORTCUTS.get(run.word0 >> 24)
         if shortcut is not None:
             taken = shortcut(qp, run, now)
-    return _one_by_one(qp, run, taken, now)
+    return one_by_one(qp, run, taken, now)
 
 
 def handle_lone(qp: ReliableQp, words: tuple[int, ...], packet: memoryview, now: int) -> int:
     """Take one packet whose ICRC is right, in few steps; returns 0 when it needs the complete check, else 1."""
     word0, _, word2 = words
     end = len(packet) - ICRC_BYTES - (word0 >> 20 & 3)
-    if word0 & _PLAIN_MASK != _PLAIN or end < BTH_BYTES or qp.state not in _LISTENING or word0 >> 29:
+    if word0 & PLAIN_MASK != PLAIN or end < BTH_BYTES or qp.state not in LISTENING or word0 >> 29:
         return 0
     body = packet[BTH_BYTES:end]
     responder = qp.responder
@@ -64,14 +65,14 @@ def handle_lone(qp: ReliableQp, words: tuple[int, ...], packet: memoryview, now:
     return 1
 
 
-def _one_by_one(qp: ReliableQp, run: Run, index: int, now: int) -> int:
+def one_by_one(qp: ConnectedQp, run: Run, index: int, now: int) -> int:
     """The general way from `index` on, without decoding and checking headers again."""
     words, view, size = run.words, run.view, run.size
-    handle = qp.handle_packet
+    handle, transport = qp.handle_packet, qp.transport
     while index < run.count:
         word0 = words[3 * index]
         end = size - ICRC_BYTES - (word0 >> 20 & 3)
-        if word0 & _PLAIN_MASK != _PLAIN or qp.state not in _LISTENING or end < BTH_BYTES or word0 >> 29:
+        if word0 & PLAIN_MASK != PLAIN or qp.state not in LISTENING or end < BTH_BYTES or word0 >> 29 != transport:
             break
         start = index * size
         handle(word0, words[3 * index + 2], view[start + BTH_BYTES : start + end], now)
@@ -79,10 +80,10 @@ def _one_by_one(qp: ReliableQp, run: Run, index: int, now: int) -> int:
     return index
 
 
-def _send_onlies(qp: ReliableQp, run: Run, _now: int) -> int:
+def send_onlies(qp: ConnectedQp, run: Run, _now: int) -> int:
     """SENDs of one packet, each into a receive of one piece."""
     responder, length = qp.responder, run.payload_bytes
-    if responder.kind or length > responder.path_mtu or not run.is_uniform(responder.expected_psn, _ACK_REQUEST):
+    if responder.kind or length > responder.path_mtu or not run.is_uniform(responder.expected_psn, qp.ack_request):
         return 0
     is_solicited = bool(run.word0 & _SOLICITED)
     taken = 0
@@ -95,7 +96,7 @@ def _send_onlies(qp: ReliableQp, run: Run, _now: int) -> int:
     return taken
 
 
-def _take_send(qp: ReliableQp, payload: memoryview, *, is_solicited: bool) -> bool:
+def _take_send(qp: ConnectedQp, payload: memoryview, *, is_solicited: bool) -> bool:
     """Receive one message of one packet, if its receive is one plain piece of memory."""
     receives, cq = qp.responder.receives, qp.recv_cq
     if not receives or cq.is_broken:
@@ -118,14 +119,14 @@ def _take_send(qp: ReliableQp, payload: memoryview, *, is_solicited: bool) -> bo
     return True
 
 
-def _write_onlies(qp: ReliableQp, run: Run, _now: int) -> int:
+def write_onlies(qp: ConnectedQp, run: Run, _now: int) -> int:
     """RDMA WRITEs of one packet."""
     responder, length = qp.responder, run.payload_bytes - _RETH_BYTES
     if (
         responder.kind
         or not 0 < length <= responder.path_mtu
         or not responder.access & Access.REMOTE_WRITE
-        or not run.is_uniform(responder.expected_psn, _ACK_REQUEST)
+        or not run.is_uniform(responder.expected_psn, qp.ack_request)
     ):
         return 0
     view = run.view
@@ -143,15 +144,15 @@ def _write_onlies(qp: ReliableQp, run: Run, _now: int) -> int:
     return taken
 
 
-def _middles(qp: ReliableQp, run: Run, _now: int) -> int:
+def middles(qp: ConnectedQp, run: Run, _now: int) -> int:
     """A run inside a SEND or an RDMA WRITE, perhaps with the last packet of the WRITE."""
     responder, words = qp.responder, run.words
-    kind = DATA_OPCODES[run.word0 >> 24].kind
+    kind = DATA_OPCODES[run.word0 >> 24 & 0x1F].kind
     if responder.kind != kind or run.payload_bytes != responder.path_mtu or run.count < _WORTHWHILE:
         return 0
     first, last_word = responder.expected_psn & 0xFFFFFF, words[-1]
     last = first + run.count - 1
-    ends = words[-3] >> 24 == WRITE_LAST and kind != SEND and words[-3] & _PLAIN_OR_PAD == _PLAIN
+    ends = words[-3] >> 24 & 0x1F == WRITE_LAST and kind != SEND and words[-3] & _PLAIN_OR_PAD == PLAIN
     if (
         last > 0xFFFFFF
         or last_word & 0xFFFFFF != last
@@ -171,7 +172,7 @@ def _middles(qp: ReliableQp, run: Run, _now: int) -> int:
     return run.count
 
 
-def _message_pages(qp: ReliableQp, kind: int, run: Run, *, ends: bool) -> list[memoryview]:
+def _message_pages(qp: ConnectedQp, kind: int, run: Run, *, ends: bool) -> list[memoryview]:
     """Where the run's part of the unfinished message goes, if that is one plain piece; else nothing."""
     responder = qp.responder
     if kind == SEND:
@@ -206,7 +207,7 @@ def _read_middles(qp: ReliableQp, run: Run, now: int) -> int:
     return run.count
 
 
-def _plain_pages(qp: ReliableQp, sges: Sequence[Sge], offset: int, run: Run) -> list[memoryview]:
+def _plain_pages(qp: ConnectedQp, sges: Sequence[Sge], offset: int, run: Run) -> list[memoryview]:
     """The memory at `offset` of a list of one piece, where it is plain, writable, and long enough."""
     if len(sges) != 1:
         return []
@@ -226,21 +227,21 @@ def _copy(run: Run, pages: Sequence[memoryview]) -> None:
 
 
 _SHORTCUTS: dict[int, Callable[[ReliableQp, Run, int], int]] = {
-    SEND_ONLY: _send_onlies,
-    WRITE_ONLY: _write_onlies,
-    SEND_MIDDLE: _middles,
-    WRITE_MIDDLE: _middles,
+    SEND_ONLY: send_onlies,
+    WRITE_ONLY: write_onlies,
+    SEND_MIDDLE: middles,
+    WRITE_MIDDLE: middles,
     READ_RESPONSE_MIDDLE: _read_middles,
 }
 
 _LOCAL_WRITE = Access.LOCAL_WRITE
 _SUCCESS = WcStatus.SUCCESS
 _RECV = WcOpcode.RECV
-_LISTENING = frozenset({QpState.RTR, QpState.RTS, QpState.SQD})
+LISTENING = frozenset({QpState.RTR, QpState.RTS, QpState.SQD})
 _ACK_REQUEST = 1 << 31
 _SOLICITED = 1 << 23
-_PLAIN = 0x0000FFFF
-_PLAIN_MASK = 0x000FFFFF
+PLAIN = 0x0000FFFF
+PLAIN_MASK = 0x000FFFFF
 """Transport version 0 and the default P_Key; everything else goes the long way."""
 _PLAIN_OR_PAD = 0x003FFFFF
 _RETH_BYTES = 16

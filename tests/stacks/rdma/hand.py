@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from stacks.dma.contract import Dma
-from stacks.rdma import AddressVector, DeviceConfig, QpAttributes, QpCapacity, QpState, WrOpcode
-from tests.stacks.rdma.rig import FULL_ACCESS, HOSTS, End, make_end
+from stacks.rdma import AddressVector, DeviceConfig, QpCapacity, QpState, QpType, WrOpcode
+from tests.stacks.rdma.rig import FULL_ACCESS, HOSTS, QKEY, End, make_end, modify
 from transports.datagram import Transmit
 from transports.simulation import Network, Simulation
 from wire.header import Header
@@ -39,6 +39,7 @@ class HandRig:
         dma: Dma | None = None,
         memory_bytes: int = 1 << 16,
         config: DeviceConfig | None = None,
+        qp_type: QpType = QpType.RC,
         **attributes: int,
     ) -> None:
         self.simulation = Simulation(1)
@@ -46,7 +47,7 @@ class HandRig:
         self.peer = self.network.open((hosts[0], ROCE_PORT))
         self.end: End = make_end(
             self.network, hosts[1], config=config or DeviceConfig(shortcuts=shortcuts), capacity=capacity,
-            cq_depth=cq_depth, dma=dma, memory_bytes=memory_bytes,
+            cq_depth=cq_depth, dma=dma, memory_bytes=memory_bytes, qp_type=qp_type,
         )  # fmt: skip
         self.flow = FlowIcrc((hosts[0], ROCE_PORT), (hosts[1], ROCE_PORT))
         self.psn = FIRST_PSN
@@ -55,28 +56,26 @@ class HandRig:
 
     def connect(self, access: int, attributes: dict[str, int]) -> None:
         """Bring the queue pair to RTS."""
-        modify = self.end.qp.modify
-        modify(QpAttributes(state=QpState.INIT, pkey_index=0, port=1, access=access))
+        qp = self.end.qp
+        modify(qp, QpState.INIT, pkey_index=0, port=1, access=access, qkey=QKEY)
         modify(
-            QpAttributes(
-                state=QpState.RTR,
-                av=AddressVector(destination=self._hosts[0]),
-                path_mtu=MTU,
-                dest_qpn=PEER_QPN,
-                rq_psn=FIRST_PSN,
-                max_dest_rd_atomic=attributes.get("max_dest_rd_atomic", 4),
-                min_rnr_timer=attributes.get("min_rnr_timer", 1),
-            )
+            qp,
+            QpState.RTR,
+            av=AddressVector(destination=self._hosts[0]),
+            path_mtu=MTU,
+            dest_qpn=PEER_QPN,
+            rq_psn=FIRST_PSN,
+            max_dest_rd_atomic=attributes.get("max_dest_rd_atomic", 4),
+            min_rnr_timer=attributes.get("min_rnr_timer", 1),
         )
         modify(
-            QpAttributes(
-                state=QpState.RTS,
-                timeout=attributes.get("timeout", 10),
-                retry_cnt=attributes.get("retry_cnt", 7),
-                rnr_retry=attributes.get("rnr_retry", 7),
-                sq_psn=FIRST_PSN,
-                max_qp_rd_atomic=attributes.get("max_qp_rd_atomic", 4),
-            )
+            qp,
+            QpState.RTS,
+            timeout=attributes.get("timeout", 10),
+            retry_cnt=attributes.get("retry_cnt", 7),
+            rnr_retry=attributes.get("rnr_retry", 7),
+            sq_psn=FIRST_PSN,
+            max_qp_rd_atomic=attributes.get("max_qp_rd_atomic", 4),
         )
 
     def packet(

@@ -15,9 +15,11 @@ from stacks.rdma import (
     Mr,
     Pd,
     Qp,
+    QpAttribute,
     QpAttributes,
     QpCapacity,
     QpState,
+    QpType,
     RecvWr,
     SendFlags,
     SendWr,
@@ -25,9 +27,11 @@ from stacks.rdma import (
     Wc,
     WrOpcode,
 )
+from stacks.rdma.transitions import rule_of
 from transports.simulation import Host, Impairments, Network, Simulation
 
 FULL_ACCESS = Access.LOCAL_WRITE | Access.REMOTE_ANY
+QKEY = 0x11111111
 HOSTS = ("192.0.2.1", "192.0.2.2")
 HOSTS_V6 = ("2001:db8::1", "2001:db8::2")
 
@@ -83,15 +87,23 @@ def make_end(
     capacity: QpCapacity | None = None,
     cq_depth: int = 4096,
     dma: Dma | None = None,
+    qp_type: QpType = QpType.RC,
 ) -> End:
     """One side at `host`, with its queue pair in RESET."""
     device = Device(host, config=config, rng=random.Random(seed), dma=dma)
     pd = device.alloc_pd()
     cq = device.create_cq(cq_depth)
-    qp = pd.create_qp(send_cq=cq, recv_cq=cq, capacity=capacity)
+    qp = pd.create_qp(qp_type, send_cq=cq, recv_cq=cq, capacity=capacity)
     memory = bytearray(memory_bytes)
     mr = pd.reg_mr(memory, FULL_ACCESS)
     return End(device, pd, cq, qp, memory, mr, network.attach(device, device.address))
+
+
+def modify(qp: Qp, state: QpState, **values: object) -> None:
+    """Move a queue pair on with those of `values` that its type needs for it."""
+    needed, _ = rule_of(qp.qp_type, qp.state, state)
+    given = {name: value for name, value in values.items() if QpAttribute[name.upper()] & needed}
+    qp.modify(QpAttributes(state=state, **given))  # type: ignore[arg-type]
 
 
 class Rig:
@@ -116,6 +128,7 @@ class Rig:
         cq_depth: int = 4096,
         dmas: tuple[Dma | None, Dma | None] = (None, None),
         connect: bool = True,
+        qp_type: QpType = QpType.RC,
         **attributes: int,
     ) -> None:
         self.simulation = Simulation(seed)
@@ -124,7 +137,7 @@ class Rig:
         self.ends = tuple(
             make_end(
                 self.network, host, seed=seed + index, config=config, memory_bytes=memory_bytes, capacity=capacity,
-                cq_depth=cq_depth, dma=dmas[index],
+                cq_depth=cq_depth, dma=dmas[index], qp_type=qp_type,
             )
             for index, host in enumerate(hosts)
         )  # fmt: skip
@@ -143,33 +156,31 @@ class Rig:
 
     def to_init(self, end: End, access: int = FULL_ACCESS) -> None:
         """RESET to INIT."""
-        end.qp.modify(QpAttributes(state=QpState.INIT, pkey_index=0, port=1, access=access))
+        modify(end.qp, QpState.INIT, pkey_index=0, port=1, access=access, qkey=QKEY)
 
     def to_rtr(self, end: End, peer: End) -> None:
         """INIT to RTR."""
-        end.qp.modify(
-            QpAttributes(
-                state=QpState.RTR,
-                av=AddressVector(destination=peer.device.address[0]),
-                path_mtu=self._path_mtu,
-                dest_qpn=peer.qp.number,
-                rq_psn=self.psn_of(peer),
-                max_dest_rd_atomic=self._attributes.get("max_dest_rd_atomic", 16),
-                min_rnr_timer=self._attributes.get("min_rnr_timer", 6),
-            )
+        modify(
+            end.qp,
+            QpState.RTR,
+            av=AddressVector(destination=peer.device.address[0]),
+            path_mtu=self._path_mtu,
+            dest_qpn=peer.qp.number,
+            rq_psn=self.psn_of(peer),
+            max_dest_rd_atomic=self._attributes.get("max_dest_rd_atomic", 16),
+            min_rnr_timer=self._attributes.get("min_rnr_timer", 6),
         )
 
     def to_rts(self, end: End) -> None:
         """RTR to RTS."""
-        end.qp.modify(
-            QpAttributes(
-                state=QpState.RTS,
-                timeout=self._attributes.get("timeout", 10),
-                retry_cnt=self._attributes.get("retry_cnt", 7),
-                rnr_retry=self._attributes.get("rnr_retry", 7),
-                sq_psn=self.psn_of(end),
-                max_qp_rd_atomic=self._attributes.get("max_qp_rd_atomic", 16),
-            )
+        modify(
+            end.qp,
+            QpState.RTS,
+            timeout=self._attributes.get("timeout", 10),
+            retry_cnt=self._attributes.get("retry_cnt", 7),
+            rnr_retry=self._attributes.get("rnr_retry", 7),
+            sq_psn=self.psn_of(end),
+            max_qp_rd_atomic=self._attributes.get("max_qp_rd_atomic", 16),
         )
 
     def psn_of(self, end: End) -> int:
