@@ -17,8 +17,9 @@ from stacks.rdma.verbs.addr import GID, GRH, AHAttr, GlobalRoute
 from stacks.rdma.verbs.ah import AH
 from stacks.rdma.verbs.cq import CQ, WC, CompChannel, cqe_status_to_str
 from stacks.rdma.verbs.cqex import CQEX, CqInitAttrEx, PollCqAttr
-from stacks.rdma.verbs.device import AllocDmAttr, Context, Device, get_device_list
+from stacks.rdma.verbs.device import Context, Device, get_device_list
 from stacks.rdma.verbs.device_attributes import DeviceAttr, DeviceAttrEx, GIDEntry, PortAttr
+from stacks.rdma.verbs.dm import DM, DMMR, AllocDmAttr
 from stacks.rdma.verbs.errors import PyverbsError, PyverbsRDMAError, PyverbsUserError
 from stacks.rdma.verbs.host import Host, default_host
 from stacks.rdma.verbs.mr import MR, DmaBufMR
@@ -35,6 +36,8 @@ __all__ = [
     "AH",
     "CQ",
     "CQEX",
+    "DM",
+    "DMMR",
     "ECE",
     "GID",
     "GRH",

@@ -1,22 +1,30 @@
 """Devices and contexts: where every program begins (IBTA 11.2.1).
 
-    for device in get_device_list(): ...
-    with Context(name="bm0") as context: ...
+for device in get_device_list(): ...
+with Context(name="bm0") as context: ...
 """
 
 from __future__ import annotations
 
 import errno
-from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
 
+from stacks.rdma import device as core
 from stacks.rdma.verbs.addr import GID
-from stacks.rdma.verbs.device_attributes import DeviceAttr, DeviceAttrEx, GIDEntry, PortAttr
+from stacks.rdma.verbs.device_attributes import (
+    CQModerationCaps,
+    DeviceAttr,
+    DeviceAttrEx,
+    GIDEntry,
+    ODPCaps,
+    PortAttr,
+)
 from stacks.rdma.verbs.errors import PyverbsRDMAError, PyverbsUserError
 from stacks.rdma.verbs.host import Host, default_host
 from stacks.rdma.verbs.objects import VerbsObject
+from stacks.rdma.verbs.sharing import Handles, context_of
 
 if TYPE_CHECKING:
     from stacks.rdma.verbs.qp import QP
@@ -49,20 +57,28 @@ class Context(VerbsObject):
     """An open device.
 
     name: one of `get_device_list`, or any IP address of this machine. host: see `Host`; the process's by default.
-    attr: anything with a `name`, as some programs pass it.
+    attr: anything with a `name`, as some programs pass it. cmd_fd: the file of a context of this process, or a
+    duplicate of it: the same device again, whose objects may be imported.
     Raises PyverbsRDMAError when the address or its UDP port 4791 cannot be had, PyverbsUserError for unknown names.
     """
 
-    def __init__(self, name: str = "", *, attr: object = None, host: Host | None = None) -> None:
+    def __init__(
+        self, name: str = "", *, attr: object = None, cmd_fd: int | None = None, host: Host | None = None
+    ) -> None:
+        source = None if cmd_fd is None else context_of(cmd_fd)
+        if source is not None:
+            name, host = source.address, source.host
         name = name or str(getattr(attr, "name", ""))
         if not name:
             raise PyverbsUserError("Cannot open a device without a name")
         host = host or default_host()
         self._opened = host.open(name)
         super().__init__(host)
-        self.host = host
-        self.device = self._opened.device
+        self.host: Host = host
+        self.device: core.Device = self._opened.device
         self.name = self._opened.name
+        self.handles: Handles = Handles(self) if source is None else source.handles
+        self._owns_handles = source is None
         self._qps: WeakValueDictionary[int, QP] = WeakValueDictionary()
 
     @property
@@ -74,6 +90,11 @@ class Context(VerbsObject):
     def num_comp_vectors(self) -> int:
         """Completion vectors; there are no interrupts to spread here."""
         return 1
+
+    @property
+    def cmd_fd(self) -> int:
+        """A file that names this context, for `Context(cmd_fd=...)`."""
+        return self.handles.cmd_fd
 
     # What it can do
 
@@ -95,7 +116,9 @@ class Context(VerbsObject):
             max_qp_rd_atom=128,
             max_res_rd_atom=1 << 20,
             max_qp_init_rd_atom=128,
+            device_cap_flags=CAPABILITIES,
             atomic_caps=ATOMIC_HCA,
+            max_mw=65536,
             max_srq=65536,
             max_srq_wr=16384,
             max_srq_sge=32,
@@ -105,7 +128,20 @@ class Context(VerbsObject):
 
     def query_device_ex(self, ex_input: object = None) -> DeviceAttrEx:  # noqa: ARG002  # C takes none either
         """The device's limits and features."""
-        return DeviceAttrEx(orig_attr=self.query_device())
+        return DeviceAttrEx(
+            orig_attr=self.query_device(),
+            completion_timestamp_mask=(1 << 64) - 1,
+            hca_core_clock=1_000_000,
+            odp_caps=ODPCaps(
+                general_caps=ODP_SUPPORT | ODP_SUPPORT_IMPLICIT,
+                rc_odp_caps=ODP_EVERY_OPERATION,
+                uc_odp_caps=ODP_EVERY_OPERATION,
+                ud_odp_caps=ODP_EVERY_OPERATION,
+                xrc_odp_caps=ODP_EVERY_OPERATION,
+            ),
+            cq_mod_caps=CQModerationCaps(max_cq_count=0xFFFF, max_cq_period=0xFFFF),
+            max_dm_size=self.device.config.memory.device_memory_bytes,
+        )
 
     def query_port(self, port_num: int) -> PortAttr:
         """The state of port 1, the only one."""
@@ -164,16 +200,9 @@ class Context(VerbsObject):
             raise PyverbsRDMAError(f"{what} {port_num}: there is port 1 only", errno.EINVAL)
 
     def _release(self) -> None:
+        if self._owns_handles:
+            self.handles.close()
         self._opened.release()
-
-
-@dataclass(slots=True)
-class AllocDmAttr:
-    """length: bytes of device memory. log_align_req: the address is a multiple of 2 to this. comp_mask: must be 0."""
-
-    length: int
-    log_align_req: int = 0
-    comp_mask: int = 0
 
 
 def guid_of(address: str) -> int:
@@ -187,3 +216,8 @@ ATOMIC_HCA = 1
 GID_TABLE_LENGTH = 16
 GID_TYPE_ROCE_V2 = 2
 GID_TYPE_SYSFS_ROCE_V2 = 1
+ODP_SUPPORT, ODP_SUPPORT_IMPLICIT = 1, 2
+ODP_EVERY_OPERATION = 0x3F
+"""Send, receive, write, read, atomic, and receive from a shared queue."""
+CAPABILITIES = 0x0000_2000 | 0x0000_1000 | 0x0002_0000 | 0x0010_0000 | 0x0020_0000 | 0x0100_0000
+"""IBV_DEVICE_ SRQ_RESIZE, RC_RNR_NAK_GEN, MEM_WINDOW, XRC, MEM_MGT_EXTENSIONS, MEM_WINDOW_TYPE_2B."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from stacks.rdma.enums import Access
+from stacks.rdma.memory import Mr
 from stacks.rdma.verbs.errors import PyverbsUserError, failing_with, unsupported
 from stacks.rdma.verbs.mem_alloc import address_of, fresh_view, view_at
 from stacks.rdma.verbs.objects import VerbsObject
@@ -13,52 +14,15 @@ if TYPE_CHECKING:
     from stacks.rdma.verbs.pd import PD
 
 
-class MR(VerbsObject):
-    """A registered region.
-
-    length: bytes. access: IBV_ACCESS_ bits. What memory it is: fresh, page-aligned and zero by default; that at
-    `address`, which its owner must keep; or any writable `buffer`, which is kept. buf: where it starts.
-    """
+class RegionBase(VerbsObject):
+    """A registered region, whatever memory it is over. buf: where it starts, for SGEs and peers."""
 
     CLOSING_RANK: ClassVar[int] = 1
 
-    def __init__(
-        self,
-        creator: PD,
-        length: int = 0,
-        access: int = 0,
-        address: int | None = None,
-        implicit: bool = False,
-        *,
-        buffer: object = None,
-    ) -> None:
-        if implicit:
-            raise unsupported("Failed to register a MR of all memory")
-        self._view = _memory(int(length), address, buffer)
-        # Pages move in and out of a region on demand, but those of a process are always here.
-        access = int(access)
-        with creator.context.host.lock, failing_with(f"Failed to register a MR. length: {length}, access: {access:#x}"):
-            self.core = creator.core.reg_mr(self._view, access, address=_start(self._view, access))
-        super().__init__(creator.context.host, (creator,))
-        self.pd = creator
-
-    def rereg(self, flags: int, pd: PD | None = None, addr: int = 0, length: int = 0, access: int = 0) -> None:
-        """Change memory (IBV_REREG_MR_CHANGE_TRANSLATION), domain (_PD) or rights (_ACCESS), under the same keys."""
-        view = _memory(length, addr, None) if flags & CHANGE_TRANSLATION else None
-        rights = int(access) if flags & CHANGE_ACCESS else self.core.access
-        domain = pd if pd is not None and flags & CHANGE_PD else self.pd
-        with self._host.lock, failing_with("Failed to re-register a MR"):
-            self.core.rereg(
-                pd=domain.core,
-                buffer=view,
-                access=rights,
-                address=None if view is None else _start(view, rights),
-            )
-        if domain is not self.pd:
-            self._change_parent(self.pd, domain)
-            self.pd = domain
-        if view is not None:
-            self._view = view
+    def __init__(self, pd: PD, core: Mr, parents: tuple[VerbsObject, ...] = ()) -> None:
+        super().__init__(pd.context.host, (pd, *parents))
+        self.pd = pd
+        self.core = core
 
     @property
     def buf(self) -> int:
@@ -80,6 +44,65 @@ class MR(VerbsObject):
         """Bytes."""
         return self.core.length
 
+    def _release(self) -> None:
+        self.core.dereg()
+
+
+class MR(RegionBase):
+    """A region over memory of this process.
+
+    length: bytes. access: IBV_ACCESS_ bits. What memory it is: fresh, page-aligned and zero by default; that at
+    `address`, which its owner must keep; or any writable `buffer`, which is kept.
+    implicit: a region over whatever the device knows of, paged on demand, with `length` fresh bytes in it at `buf`.
+    handle: of another context's region, to import instead.
+    """
+
+    def __init__(
+        self,
+        creator: PD,
+        length: int = 0,
+        access: int = 0,
+        address: int | None = None,
+        implicit: bool = False,
+        *,
+        buffer: object = None,
+        handle: int | None = None,
+    ) -> None:
+        self._is_imported = handle is not None
+        self._implicit_start: int | None = None
+        if handle is not None:
+            source = creator.context.handles.find(handle, MR)
+            self._view: memoryview = source.view
+            core = source.core
+        else:
+            self._view = _memory(int(length), address, buffer)
+            core = self._registered(creator, int(access), implicit=implicit)
+        super().__init__(creator, core)
+        self.handle = creator.context.handles.add(self) if handle is None else handle
+
+    @property
+    def buf(self) -> int:
+        """Where it starts, for SGEs and peers."""
+        return super().buf if self._implicit_start is None else self._implicit_start
+
+    def rereg(self, flags: int, pd: PD | None = None, addr: int = 0, length: int = 0, access: int = 0) -> None:
+        """Change memory (IBV_REREG_MR_CHANGE_TRANSLATION), domain (_PD) or rights (_ACCESS), under the same keys."""
+        view = _memory(length, addr, None) if flags & CHANGE_TRANSLATION else None
+        rights = int(access) if flags & CHANGE_ACCESS else self.core.access
+        domain = pd if pd is not None and flags & CHANGE_PD else self.pd
+        with self._host.lock, failing_with("Failed to re-register a MR"):
+            self.core.rereg(
+                pd=domain.core,
+                buffer=view,
+                access=rights,
+                address=None if view is None else _start(view, rights),
+            )
+        if domain is not self.pd:
+            self._change_parent(self.pd, domain)
+            self.pd = domain
+        if view is not None:
+            self._view = view
+
     @property
     def view(self) -> memoryview:
         """The memory itself, for reading and writing without a copy."""
@@ -94,11 +117,29 @@ class MR(VerbsObject):
         """Copy `length` bytes from `offset`."""
         return bytes(self._view[offset : offset + length])
 
+    def unimport(self) -> None:
+        """Give up what was imported; its owner keeps it."""
+        self.close()
+
+    def _registered(self, pd: PD, access: int, *, implicit: bool) -> Mr:
+        view = self._view
+        what = f"Failed to register a MR. length: {len(view)}, access flags: {access:#x}"
+        with pd.context.host.lock, failing_with(what):
+            if not implicit:
+                return pd.core.reg_mr(view, access, address=_start(view, access))
+            core = pd.core.reg_odp(access)
+            self._implicit_start = pd.context.device.memory.dma.attach(view)
+            return core
+
     def _release(self) -> None:
-        self.core.dereg()
+        if self._is_imported:
+            return
+        super()._release()
+        if self._implicit_start is not None:
+            self.pd.context.device.memory.dma.detach(self._implicit_start)
 
 
-class DmaBufMR(MR):
+class DmaBufMR(RegionBase):
     """A region over a buffer of another card (ibv_reg_dmabuf_mr): there is none to share one with."""
 
     def __init__(self, creator: PD, length: int, access: int, *, offset: int = 0, **options: object) -> None:  # noqa: ARG002

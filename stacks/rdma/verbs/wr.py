@@ -161,7 +161,6 @@ class SendWR:
         """Nothing: a request holds nothing."""
 
 
-
 def _inlined(wr: SendWr) -> SendWr:
     # Inline data are copied when they are posted, from memory that need not be registered: by address alone.
     inlined = copy(wr)

@@ -1,7 +1,7 @@
 """Devices and contexts."""
 
-from interop.pyverbs.absent import absent
-from stacks.rdma.verbs.device import AllocDmAttr, Context, Device, get_device_list
+from stacks.rdma.verbs.device import Context, Device, get_device_list
+from stacks.rdma.verbs.dm import DM, AllocDmAttr
 from stacks.rdma.verbs.words import (
     phys_state_to_str,
     port_state_to_str,
@@ -14,6 +14,7 @@ from stacks.rdma.verbs.words import (
 )
 
 __all__ = [
+    "DM",
     "AllocDmAttr",
     "Context",
     "Device",
@@ -27,5 +28,3 @@ __all__ = [
     "translate_node_type",
     "width_to_str",
 ]
-
-DM = absent("DM")
