@@ -18,7 +18,7 @@ from apps.output import console
 from apps.perf import engine, rdma_serve
 from apps.perf.nvme import NvmeEndpoint
 from apps.perf.pattern import Mode, Workload
-from apps.perf.rdma import BUSY_OPS, RdmaOp, RdmaWorkload, Shape, connect
+from apps.perf.rdma import ATOMIC_OPS, BIDIRECTIONAL_OPS, OPCODES, RdmaOp, RdmaWorkload, Shape, connect, is_polled
 from apps.perf.report import Measurement, show
 from apps.processes import ServingProcess
 from apps.sizes import Bytes, Nanoseconds, format_size, parse_duration, parse_size, parse_some
@@ -76,6 +76,10 @@ def rdma(
     mtu: Annotated[
         int, typer.Option(parser=parse_path_mtu, metavar="SIZE", help="Path MTU: 256 to 4096; 0: the largest.")
     ] = Bytes(0),
+    qps: Annotated[int, typer.Option(min=1, max=4096, help="Queue pairs that take turns.")] = 1,
+    bidirectional: Annotated[
+        bool, typer.Option("--bidirectional", help="The peer does the same to our memory; the sum is shown.")
+    ] = False,
     local: Local = "",
     offload: Offload = True,
     cpus: Annotated[
@@ -86,18 +90,25 @@ def rdma(
 ) -> None:
     """RDMA operations on a peer's memory, or messages to a peer (send), or to and fro (ping)."""
     check_span(span, block_size)
+    check_op(op, verify=verify, bidirectional=bidirectional, qps=qps)
+    if op in ATOMIC_OPS:
+        block_size, sges = Bytes(8), 1
     serving_cpu = bind(cpus)
-    depth = 1 if op is RdmaOp.PING else queue_depth
-    mode = Mode.WRITE if op in (RdmaOp.SEND, RdmaOp.PING) else Mode(op.value)
+    depth = 1 if op is RdmaOp.PING else max(queue_depth, qps)
+    mode = Mode(op.value) if op.value in set(Mode) else Mode.WRITE
     workload = Workload(mode, block_size, span or block_size * depth, depth, duration, mix, verify, seed)
-    if verify and op in (RdmaOp.SEND, RdmaOp.PING):
-        raise CommandError(f"--verify does not go with --op {op.value}", "use write, read or a mix", status=2)
-    shape = Shape(block_size, depth, offset, sges, mtu)
+    shape = Shape(block_size, depth, offset, sges, mtu, qps, bidirectional)
+    is_streamed = op in OPCODES and not verify and not span
     with contextlib.ExitStack() as stack:
         pid = None
         if address is None:
             peer = stack.enter_context(
-                peer_process(workload.span_bytes, serving_cpu, is_busy=op in BUSY_OPS, offload=offload)
+                peer_process(
+                    workload.span_bytes,
+                    serving_cpu,
+                    is_busy=is_streamed and is_polled(op, block_size),
+                    offload=offload,
+                )
             )
             address, pid = str(peer.ready["address"]), peer.pid
         endpoint = stack.enter_context(connect(address, shape, op=op, local=local, offload=offload))
@@ -106,7 +117,7 @@ def rdma(
                 f"{format_size(workload.span_bytes)} are needed, the peer has {format_size(endpoint.memory.length)}",
                 "choose a smaller --span, or start it with more --memory",
             )
-        measurement = with_peer_time(pid, lambda: run(endpoint, workload, op))
+        measurement = with_peer_time(pid, lambda: run(endpoint, workload, op, is_streamed=is_streamed))
     finish(measurement, as_json=as_json)
 
 
@@ -189,10 +200,20 @@ def with_peer_time(pid: int | None, measure: Callable[[], Measurement]) -> Measu
     return measurement
 
 
-def run(endpoint: RdmaWorkload, workload: Workload, op: RdmaOp) -> Measurement:
+def check_op(op: RdmaOp, *, verify: bool, bidirectional: bool, qps: int) -> None:
+    """CommandError for options that do not go with an operation."""
+    if verify and op.value not in set(Mode):
+        raise CommandError(f"--verify does not go with --op {op.value}", "use write, read or a mix", status=2)
+    if bidirectional and (op not in BIDIRECTIONAL_OPS or verify):
+        raise CommandError("--bidirectional goes with --op write, read and send, without --verify", status=2)
+    if qps > 1 and op is RdmaOp.PING:
+        raise CommandError("--op ping has one message under way, and so uses one queue pair", status=2)
+
+
+def run(endpoint: RdmaWorkload, workload: Workload, op: RdmaOp, *, is_streamed: bool) -> Measurement:
     """Run the workload that `op` stands for."""
     name = f"rdma {op.value} {format_size(workload.block_bytes)} x {workload.queue_depth}"
-    if op not in BUSY_OPS:
+    if not is_streamed:
         return engine.run(endpoint, workload, name)
     measurement = Measurement(name, workload.block_bytes)
     measure = endpoint.ping if op is RdmaOp.PING else endpoint.stream

@@ -18,7 +18,7 @@ from stacks.rdma.sync import ConnectionFailed, Endpoint, device_on, open_beside,
 
 
 class RdmaOp(enum.StrEnum):
-    """What a verbs workload does; the names of `Mode`, and two with both ends taking part."""
+    """What a verbs workload does: the names of `Mode`, and what else verbs have."""
 
     READ = "read"
     WRITE = "write"
@@ -28,6 +28,9 @@ class RdmaOp(enum.StrEnum):
     RANDRW = "randrw"
     SEND = "send"
     PING = "ping"
+    WRITE_IMM = "write-imm"
+    FETCH_ADD = "fetch-add"
+    CMP_SWP = "cmp-swp"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +38,8 @@ class Shape:
     """What an operation looks like.
 
     block_bytes: payload. queue_depth: how many at a time. offset_bytes: where in a page the local memory starts.
-    sges: in how many pieces it is. path_mtu: bytes, 0 for the largest.
+    sges: in how many pieces it is. path_mtu: bytes, 0 for the largest. qps: queue pairs that take turns.
+    is_bidirectional: the peer does the same to our memory meanwhile.
     """
 
     block_bytes: int
@@ -43,28 +47,35 @@ class Shape:
     offset_bytes: int = 0
     sges: int = 1
     path_mtu: int = 0
+    qps: int = 1
+    is_bidirectional: bool = False
 
 
 class RdmaWorkload:
-    """Operations on the memory of an `RdmaPeer`, over one queue pair; made by `connect`.
+    """Operations on the memory of an `RdmaPeer`, over one or several queue pairs; made by `connect`.
 
-    memory: the peer's.
+    memory: the peer's. qps: the queue pairs; slot k uses the one with number k modulo their count.
     """
 
     def __init__(self, endpoint: Endpoint, shape: Shape, *, op: RdmaOp) -> None:
         self._endpoint = endpoint
         self._shape = shape
+        self._op = op
         # A ping posts the next receive while its message is on the way.
         depth = max(shape.queue_depth, 2) if op is RdmaOp.PING else shape.queue_depth
         size = shape.block_bytes
         self._stride = -(-(shape.offset_bytes + size) // 4096) * 4096
         self._buffer = memoryview(bytearray(self._stride * depth * 2))
-        region = endpoint.pd.reg_mr(self._buffer, access=Access.LOCAL_WRITE)
+        access = Access.LOCAL_WRITE | (Access.REMOTE_ANY if shape.is_bidirectional else 0)
+        region = endpoint.pd.reg_mr(self._buffer, access=access)
+        self._back = endpoint.pd.reg_mr(bytearray(max(1, size * depth)), access=access)
         self._cq = endpoint.create_cq(4 * depth)
         self._recv_cq = endpoint.create_cq(4 * depth)
-        capacity = QpCapacity(max_send_wr=max(depth, 16), max_recv_wr=depth)
-        self.qp = endpoint.create_qp(send_cq=self._cq, recv_cq=self._recv_cq, capacity=capacity)
-        self.memory = PerfMemory(0, 0, 0)
+        capacity = QpCapacity(max_send_wr=max(-(-depth // shape.qps), 16), max_recv_wr=depth)
+        self.qps = [
+            endpoint.create_qp(send_cq=self._cq, recv_cq=self._recv_cq, capacity=capacity) for _ in range(shape.qps)
+        ]
+        self.memory = PerfMemory()
         pieces = [self._pieces(slot, region.address, region.lkey) for slot in range(2 * depth)]
         self._sends = [SendWr(slot, WrOpcode.SEND, pieces[slot]) for slot in range(depth)]
         self._receives = [RecvWr(slot, pieces[depth + slot]) for slot in range(depth)]
@@ -80,7 +91,24 @@ class RdmaWorkload:
         wr.opcode = WrOpcode.RDMA_READ if is_read else WrOpcode.RDMA_WRITE
         wr.remote_address = self.memory.address + block * self._shape.block_bytes
         wr.rkey = self.memory.rkey
-        self.qp.post_send(wr)
+        self.qps[slot % len(self.qps)].post_send(wr)
+
+    def request(self, number: int) -> PerfRequest:
+        """What the peer is told when queue pair `number` connects."""
+        shape, op = self._shape, self._op
+        depth = len(range(number, shape.queue_depth, shape.qps))
+        back = {}
+        if shape.is_bidirectional:
+            back = {
+                "back_depth": depth,
+                "back_opcode": int(OPCODES[op]),
+                "back_bytes": shape.block_bytes,
+                "back_address": self._back.address,
+                "back_rkey": self._back.rkey,
+            }
+        receives = {RdmaOp.SEND: 4 * depth, RdmaOp.WRITE_IMM: 4 * depth, RdmaOp.PING: 2}.get(op, 0)
+        receive_bytes = shape.block_bytes if receives and op is not RdmaOp.WRITE_IMM else 0
+        return PerfRequest(receive_bytes, receives, is_echoed=op is RdmaOp.PING, **back)
 
     def poll(self) -> Sequence[tuple[int, str]]:
         """What completed; the thread sleeps while nothing can be done."""
@@ -92,7 +120,7 @@ class RdmaWorkload:
 
     def ping(self, measurement: Measurement, duration_ns: int) -> None:
         """Send one message to and fro for `duration_ns`, never sleeping; records half of each round trip."""
-        qp, poll, cq, recv_cq = self.qp, self._endpoint.poll, self._cq, self._recv_cq
+        qp, poll, cq, recv_cq = self.qps[0], self._endpoint.poll, self._cq, self._recv_cq
         send, receives = self._sends[0], self._receives[:2]
         now, latency = time.perf_counter_ns, measurement.latency
         for receive in receives:
@@ -121,31 +149,80 @@ class RdmaWorkload:
         measurement.cpu_ns = time.process_time_ns() - cpu
 
     def stream(self, measurement: Measurement, duration_ns: int) -> None:
-        """Keep the queue full of SENDs for `duration_ns`, never sleeping; records the latency of one message a poll."""
-        post, pump, poll, sends = self.qp.post_send, self._endpoint.pump, self._cq.poll, self._sends
-        now, latency, posted = time.perf_counter_ns, measurement.latency, [0] * len(self._sends)
+        """Keep the queues full for `duration_ns`, each operation at a place of its own, without looking at the data.
+
+        Records the latency of one operation a poll. With small operations it never sleeps.
+        """
+        endpoint, poll, sends = self._endpoint, self._cq.poll, self._prepare_sends()
+        pump, is_busy = endpoint.pump, is_polled(self._op, self._shape.block_bytes)
+        posts = [self.qps[slot % len(self.qps)].post_send for slot in range(len(sends))]
+        now, latency, posted = time.perf_counter_ns, measurement.latency, [0] * len(sends)
+        self._post_receives()
+        before = self._peer_operations()
         cpu = time.process_time_ns()
         start = moment = now()
         end, free, sent = start + duration_ns, list(range(len(sends))), 0
         while moment < end or len(free) < len(sends):
             if moment < end:
                 for slot in free:
-                    post(sends[slot])
+                    posts[slot](sends[slot])
                     posted[slot] = moment
                 sent += len(free)
                 free.clear()
-            pump()
+            did = pump()
             completions = poll(256)
             moment = now()
+            if len(self._recv_cq):
+                self._take_received()
             if not completions:
+                if not did and not is_busy:
+                    endpoint.wait(WAIT_NS)
                 continue
             for wc in completions:
-                if wc.status is not WcStatus.SUCCESS:
-                    raise CommandError(f"the send failed: {wc.status.name}")
+                if wc.status is not _SUCCESS:
+                    raise CommandError(f"{measurement.name} failed: {wc.status.name}")
                 free.append(wc.wr_id)
             latency.record(moment - posted[free[-1]])
         measurement.operations, measurement.duration_ns = sent, moment - start
         measurement.cpu_ns = time.process_time_ns() - cpu
+        if self._shape.is_bidirectional:
+            measurement.peer_operations = self._peer_operations() - before
+            measurement.operations += measurement.peer_operations
+
+    def _prepare_sends(self) -> list[SendWr]:
+        opcode, memory = OPCODES[self._op], self.memory
+        for slot, wr in enumerate(self._sends):
+            wr.opcode = opcode
+            wr.remote_address, wr.rkey = memory.address + slot * self._shape.block_bytes, memory.rkey
+            if opcode is WrOpcode.RDMA_WRITE_WITH_IMM:
+                wr.imm_data = slot.to_bytes(4, "big")
+            if self._op in ATOMIC_OPS:
+                wr.compare_add, wr.swap = 1, slot
+        return self._sends
+
+    def _post_receives(self) -> None:
+        if self._shape.is_bidirectional and self._op is RdmaOp.SEND:
+            for slot, receive in enumerate(self._receives):
+                self.qps[slot % len(self.qps)].post_recv(receive)
+
+    def _take_received(self) -> None:
+        for wc in self._recv_cq.poll(256):
+            self.qps[wc.wr_id % len(self.qps)].post_recv(self._receives[wc.wr_id])
+
+    def _peer_operations(self) -> int:
+        """How many operations the peer has completed, by an RDMA READ of where it counts them."""
+        if not self._shape.is_bidirectional:
+            return 0
+        count = bytearray(8)
+        region = self._endpoint.pd.reg_mr(count)
+        wr = SendWr(0, WrOpcode.RDMA_READ, [region.sge()], remote_address=self.memory.count_address)
+        wr.rkey = self.memory.count_rkey
+        self.qps[0].post_send(wr)
+        for wc in self._endpoint.wait_cq(self._cq, 1):
+            if wc.status is not WcStatus.SUCCESS:
+                raise CommandError(f"reading the peer's count failed: {wc.status.name}")
+        region.dereg()
+        return int.from_bytes(count, "little")
 
     def _pieces(self, slot: int, address: int, lkey: int) -> list[Sge]:
         shape = self._shape
@@ -169,22 +246,36 @@ def connect(remote: str, shape: Shape, *, op: RdmaOp, local: str = "", offload: 
     udp = open_udp(local, offload=offload) if local else open_beside(remote, offload=offload)
     with Endpoint(device_on(udp, remote=remote), udp) as endpoint:
         workload = RdmaWorkload(endpoint, shape, op=op)
-        receives = {RdmaOp.SEND: 4 * shape.queue_depth, RdmaOp.PING: 2}.get(op, 0)
-        request = PerfRequest(shape.block_bytes if receives else 0, receives, is_echoed=op is RdmaOp.PING)
-        qpn = workload.qp.number
-        parameters = ConnectionParameters(qpn=qpn, path_mtu=shape.path_mtu) if shape.path_mtu else None
-        try:
-            cm_id = endpoint.connect(
-                remote, PERF_PORT, qp=workload.qp, private_data=request.encode(), parameters=parameters
-            )
-        except ConnectionFailed as error:
-            raise CommandError(str(error), f"start a peer there: baremetal perf serve --listen {remote}") from error
-        workload.memory = PerfMemory.decode(cm_id.private_data)
+        for number, qp in enumerate(workload.qps):
+            parameters = ConnectionParameters(qpn=qp.number, path_mtu=shape.path_mtu) if shape.path_mtu else None
+            request = workload.request(number).encode()
+            try:
+                cm_id = endpoint.connect(remote, PERF_PORT, qp=qp, private_data=request, parameters=parameters)
+            except ConnectionFailed as error:
+                raise CommandError(str(error), f"start a peer there: baremetal perf serve --listen {remote}") from error
+            workload.memory = PerfMemory.decode(cm_id.private_data)
         yield workload
 
 
-BUSY_OPS = (RdmaOp.SEND, RdmaOp.PING)
-"""What both ends poll for without sleeping."""
+def is_polled(op: RdmaOp, block_bytes: int) -> bool:
+    """Whether both ends poll without sleeping: where a wake-up costs more than the operation, as perftest does."""
+    return op in (RdmaOp.SEND, RdmaOp.PING) or block_bytes <= POLLED_BYTES
+
+
+OPCODES = {
+    RdmaOp.WRITE: WrOpcode.RDMA_WRITE,
+    RdmaOp.WRITE_IMM: WrOpcode.RDMA_WRITE_WITH_IMM,
+    RdmaOp.READ: WrOpcode.RDMA_READ,
+    RdmaOp.SEND: WrOpcode.SEND,
+    RdmaOp.PING: WrOpcode.SEND,
+    RdmaOp.FETCH_ADD: WrOpcode.ATOMIC_FETCH_AND_ADD,
+    RdmaOp.CMP_SWP: WrOpcode.ATOMIC_CMP_AND_SWP,
+}
+"""What is posted by the operations that are not a mix."""
+ATOMIC_OPS = (RdmaOp.FETCH_ADD, RdmaOp.CMP_SWP)
+BIDIRECTIONAL_OPS = (RdmaOp.WRITE, RdmaOp.READ, RdmaOp.SEND)
+POLLED_BYTES = 16384
+_SUCCESS = WcStatus.SUCCESS
 SPINS = 16
 """Looks at the socket in one poll, which saves the way there and back."""
 WAIT_NS = 1_000_000_000

@@ -1,13 +1,17 @@
 """The serving end of the verbs workloads: memory for anyone to write and read, receives for what is sent.
 
-A client says in the private data of its REQ what it is going to do, and learns from the REP's where the memory is.
+A client says in the private data of its REQ what it is going to do, and what it wants done to its own memory (the
+other direction of a bidirectional run). It learns from the REP's where the peer's memory is, and where it may READ how
+many operations the peer has completed.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
-from stacks.rdma import Access, Cq, Device, Mr, Qp, QpCapacity, RecvWr, SendWr, Sge, WcOpcode, WcStatus, WrOpcode
+from stacks.rdma import Access, Cq, Device, Mr, Qp, QpCapacity, RecvWr, SendWr, Sge, Wc, WcOpcode, WcStatus, WrOpcode
 from stacks.rdma.cm import CmEvent, CmEventType, Connection
 from stacks.runtime import LocalError
 from wire.ibcm import service_id
@@ -20,40 +24,57 @@ PERF_PORT = 18515
 class PerfRequest:
     """What a client is going to do.
 
-    receive_bytes: the largest message it sends, 0 for none. receives: how many may be under way.
+    receive_bytes: the largest message it sends. receives: how many may be under way, 0 for none.
     is_echoed: every message comes back.
+    back_depth: operations that the peer keeps under way in the other direction, 0 for none. back_opcode: which, by its
+    verbs number. back_bytes: payload of each. back_address, back_rkey: the client's memory that they go to.
     """
 
     receive_bytes: int = 0
     receives: int = 0
     is_echoed: bool = False
+    back_depth: int = 0
+    back_opcode: int = 0
+    back_bytes: int = 0
+    back_address: int = 0
+    back_rkey: int = 0
 
     def encode(self) -> bytes:
-        """As private data of REQ: 4, 2 and 1 bytes, big endian."""
-        return self.receive_bytes.to_bytes(4, "big") + self.receives.to_bytes(2, "big") + bytes([self.is_echoed])
+        """As private data of REQ."""
+        flags = int(self.is_echoed)
+        values = (self.receive_bytes, self.receives, flags, self.back_depth, self.back_opcode, self.back_bytes)
+        return _join((*values, self.back_address, self.back_rkey), _REQUEST)
 
     @classmethod
     def decode(cls, data: bytes) -> PerfRequest:
-        """From at least seven bytes; further ones are padding."""
-        return cls(int.from_bytes(data[:4], "big"), int.from_bytes(data[4:6], "big"), bool(data[6]))
+        """From private data, where padding may follow."""
+        receive_bytes, receives, flags, *back = _split(data, _REQUEST)
+        return cls(receive_bytes, receives, bool(flags), *back)
+
+    @property
+    def is_possible(self) -> bool:
+        """Whether the other direction is one that a peer can do."""
+        return not self.back_depth or self.back_opcode in _BACK
 
 
 @dataclass(frozen=True, slots=True)
 class PerfMemory:
-    """Where the peer's memory is."""
+    """Where the peer's memory is, and the eight bytes, little endian, that count its own operations."""
 
-    address: int
-    length: int
-    rkey: int
+    address: int = 0
+    length: int = 0
+    rkey: int = 0
+    count_address: int = 0
+    count_rkey: int = 0
 
     def encode(self) -> bytes:
-        """As private data of REP: 8, 8 and 4 bytes, big endian."""
-        return self.address.to_bytes(8, "big") + self.length.to_bytes(8, "big") + self.rkey.to_bytes(4, "big")
+        """As private data of REP."""
+        return _join((self.address, self.length, self.rkey, self.count_address, self.count_rkey), _MEMORY)
 
     @classmethod
     def decode(cls, data: bytes) -> PerfMemory:
-        """From at least twenty bytes; further ones are padding."""
-        return cls(*(int.from_bytes(data[start:end], "big") for start, end in ((0, 8), (8, 16), (16, 20))))
+        """From private data, where padding may follow."""
+        return cls(*_split(data, _MEMORY))
 
 
 class RdmaPeer:
@@ -65,10 +86,13 @@ class RdmaPeer:
     def __init__(self, device: Device, memory_bytes: int) -> None:
         self._device = device
         self._pd = device.alloc_pd()
-        self._memory = self._pd.reg_mr(
-            bytearray(memory_bytes), access=Access.LOCAL_WRITE | Access.REMOTE_READ | Access.REMOTE_WRITE
-        )
+        self._memory = self._pd.reg_mr(bytearray(memory_bytes), access=Access.LOCAL_WRITE | Access.REMOTE_ANY)
+        self._count = bytearray(8)
+        self._count_region = self._pd.reg_mr(self._count, access=Access.LOCAL_WRITE | Access.REMOTE_READ)
+        self._operations = 0
+        self._cq = device.create_cq(CQ_DEPTH)
         self._sessions: dict[Connection, _Session] = {}
+        self._by_number: dict[int, _Session] = {}
         device.cm.listen(service_id(PERF_PORT))
 
     def pump(self, now: int) -> bool:  # noqa: ARG002 (a service is told the time)
@@ -77,79 +101,116 @@ class RdmaPeer:
         while (event := self._device.cm.poll_event()) is not None:
             self._handle(event)
             did = True
-        for session in self._sessions.values():
-            did |= session.pump()
-        return did
+        completions = self._cq.poll(256)
+        sent = 0
+        for wc in completions:
+            session = self._by_number.get(wc.qp_num)
+            if session is not None and wc.status is WcStatus.SUCCESS:
+                sent += session.completed(wc)
+        if sent:
+            self._operations += sent
+            self._count[:] = self._operations.to_bytes(8, "little")
+        return did or bool(completions)
 
     def _handle(self, event: CmEvent) -> None:
         if event.kind is CmEventType.CONNECT_REQUEST:
             self._accept(event)
+        elif event.kind is CmEventType.ESTABLISHED:
+            if event.connection in self._sessions:
+                self._sessions[event.connection].start()
         elif event.kind is CmEventType.TIMEWAIT_EXIT or event.kind is CmEventType.REJECTED:
             session = self._sessions.pop(event.connection, None)
             if session is not None:
+                del self._by_number[session.qp.number]
                 session.close()
 
     def _accept(self, event: CmEvent) -> None:
         request = PerfRequest.decode(event.private_data)
-        if request.receive_bytes * request.receives > MAX_RECEIVE_BYTES:
+        is_too_much = request.receive_bytes * request.receives > MAX_RECEIVE_BYTES
+        if is_too_much or request.back_bytes * request.back_depth > self._memory.length or not request.is_possible:
             self._device.cm.reject(event.connection)
             return
-        session = _Session(self._device, self._memory, request)
+        session = _Session(self._cq, self._memory, request)
+        memory, count = self._memory, self._count_region
+        greeting = PerfMemory(memory.address, memory.length, memory.rkey, count.address, count.rkey)
         try:
-            self._device.cm.accept(event.connection, qp=session.qp, private_data=session.greeting)
+            self._device.cm.accept(event.connection, qp=session.qp, private_data=greeting.encode())
         except LocalError:
             # The client withdrew in the meantime, or offered what does not go together.
             session.close()
             return
         self._sessions[event.connection] = session
+        self._by_number[session.qp.number] = session
+        session.post_all()
 
 
 class _Session:
-    """One client: its queue pair, and receives that are posted again as they complete."""
+    """One client: its queue pair, receives that are posted again as they complete, and work of its own if asked for."""
 
-    def __init__(self, device: Device, memory: Mr, request: PerfRequest) -> None:
+    def __init__(self, cq: Cq, memory: Mr, request: PerfRequest) -> None:
         count = request.receives
         self._is_echoed = request.is_echoed
-        self._cq: Cq = device.create_cq(4 * max(1, count))
-        self.qp: Qp = memory.pd.create_qp(
-            send_cq=self._cq,
-            recv_cq=self._cq,
-            capacity=QpCapacity(max_send_wr=max(16, count), max_recv_wr=max(1, count)),
-        )
-        self.greeting = PerfMemory(memory.address, memory.length, memory.rkey).encode()
-        self._buffer: Mr | None = None
-        self._receives: list[RecvWr] = []
-        if count:
-            size = request.receive_bytes
-            self._buffer = memory.pd.reg_mr(bytearray(size * count), access=Access.LOCAL_WRITE)
-            address, lkey = self._buffer.address, self._buffer.lkey
-            self._receives = [RecvWr(slot, [Sge(address + slot * size, size, lkey)]) for slot in range(count)]
-        self._has_receives = False
+        capacity = QpCapacity(max_send_wr=max(16, count, request.back_depth), max_recv_wr=max(1, count))
+        self.qp: Qp = memory.pd.create_qp(send_cq=cq, recv_cq=cq, capacity=capacity)
+        size = request.receive_bytes
+        self._buffer = memory.pd.reg_mr(bytearray(max(1, size * count)), access=Access.LOCAL_WRITE)
+        self._receives = [RecvWr(slot, [self._buffer.sge(slot * size, size)] if size else ()) for slot in range(count)]
+        size = request.back_bytes
+        self._sends = [
+            SendWr(
+                slot,
+                WrOpcode(request.back_opcode),
+                [memory.sge(slot * size, size)],
+                remote_address=request.back_address + slot * size,
+                rkey=request.back_rkey,
+            )
+            for slot in range(request.back_depth)
+        ]
 
-    def pump(self) -> bool:
-        if not self._has_receives:
-            self._post_all()
-        completions = self._cq.poll(256)
-        for wc in completions:
-            if wc.status is not WcStatus.SUCCESS:
-                continue
-            if wc.opcode is WcOpcode.RECV:
-                receive = self._receives[wc.wr_id]
-                if self._is_echoed:
-                    sge = receive.sges[0]
-                    self.qp.post_send(SendWr(wc.wr_id, WrOpcode.SEND, [Sge(sge.address, wc.byte_len, sge.lkey)]))
-                self.qp.post_recv(receive)
-        return bool(completions)
-
-    def close(self) -> None:
-        self.qp.destroy()
-        if self._buffer is not None:
-            self._buffer.dereg()
-
-    def _post_all(self) -> None:
-        self._has_receives = True
+    def post_all(self) -> None:
+        """Have every receive there before the client sends."""
         for receive in self._receives:
             self.qp.post_recv(receive)
 
+    def start(self) -> None:
+        """Begin with the other direction."""
+        for wr in self._sends:
+            self.qp.post_send(wr)
 
+    def completed(self, wc: Wc) -> int:
+        """Go on after a completion; returns how many operations of our own it ends."""
+        if wc.opcode in _RECEIVED:
+            receive = self._receives[wc.wr_id]
+            if self._is_echoed:
+                sge = receive.sges[0]
+                self.qp.post_send(SendWr(wc.wr_id, WrOpcode.SEND, [Sge(sge.address, wc.byte_len, sge.lkey)]))
+            self.qp.post_recv(receive)
+            return 0
+        if not self._sends:
+            return 0
+        self.qp.post_send(self._sends[wc.wr_id])
+        return 1
+
+    def close(self) -> None:
+        """Give everything back."""
+        self.qp.destroy()
+        self._buffer.dereg()
+
+
+def _join(values: Sequence[int], widths: Sequence[int]) -> bytes:
+    return b"".join(value.to_bytes(width, "big") for value, width in zip(values, widths, strict=True))
+
+
+def _split(data: bytes, widths: Sequence[int]) -> Iterator[int]:
+    for end, width in zip(accumulate(widths), widths, strict=True):
+        yield int.from_bytes(data[end - width : end], "big")
+
+
+CQ_DEPTH = 1 << 20
+"""Room for the completions of every client; an entry costs memory only while it is there."""
 MAX_RECEIVE_BYTES = 1 << 30
+_RECEIVED = frozenset({WcOpcode.RECV, WcOpcode.RECV_RDMA_WITH_IMM})
+_BACK = frozenset({WrOpcode.RDMA_WRITE, WrOpcode.RDMA_READ, WrOpcode.SEND})
+_MEMORY = (8, 8, 4, 8, 4)
+_REQUEST = (4, 2, 1, 2, 1, 4, 8, 4)
+"""Bytes of each field, in order; big endian."""

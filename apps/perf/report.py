@@ -22,6 +22,7 @@ class Measurement:
     name: what ran. block_bytes: payload of one operation. operations, duration_ns: how many in how long.
     latency: of single operations, from posting to completion. errors, mismatches: operations that failed or whose data
     was wrong. cpu_ns: this process's processor time; peer_cpu_ns: the other's, None when unknown.
+    peer_operations: those of `operations` that the peer did, in a run in both directions.
     """
 
     name: str
@@ -33,6 +34,7 @@ class Measurement:
     mismatches: int = 0
     cpu_ns: int = 0
     peer_cpu_ns: int | None = None
+    peer_operations: int | None = None
 
     @property
     def operations_per_second(self) -> float:
@@ -66,6 +68,7 @@ class Measurement:
             "mismatches": self.mismatches,
             "cpu_ns": self.cpu_ns,
             "peer_cpu_ns": self.peer_cpu_ns,
+            "peer_operations": self.peer_operations,
         }
 
 

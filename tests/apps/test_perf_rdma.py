@@ -30,6 +30,10 @@ def peer(loopback_address: str) -> Iterator[ServingProcess]:
         ["--op", "randwrite", "--verify", "--mtu", "1024", "--no-offload", "--block-size", "16k"],
         ["--op", "send", "--block-size", "64", "--queue-depth", "64"],
         ["--op", "ping", "--block-size", "64"],
+        ["--op", "write-imm", "--block-size", "64", "--queue-depth", "8"],
+        ["--op", "fetch-add"],
+        ["--op", "cmp-swp", "--queue-depth", "4"],
+        ["--op", "write", "--qps", "5", "--block-size", "4k", "--queue-depth", "12"],
     ],
     ids=lambda options: " ".join(options[:2]),
 )
@@ -39,6 +43,25 @@ def test_a_workload_runs_against_its_own_peer_and_finds_no_wrong_byte(options: l
     assert result["operations"] > 0
     assert (result["errors"], result["mismatches"]) == (0, 0)
     assert isinstance(result["peer_cpu_ns"], int)
+
+
+@pytest.mark.parametrize("op", ["write", "read", "send"])
+def test_both_directions_are_counted(op: str) -> None:
+    options = ["--op", op, "--bidirectional", "--qps", "3", "--block-size", "4k"]
+    result = json_of("perf", "rdma", *options, "--time", "100ms")
+    assert 0 < result["peer_operations"] < result["operations"]
+
+
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        (["--op", "fetch-add", "--bidirectional"], "--bidirectional goes with --op write, read and send"),
+        (["--op", "send", "--verify"], "--verify does not go with --op send"),
+        (["--op", "ping", "--qps", "2"], "uses one queue pair"),
+    ],
+)
+def test_options_that_do_not_go_together_are_refused(options: list[str], problem: str) -> None:
+    assert problem in only_line(baremetal("perf", "rdma", *options))
 
 
 def test_two_clients_use_one_serving_process_and_its_counters_tell(peer: ServingProcess) -> None:
