@@ -6,6 +6,7 @@ the table of them. What a part asks of its queue pair is here too.
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
@@ -17,10 +18,12 @@ from stacks.rdma.enums import AsyncEventType, QpState, QpType, SendFlags, WcOpco
 from stacks.rdma.memory import MemoryTable, Pd
 from stacks.rdma.memory.windows import check_no_windows
 from stacks.rdma.opcodes import WC_OPCODES
+from stacks.rdma.qp_query import QpInitAttributes, query_attributes
 from stacks.rdma.qp_states import MODIFY_EVENTS, QP_TABLE, QpEvent
 from stacks.rdma.receive_queue import OwnReceives, ReceiveQueue
 from stacks.rdma.sides import ReceiveSide, SendSide, Timed
 from stacks.rdma.srq import Srq
+from stacks.rdma.transitions import QpAttribute
 from stacks.rdma.work import RecvWr, SendWr
 from stacks.runtime import LocalError, Timers
 from transports.datagram import Transmit
@@ -86,6 +89,8 @@ class Qp:
         self.remote_host = ""
         self.shortcuts = device.config.shortcuts
         self.on_established: Callable[[Qp], None] | None = None
+        self.is_established = False
+        """Whether a packet of the peer has arrived since RTR."""
         self.is_ready = False
         """Whether the device has this queue pair in its list of those with something to send."""
         self._flags = SendFlags.SIGNALED if sq_sig_all else 0
@@ -104,12 +109,14 @@ class Qp:
         """
         target = check_attributes(self.qp_type, self.state, attributes)
         before = self.state
+        if before is target is QpState.SQD and self.sq_draining and attributes.mask & ~_STATES:
+            raise LocalError(f"QP {self.number} still drains: wait for SQ_DRAINED", errno=errno.EBUSY)
         # SQD and ERR to themselves and RTS to RTS keep the state; the others are in the table.
         if target is not before:
             QP_TABLE.apply(before, MODIFY_EVENTS[target])
         for name in attributes.__slots__:
             value = getattr(attributes, name)
-            if value is not None and name not in ("state", "cur_state"):
+            if value is not None and name not in ("state", "cur_state", "sq_draining"):
                 self.attributes[name] = value
         self._enter(before, target)
 
@@ -124,8 +131,8 @@ class Qp:
             self._check_may_send(state)
         if len(wr.sges) > self.capacity.max_send_sge:
             raise LocalError(f"a send with {len(wr.sges)} SGEs, but max_send_sge is {self.capacity.max_send_sge}")
-        if state in _FLUSHING:
-            self.complete_send(wr.wr_id, WC_OPCODES[wr.opcode], 0, WcStatus.WR_FLUSH_ERR)
+        if state is not QpState.RTS:
+            self._post_outside_rts(wr, state)
             return
         self.requester.post(wr, wr.flags | self._flags)
         if not self.is_ready:
@@ -146,6 +153,23 @@ class Qp:
             self.recv_cq.push(Wc(wr.wr_id, WcStatus.WR_FLUSH_ERR, WcOpcode.RECV, 0, self.number))
             return
         self.receive_queue.post(wr)
+
+    def query(self) -> QpAttributes:
+        """State and attributes as they are now, with `cap` and `sq_draining` (IBTA 11.2.5.3)."""
+        return query_attributes(self, rq_psn=self.responder.expected_psn, sq_psn=self.requester.next_psn)
+
+    @property
+    def init_attributes(self) -> QpInitAttributes:
+        """What it was created with."""
+        return QpInitAttributes(
+            qp_type=self.qp_type, send_cq=self.send_cq, recv_cq=self.recv_cq, srq=self.srq, capacity=self.capacity,
+            sq_sig_all=bool(self._flags),
+        )  # fmt: skip
+
+    @property
+    def sq_draining(self) -> bool:
+        """Whether sends that had begun before SQD are still outstanding."""
+        return self.state is QpState.SQD and not self.requester.is_drained
 
     def destroy(self) -> None:
         """Remove the queue pair; what is outstanding is forgotten without completions (IBTA 11.2.5.4).
@@ -195,6 +219,8 @@ class Qp:
 
     def tell_established(self) -> None:
         """Say once that the peer has begun to send (IBTA 11.6.3.1, communication established)."""
+        self.is_established = True
+        self.raise_event(AsyncEventType.COMM_EST)
         if self.on_established is not None:
             callback, self.on_established = self.on_established, None
             callback(self)
@@ -218,6 +244,15 @@ class Qp:
         """Add a completion to the send queue's CQ."""
         self.send_cq.push(Wc(wr_id, status, opcode, length, self.number))
 
+    def check_drained(self) -> None:
+        """Something completed, perhaps the last that had begun before SQD: say so once, if asked (IBTA 11.6.3.1)."""
+        if (
+            self.state is QpState.SQD
+            and self.requester.is_drained
+            and self.attributes.pop("en_sqd_async_notify", False)
+        ):
+            self.raise_event(AsyncEventType.SQ_DRAINED)
+
     def raise_event(self, kind: AsyncEventType) -> None:
         """Report an asynchronous event."""
         self._device.raise_event(kind, self)
@@ -229,6 +264,7 @@ class Qp:
         QP_TABLE.apply(self.state, QpEvent.FATAL_ERROR)
         self.state = QpState.ERR
         self.timers.cancel(self)
+        self.requester.release()
         self.requester.flush()
         self.responder.flush()
         if self.srq is not None:
@@ -240,6 +276,7 @@ class Qp:
         state = QP_TABLE.apply(self.state, QpEvent.SEND_ERROR)
         if isinstance(state, QpState):
             self.state = state
+            self.requester.release()
             self.requester.flush()
 
     # State changes
@@ -256,17 +293,24 @@ class Qp:
         self.state = target
         self._apply_attributes()
         if (before, target) == (QpState.INIT, QpState.RTR):
+            self.is_established = False
             self._to_rtr()
         elif (before, target) == (QpState.RTR, QpState.RTS):
             self._to_rts()
         elif (before, target) == (QpState.SQD, QpState.SQD):
             self._change_drained()
+        elif target is QpState.SQD:
+            self.requester.hold()
+            self.check_drained()
         elif target is QpState.RTS:
+            self.attributes.pop("en_sqd_async_notify", None)
+            self.requester.release()
             self.ring()
 
     def _to_reset(self) -> None:
         self.state = QpState.RESET
         self.timers.cancel(self)
+        self.requester.release()
         self.requester.discard()
         self.responder.discard()
         self.attributes.clear()
@@ -291,6 +335,17 @@ class Qp:
         value = self.attributes.get(name, default)
         return value if isinstance(value, int) else default
 
+    def _post_outside_rts(self, wr: SendWr, state: QpState) -> None:
+        """Hold a send back in SQD, flush it in SQE and ERR (IBTA 10.3.1)."""
+        if state in _FLUSHING:
+            self.complete_send(wr.wr_id, WC_OPCODES[wr.opcode], 0, WcStatus.WR_FLUSH_ERR)
+            return
+        self.requester.release()
+        try:
+            self.requester.post(wr, wr.flags | self._flags)
+        finally:
+            self.requester.hold()
+
     def _check_may_send(self, state: QpState) -> None:
         if state is not QpState.SQD and state not in _FLUSHING:
             raise LocalError(f"QP {self.number} is in {state.name}: a send may be posted from RTS on")
@@ -298,3 +353,5 @@ class Qp:
 
 _FLUSHING = frozenset({QpState.SQE, QpState.ERR})
 """States in which sends are flushed as they are posted."""
+
+_STATES = QpAttribute.STATE | QpAttribute.CUR_STATE

@@ -35,6 +35,8 @@ class MessageSender:
         self._qp = qp
         self._capacity = capacity
         self._ring: deque[SendWqe] = deque()
+        self._held: deque[SendWqe] = deque()
+        """Entries behind those of the ring that wait while the queue is drained: nothing else looks at them."""
         self._cursor = 0
         """Index in the ring of the entry that `next_psn` belongs to."""
         self.egress: Egress = None  # type: ignore[assignment]  # nothing is posted before it is set
@@ -47,7 +49,29 @@ class MessageSender:
     @property
     def queued(self) -> int:
         """Entries of the send queue that have not completed."""
-        return len(self._ring)
+        return len(self._ring) + len(self._held)
+
+    @property
+    def is_drained(self) -> bool:
+        """Whether nothing is outstanding but what is held back."""
+        return not self._ring
+
+    def hold(self) -> None:
+        """Hold back what was not begun; the rest goes on, with all repetitions that it takes (IBTA 10.3.1.5)."""
+        ring, unbegun = self._ring, []
+        while len(ring) > self._cursor and ring[-1].first_psn >= self._begun_psn:
+            unbegun.append(ring.pop())
+        self._held.extend(reversed(unbegun))
+
+    def release(self) -> None:
+        """What was held back may go."""
+        self._ring.extend(self._held)
+        self._held.clear()
+
+    @property
+    def _begun_psn(self) -> int:
+        """What lies before it has been sent at least once."""
+        return self.next_psn
 
     def resume(self) -> None:
         """Memory that was not there may be there now."""

@@ -18,9 +18,21 @@ class Timed(Hashable, Protocol):
 class SendSide(Protocol):
     """What every requester is to its queue pair."""
 
+    next_psn: int
+
     @property
     def queued(self) -> int:
         """Entries that have not completed."""
+
+    @property
+    def is_drained(self) -> bool:
+        """Whether nothing is outstanding but what is held back."""
+
+    def hold(self) -> None:
+        """Hold back what was not begun; the rest goes on (IBTA 10.3.1.5)."""
+
+    def release(self) -> None:
+        """What was held back may go."""
 
     def post(self, wr: SendWr, flags: int) -> None:
         """Queue a request that the queue pair has checked; LocalError when the queue is full."""
@@ -37,6 +49,8 @@ class SendSide(Protocol):
 
 class ReceiveSide(Protocol):
     """What every responder is to its queue pair."""
+
+    expected_psn: int
 
     def flush(self) -> None:
         """Complete every receive of this queue pair with WR_FLUSH_ERR, in order."""

@@ -45,11 +45,14 @@ class ReliableQp(ConnectedQp):
         """
         opcode = word0 >> 24
         state = self.state
-        if state is QpState.RTR and self.on_established is not None:
+        if state is QpState.RTR and not self.is_established:
             self.tell_established()
         if opcode in RESPONSES:
-            if state is QpState.RTS or state is QpState.SQD:
+            if state is QpState.RTS:
                 self.completer.handle_response(opcode, psn_word & 0xFFFFFF, body, now)
+            elif state is QpState.SQD:
+                self.completer.handle_response(opcode, psn_word & 0xFFFFFF, body, now)
+                self.check_drained()
         elif state in RECEIVING:
             self.responder.handle_request(
                 opcode,
@@ -94,7 +97,7 @@ class ReliableQp(ConnectedQp):
         return None if acknowledgement is None else egress.acknowledge(*acknowledgement, msn=responder.msn)
 
     def _poll_requests(self, now: int) -> Transmit | None:
-        if self.state is not QpState.RTS or self.completer.resume_ns:
+        if (self.state is not QpState.RTS and self.state is not QpState.SQD) or self.completer.resume_ns:
             return None
         transmit = self.requester.poll_transmit()
         if transmit is not None:

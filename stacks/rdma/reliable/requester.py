@@ -69,6 +69,10 @@ class Requester(MessageSender):
         """PSNs sent and not acknowledged."""
         return self.next_psn - self.una
 
+    @property
+    def _begun_psn(self) -> int:
+        return self.sent_psn
+
     def post(self, wr: SendWr, flags: int) -> None:
         """Queue a request that the queue pair has checked; LocalError when the queue is full."""
         ring, sges = self._ring, wr.sges

@@ -29,7 +29,7 @@ class UnreliableQp(ConnectedQp):
     def handle_packet(self, word0: int, psn_word: int, body: memoryview, now: int) -> None:  # noqa: ARG002  # no timers
         """One packet of UC; see `Qp.handle_packet`."""
         state = self.state
-        if state is QpState.RTR and self.on_established is not None:
+        if state is QpState.RTR and not self.is_established:
             self.tell_established()
         if state in RECEIVING:
             self.responder.handle_request(
@@ -39,10 +39,13 @@ class UnreliableQp(ConnectedQp):
     def handle_sent(self, transmit: Transmit) -> None:
         """The transport is done with a send."""
         self.requester.handle_sent(transmit)
+        if self.state is not QpState.RTS:
+            self.check_drained()
 
     def poll_transmit(self, now: int) -> Transmit | None:  # noqa: ARG002  # nothing waits for a time
         """The next send, or None."""
-        return self.requester.poll_transmit() if self.state is QpState.RTS else None
+        is_sending = self.state is QpState.RTS or self.state is QpState.SQD
+        return self.requester.poll_transmit() if is_sending else None
 
     # State changes
 
