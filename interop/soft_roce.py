@@ -188,6 +188,8 @@ USUAL_PATH_MTU = 1024
 """Of programs that are told one; those that connect by rdma_cm take the largest that fits."""
 TAIL_LINES = 8
 
+PERFTEST = "-x {gid} -p {port} -s {size} -n {count} -m {mtu} -F"
+ATOMIC_PERFTEST = "-A FETCH_AND_ADD -x {gid} -p {port} -n {count} -m {mtu} -F"
 PINGPONG = "-g {gid} -p {port} -s {size} -n {count} -m {mtu} -c"
 PROGRAMS = (
     Program(
@@ -204,6 +206,16 @@ PROGRAMS = (
         connect=f"ibv_rc_pingpong {PINGPONG} {{host}}",
         peer="pingpong",
         port=18515,
+        conditions=Conditions(size=20_000),
+    ),
+    Program(
+        "ibv_uc_pingpong",
+        serve=f"ibv_uc_pingpong {PINGPONG}",
+        connect=f"ibv_uc_pingpong {PINGPONG} {{host}}",
+        peer="pingpong",
+        port=18515,
+        options=("uc",),
+        varies=("size", "path_mtu", "mtu", "is_ipv6"),
         conditions=Conditions(size=20_000),
     ),
     Program(
@@ -239,6 +251,30 @@ PROGRAMS = (
         is_endless=True,
         varies=("is_ipv6", "loss"),
         conditions=Conditions(size=0, count=20),
+    ),
+    *(
+        Program(
+            f"ib_{test}",
+            serve=f"ib_{test} {PERFTEST}",
+            connect=f"ib_{test} {PERFTEST} {{host}}",
+            peer="perftest",
+            port=18515,
+            options=(test,),
+        )
+        for test in ("send_bw", "send_lat", "write_bw", "write_lat", "read_bw", "read_lat")
+    ),
+    *(
+        Program(
+            f"ib_{test}",
+            serve=f"ib_{test} {ATOMIC_PERFTEST}",
+            connect=f"ib_{test} {ATOMIC_PERFTEST} {{host}}",
+            peer="perftest",
+            port=18515,
+            options=(test,),
+            varies=("path_mtu", "mtu", "is_ipv6", "loss"),
+            conditions=Conditions(size=8, count=20),
+        )
+        for test in ("atomic_bw", "atomic_lat")
     ),
 )
 """Each is a case of its own, `rxe-NAME`."""

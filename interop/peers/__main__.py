@@ -9,7 +9,7 @@ import argparse
 import sys
 from collections.abc import Callable
 
-from interop.peers import cmtime, pingpong, rdma_client, rping, srq_pingpong, ucmatose
+from interop.peers import cmtime, perftest, pingpong, rdma_client, rping, srq_pingpong, ucmatose
 from interop.peers.terms import PeerError, Terms
 from stacks.rdma.cm.ids import ConnectionFailed
 from stacks.rdma.sync import Endpoint, open_device
@@ -19,6 +19,7 @@ Peer = Callable[[Endpoint, Terms], str]
 PROGRAMS: dict[str, tuple[Peer, Peer]] = {
     "rping": (rping.serve, rping.run),
     "pingpong": (pingpong.run, pingpong.run),
+    "perftest": (perftest.run, perftest.run),
     "srq_pingpong": (srq_pingpong.run, srq_pingpong.run),
     "rdma_client": (rdma_client.serve, rdma_client.run),
     "ucmatose": (ucmatose.serve, ucmatose.run),

@@ -10,8 +10,8 @@ ACK_TIMEOUT = 14
 RNR_TIMER = 12
 
 
-def connect_by_hand(qp: Qp, own: Place, other: Place, path_mtu: int, *, rd_atomic: int = 1) -> None:
-    """Take an RC or UC queue pair from INIT to RTS. rd_atomic: READs and atomics under way, each way."""
+def connect_by_hand(qp: Qp, own: Place, other: Place, path_mtu: int, *, serves: int = 1, asks: int = 1) -> None:
+    """Take an RC or UC queue pair from INIT to RTS. serves, asks: READs and atomics at a time."""
     is_reliable = qp.qp_type is QpType.RC
     qp.modify(
         QpAttributes(
@@ -20,7 +20,7 @@ def connect_by_hand(qp: Qp, own: Place, other: Place, path_mtu: int, *, rd_atomi
             path_mtu=path_mtu,
             dest_qpn=other.qpn,
             rq_psn=other.psn,
-            max_dest_rd_atomic=rd_atomic if is_reliable else None,
+            max_dest_rd_atomic=serves if is_reliable else None,
             min_rnr_timer=RNR_TIMER if is_reliable else None,
         )
     )
@@ -31,7 +31,7 @@ def connect_by_hand(qp: Qp, own: Place, other: Place, path_mtu: int, *, rd_atomi
             timeout=ACK_TIMEOUT if is_reliable else None,
             retry_cnt=7 if is_reliable else None,
             rnr_retry=7 if is_reliable else None,
-            max_qp_rd_atomic=rd_atomic if is_reliable else None,
+            max_qp_rd_atomic=asks if is_reliable else None,
         )
     )
 
