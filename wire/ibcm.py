@@ -97,6 +97,25 @@ class SidrStatus(IntEnum):
     UNSUPPORTED_VERSION = 5
 
 
+class ApStatus(IntEnum):
+    """What became of a proposed alternate path (IBTA 12.6.13.1). No capture: numbers as in Linux's ib_cm.h."""
+
+    LOADED = 0
+    INVALID_COMM_ID = 1
+    UNSUPPORTED = 2
+    REJECTED = 3
+    REDIRECT = 4
+    IS_PRIMARY_PATH = 5
+    QPN_MISMATCH = 6
+    REJECTED_LID = 7
+    REJECTED_GID = 8
+    REJECTED_FLOW_LABEL = 9
+    REJECTED_TRAFFIC_CLASS = 10
+    REJECTED_HOP_LIMIT = 11
+    REJECTED_PACKET_RATE = 12
+    REJECTED_SL = 13
+
+
 class RdmaPortSpace(IntEnum):
     """Upper part of the service IDs that RDMA-CM uses."""
 
@@ -190,6 +209,7 @@ __all__ = [
     "CM_CLASS_VERSION",
     "CM_MESSAGES",
     "CM_MESSAGE_SIZE",
+    "ApStatus",
     "CmApr",
     "CmAttribute",
     "CmDrep",

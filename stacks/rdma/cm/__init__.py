@@ -11,9 +11,11 @@ datagram services. `RdmaCm` takes queue pairs through INIT, RTR and RTS, and to 
 has the calls and events of librdmacm, for programs and people who know those; one connection at a time is what
 `stacks.rdma.cm.ids` is for. All three can be used on one device, each for its own services.
 
-Left out: alternate paths (LAP is dropped and counted), reliable datagrams (rejected with reason 9), redirection.
+Left out: the migration that alternate paths are for (its messages are there), reliable datagrams (rejected with
+reason 9), redirection.
 """
 
+from stacks.rdma.cm.alternate_paths import AlternatePaths, PathEvent, PathEventKind
 from stacks.rdma.cm.channel import ConnParam, EventChannel, RdmaEvent, UdParam
 from stacks.rdma.cm.config import CmConfig
 from stacks.rdma.cm.connection import Connection
@@ -36,6 +38,7 @@ __all__ = [
     "RDMA_ID_TABLE",
     "RDMA_UDP_QKEY",
     "TIMED_OUT",
+    "AlternatePaths",
     "AnyRoute",
     "CmConfig",
     "CmCounters",
@@ -50,6 +53,8 @@ __all__ = [
     "EventChannel",
     "IdOption",
     "OptionLevel",
+    "PathEvent",
+    "PathEventKind",
     "QpSettings",
     "RdmaCm",
     "RdmaEvent",

@@ -18,6 +18,7 @@ class CmConfig:
     longest_service_timeout_ns: how long a peer's MRA is believed at most; Linux announces over a minute.
     target_ack_delay: what the peer is told of our time to acknowledge, 4.096 us * 2^n (15 on Linux rxe).
     min_rnr_timer: 5-bit field that `RdmaCm` gives its queue pairs; 12 is 0.64 ms (Linux: 0, which is 655 ms).
+    takes_alternate_paths: whether an owner answers what peers propose (`AlternatePaths`).
     max_path_mtu: bytes; a REQ for more is rejected with reason 26.
     """
 
@@ -32,6 +33,7 @@ class CmConfig:
     target_ack_delay: int = 15
     min_rnr_timer: int = 12
     max_path_mtu: int = 4096
+    takes_alternate_paths: bool = False
 
     @staticmethod
     def as_linux(*, max_path_mtu: int = 4096) -> CmConfig:

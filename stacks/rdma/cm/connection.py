@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from stacks.rdma.cm.parameters import ConnectionParameters, QpSettings, active_settings, passive_settings
+from stacks.rdma.cm.path_states import LoadState
 from stacks.rdma.cm.states import ACTIVE, PASSIVE, ConnectionState
 from stacks.runtime import LocalError
 
@@ -23,15 +24,18 @@ class Connection:
     remote_address: IP address of the peer, in numeric text form. service_id: what was asked for.
     source_port: of the RDMA-CM header; 0 without one.
     own, peer: what each side offered; None until it did. peer_guid: the CA GUID that the peer said with it.
+    alternate_address: of the alternate path that was agreed on: the peer's on the active side, ours on the passive one.
     state: see `ConnectionState`. on_event: takes the connection's events instead of the manager's queue; a request
         has its listener's. Only `RdmaCm` asks.
     """
 
     __slots__ = (
+        "alternate_address",
         "attempt",
         "backlog",
         "is_passive",
         "last_sent",
+        "load",
         "local_comm_id",
         "on_event",
         "own",
@@ -62,6 +66,8 @@ class Connection:
         self.last_sent = b""
         self.attempt = 0
         self.source_port = 0
+        self.load: AlternateLoad | None = None
+        self.alternate_address = ""
         self.on_event: Callable[[CmEvent], None] | None = None
         self.backlog: Backlog[Connection, CmEvent] | None = None
 
@@ -76,6 +82,19 @@ class Connection:
     def __repr__(self) -> str:
         side = "from" if self.is_passive else "to"
         return f"<Connection {self.local_comm_id:#010x} {side} {self.remote_address} {self.state.name}>"
+
+
+class AlternateLoad:
+    """The loading of an alternate path. alternate: the address that is proposed, in numeric text form."""
+
+    __slots__ = ("alternate", "attempt", "last_sent", "state", "transaction_id")
+
+    def __init__(self) -> None:
+        self.state = LoadState.IDLE
+        self.alternate = ""
+        self.transaction_id = 0
+        self.last_sent = b""
+        self.attempt = 0
 
 
 class Backlog(Generic[Request, Event]):

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from stacks.rdma.cm.alternate_paths import AlternatePaths
 from stacks.rdma.cm.config import cm_time_ns
 from stacks.rdma.cm.connection import Backlog, Connection
 from stacks.rdma.cm.events import CmEvent, CmEventType
 from stacks.rdma.cm.exchange import Exchange
 from stacks.rdma.cm.messages import (
+    ABOUT_LAP,
     ABOUT_REP,
     ABOUT_REQ,
     answer_dreq,
@@ -27,8 +29,10 @@ from stacks.rdma.cm.states import CONNECTED, WAITING_FOR_REP, ConnectionEvent, C
 from stacks.runtime import RemoteError, Verdict
 from wire.errors import WireError
 from wire.ibcm import (
+    CmApr,
     CmDrep,
     CmDreq,
+    CmLap,
     CmMra,
     CmRej,
     CmRep,
@@ -48,11 +52,16 @@ class Inbound:
     """
 
     def __init__(
-        self, exchange: Exchange, listeners: Mapping[int, Backlog[Connection, CmEvent]], sidr: SidrServices
+        self,
+        exchange: Exchange,
+        listeners: Mapping[int, Backlog[Connection, CmEvent]],
+        sidr: SidrServices,
+        paths: AlternatePaths,
     ) -> None:
         self._exchange = exchange
         self._listeners = listeners
         self._sidr = sidr
+        self._paths = paths
 
     def handle_mad(self, source: str, mad: memoryview, now: int) -> None:
         """Take the payload of a UD SEND to QP1. source: the peer's IP address; `mad` is not kept; `now` in ns."""
@@ -77,8 +86,10 @@ class Inbound:
                 self._handle_rep(source, header.transaction_id, message)
             case CmRtu() | CmMra() | CmDrep():
                 self._handle_answer(source, message, now)
-            case _:
-                self._exchange.counters.cm_unexpected += 1
+            case CmLap():
+                self._paths.handle_lap(source, header.transaction_id, message)
+            case CmApr():
+                self._paths.handle_apr(source, header.transaction_id, message)
 
     def _handle_req(self, source: str, transaction_id: int, message: CmReq) -> None:
         try:
@@ -87,6 +98,8 @@ class Inbound:
             if known is not None and known.peer == request.parameters:
                 self._handle_duplicate_req(known)
                 return
+            if known is not None and _is_another(known, message):
+                raise RemoteError(RejectReason.DUPLICATE_LOCAL_COMM_ID, f"{known} is still connected")
             stale = known or self._exchange.table.by_remote_qpn(source, message.local_ca_guid, message.local_qpn)
             if stale is not None:
                 self._exchange.supersede(stale)
@@ -178,6 +191,9 @@ class Inbound:
             self._exchange.report(CmEventType.ESTABLISHED, connection, private_data=private_data)
 
     def _handle_mra(self, connection: Connection, message: CmMra, now: int) -> None:
+        if message.message_mraed == ABOUT_LAP and connection.state is ConnectionState.ESTABLISHED:
+            self._paths.handle_mra(connection, message, now)
+            return
         awaited = ABOUT_REP if connection.is_passive else ABOUT_REQ
         if message.message_mraed != awaited:
             self._exchange.counters.cm_unexpected += 1
@@ -219,6 +235,12 @@ class Inbound:
                 self._exchange.report(CmEventType.DISCONNECTED, connection, private_data=message.private_data)
             else:
                 self._exchange.counters.cm_duplicates += 1
+
+
+def _is_another(known: Connection, message: CmReq) -> bool:
+    """Whether a REQ gives a second queue pair of the same channel adapter the ID of a connection that stands."""
+    stands = known.state is not ConnectionState.TIMEWAIT and known.peer_guid == message.local_ca_guid
+    return stands and known.peer is not None and known.peer.qpn != message.local_qpn
 
 
 def _event_of(message: CmRej, connection: Connection) -> ConnectionEvent:

@@ -11,6 +11,7 @@ import random
 from collections.abc import Callable, Sized
 from dataclasses import replace
 
+from stacks.rdma.cm.alternate_paths import AlternatePaths
 from stacks.rdma.cm.config import CmConfig
 from stacks.rdma.cm.connection import Backlog, Connection
 from stacks.rdma.cm.events import CmCounters, CmEvent, CmEventType
@@ -40,7 +41,7 @@ class ConnectionManager:
     address: the device's IP address in numeric text form; the CA GUID follows from it, so that peers know a device
     again after a restart. rng: communication IDs and starting PSNs are drawn from it, by `random()` alone.
 
-    sidr: datagram services. ports: who of its identifiers holds which port.
+    sidr: datagram services. paths: alternate paths. ports: who of its identifiers holds which port.
 
     A command that crosses the end of its connection has no effect: the event that tells of the end is on its way.
     """
@@ -51,8 +52,9 @@ class ConnectionManager:
         self._listeners: dict[int, Backlog[Connection, CmEvent]] = {}
         self._exchange = Exchange(rng=rng, ca_guid=_ca_guid(self.address), config=self.config)
         self.sidr = SidrServices(self._exchange, self.address)
+        self.paths = AlternatePaths(self._exchange, self.address)
         self.ports = PortTable(self._exchange.draw)
-        self._inbound = Inbound(self._exchange, self._listeners, self.sidr)
+        self._inbound = Inbound(self._exchange, self._listeners, self.sidr, self.paths)
 
     @property
     def counters(self) -> CmCounters:
@@ -210,6 +212,7 @@ class ConnectionManager:
         """Send again, give up, or leave TIMEWAIT, whatever is due at `now`."""
         self._exchange.handle_timeout(now)
         self.sidr.handle_timeout(now)
+        self.paths.handle_timeout(now)
         self._settle()
 
     @property
@@ -223,7 +226,7 @@ class ConnectionManager:
 
     def poll_deadline(self) -> int | None:
         """When `handle_timeout` is next due; None for never."""
-        deadlines = (self._exchange.poll_deadline(), self.sidr.poll_deadline())
+        deadlines = (each.poll_deadline() for each in (self._exchange, self.sidr, self.paths))
         return min((each for each in deadlines if each is not None), default=None)
 
     def poll_event(self) -> CmEvent | None:

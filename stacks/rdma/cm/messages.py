@@ -13,8 +13,10 @@ from stacks.rdma.enums import QpType
 from stacks.runtime import LocalError, RemoteError
 from wire.errors import WireError
 from wire.ibcm import (
+    CmApr,
     CmDrep,
     CmDreq,
+    CmLap,
     CmMra,
     CmRej,
     CmRep,
@@ -185,6 +187,44 @@ def build_mra(connection: Connection, config: CmConfig) -> CmMra:
     )
 
 
+def build_mra_to_lap(connection: Connection, config: CmConfig) -> CmMra:
+    """The MRA that asks for time with a LAP (IBTA 12.6.6)."""
+    mra = build_mra(connection, config)
+    mra.message_mraed = ABOUT_LAP
+    return mra
+
+
+def build_lap(
+    connection: Connection, source_address: str, alternate: str, private_data: bytes, config: CmConfig
+) -> CmLap:
+    """The LAP that proposes `alternate` for the peer; LocalError for too much private data (IBTA 12.6.12)."""
+    settings = connection.settings
+    return CmLap(
+        local_comm_id=connection.local_comm_id,
+        remote_comm_id=connection.remote_comm_id,
+        remote_qpn=settings.dest_qpn,
+        remote_cm_response_timeout=config.response_timeout,
+        local_lid=_ROCE_LID,
+        remote_lid=_ROCE_LID,
+        local_gid=gid_bytes(source_address),
+        remote_gid=gid_bytes(alternate),
+        traffic_class=settings.traffic_class,
+        hop_limit=_HOP_LIMIT,
+        local_ack_timeout=settings.timeout,
+        private_data=padded(private_data, LAP_PRIVATE_BYTES),
+    )
+
+
+def build_apr(local_comm_id: int, remote_comm_id: int, status: int, private_data: bytes) -> CmApr:
+    """The APR that answers a LAP; LocalError for too much private data (IBTA 12.6.13)."""
+    return CmApr(
+        local_comm_id=local_comm_id,
+        remote_comm_id=remote_comm_id,
+        ap_status=status,
+        private_data=padded(private_data, APR_PRIVATE_BYTES),
+    )
+
+
 def build_rej(connection: Connection, reason: int, *, private_data: bytes = b"", ari: bytes = b"") -> CmRej:
     """The REJ that ends a connection; raises LocalError when the data is too long (IBTA 12.6.7)."""
     return CmRej(
@@ -254,10 +294,13 @@ REP_PRIVATE_BYTES = 196
 RTU_PRIVATE_BYTES = 224
 REJ_PRIVATE_BYTES = 148
 DREQ_PRIVATE_BYTES = 220
+LAP_PRIVATE_BYTES = 168
+APR_PRIVATE_BYTES = 148
 ARI_BYTES = 72
 
 ABOUT_REQ, ABOUT_REP, ABOUT_NEITHER = 0, 1, 2
 """Which message a REJ or MRA is about."""
+ABOUT_LAP = 2
 
 _REJECTED_IN_STATE = {
     ConnectionState.REQ_RCVD: ABOUT_REQ,

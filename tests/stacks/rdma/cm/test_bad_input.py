@@ -117,14 +117,6 @@ def test_random_bytes_are_malformed() -> None:
     assert rig.passive.counters.cm_malformed == 500
 
 
-@pytest.mark.parametrize("kind", [CmLap, CmApr])
-def test_messages_that_are_not_supported_are_counted(kind: type[CmMessage]) -> None:
-    rig, local, remote = passive_in(ConnectionState.ESTABLISHED)
-    rig.passive.handle_mad(ACTIVE, memoryview(message(kind, local, remote)), rig.now)
-    assert rig.passive.counters.cm_unexpected == 1
-    assert rig.passive.poll_mad(rig.now) is None
-
-
 def test_messages_of_a_passive_side_are_dropped_by_one() -> None:
     rig, local, remote = passive_in(ConnectionState.ESTABLISHED)
     for kind in (CmRep, CmMra):

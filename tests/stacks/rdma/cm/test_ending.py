@@ -290,3 +290,24 @@ def test_strangers_cannot_fill_the_outbox() -> None:
         queued += 1
     assert queued == 1024
     assert rig.passive.counters.cm_overflow == 476
+
+
+def test_a_second_queue_pair_under_the_same_id_is_rejected_and_the_connection_stands() -> None:
+    """Reason 30, IBTA 12.6.7.2."""
+    rig = Rig()
+    active, passive = rig.connected()
+    other = CmReq(
+        local_comm_id=active.local_comm_id,
+        service_id=SERVICE,
+        local_ca_guid=passive.peer_guid,
+        local_qpn=0xABC,
+        path_mtu=3,
+        private_data=b"\0\x40" + bytes(90),
+    )
+    rig.passive.handle_mad(ACTIVE, memoryview(build_mad(other, 9)), rig.now)
+    item = rig.passive.poll_mad(rig.now)
+    assert item is not None
+    rejection = CmRej.decode(item[1], 24)
+    assert rejection.reason == RejectReason.DUPLICATE_LOCAL_COMM_ID
+    assert passive.state is ConnectionState.ESTABLISHED
+    assert rig.kinds(PASSIVE) == []

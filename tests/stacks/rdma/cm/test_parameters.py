@@ -15,6 +15,8 @@ from tests.stacks.rdma.cm.rig import ACTIVE, MS, PASSIVE, SERVICE, Rig
         ({"path_mtu": 1500}, "path_mtu must be one of 256, 512, 1024, 2048, 4096, not 1500"),
         ({"responder_resources": 256}, "responder_resources"),
         ({"rnr_retry": 8}, "rnr_retry"),
+        ({"own_ack_timeout": 32}, "own_ack_timeout"),
+        ({"traffic_class": 256}, "traffic_class"),
     ],
 )
 def test_parameters_out_of_range_are_a_local_error(changes: dict[str, int], reason: str) -> None:
