@@ -13,6 +13,7 @@ registration, on-demand paging and device memory (`memory`). Left out: the other
 Documents: IBTA Architecture Specification volume 1 with annexes A16, A17 and A19; Linux rxe where the text is loose.
 """
 
+from stacks.rdma.address_handle import AddressHandle
 from stacks.rdma.async_events import AsyncEvent
 from stacks.rdma.attributes import AddressVector, AlternatePath, QpAttributes
 from stacks.rdma.completion import CompChannel, Cq, ExtendedWc, Wc
@@ -58,6 +59,7 @@ __all__ = [
     "QP_TABLE",
     "ROCE_PORT",
     "Access",
+    "AddressHandle",
     "AddressVector",
     "AlternatePath",
     "AsyncEvent",

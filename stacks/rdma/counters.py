@@ -41,6 +41,7 @@ class RdmaCounters(Counters):
     rcvd_opcode_err: int = 0
     rcvd_mad_err: int = 0
     rcvd_dropped_messages: int = 0
+    rcvd_qkey_err: int = 0
     dropped_async_events: int = 0
     # Congestion, as mlx5 calls it:
     np_ecn_marked_roce_packets: int = 0

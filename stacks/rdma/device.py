@@ -29,6 +29,7 @@ from stacks.rdma.egress import Egress
 from stacks.rdma.enums import AsyncEventType, QpType
 from stacks.rdma.extended_cq import ExtendedCq
 from stacks.rdma.faults import FaultInjector, FaultPlan
+from stacks.rdma.groups import Groups
 from stacks.rdma.gsi import GeneralServices
 from stacks.rdma.ingress import Ingress
 from stacks.rdma.memory import DeviceMemory, MemoryConfig, MemoryTable, Pd
@@ -96,6 +97,7 @@ class Device:
         self.timers: Timers[Timed] = Timers()
         self.qps: dict[int, Qp] = {}
         self.srqs: dict[int, Srq] = {}
+        self.groups = Groups(address)
         self.leaving: dict[Transmit, Qp] = {}
         """Sends that a queue pair wants to hear of when the transport is done with them."""
         self.cqs: WeakSet[Cq] = WeakSet()
@@ -113,6 +115,7 @@ class Device:
             counters=self.counters,
             shortcuts=self.config.shortcuts,
             on_management=self.gsi.handle_packet,
+            groups=self.groups,
         )
         self.faults: FaultInjector | None = None
         """What makes things go wrong, once `attach` was called."""

@@ -12,9 +12,12 @@ from typing import TYPE_CHECKING
 
 from stacks.rdma.counters import RdmaCounters
 from stacks.rdma.enums import QpState
-from stacks.rdma.opcodes import CNP
+from stacks.rdma.groups import Groups
+from stacks.rdma.opcodes import CNP, DATAGRAM
 from stacks.rdma.runs import Run
 from stacks.rdma.slices import Slices
+from stacks.rdma.unreliable.datagram_queue_pair import DatagramQp
+from stacks.rdma.unreliable.datagram_responder import Route
 from transports.datagram import ECN_CE, Address, Burst
 from wire.roce import Bth
 from wire.roce.flow_icrc import BTH_BYTES, ICRC_BYTES, FlowIcrc
@@ -38,17 +41,22 @@ class Ingress:
         counters: RdmaCounters,
         shortcuts: bool,
         on_management: Callable[[str, Bth, memoryview, int], None],
+        groups: Groups,
     ) -> None:
         self._address = address
         self._qps = qps
         self._counters = counters
         self._shortcuts = shortcuts
         self._on_management = on_management
+        self._groups = groups.members
         self._flows: dict[Address, FlowIcrc] = {}
         self._slices = Slices()
 
     def handle_burst(self, burst: Burst, now: int) -> None:
         """Take one burst."""
+        if self._groups and burst.destination[0] in self._groups:
+            self._handle_multicast(burst, self._groups[burst.destination[0]])
+            return
         view, size = burst.view, burst.segment_bytes
         flow = self._flows.get(burst.source)
         if flow is None:
@@ -86,7 +94,7 @@ class Ingress:
         words = _FIRST_WORDS(view) if count == 1 else Bth.words(count, size)(view)
         qp = self._qps.get(words[1] & 0xFFFFFF)
         if qp is None or qp.remote_host != host:
-            return 0
+            return self._handle_datagrams(qp, Run(words, view[: count * size], size, count, self._slices), host)
         if count == 1:
             taken = qp.handle_lone(words, view[:size], now)
         elif words[1::3] == (words[1],) * count:
@@ -96,37 +104,76 @@ class Ingress:
         self._counters.rcvd_pkts += taken
         return taken
 
+    def _handle_datagrams(self, qp: Qp | None, run: Run, host: str) -> int:
+        if not isinstance(qp, DatagramQp) or run.words[1::3] != (run.words[1],) * run.count:
+            return 0
+        taken = qp.handle_datagrams(run, host)
+        self._counters.rcvd_pkts += taken
+        return taken
+
+    def _handle_multicast(self, burst: Burst, members: list[DatagramQp]) -> None:
+        """A burst to a group: every queue pair that is attached gets a copy of each packet (IBTA 10.5.2)."""
+        counters, size, source = self._counters, burst.segment_bytes, burst.source
+        route = Route(source[0], burst.destination[0])
+        try:
+            flow = FlowIcrc(source, (route.destination, self._address[1]))
+        except ValueError:
+            counters.rcvd_source_err += 1
+            return
+        for index, start in enumerate(range(0, len(burst.view), size)):
+            packet = burst.view[start : start + size]
+            number = None if burst.identification is None else burst.identification + index
+            bth = self._checked(flow, packet, number=number)
+            if bth is None:
+                continue
+            if bth.dest_qp != MULTICAST_QP or bth.opcode >> 5 != DATAGRAM:
+                counters.rcvd_qpn_err += 1
+                continue
+            counters.rcvd_pkts += 1
+            body = packet[BTH_BYTES : len(packet) - ICRC_BYTES - bth.pad_count]
+            for qp in list(members):
+                qp.handle_datagram(bth.opcode << 24 | bth.solicited << 23, body, route)
+
     def _handle_packet(
         self, flow: FlowIcrc, packet: memoryview, host: str, now: int, *, number: int | None, is_marked: bool
     ) -> None:
-        """The complete check of one packet, in the order of IBTA 9.6.1."""
-        counters = self._counters
-        if len(packet) < _SMALLEST or len(packet) % 4:
-            counters.rcvd_truncated_pkts += 1
+        """One packet after the other, each checked completely."""
+        bth = self._checked(flow, packet, number=number)
+        if bth is None:
             return
-        if not _is_icrc_right(flow, packet, number):
-            counters.rcvd_icrc_err += 1
-            return
-        bth = Bth.decode(packet)
         body_end = len(packet) - ICRC_BYTES - bth.pad_count
-        if bth.tver:
-            counters.rcvd_version_err += 1
-        elif bth.pkey & 0x7FFF != 0x7FFF:
-            counters.rcvd_pkey_err += 1
-        elif body_end < BTH_BYTES:
-            counters.rcvd_truncated_pkts += 1
-        elif bth.dest_qp == MANAGEMENT_QP:
-            counters.rcvd_pkts += 1
+        if bth.dest_qp == MANAGEMENT_QP:
+            self._counters.rcvd_pkts += 1
             self._on_management(host, bth, packet[BTH_BYTES:body_end], now)
         else:
             self._deliver(bth, packet, host, now, body_end=body_end, is_marked=is_marked)
 
-    def _deliver(
-        self, bth: Bth, packet: memoryview, host: str, now: int, *, body_end: int, is_marked: bool
-    ) -> None:
+    def _checked(self, flow: FlowIcrc, packet: memoryview, *, number: int | None) -> Bth | None:
+        """The complete check of one packet, in the order of IBTA 9.6.1: its BTH, or None when something is wrong."""
+        counters = self._counters
+        if len(packet) < _SMALLEST or len(packet) % 4:
+            counters.rcvd_truncated_pkts += 1
+            return None
+        if not _is_icrc_right(flow, packet, number):
+            counters.rcvd_icrc_err += 1
+            return None
+        bth = Bth.decode(packet)
+        if bth.tver:
+            counters.rcvd_version_err += 1
+        elif bth.pkey & 0x7FFF != 0x7FFF:
+            counters.rcvd_pkey_err += 1
+        elif len(packet) - ICRC_BYTES - bth.pad_count < BTH_BYTES:
+            counters.rcvd_truncated_pkts += 1
+        else:
+            return bth
+        return None
+
+    def _deliver(self, bth: Bth, packet: memoryview, host: str, now: int, *, body_end: int, is_marked: bool) -> None:
         qp = self._qps.get(bth.dest_qp)
         if qp is None or qp.state in _DEAF:
             self._counters.rcvd_qpn_err += 1
+        elif isinstance(qp, DatagramQp):
+            self._deliver_datagram(qp, bth, packet[BTH_BYTES:body_end], host)
         elif qp.remote_host != host:
             self._counters.rcvd_source_err += 1
         elif bth.opcode == CNP:
@@ -141,6 +188,13 @@ class Ingress:
             if is_marked:
                 self._counters.np_ecn_marked_roce_packets += 1
                 qp.handle_mark(bth.opcode, now)
+
+    def _deliver_datagram(self, qp: DatagramQp, bth: Bth, body: memoryview, host: str) -> None:
+        if bth.opcode >> 5 != DATAGRAM:
+            self._counters.rcvd_opcode_err += 1
+            return
+        self._counters.rcvd_pkts += 1
+        qp.handle_datagram(bth.opcode << 24 | bth.solicited << 23, body, Route(host, self._address[0]))
 
     def _notify(self, qp: Qp, now: int) -> None:
         """A CNP: never answered by another, whatever its own mark says (A17.9.3)."""
@@ -172,6 +226,7 @@ def _is_icrc_right(flow: FlowIcrc, packet: memoryview, number: int | None) -> bo
 
 
 MANAGEMENT_QP = 1
+MULTICAST_QP = 0xFFFFFF
 MAX_FLOWS = 1024
 """Peers whose ICRC constants are kept, the latest; a flood of made-up source ports only costs time."""
 _FIRST_WORDS = Bth.words(1, Bth.SIZE)

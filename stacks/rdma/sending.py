@@ -9,6 +9,7 @@ completed, and which packets ask for an acknowledgement. PSNs are counted withou
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -88,6 +89,10 @@ class MessageSender:
     def _asks_for_ack(self, packets: int, *, is_end: bool) -> bool:  # noqa: ARG002  # for those that are acknowledged
         """Whether the last of the next `packets` packets, perhaps the end of a message, asks for an acknowledgement."""
         return False
+
+    def _ahead(self) -> Iterable[SendWqe]:
+        """The entries from the cursor on that may leave together."""
+        return islice(self._ring, self._cursor, None)
 
     # Sending
 
@@ -207,7 +212,7 @@ class MessageSender:
         if send.count and send.segment_bytes != size:
             return 0
         limit = min(room, self.egress.room_for(send, size))
-        run = collect_onlies(self._qp, islice(self._ring, self._cursor, None), limit)
+        run = collect_onlies(self._qp, self._ahead(), limit)
         if not run.payloads:
             return 0
         opcode = REQUESTS[wqe.opcode].only

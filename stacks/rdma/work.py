@@ -11,6 +11,7 @@ from stacks.runtime import LocalError
 from wire.roce import Feth, Reth
 
 if TYPE_CHECKING:
+    from stacks.rdma.address_handle import AddressHandle
     from stacks.rdma.memory.fast_registration import FastMr
     from stacks.rdma.memory.windows import Mw, MwBind
 
@@ -51,11 +52,14 @@ class SendWr:
     inline_data: with SendFlags.INLINE, which giving it sets, what to send instead of what `sges` name.
     flush_placement, flush_selectivity, flush_length: of a FLUSH: bits of `FlushPlacement`, and whether it covers
     `flush_length` bytes from remote_address on or all of the peer's region. An ATOMIC_WRITE sends 8 bytes of `sges`.
+    ah, remote_qpn, remote_qkey: where a datagram goes, 0xFFFFFF for the queue pairs of a group, and its Q_Key; one with
+    bit 31 stands for the queue pair's own (IBTA 10.2.5). remote_srqn: the shared receive queue that XRC delivers to.
     """
 
     __slots__ = (
-        "access", "bind", "compare_add", "flags", "flush_length", "flush_placement", "flush_selectivity", "imm_data",
-        "inline_data", "invalidate_rkey", "mr", "mw", "opcode", "remote_address", "rkey", "sges", "swap", "wr_id",
+        "access", "ah", "bind", "compare_add", "flags", "flush_length", "flush_placement", "flush_selectivity",
+        "imm_data", "inline_data", "invalidate_rkey", "mr", "mw", "opcode", "remote_address", "remote_qkey",
+        "remote_qpn", "remote_srqn", "rkey", "sges", "swap", "wr_id",
     )  # fmt: skip
 
     def __init__(
@@ -79,6 +83,10 @@ class SendWr:
         flush_placement: int = 0,
         flush_selectivity: int = FlushSelectivity.RANGE,
         flush_length: int = 0,
+        ah: AddressHandle | None = None,
+        remote_qpn: int = 0,
+        remote_qkey: int = 0,
+        remote_srqn: int = 0,
     ) -> None:
         self.wr_id = wr_id
         self.opcode = opcode
@@ -98,6 +106,10 @@ class SendWr:
         self.flush_placement = flush_placement
         self.flush_selectivity = flush_selectivity
         self.flush_length = flush_length
+        self.ah = ah
+        self.remote_qpn = remote_qpn
+        self.remote_qkey = remote_qkey
+        self.remote_srqn = remote_srqn
 
 
 class InlineSge(Sge):
@@ -129,14 +141,16 @@ class SendWqe:
     trailer: ImmDt or IETH, for the last packet of a SEND or WRITE.
     remote: remote address, R_Key, compare_add and swap, for READ and atomics.
     local: what a local operation is to do; it takes no PSN, and its last one is NEVER_PSN until it was executed.
+    destination: host and queue pair number of a datagram.
     views: the local memory, once it was checked; empty for a READ, whose memory is looked up as data arrives.
     status: anything but SUCCESS once it is known to fail.
     """
 
     __slots__ = (
-        "first_psn", "flags", "header", "last_psn", "length", "local", "opcode", "remote", "sges", "status", "trailer",
-        "views", "wr_id",
+        "destination", "first_psn", "flags", "header", "last_psn", "length", "local", "opcode", "remote", "sges",
+        "status", "trailer", "views", "wr_id",
     )  # fmt: skip
+    destination: tuple[str, int]
 
     def __init__(self, wr: SendWr, length: int, first_psn: int, last_psn: int, flags: int) -> None:
         self.wr_id = wr.wr_id

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from stacks.congestion import ControllerFactory
+from stacks.rdma.address_handle import AddressHandle
 from stacks.rdma.enums import Access, QpType
 from stacks.rdma.memory.fast_registration import FastMr
 from stacks.rdma.memory.paging import MrAdvice, advise, register_implicit
@@ -13,6 +14,7 @@ from stacks.rdma.memory.regions import KeyOwner, Mr
 from stacks.rdma.memory.windows import Mw, MwType
 
 if TYPE_CHECKING:
+    from stacks.rdma.attributes import AddressVector
     from stacks.rdma.completion import Cq
     from stacks.rdma.device import Device
     from stacks.rdma.memory.device_memory import DeviceMemory
@@ -98,6 +100,13 @@ class Pd:
             self, qp_type=qp_type, send_cq=send_cq, recv_cq=recv_cq, capacity=capacity, sq_sig_all=sq_sig_all, srq=srq,
             congestion=congestion,
         )  # fmt: skip
+
+    def create_ah(self, av: AddressVector) -> AddressHandle:
+        """A handle for sending datagrams to an address, a host's or a group's.
+
+        Raises LocalError for what is no numeric address of the device's family. Source: IBTA 11.2.2.1.
+        """
+        return AddressHandle(self, av, source=self._device.address[0])
 
     def create_srq(
         self, *, max_wr: int, max_sge: int = 16, limit: int = 0, xrcd: Xrcd | None = None, cq: Cq | None = None

@@ -59,12 +59,16 @@ class UnreliableRequester(MessageSender):
         last = self.post_psn + self._packets(wr, length) - 1
         wqe = SendWqe(wr, length, self.post_psn, last, flags)
         wqe.sges = sges
+        self._queued(wqe, wr)
         self.post_psn = last + 1
         self._ring.append(wqe)
 
     def _packets(self, wr: SendWr, length: int) -> int:  # noqa: ARG002  # for those that look at more of it
         """How many packets a request takes; LocalError where the transport cannot say it."""
         return max(1, -(-length // self.egress.path_mtu))
+
+    def _queued(self, wqe: SendWqe, wr: SendWr) -> None:
+        """Add to an entry what the transport wants of its request."""
 
     def poll_transmit(self) -> Transmit | None:
         """The next send, or None while nothing is queued."""
