@@ -37,7 +37,7 @@ class RawHost:
         self.device = rig.device(address, seed=int.from_bytes(address.encode()[-2:], "big"))
         self.host = rig.network.attach(self.device, self.device.address)
         self.memory = bytearray(MEMORY_BYTES)
-        pd = self.device.alloc_pd()
+        self.pd = pd = self.device.alloc_pd()
         self.cq = self.device.create_cq(4096)
         self.qp: Qp = pd.create_qp(send_cq=self.cq, recv_cq=self.cq)
         self.mr = pd.reg_mr(self.memory, Access.LOCAL_WRITE | Access.REMOTE_READ | Access.REMOTE_WRITE)
@@ -103,6 +103,15 @@ class RawHost:
         return KeyedSgl(
             address=self.mr.address + offset, length=length, key=self.mr.rkey if key is None else key, kind=kind
         ).encode()
+
+    def lend(self, length: int) -> bytes:
+        """A keyed SGL into the front of this host's memory, under a key of its own that the target may invalidate."""
+        lent = self.pd.alloc_fast_mr(1)
+        lent.map_sges([self.mr.sge(0, length)])
+        access = Access.LOCAL_WRITE | Access.REMOTE_READ | Access.REMOTE_WRITE
+        self.qp.post_send(SendWr(999, WrOpcode.REG_MR, flags=0, mr=lent, rkey=lent.rkey, access=access))
+        kind = SglKind.KEYED_INVALIDATE
+        return KeyedSgl(address=lent.address, length=length, key=lent.rkey, kind=kind).encode()
 
     def _run(self, condition: object) -> None:
         def is_met() -> bool:

@@ -120,7 +120,13 @@ def test_host_memory_beyond_the_end_of_all_addresses_is_refused(
 
 
 def test_a_key_is_given_back_when_the_sgl_asks_for_it(io: RawHost) -> None:
-    assert code(io, IoOpcode.READ, io.keyed(4096, kind=SglKind.KEYED_INVALIDATE), nsid=1) == 0
+    sgl = io.lend(4096)
+    assert code(io, IoOpcode.READ, sgl, nsid=1) == 0
+    assert io.command(IoOpcode.READ, sgl, nsid=1) is None
+
+
+def test_a_key_that_cannot_be_invalidated_ends_the_hosts_connection(io: RawHost) -> None:
+    assert io.command(IoOpcode.READ, io.keyed(4096, kind=SglKind.KEYED_INVALIDATE), nsid=1) is None
 
 
 def test_nothing_but_connect_is_taken_on_a_fresh_connection(rig: RdmaRig) -> None:
