@@ -19,7 +19,8 @@ from stacks.rdma.attributes import AddressVector, AlternatePath, QpAttributes
 from stacks.rdma.completion import CompChannel, Cq, ExtendedWc, Wc
 from stacks.rdma.congestion import CongestionConfig
 from stacks.rdma.counters import RdmaCounters
-from stacks.rdma.device import ROCE_PORT, Device, DeviceConfig
+from stacks.rdma.device import ROCE_PORT, Device
+from stacks.rdma.device_config import DeviceConfig
 from stacks.rdma.enums import (
     Access,
     AsyncEventType,
@@ -35,8 +36,10 @@ from stacks.rdma.enums import (
     WcStatus,
     WrOpcode,
 )
+from stacks.rdma.exhaustion import Exhausted
 from stacks.rdma.extended_cq import CqFlags, ExtendedCq
 from stacks.rdma.faults import FaultPlan, FaultRule, fault
+from stacks.rdma.limits import DeviceLimits, PortAttributes, PortState
 from stacks.rdma.memory import (
     DeviceMemory,
     FastMr,
@@ -50,6 +53,7 @@ from stacks.rdma.memory import (
     Pd,
 )
 from stacks.rdma.qp import Qp, QpCapacity
+from stacks.rdma.qp_query import QpInitAttributes
 from stacks.rdma.qp_states import QP_TABLE, QpEvent
 from stacks.rdma.srq import Srq, SrqAttributes, Xrcd
 from stacks.rdma.transitions import QpAttribute
@@ -70,7 +74,9 @@ __all__ = [
     "CqFlags",
     "Device",
     "DeviceConfig",
+    "DeviceLimits",
     "DeviceMemory",
+    "Exhausted",
     "ExtendedCq",
     "ExtendedWc",
     "FastMr",
@@ -88,11 +94,14 @@ __all__ = [
     "Nak",
     "PathMigrationState",
     "Pd",
+    "PortAttributes",
+    "PortState",
     "Qp",
     "QpAttribute",
     "QpAttributes",
     "QpCapacity",
     "QpEvent",
+    "QpInitAttributes",
     "QpState",
     "QpType",
     "RdmaCounters",

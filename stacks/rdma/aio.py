@@ -28,7 +28,8 @@ from stacks.dma.contract import Dma
 from stacks.rdma.cm import ConnectionParameters
 from stacks.rdma.cm.ids import CmId, CmListener, ConnectionFailed
 from stacks.rdma.completion import CompChannel, Cq, Wc
-from stacks.rdma.device import Device, DeviceConfig
+from stacks.rdma.device import Device
+from stacks.rdma.device_config import DeviceConfig
 from stacks.rdma.endpoint import EndpointBase, settled
 from stacks.rdma.qp import Qp
 from stacks.rdma.sync import capturing, device_on, open_udp

@@ -12,27 +12,31 @@ import errno
 import random
 from collections import deque
 from collections.abc import Container
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
+from ipaddress import IPv6Address
 from weakref import WeakSet
 
 from stacks.congestion import ControllerFactory
 from stacks.dma import FlatDma
 from stacks.dma.contract import Dma, PagingDma
+from stacks.rdma.admission import Admission
 from stacks.rdma.async_events import AsyncEvent, EventQueue
-from stacks.rdma.cm import CmConfig
 from stacks.rdma.completion import CompChannel, Cq
-from stacks.rdma.congestion.config import CongestionConfig, factory_of
+from stacks.rdma.completion_queues import CompletionQueues
+from stacks.rdma.congestion.config import factory_of
 from stacks.rdma.congestion.queue_pair import ControlledQp
 from stacks.rdma.counters import RdmaCounters
+from stacks.rdma.device_config import DeviceConfig
 from stacks.rdma.egress import Egress
 from stacks.rdma.enums import AsyncEventType, QpType
-from stacks.rdma.extended_cq import ExtendedCq
+from stacks.rdma.exhaustion import Exhausted
 from stacks.rdma.faults import FaultInjector, FaultPlan
 from stacks.rdma.groups import Groups
 from stacks.rdma.gsi import GeneralServices
 from stacks.rdma.ingress import Ingress
-from stacks.rdma.memory import DeviceMemory, MemoryConfig, MemoryTable, Pd
+from stacks.rdma.limits import DeviceLimits, Port, PortAttributes, check_limit
+from stacks.rdma.memory import DeviceMemory, MemoryTable, Pd
 from stacks.rdma.qp import Qp, QpCapacity
 from stacks.rdma.qp_types import CONTROLLED_QP_TYPES, QP_TYPES
 from stacks.rdma.reliable.window import Window
@@ -46,29 +50,6 @@ PACKET_BOOKKEEPING_BYTES = 512
 """About what a receive buffer is charged for a packet besides its payload."""
 ROCE_PORT = 4791
 """UDP destination port of RoCEv2 (IBTA annex A17.3.1)."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DeviceConfig:
-    """How a device behaves.
-
-    initial_window_bytes: what a queue pair starts with in flight; a default receive buffer on loopback holds it.
-    max_window_packets: what it may grow to. shortcuts: whole-burst shortcuts in front of the full state machine.
-    segment_limit: most packets of one send, which the transport gives Identifications 0, 1, 2, ...; what a UDP
-        transport says of itself, 1 without offload. cm: how patient the connection manager is.
-    memory: windows, memory of its own, page faults.
-    faults: what goes wrong with its packets, on purpose; see `Device.attach`.
-    congestion: of queue pairs that are not created with another choice.
-    """
-
-    initial_window_bytes: int = 160_000
-    max_window_packets: int = 512
-    shortcuts: bool = True
-    segment_limit: int = 64
-    cm: CmConfig = field(default_factory=CmConfig)
-    memory: MemoryConfig = field(default_factory=MemoryConfig)
-    faults: FaultPlan | None = None
-    congestion: CongestionConfig = field(default_factory=CongestionConfig)
 
 
 class Device:
@@ -100,15 +81,20 @@ class Device:
         self.groups = Groups(address)
         self.leaving: dict[Transmit, Qp] = {}
         """Sends that a queue pair wants to hear of when the transport is done with them."""
-        self.cqs: WeakSet[Cq] = WeakSet()
-        """Those that somebody holds: a program may simply drop one that nothing completes to."""
+        self._completion_queues = CompletionQueues(self)
+        self._admission = Admission(self)
+        self.port = Port(address, max_mtu=self.config.cm.max_path_mtu)
+        self.is_failed = False
         self._rng = rng or random.SystemRandom()
         self.memory = MemoryTable(dma or FlatDma(), self._rng, self.config.memory)
         self._ready: deque[Qp] = deque()
-        self._events = EventQueue(self.counters)
+        self.events = EventQueue(self.counters)
         self.gsi = GeneralServices(self, rng=self._rng)
         self.cm = self.gsi.cm
+        self.cm.admit_id = lambda: self.admit("cm_id")
         self._mads = self.gsi.outbox
+        self._is_carrying = True
+        """Whether packets come and go."""
         self._ingress = Ingress(
             self.address,
             self.qps,
@@ -138,14 +124,23 @@ class Device:
         self.faults.replace(plan)
         return self.faults
 
+    @property
+    def cqs(self) -> WeakSet[Cq]:
+        """Completion queues that somebody holds."""
+        return self._completion_queues.held
+
     # Verbs
 
     def alloc_pd(self) -> Pd:
         """A new protection domain."""
-        return Pd(self)
+        self.admit("alloc_pd")
+        pd = Pd(self)
+        self._admission.pds.add(pd)
+        return pd
 
     def alloc_dm(self, length: int) -> DeviceMemory:
         """`length` bytes of the device's own memory; LocalError when as much is not left (ibv_alloc_dm)."""
+        self.admit("alloc_dm")
         return DeviceMemory(self.memory, length)
 
     def create_cq(self, depth: int, *, channel: CompChannel | None = None, wc_flags: int | None = None) -> Cq:
@@ -153,12 +148,8 @@ class Device:
 
         wc_flags: bits of `CqFlags`, for a queue whose entries carry those fields and no others; see `extended_cq`.
         """
-        if wc_flags is None:
-            cq = Cq(depth, channel=channel, owner=self)
-        else:
-            cq = ExtendedCq(depth, wc_flags, clock=lambda: self.now, channel=channel, owner=self)
-        self.cqs.add(cq)
-        return cq
+        self.admit("create_cq")
+        return self._completion_queues.create(depth, channel=channel, wc_flags=wc_flags)
 
     def create_qp(
         self,
@@ -179,6 +170,9 @@ class Device:
             raise LocalError(f"there are no {qp_type.name} queue pairs: use {there}", errno=errno.EOPNOTSUPP)
         if factory is not None and congestion is not None and qp_type not in CONTROLLED_QP_TYPES:
             raise LocalError(f'{qp_type.name} queue pairs have no congestion control: leave it out, or say "none"')
+        capacity = capacity or QpCapacity()
+        self.config.limits.check_capacity(capacity)
+        self.admit("create_qp")
         qp_class = QP_TYPES[qp_type] if factory is None else CONTROLLED_QP_TYPES.get(qp_type, QP_TYPES[qp_type])
         qp = qp_class(
             self,
@@ -187,31 +181,97 @@ class Device:
             qp_type=qp_type,
             send_cq=send_cq,
             recv_cq=recv_cq,
-            capacity=capacity or QpCapacity(),
+            capacity=capacity,
             sq_sig_all=sq_sig_all,
             srq=srq,
         )
         if factory is not None and isinstance(qp, ControlledQp):
             qp.use_controller(factory)
         self.qps[qp.number] = qp
+        self._admission.watch_posts()
         return qp
 
     def create_srq(
         self, pd: Pd, *, max_wr: int, max_sge: int, limit: int = 0, xrcd: Xrcd | None = None, cq: Cq | None = None
     ) -> Srq:
         """A shared receive queue; see `Pd.create_srq`."""
+        self.admit("create_srq")
         number = self._new_number(self.srqs)
         srq = Srq(self, pd, number, max_wr=max_wr, max_sge=max_sge, limit=limit, xrcd=xrcd, cq=cq)
         self.srqs[number] = srq
+        self._admission.watch_posts()
         return srq
 
     def open_xrcd(self) -> Xrcd:
         """A new XRC domain."""
-        return Xrcd()
+        self.admit("open_xrcd")
+        xrcd = Xrcd()
+        self._admission.xrcds.add(xrcd)
+        return xrcd
+
+    def query(self) -> DeviceLimits:
+        """What it has room for (IBTA 11.2.2.2)."""
+        return self.config.limits
+
+    def query_port(self) -> PortAttributes:
+        """What its port is."""
+        return self.port.query()
+
+    def query_gid(self, index: int) -> IPv6Address:
+        """An entry of the port's GID table: 0 is the device's address; zero where there is none, LocalError beyond."""
+        return self.port.query_gid(index)
+
+    def query_pkey(self, index: int) -> int:
+        """An entry of the port's P_Key table, which has one; LocalError beyond."""
+        return self.port.query_pkey(index)
+
+    # What goes wrong on demand
+
+    def set_port_state(self, *, active: bool) -> None:
+        """Unplug the port, or plug it in again: PORT_ERR or PORT_ACTIVE, and no packet comes or goes in between.
+
+        Queue pairs keep their states; their retries run out if it takes long (IBTA 11.6.3.3).
+        """
+        if active == self.port.is_active or self.is_failed:
+            return
+        self.port.is_active = self._is_carrying = active
+        if not active:
+            self.counters.link_downed += 1
+        self.raise_event(AsyncEventType.PORT_ACTIVE if active else AsyncEventType.PORT_ERR)
+
+    def set_gid(self, index: int, address: str | None) -> None:
+        """Change the GID table: GID_CHANGE. LocalError for entry 0; queue pairs go on with the device's address."""
+        if self.port.set_gid(index, address):
+            self.raise_event(AsyncEventType.GID_CHANGE)
+
+    def fail(self) -> None:
+        """Break the device: DEVICE_FATAL, every queue pair goes to ERR, packets stop, nothing can be made any more.
+
+        Completions that are there can be polled. Source: IBTA 11.6.3.3 (local catastrophic error). Idempotent.
+        """
+        if self.is_failed:
+            return
+        self.is_failed = True
+        self._is_carrying = False
+        self.raise_event(AsyncEventType.DEVICE_FATAL)
+        for qp in list(self.qps.values()):
+            qp.enter_error()
+
+    def exhaust(self, call: str, *, nth: int = 1, errno: int = errno.ENOMEM) -> Exhausted:
+        """Have the `nth` call from now of `exhaustion.CALLS` fail with `errno`, once; the result tells whether it has.
+
+        Raises LocalError for a call that there is not.
+        """
+        return self._admission.exhaust(call, nth=nth, errno=errno)
+
+    @property
+    def exhausted(self) -> list[Exhausted]:
+        """The rules of `exhaust`, and which of them have fired."""
+        return self._admission.exhaustion.rules
 
     def poll_async_event(self) -> AsyncEvent | None:
         """The next asynchronous event, or None."""
-        return self._events.poll()
+        return self.events.poll()
 
     def handle_page_ready(self, token: int) -> None:
         """The page that a recoverable fault of the `Dma` named with `token` is there: queue pairs that wait go on.
@@ -233,6 +293,8 @@ class Device:
     def handle_burst(self, burst: Burst, now: int) -> None:
         """Take a burst from the transport."""
         self.now = now
+        if not self._is_carrying:
+            return
         if self.faults is None:
             self._ingress.handle_burst(burst, now)
         else:
@@ -252,6 +314,8 @@ class Device:
         if self.faults is not None and not is_intact:
             return self.faults.poll_transmit(now)
         self.now = now
+        if not self._is_carrying:
+            return None
         if self._mads and (transmit := self.gsi.poll_transmit(now)) is not None:
             return transmit
         ready = self._ready
@@ -289,7 +353,7 @@ class Device:
     def remove_qp(self, qp: Qp) -> None:
         """Forget a queue pair, and the events that concern it."""
         self.qps.pop(qp.number, None)
-        self._events.forget(qp)
+        self.events.forget(qp)
         if qp.is_ready:
             qp.is_ready = False
             self._ready.remove(qp)
@@ -297,31 +361,16 @@ class Device:
     def remove_srq(self, srq: Srq) -> None:
         """Forget a shared receive queue, and the events that concern it."""
         self.srqs.pop(srq.number, None)
-        self._events.forget(srq)
+        self.events.forget(srq)
 
-    def remove_cq(self, cq: Cq) -> None:
-        """Forget a completion queue, and the events that concern it; LocalError (EBUSY) while it is in use."""
-        users = [f"QP {qp.number}" for qp in self.qps.values() if cq in (qp.send_cq, qp.recv_cq)]
-        users += [f"SRQ {srq.number}" for srq in self.srqs.values() if cq is srq.cq]
-        if users:
-            raise LocalError(f"{', '.join(users)} completes to this queue: destroy it first", errno=errno.EBUSY)
-        self.cqs.discard(cq)
-        self.timers.cancel(cq)
-        self._events.forget(cq)
+    def check_srq(self, max_wr: int, max_sge: int) -> None:
+        """LocalError when no shared receive queue may be that large."""
+        check_limit("max_wr", max_wr, self.config.limits.max_srq_wr, "max_srq_wr")
+        check_limit("max_sge", max_sge, self.config.limits.max_srq_sge, "max_srq_sge")
 
-    def check_cq_depth(self, depth: int) -> None:
-        """LocalError when no completion queue may have that many entries."""
-
-    def cq_overflowed(self, cq: Cq) -> None:
-        """CQ_ERR, and every queue pair that completes to the queue goes to ERR (IBTA 11.6.3.1)."""
-        self.raise_event(AsyncEventType.CQ_ERR, cq=cq)
-        for qp in list(self.qps.values()):
-            if cq in (qp.send_cq, qp.recv_cq):
-                qp.enter_error()
-
-    def delay_cq(self, cq: Cq, delay_ns: int) -> None:
-        """Have a completion queue that holds an announcement back called again."""
-        self.timers.arm(cq, self.now + delay_ns)
+    def admit(self, call: str) -> None:
+        """Something is to be made; see `Admission.admit`."""
+        self._admission.admit(call)
 
     def egress_to(self, host: str, dest_qp: int, path_mtu: int, *, transport: int) -> Egress:
         """What builds packets for a peer."""
@@ -343,7 +392,7 @@ class Device:
         self, kind: AsyncEventType, qp: Qp | None = None, cq: Cq | None = None, srq: Srq | None = None
     ) -> None:
         """Queue an asynchronous event, as long as there is room."""
-        self._events.add(AsyncEvent(kind, qp, cq, srq))
+        self.events.add(AsyncEvent(kind, qp, cq, srq))
 
     def _resume(self) -> None:
         for qp in self.qps.values():

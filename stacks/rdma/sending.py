@@ -9,7 +9,8 @@ completed, and which packets ask for an acknowledgement. PSNs are counted withou
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from errno import ENOMEM
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,7 @@ from stacks.rdma.memory.gather import GatherError, gather, packet_views, page_vi
 from stacks.rdma.onlies import collect_onlies, plain_payload
 from stacks.rdma.opcodes import REQUESTS, Segmented
 from stacks.rdma.work import SendWqe
+from stacks.runtime import LocalError
 from transports.datagram import Transmit
 
 if TYPE_CHECKING:
@@ -34,7 +36,9 @@ class MessageSender:
 
     def __init__(self, qp: Qp, capacity: int) -> None:
         self._qp = qp
-        self._capacity = capacity
+        self._size = self._capacity = capacity
+        """Entries that fit, and from how many on `post` looks closer: 0 while somebody watches."""
+        self._on_post: Callable[[], None] | None = None
         self._ring: deque[SendWqe] = deque()
         self._held: deque[SendWqe] = deque()
         """Entries behind those of the ring that wait while the queue is drained: nothing else looks at them."""
@@ -56,6 +60,19 @@ class MessageSender:
     def is_drained(self) -> bool:
         """Whether nothing is outstanding but what is held back."""
         return not self._ring
+
+    def watch(self, on_post: Callable[[], None] | None) -> None:
+        """Call `on_post` before every post from now on, which may raise LocalError; None ends that."""
+        self._on_post = on_post
+        self._capacity = self._size if on_post is None else 0
+
+    def _look_closer(self) -> None:
+        if self._on_post is not None:
+            self._on_post()
+        if len(self._ring) >= self._size:
+            raise LocalError(
+                f"the send queue of QP {self._qp.number} is full (max_send_wr is {self._size})", errno=ENOMEM
+            )
 
     def hold(self) -> None:
         """Hold back what was not begun; the rest goes on, with all repetitions that it takes (IBTA 10.3.1.5)."""

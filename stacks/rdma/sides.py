@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from typing import Protocol
 
 from stacks.rdma.work import SendWr
@@ -36,6 +36,9 @@ class SendSide(Protocol):
 
     def post(self, wr: SendWr, flags: int) -> None:
         """Queue a request that the queue pair has checked; LocalError when the queue is full."""
+
+    def watch(self, on_post: Callable[[], None] | None) -> None:
+        """Call `on_post` before every post from now on, which may raise LocalError; None ends that."""
 
     def flush(self) -> None:
         """Complete everything with WR_FLUSH_ERR, in order."""

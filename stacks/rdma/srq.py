@@ -57,6 +57,7 @@ class Srq:
         if (xrcd is None) != (cq is None):
             raise LocalError("an XRC shared receive queue takes a domain and a CQ, any other takes neither")
         _check_sizes(max_wr, limit)
+        device.check_srq(max_wr, max_sge)
         self._device = device
         self.pd = pd
         self.number = number
@@ -66,6 +67,7 @@ class Srq:
         self._max_wr = max_wr
         self._max_sge = max_sge
         self._qps: set[Qp] = set()
+        self._on_post: Callable[[], None] | None = None
         self._entries = _LimitedReceives(limit, self._limit_reached)
         self.entries: deque[RecvWr] = self._entries
         if xrcd is not None:
@@ -86,6 +88,7 @@ class Srq:
         new_size = self._max_wr if max_wr is None else max_wr
         new_limit = self._entries.limit if limit is None else limit
         _check_sizes(new_size, new_limit)
+        self._device.check_srq(new_size, self._max_sge)
         if new_size < len(self.entries):
             raise LocalError(f"{len(self.entries)} receives are posted: they do not fit into {new_size}")
         self._max_wr, self._entries.limit = new_size, new_limit
@@ -121,11 +124,17 @@ class Srq:
 
     def post(self, wr: RecvWr) -> None:
         """As `post_recv`, without a look at the list."""
+        if self._on_post is not None:
+            self._on_post()
         if self.is_failed:
             raise LocalError(f"SRQ {self.number} has failed: destroy it and make a new one", errno=errno.EIO)
         if len(self.entries) >= self._max_wr:
             raise LocalError(f"SRQ {self.number} is full (max_wr is {self._max_wr})", errno=errno.ENOMEM)
         self.entries.append(wr)
+
+    def watch(self, on_post: Callable[[], None] | None) -> None:
+        """Call `on_post` before every post from now on, which may raise LocalError; None ends that."""
+        self._on_post = on_post
 
     def withdraw(self) -> list[RecvWr]:
         """Nothing: receives stay for the other queue pairs."""

@@ -32,7 +32,8 @@ from stacks.rdma.attributes import PATH_MTUS
 from stacks.rdma.cm import ConnectionParameters
 from stacks.rdma.cm.ids import CmId, CmListener, ConnectionFailed
 from stacks.rdma.completion import Cq, Wc
-from stacks.rdma.device import ROCE_PORT, Device, DeviceConfig
+from stacks.rdma.device import ROCE_PORT, Device
+from stacks.rdma.device_config import DeviceConfig
 from stacks.rdma.endpoint import EndpointBase, settled
 from stacks.rdma.qp import Qp
 from stacks.runtime import LocalError

@@ -42,7 +42,7 @@ class RdmaId:
 
     cm: the device's connection manager. port_space: see `RdmaPortSpace`. qp_type: what kind of queue pair it connects;
     UD for the UDP and IPOIB port spaces, RC for the others. context: whatever its owner wants to find again.
-    routes: what is known of the network.
+    routes: what is known of the network. is_request: whether a peer asked for it, which nothing refuses.
 
     qp: the queue pair, once `attach_qp` was called; None leaves moving it to the owner (`init_qp_attr`, `establish`).
     destination, destination_port: the peer, once it is known. unacknowledged: events that were polled and not acked.
@@ -57,7 +57,10 @@ class RdmaId:
         qp_type: QpType | None = None,
         context: object = None,
         routes: Routes | None = None,
+        is_request: bool = False,
     ) -> None:
+        if not is_request:
+            cm.admit_id()
         self.channel = channel
         self.cm = cm
         self.port_space = port_space
@@ -279,6 +282,7 @@ class RdmaId:
             qp_type=self.qp_type,
             context=self.context,
             routes=self.routes,
+            is_request=True,
         )
         request.options.tos, request.options.ack_timeout = self.options.tos, self.options.ack_timeout
         request.destination, request.destination_port = source, source_port

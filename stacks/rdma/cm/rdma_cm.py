@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import random
 from collections import deque
+from collections.abc import Callable
 from dataclasses import replace
 
 from stacks.rdma.attributes import QpAttributes
@@ -33,6 +34,8 @@ class RdmaCm(ConnectionManager):
 
     def __init__(self, address: str, *, rng: random.Random, config: CmConfig | None = None) -> None:
         super().__init__(address, rng=rng, config=config)
+        self.admit_id: Callable[[], None] = lambda: None
+        """Called before a program gets an identifier; may raise LocalError."""
         self._qps: dict[Connection, CmQp] = {}
         self._replies: dict[Connection, bytes] = {}
         self._told: deque[CmEvent] = deque()

@@ -29,7 +29,7 @@ class Pd:
     objects: its regions and windows.
     """
 
-    __slots__ = ("_device", "objects")
+    __slots__ = ("__weakref__", "_device", "objects")
 
     def __init__(self, device: Device) -> None:
         self._device = device
@@ -45,6 +45,7 @@ class Pd:
         Raises LocalError for rights that contradict each other or the buffer, and for an address that does not fit.
         Source: IBTA 11.2.8.2.
         """
+        self._device.admit("reg_mr")
         return self._device.memory.register(self, buffer, access, address=address)
 
     def reg_odp(self, access: int = Access.LOCAL_WRITE) -> Mr:
@@ -52,6 +53,7 @@ class Pd:
 
         access: bits of `Access`; ON_DEMAND is implied. Raises LocalError for rights that contradict each other.
         """
+        self._device.admit("reg_mr")
         return register_implicit(self._device.memory, self, access)
 
     def reg_device_memory(self, dm: DeviceMemory, offset: int, length: int, access: int) -> Mr:
@@ -59,6 +61,7 @@ class Pd:
 
         Raises LocalError for a part that does not lie inside, and rights that contradict each other (ibv_reg_dm_mr).
         """
+        self._device.admit("reg_mr")
         return dm.register(self, offset, length, access)
 
     def advise(self, advice: MrAdvice, sges: Sequence[Sge]) -> int:
@@ -73,10 +76,12 @@ class Pd:
 
         It is free, and its keys reach nothing, until then.
         """
+        self._device.admit("reg_mr")
         return FastMr(self._device.memory, self, max_sges)
 
     def alloc_mw(self, mw_type: MwType) -> Mw:
         """A memory window that is not bound (IBTA 11.2.8.9)."""
+        self._device.admit("alloc_mw")
         return Mw(self._device.memory, self, mw_type)
 
     def create_qp(
@@ -106,6 +111,7 @@ class Pd:
 
         Raises LocalError for what is no numeric address of the device's family. Source: IBTA 11.2.2.1.
         """
+        self._device.admit("create_ah")
         return AddressHandle(self, av, source=self._device.address[0])
 
     def create_srq(

@@ -30,7 +30,6 @@ from stacks.rdma.opcodes import ATOMICS, LOCAL_OPERATIONS, READ_REQUEST, REQUEST
 from stacks.rdma.reliable.pieces import PieceEnds, ReadPiece, atomic_extension, read_extension
 from stacks.rdma.sending import MessageSender, packet_bytes
 from stacks.rdma.work import ADDRESS_END, MAX_KEY, MAX_MESSAGE_BYTES, NEVER_PSN, SendWqe, SendWr, check_wr
-from stacks.runtime import LocalError
 from transports.datagram import Transmit
 
 if TYPE_CHECKING:
@@ -77,7 +76,7 @@ class Requester(MessageSender):
         """Queue a request that the queue pair has checked; LocalError when the queue is full."""
         ring, sges = self._ring, wr.sges
         if len(ring) >= self._capacity:
-            raise LocalError(f"the send queue of QP {self._qp.number} is full (max_send_wr is {self._capacity})")
+            self._look_closer()
         if flags & _INLINE:
             sges = inline_sges(self._qp, wr)
         length = sges[0].length if len(sges) == 1 else sum([sge.length for sge in sges])

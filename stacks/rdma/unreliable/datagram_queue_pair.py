@@ -84,10 +84,13 @@ class DatagramQp(Qp):
     def handle_sent(self, transmit: Transmit) -> None:
         """The transport is done with a send."""
         self.requester.handle_sent(transmit)
+        if self.state is not QpState.RTS:
+            self.check_drained()
 
     def poll_transmit(self, now: int) -> Transmit | None:  # noqa: ARG002  # nothing waits for a time
         """The next send, or None."""
-        return self.requester.poll_transmit() if self.state is QpState.RTS else None
+        is_sending = self.state is QpState.RTS or self.state is QpState.SQD
+        return self.requester.poll_transmit() if is_sending else None
 
     # State changes
 

@@ -50,7 +50,7 @@ class UnreliableRequester(MessageSender):
         Raises LocalError when the queue is full, or for an operation that the transport does not have (IBTA 9.8.1).
         """
         if len(self._ring) >= self._capacity:
-            raise LocalError(f"the send queue of QP {self._qp.number} is full (max_send_wr is {self._capacity})")
+            self._look_closer()
         if wr.opcode not in self.opcodes:
             raise LocalError(f"{wr.opcode.name} is not an operation of {self._qp.qp_type.name}")
         sges = inline_sges(self._qp, wr) if flags & SendFlags.INLINE else wr.sges

@@ -116,6 +116,11 @@ def test_one_completion_too_many_breaks_the_queue_and_every_queue_pair_on_it() -
     event = device.poll_async_event()
     assert event is not None
     assert (event.kind, event.cq, event.qp) == (AsyncEventType.CQ_ERR, rig.end.cq, None)
+    fatal = [event for event in (device.poll_async_event(), device.poll_async_event()) if event is not None]
+    assert [(event.kind, event.qp) for event in fatal] == [
+        (AsyncEventType.QP_FATAL, rig.end.qp),
+        (AsyncEventType.QP_FATAL, second),
+    ]
     assert device.poll_async_event() is None
     assert (rig.end.qp.state, second.state, apart.state) == (QpState.ERR, QpState.ERR, QpState.INIT)
     assert rig.completed() == [(0, "SUCCESS"), (1, "SUCCESS")]
