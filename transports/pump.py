@@ -161,13 +161,18 @@ class Pump:
         finally:
             self._is_pumping = False
 
-    def wait(self, timeout_ns: int | None = None, *, beside: Iterable[Pump] = ()) -> None:
+    def wait(
+        self, timeout_ns: int | None = None, *, beside: Iterable[Pump] = (), wake_fd: int | None = None
+    ) -> None:
         """Block the thread until a pass is due: readable, writable while a transmit is kept, deadline, or `timeout_ns`.
 
         For programs without an event loop. beside: other pumps of this thread; returns when a pass of any is due.
+        wake_fd: returns when this file is readable, so that another thread can say so.
         TransportError when a transport is no socket (has no `fileno`).
         """
         poller = select.poll()
+        if wake_fd is not None:
+            poller.register(wake_fd, select.POLLIN)
         for pump in (self, *beside):
             if pump.has_more:
                 return

@@ -121,9 +121,9 @@ class Endpoint(EndpointBase):
             did |= pump.poll(spins)
         return did
 
-    def wait(self, timeout_ns: int | None = None) -> None:
-        """Sleep until a pass is due, for `timeout_ns` at most."""
-        self._pump.wait(timeout_ns, beside=self._pumps)
+    def wait(self, timeout_ns: int | None = None, *, wake_fd: int | None = None) -> None:
+        """Sleep until a pass is due, for `timeout_ns` at most, or until the file `wake_fd` is readable."""
+        self._pump.wait(timeout_ns, beside=self._pumps, wake_fd=wake_fd)
 
     def wait_until(self, condition: Callable[[], bool], *, timeout_ns: int | None = None) -> bool:
         """Make passes until `condition` holds, for `timeout_ns` at most; whether it holds."""
