@@ -9,7 +9,7 @@ from stacks.rdma.attributes import QpAttributes
 from stacks.rdma.cm.channel import ConnParam
 from stacks.rdma.cm.connection import Connection
 from stacks.rdma.cm.events import CmEvent, CmEventType
-from stacks.rdma.cm.parameters import ACCEPTED_BY, ConnectionParameters
+from stacks.rdma.cm.parameters import ACCEPTED_BY, ConnectionParameters, QpSettings, passive_settings
 from stacks.rdma.cm.queue_pair import CmQp, init_attributes, rtr_attributes, rts_attributes, to_init
 from stacks.rdma.enums import QpState
 from stacks.runtime import LocalError
@@ -26,6 +26,7 @@ class Connected:
         self._id = owner
         self._connection: Connection | None = None
         self._listens_on: int | None = None
+        self._starting_psn: int | None = None
 
     def ready_qp(self, qp: CmQp) -> None:
         """Take a fresh queue pair to where receives can be posted."""
@@ -35,7 +36,7 @@ class Connected:
         """See `RdmaId.init_qp_attr`."""
         if state is QpState.INIT:
             return init_attributes(self._id.qp_type)
-        settings = self._connected().settings
+        settings = self._settings()
         if state is QpState.RTR:
             return rtr_attributes(self._id.qp_type, settings, min_rnr_timer=self._id.cm.config.min_rnr_timer)
         if state is QpState.RTS:
@@ -95,6 +96,16 @@ class Connected:
             self._id.cm.disconnect(self._connection)
             self._connection.on_event = _ignore
 
+    def _settings(self) -> QpSettings:
+        """What is negotiated; for a request that was not answered yet, what accepting it will agree to."""
+        connection = self._connected()
+        if connection.own is not None or connection.peer is None:
+            return connection.settings
+        if self._starting_psn is None:
+            # As with Linux (cma_accept_ib): an owner that moves the queue pair itself has it ready before it accepts.
+            self._starting_psn = self._id.cm.draw_psn()
+        return passive_settings(connection.remote_address, self._parameters(ConnParam()), connection.peer)
+
     def _parameters(self, param: ConnParam) -> ConnectionParameters:
         owner = self._id
         qp_type = owner.qp_type
@@ -104,6 +115,7 @@ class Connected:
         default = ConnectionParameters(qpn=0)
         return ConnectionParameters(
             qpn=owner.qp.number if owner.qp is not None else param.qp_num,
+            starting_psn=self._starting_psn,
             path_mtu=owner.path_mtu,
             responder_resources=param.responder_resources,
             initiator_depth=param.initiator_depth,
@@ -130,6 +142,9 @@ class Connected:
         request.tell(event.kind, conn=_seen_from_here(connection, event.private_data), listen_id=self._id)
 
     def _take(self, event: CmEvent) -> None:
+        if event.kind is CmEventType.ESTABLISHED and self._id.qp is None and not event.connection.is_passive:
+            # Who called `establish` knows, and Linux tells him nothing (cma_ib_handler has no event for an RTU sent).
+            return
         if event.kind in _ENDINGS:
             self._id.end()
         conn = _seen_from_here(event.connection, event.private_data)

@@ -172,8 +172,8 @@ class RdmaId:
     def connect(self, param: ConnParam | None = None) -> None:
         """Ask for a connection, or for the datagram service.
 
-        ESTABLISHED, REJECTED, UNREACHABLE or CONNECT_ERROR follows; without a queue pair CONNECT_RESPONSE comes first,
-        and waits for `establish`. Raises LocalError for what cannot be sent.
+        ESTABLISHED, REJECTED, UNREACHABLE or CONNECT_ERROR follows; without a queue pair CONNECT_RESPONSE comes in
+        place of ESTABLISHED, and waits for `establish`. Raises LocalError for what cannot be sent.
         """
         self._apply(RdmaIdStep.CONNECT, before=lambda: self.service.connect(param or ConnParam()))
 
@@ -190,7 +190,7 @@ class RdmaId:
         self._apply(RdmaIdStep.REJECT, before=lambda: self.service.reject(private_data, reason))
 
     def establish(self) -> None:
-        """Answer a CONNECT_RESPONSE, with the queue pair in RTS; ESTABLISHED follows."""
+        """Answer a CONNECT_RESPONSE, with the queue pair in RTS; no event follows, the connection is established."""
         self._apply(RdmaIdStep.ESTABLISH, before=self.service.establish)
 
     def notify_established(self) -> None:

@@ -123,6 +123,10 @@ class ConnectionManager:
         self._exchange.send(connection, message)
         return connection
 
+    def draw_psn(self) -> int:
+        """A starting PSN for an offer that somebody must know before it is made."""
+        return self._exchange.draw(24)
+
     def accept(self, connection: Connection, *, parameters: ConnectionParameters, private_data: bytes = b"") -> None:
         """Answer a CONNECT_REQUEST with REP; the queue pair must be able to receive already.
 
@@ -247,7 +251,7 @@ class ConnectionManager:
             raise LocalError(f"QP {parameters.qpn} is connected, or in TIMEWAIT")
         if parameters.starting_psn is not None:
             return parameters
-        return replace(parameters, starting_psn=self._exchange.draw(24))
+        return replace(parameters, starting_psn=self.draw_psn())
 
 
 def _check_width(name: str, value: int, bits: int) -> None:
