@@ -15,6 +15,9 @@ belongs to a vendor; asking for them raises EOPNOTSUPP.
 
 from stacks.rdma.verbs.addr import GID, GRH, AHAttr, GlobalRoute
 from stacks.rdma.verbs.ah import AH
+from stacks.rdma.verbs.cm_events import CMEvent, CMEventChannel
+from stacks.rdma.verbs.cm_parameters import AddrInfo, ConnParam, JoinMCAttrEx, UDParam
+from stacks.rdma.verbs.cmid import CMID
 from stacks.rdma.verbs.cq import CQ, WC, CompChannel, cqe_status_to_str
 from stacks.rdma.verbs.cqex import CQEX, CqInitAttrEx, PollCqAttr
 from stacks.rdma.verbs.device import Context, Device, get_device_list
@@ -34,6 +37,7 @@ from stacks.rdma.verbs.xrcd import XRCD, XRCDInitAttr
 
 __all__ = [
     "AH",
+    "CMID",
     "CQ",
     "CQEX",
     "DM",
@@ -50,8 +54,12 @@ __all__ = [
     "WC",
     "XRCD",
     "AHAttr",
+    "AddrInfo",
     "AllocDmAttr",
+    "CMEvent",
+    "CMEventChannel",
     "CompChannel",
+    "ConnParam",
     "Context",
     "CqInitAttrEx",
     "DataBuffer",
@@ -62,6 +70,7 @@ __all__ = [
     "GIDEntry",
     "GlobalRoute",
     "Host",
+    "JoinMCAttrEx",
     "MWBind",
     "MWBindInfo",
     "ParentDomain",
@@ -82,6 +91,7 @@ __all__ = [
     "SrqAttr",
     "SrqInitAttr",
     "SrqInitAttrEx",
+    "UDParam",
     "XRCDInitAttr",
     "cqe_status_to_str",
     "default_host",

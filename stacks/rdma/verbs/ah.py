@@ -6,7 +6,7 @@ import errno
 
 from stacks.rdma.verbs.addr import GRH, AHAttr, GlobalRoute
 from stacks.rdma.verbs.cq import WC
-from stacks.rdma.verbs.errors import PyverbsRDMAError
+from stacks.rdma.verbs.errors import PyverbsRDMAError, failing_with
 from stacks.rdma.verbs.mem_alloc import read
 from stacks.rdma.verbs.objects import VerbsObject
 from stacks.rdma.verbs.pd import PD
@@ -32,9 +32,14 @@ class AH(VerbsObject):
         if attr is None or not attr.is_global or port_num != 1 or attr.gr.dgid.is_zero:
             # RoCE has no other addresses (IBTA annex A17.4.5.3).
             raise PyverbsRDMAError("Failed to create AH: it needs a global route out of port 1", errno.EINVAL)
+        with pd.context.host.lock, failing_with("Failed to create AH"):
+            self.core = pd.core.create_ah(attr.address_vector)
         super().__init__(pd.context.host, (pd,))
         self.pd = pd
         self.attr = attr
+
+    def _release(self) -> None:
+        self.core.destroy()
 
 
 def _way_back(grh: GRH) -> AHAttr:

@@ -148,6 +148,11 @@ class CQBase(VerbsObject):
         """Completions that fit."""
         return self.core.depth
 
+    def take(self, num_entries: int) -> list[WC]:
+        """Take up to `num_entries` completions that are there, without a pass."""
+        with self._host.lock:
+            return [WC.of_core(wc) for wc in self.core.poll(num_entries)]
+
     def req_notify(self, solicited_only: bool = False) -> None:
         """Announce the next completion (or the next solicited one, or error) on the channel, once."""
         with self._host.lock, failing_with("Request notify CQ failed"):

@@ -22,7 +22,7 @@ from stacks.rdma.verbs.device_attributes import (
     PortAttr,
 )
 from stacks.rdma.verbs.errors import PyverbsRDMAError, PyverbsUserError
-from stacks.rdma.verbs.host import Host, default_host
+from stacks.rdma.verbs.host import Host, OpenDevice, default_host
 from stacks.rdma.verbs.objects import VerbsObject
 from stacks.rdma.verbs.sharing import Handles, context_of
 
@@ -72,13 +72,29 @@ class Context(VerbsObject):
         if not name:
             raise PyverbsUserError("Cannot open a device without a name")
         host = host or default_host()
-        self._opened = host.open(name)
-        super().__init__(host)
-        self.host: Host = host
-        self.device: core.Device = self._opened.device
-        self.name = self._opened.name
-        self.handles: Handles = Handles(self) if source is None else source.handles
-        self._owns_handles = source is None
+        self._attach(host.open(name), None if source is None else source.handles)
+
+    @classmethod
+    def towards(cls, destination: str, *, source: str = "", host: Host | None = None) -> Context:
+        """The device from which `destination` is reached: at `source`, or see `Host.open_towards`.
+
+        An address reaches itself only within its process; where source and destination are the same, the former is
+        no more than a wish.
+        """
+        if source and source != destination:
+            return cls(source, host=host)
+        context = cls.__new__(cls)
+        context._attach((host or default_host()).open_towards(destination), None)  # noqa: SLF001 (of the same class)
+        return context
+
+    def _attach(self, opened: OpenDevice, handles: Handles | None) -> None:
+        super().__init__(opened.host)
+        self._opened = opened
+        self.host: Host = opened.host
+        self.device: core.Device = opened.device
+        self.name = opened.name
+        self.handles: Handles = handles or Handles(self)
+        self._owns_handles = handles is None
         self._qps: WeakValueDictionary[int, QP] = WeakValueDictionary()
 
     @property

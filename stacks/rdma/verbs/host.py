@@ -19,21 +19,24 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from ipaddress import ip_address
 
-from stacks.rdma.sync import Endpoint, open_device
+from stacks.rdma.sync import Endpoint, device_on, open_beside, open_device
 from stacks.rdma.verbs.errors import PyverbsUserError, failing_with
+from stacks.rdma.verbs.progress import LONGEST_SLEEP_NS, Progress
 
 
 class Host:
     """The devices of one process.
 
     addresses: of the devices bm0, bm1, ..., in numeric text form; addresses of this machine, all of 127.0.0.0/8 are.
+    makes_progress: whether `start_progress` is called whenever a device is opened.
     """
 
-    def __init__(self, addresses: tuple[str, ...]) -> None:
+    def __init__(self, addresses: tuple[str, ...], *, makes_progress: bool = False) -> None:
+        self._makes_progress = makes_progress
         self._addresses = {f"bm{index}": str(ip_address(address)) for index, address in enumerate(addresses)}
         self._open: dict[str, OpenDevice] = {}
         self._late: deque[Callable[[], None]] = deque()
-        self._progress: threading.Thread | None = None
+        self._progress: Progress | None = None
         self._is_inside = False
         self.lock = threading.RLock()
         """Held by whoever touches a device."""
@@ -58,21 +61,36 @@ class Host:
             ip_address(address)
         except ValueError:
             raise PyverbsUserError(f"Device {name} not found: there are {', '.join(self._addresses)}") from None
-        with self.lock:
-            opened = self._open.get(address)
-            if opened is None:
-                with failing_with(f"Failed to open device {name}"):
-                    endpoint = open_device(address, beside=self._any_endpoint())
-                opened = self._open[address] = OpenDevice(self, self._name_of(address), endpoint)
-            opened.users += 1
-            return opened
+        return self._opened(address, lambda beside: open_device(address, beside=beside))
+
+    def open_towards(self, destination: str) -> OpenDevice:
+        """A device from which to reach `destination`, a device of this machine or another; see `open`.
+
+        If that one is open here, it itself; on loopback an address that is free.
+        Raises PyverbsRDMAError when there is no way, or the address that leads there is taken.
+        """
+        if destination in self._open:
+            return self.open(destination)
+        with failing_with(f"Failed to open a device towards {destination}"):
+            udp = open_beside(destination)
+
+        def endpoint(beside: Endpoint | None) -> Endpoint:
+            return Endpoint(device_on(udp, remote=destination), udp, beside=beside)
+
+        return self._opened(udp.address[0], endpoint)
 
     def release(self, opened: OpenDevice) -> None:
         """See `OpenDevice.release`."""
         with self.lock:
             opened.users -= 1
-            if not opened.users and self._open.pop(opened.address, None) is not None:
-                opened.endpoint.close(linger_ns=0)
+            if opened.users or self._open.pop(opened.address, None) is None:
+                return
+            progress, self._progress = self._progress, None
+            if progress is not None:
+                progress.stop()
+            opened.endpoint.close(linger_ns=0)
+            if progress is not None:
+                self.start_progress()
 
     def forget(self) -> None:
         """Leave every device to the process that opened it: this one is its child."""
@@ -102,9 +120,9 @@ class Host:
     def start_progress(self) -> None:
         """Have a thread make passes while the program does something else, until its devices are closed. Idempotent."""
         with self.lock:
-            if self._progress is None:
-                self._progress = threading.Thread(target=self._run, name="verbs-progress", daemon=True)
-                self._progress.start()
+            endpoint = self._any_endpoint()
+            if self._progress is None and endpoint is not None:
+                self._progress = Progress(endpoint, self.lock, self.pump)
 
     def postpone(self, action: Callable[[], None]) -> None:
         """Do something as soon as no pass is under way: what the garbage collector frees may be freed in one."""
@@ -113,6 +131,18 @@ class Host:
             self._catch_up()
 
     # Inside
+
+    def _opened(self, address: str, make: Callable[[Endpoint | None], Endpoint]) -> OpenDevice:
+        with self.lock:
+            opened = self._open.get(address)
+            if opened is None:
+                with failing_with(f"Failed to open device {address}"):
+                    endpoint = make(self._any_endpoint())
+                opened = self._open[address] = OpenDevice(self, self._name_of(address), endpoint)
+            opened.users += 1
+        if self._makes_progress:
+            self.start_progress()
+        return opened
 
     def _pass(self, make: Callable[[Endpoint], bool]) -> bool:
         endpoint = self._any_endpoint()
@@ -153,17 +183,6 @@ class Host:
             rest_ns = max(0, rest_ns - step_ns) if rest_ns > 0 else rest_ns
         return True
 
-    def _run(self) -> None:
-        while True:
-            with self.lock:
-                endpoint = self._any_endpoint()
-                if endpoint is None:
-                    self._progress = None
-                    return
-                did = self.pump()
-            if not did:
-                endpoint.wait(LONGEST_SLEEP_NS)
-
 
 class OpenDevice:
     """A device that contexts of this process share. users: how many."""
@@ -182,10 +201,16 @@ class OpenDevice:
 
 
 def default_host() -> Host:
-    """The host of programs that name none: its addresses come from BAREMETAL_DEVICES, separated by commas."""
+    """The host of programs that name none.
+
+    Its addresses come from BAREMETAL_DEVICES, separated by commas; BAREMETAL_PROGRESS=thread has it make progress.
+    """
     global _default  # noqa: PLW0603 (as with libibverbs, the devices belong to the process)
     if _default is None:
-        _default = Host(tuple(os.environ.get("BAREMETAL_DEVICES", DEFAULT_ADDRESSES).split(",")))
+        _default = Host(
+            tuple(os.environ.get("BAREMETAL_DEVICES", DEFAULT_ADDRESSES).split(",")),
+            makes_progress=os.environ.get("BAREMETAL_PROGRESS") == "thread",
+        )
     return _default
 
 
@@ -212,5 +237,3 @@ os.register_at_fork(before=_before_fork, after_in_parent=_after_fork_in_parent, 
 
 _default: Host | None = None
 DEFAULT_ADDRESSES = "127.0.0.1,127.0.0.2,127.0.0.3,127.0.0.4"
-LONGEST_SLEEP_NS = 10_000_000
-"""A sleeper does not see that another thread moved a deadline nearer, so it looks again after this."""

@@ -6,8 +6,6 @@ import errno
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from stacks.rdma.attributes import QpAttributes
-from stacks.rdma.completion import Cq
 from stacks.rdma.enums import QpState, QpType, WrOpcode
 from stacks.rdma.transitions import QpAttribute, rule_of
 from stacks.rdma.verbs.errors import PyverbsRDMAError, PyverbsUserError, failing_with, rdma_error, unsupported
@@ -19,7 +17,9 @@ from stacks.runtime import LocalError
 
 if TYPE_CHECKING:
     from stacks.rdma import qp as core
+    from stacks.rdma.verbs.cq import CQBase
     from stacks.rdma.verbs.device import Context
+    from stacks.rdma.verbs.device_attributes import DeviceAttr
     from stacks.rdma.verbs.mw import MW, MWBind
     from stacks.rdma.verbs.wr import RecvWR, SendWR
 
@@ -70,12 +70,21 @@ class QP(VerbsObject):
         """An IBV_QPS_ number."""
         return self.core.state
 
+    @property
+    def send_cq(self) -> CQBase:
+        """Where sends complete."""
+        return _named(self._init_attr.send_cq)
+
+    @property
+    def recv_cq(self) -> CQBase:
+        """Where receives complete."""
+        return _named(self._init_attr.recv_cq)
+
     def query(self, attr_mask: int) -> tuple[QPAttr, QPInitAttr]:  # noqa: ARG002  # everything is told at no cost
         """All attributes, whatever is asked, and what the queue pair was created with."""
         cap = self._init_attr.cap
         granted = QPCap(cap.max_send_wr, cap.max_recv_wr, cap.max_send_sge, cap.max_recv_sge, cap.max_inline_data)
-        known = QpAttributes(**self.core.attributes, state=self.core.state)  # type: ignore[arg-type]
-        attr = QPAttr.of_core(known, granted)
+        attr = QPAttr.of_core(self.core.query(), granted)
         init = QPInitAttr(
             self.qp_type,
             self._init_attr.qp_context,
@@ -165,11 +174,11 @@ class QP(VerbsObject):
     def _create(self) -> core.Qp:
         attr = self._init_attr
         _refuse_foreign(attr)
-        send_cq, recv_cq = _cqs(attr)
+        _check_sizes(attr.cap, self.context.query_device())
         return self.pd.core.create_qp(
             _qp_type(attr.qp_type),
-            send_cq=send_cq,
-            recv_cq=recv_cq,
+            send_cq=self.send_cq.core,
+            recv_cq=self.recv_cq.core,
             capacity=capacity_of(attr.cap),
             sq_sig_all=bool(attr.sq_sig_all),
             srq=None if attr.srq is None else attr.srq.core,
@@ -204,6 +213,15 @@ def _refuse_foreign(attr: QPInitAttr) -> None:
         raise unsupported("Failed to create QP: no create flags, segmentation offload or receive hash here")
 
 
+def _check_sizes(cap: QPCap, limits: DeviceAttr) -> None:
+    for name in ("max_send_wr", "max_recv_wr", "max_send_sge", "max_recv_sge"):
+        most = limits.max_qp_wr if name.endswith("wr") else limits.max_sge
+        if not 0 <= getattr(cap, name) <= most:
+            raise PyverbsRDMAError(
+                f"Failed to create QP: {name} of {getattr(cap, name)} is not 0 to {most}", errno.EINVAL
+            )
+
+
 def _qp_type(number: int) -> QpType:
     try:
         return QpType(number)
@@ -211,7 +229,7 @@ def _qp_type(number: int) -> QpType:
         raise unsupported(f"Failed to create QP: there is no type {number}") from None
 
 
-def _cqs(attr: QPInitAttr) -> tuple[Cq, Cq]:
-    if attr.send_cq is None or attr.recv_cq is None:
+def _named(cq: CQBase | None) -> CQBase:
+    if cq is None:
         raise PyverbsRDMAError("Failed to create QP: it needs a CQ for sends and one for receives", errno.EINVAL)
-    return attr.send_cq.core, attr.recv_cq.core
+    return cq

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from stacks.rdma.enums import SendFlags, WrOpcode
+from stacks.rdma.verbs.ah import AH
 from stacks.rdma.verbs.device import Context
 from stacks.rdma.verbs.errors import PyverbsUserError, rdma_error
 from stacks.rdma.verbs.mem_alloc import read
@@ -112,6 +113,15 @@ class QPEx(QP):
         self._begin(WrOpcode.LOCAL_INV).invalidate_rkey = invalidate_rkey
 
     # What with
+
+    def wr_set_ud_addr(self, ah: AH, remote_qpn: int, remote_rkey: int) -> None:
+        """Where a datagram goes: a queue pair, and its Q_Key, of the device that `ah` points to."""
+        wr = self._last
+        wr.ah, wr.remote_qpn, wr.remote_qkey = ah.core, remote_qpn, remote_rkey
+
+    def wr_set_xrc_srqn(self, remote_srqn: int) -> None:
+        """Which shared receive queue of the peer an XRC initiator sends to."""
+        self._last.remote_srqn = remote_srqn
 
     def wr_set_sge(self, sge: SGE) -> None:
         """Local memory: one piece."""

@@ -16,6 +16,7 @@ from stacks.rdma.verbs.mem_alloc import read
 from stacks.rdma.work import RecvWr, SendWr, Sge
 
 if TYPE_CHECKING:
+    from stacks.rdma.verbs.ah import AH
     from stacks.rdma.verbs.mw import MW, MWBindInfo
 
 
@@ -144,6 +145,14 @@ class SendWR:
         """Name the peer's 8 bytes and the operands of an atomic."""
         self.set_wr_rdma(rkey, addr)
         self.core.compare_add, self.core.swap = compare_add, swap
+
+    def set_wr_ud(self, ah: AH, rqpn: int, rqkey: int) -> None:
+        """Say where a datagram goes: queue pair `rqpn` with Q_Key `rqkey` of the device that `ah` points to."""
+        self.core.ah, self.core.remote_qpn, self.core.remote_qkey = ah.core, rqpn, rqkey
+
+    def set_qp_type_xrc(self, remote_srqn: int) -> None:
+        """Name the shared receive queue of the peer, for an XRC initiator."""
+        self.core.remote_srqn = remote_srqn
 
     def set_bind_wr(self, mw: MW, bind_info: MWBindInfo) -> None:
         """Bind a window of type 2; `rkey` is then the key that it gets."""

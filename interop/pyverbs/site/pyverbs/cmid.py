@@ -1,3 +1,7 @@
 """Connections."""
 
-from interop.pyverbs.absent import absent as __getattr__  # noqa: F401
+from stacks.rdma.verbs.cm_events import CMEvent, CMEventChannel
+from stacks.rdma.verbs.cm_parameters import AddrInfo, ConnParam, JoinMCAttrEx, UDParam
+from stacks.rdma.verbs.cmid import CMID
+
+__all__ = ["CMID", "AddrInfo", "CMEvent", "CMEventChannel", "ConnParam", "JoinMCAttrEx", "UDParam"]

@@ -21,6 +21,7 @@ from stacks.rdma.verbs import (
     Context,
     PyverbsRDMAError,
     PyverbsUserError,
+    QPAttr,
     QPInitAttr,
     SrqAttr,
     SrqInitAttr,
@@ -163,3 +164,25 @@ def test_a_region_over_memory_of_the_program() -> None:
         assert buffer == b"OWN"
         with pytest.raises(PyverbsRDMAError, match="Failed to register a MR"):
             MR(pd, 64, e.IBV_ACCESS_REMOTE_WRITE)
+
+
+@pytest.mark.parametrize("name", ["max_send_wr", "max_recv_wr", "max_send_sge", "max_recv_sge"])
+def test_a_queue_pair_larger_than_the_device_allows(name: str) -> None:
+    with Context(name="bm0", host=fresh_host(1)) as context:
+        cq = CQ(context, 8)
+        attr = QPInitAttr(e.IBV_QPT_RC, scq=cq, rcq=cq)
+        setattr(attr, name, 1 << 30)
+        with pytest.raises(PyverbsRDMAError, match=name) as caught:
+            QP(PD(context), attr)
+    assert caught.value.error_code == errno.EINVAL
+
+
+def test_a_queue_pair_tells_what_it_is() -> None:
+    with Context(name="bm0", host=fresh_host(1)) as context:
+        cq = CQ(context, 8)
+        qp = QP(PD(context), QPInitAttr(e.IBV_QPT_UD, scq=cq, rcq=cq), QPAttr(qkey=0x123, sq_psn=0x45))
+        attr, init = qp.query(e.IBV_QP_STATE)
+        assert (attr.qp_state, attr.qkey, attr.sq_psn) == (e.IBV_QPS_RTS, 0x123, 0x45)
+        assert (init.qp_type, init.cap.max_recv_wr) == (e.IBV_QPT_UD, 10)
+        with pytest.raises(PyverbsRDMAError, match="cannot go"):
+            qp.modify(QPAttr(qp_state=e.IBV_QPS_INIT), e.IBV_QP_STATE)

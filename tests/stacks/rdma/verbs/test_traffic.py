@@ -7,8 +7,25 @@ from collections.abc import Iterator
 import pytest
 
 import stacks.rdma.verbs.libibverbs_enums as e
-from stacks.rdma.verbs import CQ, CompChannel, Context, Host, PyverbsRDMAError, SendWR
-from tests.stacks.rdma.verbs.players import WAIT_NS, Player, fresh_host, join, player
+from stacks.rdma.verbs import (
+    AH,
+    CQ,
+    MR,
+    PD,
+    QP,
+    SGE,
+    WC,
+    AHAttr,
+    CompChannel,
+    Context,
+    Host,
+    PyverbsRDMAError,
+    QPAttr,
+    QPInitAttr,
+    RecvWR,
+    SendWR,
+)
+from tests.stacks.rdma.verbs.players import WAIT_NS, Player, completion, fresh_host, join, player, route
 
 
 @pytest.fixture
@@ -125,3 +142,35 @@ def test_a_peer_that_never_polls_is_served_by_its_progress_thread() -> None:
     assert far.mr.read(5) == b"alone"
     near.context.close()
     far.context.close()
+
+
+def test_a_datagram_comes_with_a_header_that_leads_back() -> None:
+    host = fresh_host()
+    sides = []
+    for name in ("bm0", "bm1"):
+        context = Context(name=name, host=host)
+        pd, cq = PD(context), CQ(context, 8)
+        qp = QP(pd, QPInitAttr(e.IBV_QPT_UD, scq=cq, rcq=cq), QPAttr(qkey=0x11))
+        sides.append((context, pd, cq, MR(pd, 140, e.IBV_ACCESS_LOCAL_WRITE), qp))
+    (near, near_pd, near_cq, near_mr, near_qp), (far, far_pd, far_cq, far_mr, far_qp) = sides
+
+    def ask(text: str, ah: AH, *, source: tuple[MR, QP], target: tuple[MR, QP], cq: CQ) -> WC:
+        target[1].post_recv(RecvWR(sg=[SGE(target[0].buf, 140, target[0].lkey)]))
+        source[0].write(text, len(text))
+        wr = SendWR(sg=[SGE(source[0].buf, len(text), source[0].lkey)])
+        wr.set_wr_ud(ah, target[1].qp_num, 0x11)
+        source[1].post_send(wr)
+        return completion(host, cq)
+
+    way = AH(near_pd, attr=route(far))
+    wc = ask("ping", way, source=(near_mr, near_qp), target=(far_mr, far_qp), cq=far_cq)
+    assert (wc.byte_len, wc.src_qp, far_mr.read(4, 40)) == (44, near_qp.qp_num, b"ping")
+    back = AH(far_pd, wc=wc, grh=far_mr.buf, port_num=1)
+    assert back.attr.gr.dgid.ip == near.address
+    completion(host, near_cq)
+    wc = ask("pong", back, source=(far_mr, far_qp), target=(near_mr, near_qp), cq=near_cq)
+    assert (wc.byte_len, near_mr.read(4, 40)) == (44, b"pong")
+    with pytest.raises(PyverbsRDMAError, match="Failed to create AH"):
+        AH(near_pd, attr=AHAttr(is_global=0))
+    near.close()
+    far.close()
