@@ -42,6 +42,7 @@ from stacks.rdma.qp_types import CONTROLLED_QP_TYPES, QP_TYPES
 from stacks.rdma.reliable.window import Window
 from stacks.rdma.sides import Timed
 from stacks.rdma.srq import Srq, Xrcd
+from stacks.rdma.xrc import XrcTargetQp, check_domain
 from stacks.runtime import LocalError, Timers
 from transports.datagram import Address, Burst, Transmit
 from wire.roce.flow_icrc import FlowIcrc
@@ -161,9 +162,11 @@ class Device:
         capacity: QpCapacity | None = None,
         sq_sig_all: bool = False,
         srq: Srq | None = None,
+        xrcd: Xrcd | None = None,
         congestion: str | ControllerFactory | None = None,
     ) -> Qp:
         """A queue pair in RESET; see `Pd.create_qp`."""
+        check_domain(qp_type, srq, xrcd)
         factory = factory_of(self.config.congestion.controller if congestion is None else congestion)
         if qp_type not in QP_TYPES:
             there = ", ".join(kind.name for kind in QP_TYPES)
@@ -187,6 +190,8 @@ class Device:
         )
         if factory is not None and isinstance(qp, ControlledQp):
             qp.use_controller(factory)
+        if xrcd is not None and isinstance(qp, XrcTargetQp):
+            qp.join(xrcd)
         self.qps[qp.number] = qp
         self._admission.watch_posts()
         return qp

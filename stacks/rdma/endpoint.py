@@ -10,7 +10,7 @@ from stacks.rdma.completion import CompChannel, Cq
 from stacks.rdma.device import Device
 from stacks.rdma.enums import QpType
 from stacks.rdma.qp import Qp, QpCapacity
-from stacks.rdma.srq import Srq
+from stacks.rdma.srq import Srq, Xrcd
 
 
 class EndpointBase:
@@ -46,11 +46,12 @@ class EndpointBase:
         sq_sig_all: bool = False,
         qp_type: QpType = QpType.RC,
         srq: Srq | None = None,
+        xrcd: Xrcd | None = None,
     ) -> Qp:
         """A queue pair in INIT, as rdma_create_qp makes it: receives may be posted before it is connected.
 
         send_cq, recv_cq: where completions go; what is not given is one queue that holds everything outstanding.
-        capacity, sq_sig_all, qp_type, srq: as of `Pd.create_qp`.
+        capacity, sq_sig_all, qp_type, srq, xrcd: as of `Pd.create_qp`.
         """
         capacity = capacity or QpCapacity()
         if send_cq is None or recv_cq is None:
@@ -58,7 +59,7 @@ class EndpointBase:
             send_cq = own if send_cq is None else send_cq
             recv_cq = own if recv_cq is None else recv_cq
         qp = self.pd.create_qp(
-            qp_type, send_cq=send_cq, recv_cq=recv_cq, capacity=capacity, sq_sig_all=sq_sig_all, srq=srq
+            qp_type, send_cq=send_cq, recv_cq=recv_cq, capacity=capacity, sq_sig_all=sq_sig_all, srq=srq, xrcd=xrcd
         )
         to_init(qp)
         return qp

@@ -6,6 +6,8 @@ requests of the peer: packets -> Responder -> responses and acknowledgements
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from stacks.rdma.connected import ConnectedQp
 from stacks.rdma.egress import Egress
 from stacks.rdma.enums import SYNDROME_ACK, QpState, ack_timeout_ns
@@ -24,6 +26,8 @@ class ReliableQp(ConnectedQp):
     transport = RELIABLE
     requester: Requester
     responder: Responder
+    requester_class: ClassVar[type[Requester]] = Requester
+    responder_class: ClassVar[type[Responder]] = Responder
     # Functions of their own module, as methods: the data path pays for no call in between.
     handle_run = shortcuts.handle_run
     handle_lone = shortcuts.handle_lone
@@ -31,9 +35,9 @@ class ReliableQp(ConnectedQp):
     def _make_parts(self) -> None:
         self._egress: Egress | None = None
         self._is_ack_passed = False
-        self.requester = Requester(self, self.capacity.max_send_wr)
+        self.requester = self.requester_class(self, self.capacity.max_send_wr)
         self.completer = Completer(self)
-        self.responder = Responder(self, self.receive_queue)
+        self.responder = self.responder_class(self, self.receive_queue)
 
     # Packets
 

@@ -169,10 +169,10 @@ class Requester(MessageSender):
             mtu = self.egress.path_mtu
             offset = (self.next_psn - wqe.first_psn) * mtu
             asked = min(wqe.length - offset, (last - self.next_psn + 1) * mtu)
-            extension = read_extension(wqe, offset, asked)
+            extension = wqe.header + read_extension(wqe, offset, asked)
         else:
             opcode, last = UNDIVIDED[wqe.opcode], wqe.last_psn
-            extension = atomic_extension(wqe) if wqe.opcode in ATOMICS else wqe.header
+            extension = wqe.header + atomic_extension(wqe) if wqe.opcode in ATOMICS else wqe.header
         payload = wqe.views or ()
         length = wqe.length if payload else 0
         if send.count and not self.egress.fits(send, packet_bytes(len(extension), length)):

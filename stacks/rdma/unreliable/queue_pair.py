@@ -6,6 +6,7 @@ from stacks.rdma.connected import ConnectedQp
 from stacks.rdma.enums import QpState
 from stacks.rdma.opcodes import UNRELIABLE
 from stacks.rdma.qp_states import RECEIVING
+from stacks.rdma.reliable.shortcuts import take_lone
 from stacks.rdma.unreliable import shortcuts
 from stacks.rdma.unreliable.requester import UnreliableRequester
 from stacks.rdma.unreliable.responder import UnreliableResponder
@@ -20,7 +21,7 @@ class UnreliableQp(ConnectedQp):
     requester: UnreliableRequester
     responder: UnreliableResponder
     handle_run = shortcuts.handle_run
-    handle_lone = shortcuts.handle_lone
+    handle_lone = take_lone
 
     def _make_parts(self) -> None:
         self.requester = UnreliableRequester(self, self.capacity.max_send_wr)

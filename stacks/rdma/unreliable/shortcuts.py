@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 from stacks.rdma.connected import ConnectedQp
 from stacks.rdma.enums import QpState
 from stacks.rdma.opcodes import SEND_MIDDLE, SEND_ONLY, UNRELIABLE, WRITE_MIDDLE, WRITE_ONLY
-from stacks.rdma.reliable.shortcuts import LISTENING, PLAIN, PLAIN_MASK, middles, one_by_one, send_onlies, write_onlies
+from stacks.rdma.reliable.shortcuts import PLAIN, PLAIN_MASK, middles, one_by_one, send_onlies, write_onlies
 from stacks.rdma.runs import Run
-from wire.roce.flow_icrc import BTH_BYTES, ICRC_BYTES
 
 if TYPE_CHECKING:
     from stacks.rdma.unreliable.queue_pair import UnreliableQp
@@ -25,16 +24,6 @@ def handle_run(qp: UnreliableQp, run: Run, now: int) -> int:
         if shortcut is not None:
             taken = shortcut(qp, run, now)
     return one_by_one(qp, run, taken, now)
-
-
-def handle_lone(qp: UnreliableQp, words: tuple[int, ...], packet: memoryview, now: int) -> int:
-    """Take one packet whose ICRC is right; returns 0 when it needs the complete check, else 1."""
-    word0, _, word2 = words
-    end = len(packet) - ICRC_BYTES - (word0 >> 20 & 3)
-    if word0 & PLAIN_MASK != PLAIN or end < BTH_BYTES or qp.state not in LISTENING or word0 >> 29 != UNRELIABLE:
-        return 0
-    qp.handle_packet(word0, word2, packet[BTH_BYTES:end], now)
-    return 1
 
 
 _SHORTCUTS: dict[int, Callable[[ConnectedQp, Run, int], int]] = {
