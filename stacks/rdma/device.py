@@ -120,6 +120,7 @@ class Device:
                 self.qps,
                 deliver=self._ingress.handle_burst,
                 poll=partial(self.poll_transmit, is_intact=True),
+                done=self.sent,
                 segment_limit=self.config.segment_limit,
             )
         self.faults.replace(plan)
