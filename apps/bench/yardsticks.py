@@ -36,7 +36,7 @@ def ucx(name: str, test: str, block_bytes: int, *, iterations: int, reading: Cal
 
 
 def ucx_columns(printed: str) -> Columns:
-    """The final figures of ucx_perftest -f -v: a line of names, a line of numbers. CommandError when they are missing."""
+    """The final figures of ucx_perftest -f -v, names above numbers. CommandError when they are missing."""
     lines = [line.split(",") for line in printed.splitlines() if "," in line]
     if len(lines) < 2 or lines[-2][0] != "iterations" or len(lines[-1]) != len(lines[-2]):
         raise CommandError("ucx_perftest printed no figures that are known here")
