@@ -6,13 +6,14 @@ from typing import Annotated
 
 import typer
 
-from apps import __version__, rdma
+from apps import __version__
 from apps.arguments import SIZES
 from apps.bench.commands import bench
 from apps.check.commands import check
 from apps.demo import demo
 from apps.nvme import commands as nvme
 from apps.perf import commands as perf
+from apps.rdma import commands as rdma
 
 app = typer.Typer(
     name="baremetal",

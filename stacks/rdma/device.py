@@ -312,11 +312,11 @@ class Device:
 
     def poll_transmit(self, now: int, *, is_intact: bool = False) -> Transmit | None:
         """The next send, queue pairs in turn, management first. is_intact: as it was before any plan acted on it."""
-        if self.faults is not None and not is_intact:
-            return self.faults.poll_transmit(now)
         self.now = now
         if not self._is_carrying:
             return None
+        if self.faults is not None and not is_intact:
+            return self.faults.poll_transmit(now)
         if self._mads and (transmit := self.gsi.poll_transmit(now)) is not None:
             return transmit
         ready = self._ready

@@ -51,6 +51,11 @@ class Completer:
         self._recovering_psn = None
         self.resume_ns = 0
 
+    @property
+    def retries_used(self) -> tuple[int, int]:
+        """Retries and RNR retries since the last progress."""
+        return self.retry_cnt - self._retries, self.rnr_retry - self._rnr_retries
+
     def handle_response(self, opcode: int, psn: int, body: memoryview, now: int) -> None:
         """One response: `psn` 24 bits, `body` everything between BTH and ICRC without padding."""
         requester = self._requester
