@@ -93,7 +93,10 @@ class Host:
                 self.start_progress()
 
     def forget(self) -> None:
-        """Leave every device to the process that opened it: this one is its child."""
+        """Leave every device to the process that opened it: this one is its child, and its sockets are copies."""
+        for opened in self._open.values():
+            # Or their ports stay taken when the parent has closed them.
+            opened.endpoint.transport.close()
         self._open.clear()
         self._progress = None
 

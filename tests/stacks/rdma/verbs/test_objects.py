@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import gc
+import subprocess
+import sys
 
 import pytest
 
@@ -186,3 +188,28 @@ def test_a_queue_pair_tells_what_it_is() -> None:
         assert (init.qp_type, init.cap.max_recv_wr) == (e.IBV_QPT_UD, 10)
         with pytest.raises(PyverbsRDMAError, match="cannot go"):
             qp.modify(QPAttr(qp_state=e.IBV_QPS_INIT), e.IBV_QP_STATE)
+
+
+@pytest.mark.slow
+def test_a_child_process_leaves_its_parents_devices_alone() -> None:
+    addresses = ",".join(fresh_host(2).addresses.values())
+    script = f"""
+import os, time
+os.environ["BAREMETAL_DEVICES"] = "{addresses}"
+from stacks.rdma.verbs import Context
+context = Context(name="bm0")
+ours, theirs = os.pipe()
+child = os.fork()
+if not child:
+    context.close()
+    os.write(theirs, b"." if Context(name="bm1").address else b"")
+    time.sleep(60)
+os.read(ours, 1)
+context.close()
+Context(name="bm0").close()
+os.kill(child, 9)
+os.waitpid(child, 0)
+print("opened again")
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=50, check=False)
+    assert done.stdout == "opened again\n", done.stderr
