@@ -127,11 +127,11 @@ class Qp:
         request is accepted and flushed (IBTA 10.8.1, 11.4.1.1).
         """
         state = self.state
-        if state is not QpState.RTS:
+        if state is not _RTS:
             self._check_may_send(state)
         if len(wr.sges) > self.capacity.max_send_sge:
             raise LocalError(f"a send with {len(wr.sges)} SGEs, but max_send_sge is {self.capacity.max_send_sge}")
-        if state is not QpState.RTS:
+        if state is not _RTS:
             self._post_outside_rts(wr, state)
             return
         self.requester.post(wr, wr.flags | self._flags)
@@ -354,4 +354,5 @@ class Qp:
 _FLUSHING = frozenset({QpState.SQE, QpState.ERR})
 """States in which sends are flushed as they are posted."""
 
+_RTS = QpState.RTS
 _STATES = QpAttribute.STATE | QpAttribute.CUR_STATE

@@ -25,10 +25,12 @@ from stacks.rdma.opcodes import (
 )
 from stacks.rdma.runs import Run
 from stacks.rdma.work import Sge
+from wire.roce import Reth
 from wire.roce.flow_icrc import BTH_BYTES, ICRC_BYTES
 
 if TYPE_CHECKING:
     from stacks.rdma.connected import ConnectedQp
+    from stacks.rdma.memory.region import Region
     from stacks.rdma.reliable.queue_pair import ReliableQp
 
 
@@ -139,15 +141,20 @@ def write_onlies(qp: ConnectedQp, run: Run, _now: int) -> int:
         or not run.is_uniform(responder.expected_psn, qp.ack_request)
     ):
         return 0
-    view = run.view
-    taken = 0
-    starts = range(BTH_BYTES, run.count * run.size, run.size)
-    for start, payload in zip(starts, run.payloads(_RETH_BYTES), strict=False):
-        reth = int.from_bytes(view[start : start + _RETH_BYTES], "big")
-        region = qp.memory.find(reth >> 32 & 0xFFFFFFFF, qp, reth >> 64, length, Access.REMOTE_WRITE)
-        if region is None or region.direct is None or reth & 0xFFFFFFFF != length:
+    words = Reth.words(run.count, run.size)(run.view, BTH_BYTES)
+    taken, key = 0, -1
+    region: Region | None = None
+    each = zip(words[0::4], words[1::4], words[2::4], words[3::4], run.payloads(_RETH_BYTES), strict=False)
+    for high, low, rkey, reth_length, payload in each:
+        address = high << 32 | low
+        if rkey != key:
+            key = rkey
+            region = qp.memory.find(rkey, qp, address, length, Access.REMOTE_WRITE)
+        if region is None or region.direct is None or reth_length != length:
             break
-        offset = (reth >> 64) - region.address
+        offset = address - region.address
+        if offset < 0 or address + length > region.end:
+            break
         region.direct[offset : offset + length] = payload
         taken += 1
     responder.accepted(taken, taken, wants_ack=taken > 0)
