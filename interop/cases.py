@@ -14,8 +14,9 @@ from interop.guest.shared import SharedGuest
 from interop.outcome import DisagreementError, require
 from interop.pyverbs.case import rdma_core_tests
 from interop.runner import Case
+from interop.rxe_programs import PROGRAMS, Program, sweep
 from interop.simulated_session import SimulatedSession
-from interop.soft_roce import PROGRAMS, Program, play, sweep
+from interop.soft_roce import play
 from interop.tshark_judge import judge
 from transports.simulation import Impairments
 

@@ -35,6 +35,8 @@ def roce_fields(packet: RocePacket) -> Expected:
     _add(fields, "infiniband.bth.", packet.bth, BTH)
     for header in packet.headers:
         _add_header(fields, header)
+    if fields["infiniband.deth.q_key"]:
+        fields["infiniband.immdt"] *= 2  # in datagrams it is printed as header and as field
     fields["infiniband.invariant.crc"] = [int.from_bytes(packet.icrc.to_bytes(4, "little"), "big")]
     if packet.bth.dest_qp == GSI_QPN:
         _add_mad(fields, packet.payload)

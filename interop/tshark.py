@@ -53,11 +53,6 @@ class Frame:
         return {item.name for item in self.fields}
 
     @property
-    def worst_severity(self) -> int:
-        """Of its expert messages, 0 without."""
-        return max((severity for severity, _ in self.experts), default=0)
-
-    @property
     def is_malformed(self) -> bool:
         """Whether a dissector gave up."""
         return "_ws.malformed" in self.protocols

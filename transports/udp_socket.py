@@ -170,7 +170,7 @@ class BufferGrant:
 
 
 # Linux values that the socket module lacks: <linux/udp.h>, <linux/in.h>, <linux/in6.h>, <asm-generic/socket.h>.
-UDP_SEGMENT, UDP_GRO = 103, 104
+UDP_NO_CHECK6_RX, UDP_SEGMENT, UDP_GRO = 102, 103, 104
 IP_MTU_DISCOVER, IP_RECVERR = 10, 11
 IPV6_MTU_DISCOVER, IPV6_RECVERR = 23, 25
 PMTUDISC_DO, PMTUDISC_PROBE = 2, 3
@@ -183,6 +183,8 @@ OPTIONS = {
         (socket.IPPROTO_IPV6, socket.IPV6_V6ONLY),
         (socket.IPPROTO_IPV6, socket.IPV6_RECVTCLASS),
         (socket.IPPROTO_IPV6, IPV6_RECVERR),
+        # Linux drops datagrams without a UDP checksum otherwise, and rxe sends none: RoCE has the ICRC (RFC 6935).
+        (socket.IPPROTO_UDP, UDP_NO_CHECK6_RX),
     ),
 }
 TRAFFIC_CLASSES = ((socket.IPPROTO_IP, socket.IP_TOS), (socket.IPPROTO_IPV6, socket.IPV6_TCLASS))

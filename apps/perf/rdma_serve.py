@@ -4,33 +4,25 @@ from __future__ import annotations
 
 import trio
 
-from apps.faults import reported
 from apps.output import console
 from apps.perf.rdma_peer import RdmaPeer
-from apps.serving import ServedDevice, announce_json, serve_until_told
+from apps.serving import announce_json, device_state, serve_until_told
 from apps.sizes import format_size
-from stacks.rdma import DeviceConfig
 from stacks.rdma.sync import device_on, open_udp
 from transports.clock import RealClock
+from transports.control import Json
 from transports.driver import Driver
 
 
 def serve(
-    address: str,
-    memory_bytes: int,
-    *,
-    is_busy: bool,
-    offload: bool,
-    ends_with_stdin: bool,
-    as_json: bool,
-    config: DeviceConfig | None = None,
+    address: str, memory_bytes: int, *, is_busy: bool, offload: bool, ends_with_stdin: bool, as_json: bool
 ) -> None:
-    """Serve until told to end. config: how the device is made, None as usual.
+    """Serve until told to end.
 
     TransportError when the address cannot be had.
     """
     transport = open_udp(address, offload=offload)
-    device = device_on(transport, config=config)
+    device = device_on(transport)
     peer = RdmaPeer(device, memory_bytes)
     driver = Driver(device, transport, RealClock(), [] if is_busy else [peer])
 
@@ -41,6 +33,9 @@ def serve(
                     peer.pump(0)
             peer.pump(0)
             await trio.lowlevel.checkpoint()
+
+    def snapshot() -> dict[str, Json]:
+        return {"devices": dict(device_state(device, transport))}
 
     def announce() -> None:
         if as_json:
@@ -53,16 +48,11 @@ def serve(
             out.print(advice, soft_wrap=True, highlight=False)
 
     try:
-        with reported(device, is_quiet=as_json):
-            trio.run(
-                lambda: serve_until_told(
-                    "perf",
-                    [ServedDevice(device, transport)],
-                    spin if is_busy else driver.run,
-                    announce=announce,
-                    ends_with_stdin=ends_with_stdin,
-                )
+        trio.run(
+            lambda: serve_until_told(
+                "perf", snapshot, spin if is_busy else driver.run, announce=announce, ends_with_stdin=ends_with_stdin
             )
+        )
     finally:
         transport.close()
 

@@ -9,7 +9,7 @@ import argparse
 import sys
 from collections.abc import Callable
 
-from interop.peers import cmtime, perftest, pingpong, rdma_client, rping, srq_pingpong, ucmatose
+from interop.peers import cmtime, perftest, pingpong, rdma_client, rping, srq_pingpong, ucmatose, ud_pingpong, udaddy
 from interop.peers.terms import PeerError, Terms
 from stacks.rdma.cm.ids import ConnectionFailed
 from stacks.rdma.sync import Endpoint, open_device
@@ -22,6 +22,8 @@ PROGRAMS: dict[str, tuple[Peer, Peer]] = {
     "perftest": (perftest.run, perftest.run),
     "srq_pingpong": (srq_pingpong.run, srq_pingpong.run),
     "rdma_client": (rdma_client.serve, rdma_client.run),
+    "ud_pingpong": (ud_pingpong.run, ud_pingpong.run),
+    "udaddy": (udaddy.serve, udaddy.run),
     "ucmatose": (ucmatose.serve, ucmatose.run),
     "cmtime": (cmtime.serve, cmtime.run),
 }
@@ -46,6 +48,7 @@ def _terms() -> tuple[Terms, str]:
     parser.add_argument("program", choices=sorted(PROGRAMS))
     parser.add_argument("--own", required=True, help="our address")
     parser.add_argument("--remote", help="the server's address; without it, be the server")
+    parser.add_argument("--meeting", help="the server's address for TCP, when it is another one")
     parser.add_argument("--port", type=int, required=True, help="TCP or rdma_cm port")
     parser.add_argument("--size", type=int, default=64, help="bytes of a message")
     parser.add_argument("--count", type=int, default=10, help="messages, or round trips")
@@ -53,7 +56,7 @@ def _terms() -> tuple[Terms, str]:
     parser.add_argument("--option", action="append", default=[], help="of the program")
     found = parser.parse_args()
     options = frozenset(found.option)
-    terms = Terms(found.own, found.remote, found.port, found.size, found.count, found.path_mtu, options)
+    terms = Terms(found.own, found.remote, found.port, found.size, found.count, found.path_mtu, options, found.meeting)
     return terms, found.program
 
 

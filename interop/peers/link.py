@@ -28,6 +28,7 @@ class Link:
         self.endpoint = endpoint
         self.qp = qp
         self._kept = dict[WcOpcode, deque[Wc]]()
+        self._is_last = False
 
     def receive(self) -> Wc:
         """The next message that came."""
@@ -46,10 +47,18 @@ class Link:
         kept = self._kept.setdefault(opcode, deque())
         while not kept:
             for wc in self._take():
-                if wc.status is not WcStatus.SUCCESS:
+                if wc.status is not WcStatus.SUCCESS and not (self._is_last and wc.status is WcStatus.RETRY_EXC_ERR):
                     raise PeerError(f"waiting for {opcode.name}: request {wc.wr_id} ended with {wc.status.name}")
                 self._kept.setdefault(wc.opcode, deque()).append(wc)
         return kept.popleft()
+
+    def wait_last(self, opcode: WcOpcode) -> None:
+        """Wait for the completion of a request whose receiver leaves as soon as it has it.
+
+        When its acknowledgement was lost it is repeated to nobody, which is no fault of either side.
+        """
+        self._is_last = True
+        self.wait(opcode)
 
     def _take(self) -> list[Wc]:
         send, receive = self.qp.send_cq, self.qp.recv_cq
@@ -94,15 +103,16 @@ def dial(terms: Terms) -> socket.socket:
     """A TCP connection to the port of `terms`, tried again while it is refused."""
 
     def attempt() -> socket.socket:
-        return socket.create_connection((terms.remote, terms.port), timeout=PATIENCE_NS / SECONDS)
+        return socket.create_connection((terms.meeting or terms.remote, terms.port), timeout=PATIENCE_NS / SECONDS)
 
     return retried(attempt, lambda error: isinstance(error, ConnectionRefusedError))
 
 
 def take_call(terms: Terms) -> socket.socket:
     """The first TCP connection to the port of `terms`."""
-    family = socket.AF_INET6 if ":" in terms.own else socket.AF_INET
-    with socket.create_server((terms.own, terms.port), family=family) as listener:
+    address = terms.meeting or terms.own
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with socket.create_server((address, terms.port), family=family) as listener:
         announce_ready()
         listener.settimeout(PATIENCE_NS / SECONDS)
         stream, _ = listener.accept()

@@ -174,7 +174,7 @@ def _stream(test: _Test, opcode: WrOpcode, completion: WcOpcode) -> str:
             test.link.wait(completion)
     for _ in range(min(WINDOW, test.terms.count)):
         test.link.wait(completion)
-    return f"{test.terms.count} {opcode.name} of {test.terms.size} bytes acknowledged"
+    return f"{test.terms.count} {opcode.name} of {test.terms.size} bytes completed"
 
 
 def _source(test: _Test) -> Sge:

@@ -16,7 +16,8 @@ class Terms:
 
     own: our address. remote: the server's address; None: we are the server. port: TCP or rdma_cm port.
     size: of a message, in bytes. count: of messages, or of round trips. path_mtu: bytes; None for the largest.
-    options: of the program, for those that have several exchanges.
+    options: of the program, for those that have several exchanges. meeting: the server's address for TCP, where it is
+    not the one for RDMA: theirs listen for it on IPv4 only.
     """
 
     own: str
@@ -26,6 +27,7 @@ class Terms:
     count: int = 10
     path_mtu: int | None = None
     options: frozenset[str] = frozenset()
+    meeting: str | None = None
 
     @property
     def is_server(self) -> bool:

@@ -76,6 +76,17 @@ def test_an_empty_datagram_is_counted_and_skipped() -> None:
     far.close()
 
 
+def test_an_ipv6_datagram_without_udp_checksum_is_taken_as_rxe_sends_it() -> None:
+    far = UdpTransport("::1", 0)
+    with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as near:
+        near.setsockopt(socket.IPPROTO_UDP, 101, 1)  # UDP_NO_CHECK6_TX
+        near.sendto(b"no checksum", far.address)
+    burst = far.receive()
+    assert burst is not None
+    assert bytes(burst.view) == b"no checksum"
+    far.close()
+
+
 def test_a_batch_crosses_loopback_as_one_burst_and_is_counted() -> None:
     near, far = UdpTransport("127.0.0.85", 0), UdpTransport("127.0.0.86", 0)
     near.send(Transmit([bytes(4112 * 15)], 4112, None, far.address))

@@ -1,1 +1,0 @@
-"""`baremetal check`: whether captured RoCEv2 traffic keeps the rules."""
