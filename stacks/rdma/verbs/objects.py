@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import ClassVar, Self
 from weakref import WeakSet
 
+from stacks.rdma.verbs.errors import PyverbsRDMAError, failing_with
 from stacks.rdma.verbs.host import Host
 
 
@@ -48,14 +49,22 @@ class VerbsObject:
         self._parents = tuple(new if parent is old else parent for parent in self._parents)
 
     def close(self) -> None:
-        """Close what was made from this, then this. Idempotent."""
+        """Close what was made from this, then this. Idempotent.
+
+        Raises PyverbsRDMAError when the device does not let go of it yet (a region with a window bound, say): it stays
+        open then.
+        """
         if self._is_closed:
             return
         self._is_closed = True
-        for child in sorted(self._children, key=lambda child: child.CLOSING_RANK):
-            child.close()
-        with self._host.lock:
-            self._release()
+        try:
+            for child in sorted(self._children, key=lambda child: child.CLOSING_RANK):
+                child.close()
+            with self._host.lock, failing_with(f"Failed to close {type(self).__name__}"):
+                self._release()
+        except PyverbsRDMAError:
+            self._is_closed = False
+            raise
 
     def _release(self) -> None:
         """Give back what this object alone holds; called once, under the host's lock."""

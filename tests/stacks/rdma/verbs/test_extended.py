@@ -148,6 +148,9 @@ def test_a_window_of_type_1_is_bound_by_a_call(pair: tuple[Side, Side]) -> None:
     far.qp.bind_mw(window, MWBind(info, e.IBV_SEND_SIGNALED, 3))
     assert (far.wait(), far.cq.wr_id, far.cq.read_opcode()) == (0, 3, e.IBV_WC_BIND_MW)
     assert write_through(near, far, window.rkey) == e.IBV_WC_SUCCESS
+    with pytest.raises(PyverbsRDMAError, match="Failed to close MR"):
+        far.mr.close()
+    assert not far.mr.is_closed
     window.close()
     assert write_through(near, far, window.rkey) == e.IBV_WC_REM_ACCESS_ERR
 
