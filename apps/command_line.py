@@ -6,12 +6,14 @@ from typing import Annotated
 
 import typer
 
-from apps import __version__, rdma
+from apps import __version__
 from apps.arguments import SIZES
 from apps.bench.commands import bench
+from apps.check.commands import check
 from apps.demo import demo
 from apps.nvme import commands as nvme
 from apps.perf import commands as perf
+from apps.rdma import commands as rdma
 
 app = typer.Typer(
     name="baremetal",
@@ -36,6 +38,7 @@ app.add_typer(nvme.app, name="nvme")
 app.add_typer(rdma.app, name="rdma")
 app.add_typer(perf.app, name="perf")
 app.command(epilog=f"baremetal demo --size 16MiB --directory /tmp/demo\n\n{SIZES}")(demo)
+app.command(epilog="baremetal check capture.pcapng")(check)
 app.command(epilog="baremetal bench --only rdma_write_1MiB --rounds 1")(bench)
 
 

@@ -11,32 +11,62 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 
 import trio
 
 from apps import output
+from apps.faults import control_faults
 from stacks.rdma import Device
+from stacks.rdma.views import device_view, qp_view
 from transports.control import ControlServer, Json
 from transports.udp import UdpTransport
 
 
+@dataclass(frozen=True, slots=True)
+class ServedDevice:
+    """A device that can be looked at.
+
+    transport: its socket. counters: those of what lives on it, shown with its own.
+    """
+
+    device: Device
+    transport: UdpTransport
+    counters: Callable[[], Mapping[str, Json]] = dict
+
+    def all_counters(self) -> dict[str, Json]:
+        """The counters of the device, of its connection manager, of its socket, and of what lives on it."""
+        device, statistics = self.device, self.transport.statistics
+        return {
+            **device.counters.snapshot(),
+            **device.cm.counters.snapshot(),
+            **{f"udp_{name}": getattr(statistics, name) for name in statistics.__slots__},
+            "udp_kernel_drops": self.transport.kernel_drops,
+            **self.counters(),
+        }
+
+
 async def serve_until_told(
     role: str,
-    snapshot: Callable[[], dict[str, Json]],
+    served: Sequence[ServedDevice],
     serve: Callable[[], Awaitable[None]],
     *,
     announce: Callable[[], None],
     ends_with_stdin: bool,
+    facts: Callable[[], Mapping[str, Json]] = dict,
 ) -> None:
     """Run `serve` beside a control socket until a signal or the end of standard input, then cancel it.
 
-    snapshot: what the control socket tells; `cpu_ns`, this process's processor time, is added.
+    served: what the control socket tells of (see `snapshot`) and makes faults at. facts: what else it tells.
     announce: called once everything can be reached.
     """
     # A shell without job control starts `command &` with SIGINT ignored; `kill -INT` shall end it all the same.
     ending = [*ENDING, *([signal.SIGHUP] if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN else [])]
-    control = ControlServer(role, lambda: {"cpu_ns": time.process_time_ns(), **snapshot()})
+    devices = {each.device.address[0]: each.device for each in served}
+    commands = {"faults": partial(control_faults, devices)}
+    control = ControlServer(role, lambda: {**snapshot(served), **facts()}, commands=commands)
     with trio.open_signal_receiver(*ending) as signals:
         async with trio.open_nursery() as nursery:
 
@@ -58,11 +88,17 @@ async def serve_until_told(
             output.announce(announce)
 
 
-def device_state(device: Device, transport: UdpTransport) -> dict[str, dict[str, Json]]:
-    """The counters of a device, of its connection manager and of its socket, as every snapshot shows them."""
-    counters: dict[str, Json] = {**device.counters.snapshot(), **device.cm.counters.snapshot()}
-    statistics = {f"udp_{name}": getattr(transport.statistics, name) for name in transport.statistics.__slots__}
-    return {device.address[0]: {**counters, **statistics, "udp_kernel_drops": transport.kernel_drops}}
+def snapshot(served: Sequence[ServedDevice]) -> dict[str, Json]:
+    """What every serving process tells: times in nanoseconds, counters and state of each device, all queue pairs."""
+    return {
+        "cpu_ns": time.process_time_ns(),
+        "time_ns": time.monotonic_ns(),
+        "devices": {each.device.address[0]: each.all_counters() for each in served},
+        "ports": {each.device.address[0]: device_view(each.device) for each in served},
+        "qps": [
+            {"device": each.device.address[0], **qp_view(qp)} for each in served for qp in each.device.qps.values()
+        ],
+    }
 
 
 def announce_json(document: dict[str, object]) -> None:

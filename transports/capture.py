@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from transports.clock import Clock, RealClock
-from transports.datagram import Address, Buffer, Burst, DatagramTransport, Transmit
+from transports.datagram import Address, Buffer, Burst, DatagramTransport, MulticastTransport, Transmit
 from transports.errors import TransportError
 from transports.framing import UdpFramer
 from transports.pump import HasFileno
@@ -176,6 +176,23 @@ class CapturingTransport:
     async def wait_writable(self) -> None:
         """As of the inner transport."""
         await self.inner.wait_writable()
+
+    def join(self, group: str) -> None:
+        """Join through the inner transport; TransportError where it cannot."""
+        self._multicast().join(group)
+
+    def leave(self, group: str) -> None:
+        """The inverse of `join`."""
+        self._multicast().leave(group)
+
+    def group_fileno(self) -> int | None:
+        """As of the inner transport."""
+        return self.inner.group_fileno() if isinstance(self.inner, MulticastTransport) else None
+
+    def _multicast(self) -> MulticastTransport:
+        if not isinstance(self.inner, MulticastTransport):
+            raise TransportError(f"{type(self.inner).__name__} has no multicast groups")
+        return self.inner
 
     def close(self) -> None:
         """Close the file, then the inner transport; idempotent."""

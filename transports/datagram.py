@@ -111,6 +111,20 @@ class DatagramCore(Protocol):
 
 
 @runtime_checkable
+class MulticastTransport(Protocol):
+    """A transport that can receive what is sent to multicast groups as well; bursts say which in `destination`."""
+
+    def join(self, group: str) -> None:
+        """Receive it, in numeric text form, from now on; TransportError where that cannot be. Idempotent."""
+
+    def leave(self, group: str) -> None:
+        """The inverse of `join`."""
+
+    def group_fileno(self) -> int | None:
+        """What to wait for besides the transport's own file descriptor while there are groups, where there is any."""
+
+
+@runtime_checkable
 class DatagramTransport(Protocol):
     """Something that moves datagrams without blocking. Contract suite: tests/transports/datagram_contract.py."""
 

@@ -19,7 +19,7 @@ from collections.abc import Iterable, Sequence
 from typing import Protocol, runtime_checkable
 
 from transports.clock import Clock
-from transports.datagram import DatagramCore, DatagramTransport, Transmit
+from transports.datagram import DatagramCore, DatagramTransport, MulticastTransport, Transmit
 from transports.errors import TransportError
 
 RECEIVE_BUDGET_BURSTS = 16
@@ -73,6 +73,7 @@ class Pump:
         self._poll_transmit = core.poll_transmit
         self._sent = core.sent
         self._transport = transport
+        self._multicast = transport if isinstance(transport, MulticastTransport) else None
         self._now = clock.now
         self._receive = transport.receive
         self._send = transport.send
@@ -186,6 +187,8 @@ class Pump:
         if not isinstance(transport, HasFileno):
             raise TransportError(f"{type(transport).__name__} has no file descriptor to wait for: use Driver.run")
         poller.register(transport.fileno(), select.POLLIN if self._kept is None else select.POLLIN | select.POLLOUT)
+        if self._multicast is not None and (groups := self._multicast.group_fileno()) is not None:
+            poller.register(groups, select.POLLIN)
         deadline_ns = self.deadline_ns
         if deadline_ns is None:
             return timeout_ns

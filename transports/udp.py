@@ -20,6 +20,7 @@ import trio
 
 from transports.counters import DatagramStatistics
 from transports.datagram import Address, Burst, Transmit
+from transports.udp_groups import GroupSockets, send_from_own_interface
 from transports.udp_send import UdpSender
 from transports.udp_socket import ANCILLARY_BYTES, BufferGrant, enable_gro, open_socket, parse_ancillary
 
@@ -45,6 +46,7 @@ class UdpTransport:
         send_buffer_bytes: int = 4 << 20,
     ) -> None:
         self._socket = open_socket(address, port)
+        send_from_own_interface(self._socket, address)
         self._is_ipv6 = self._socket.family == socket.AF_INET6
         self._grant = BufferGrant(self._socket, receive_buffer_bytes, send_buffer_bytes)
         self.statistics = DatagramStatistics()
@@ -53,6 +55,7 @@ class UdpTransport:
         self._address: Address = self._socket.getsockname()[:2]
         self._ancillary_in: dict[tuple[tuple[int, int, bytes], ...], tuple[int, int]] = {}
         self._last_ancillary: list[tuple[int, int, bytes]] | None = None
+        self._groups: GroupSockets | None = None
         self._segment_bytes = 0
         self._skipped = 0
         self._sources: dict[object, Address] = {}
@@ -113,7 +116,7 @@ class UdpTransport:
         try:
             length, ancillary, flags, source = self._recvmsg_into(self._staging_list, ANCILLARY_BYTES)
         except BlockingIOError:
-            return None
+            return None if self._groups is None else self._groups.receive()
         except OSError as error:
             self._sender.note_error(error)
             return self._receive_behind()
@@ -139,14 +142,53 @@ class UdpTransport:
 
     async def wait_readable(self) -> None:
         """Return when `receive` may yield something."""
-        await trio.lowlevel.wait_readable(self._socket)
+        while True:
+            try:
+                await trio.lowlevel.wait_readable(self._socket if self._groups is None else self._groups.fileno())
+            except trio.ClosedResourceError:
+                # A first group was joined, and there is more to wait for; unless the socket is gone.
+                if self._socket.fileno() < 0:
+                    raise
+            else:
+                return
 
     async def wait_writable(self) -> None:
         """Return when `send` may succeed."""
-        await trio.lowlevel.wait_writable(self._socket)
+        while True:
+            try:
+                await trio.lowlevel.wait_writable(self._socket)
+            except trio.ClosedResourceError:
+                if self._socket.fileno() < 0:
+                    raise
+            else:
+                return
+
+    # Multicast
+
+    def join(self, group: str) -> None:
+        """Receive what is sent to a group on the interface of the socket's address; TransportError if that fails."""
+        if self._groups is None:
+            self._groups = GroupSockets(self._address, self._socket.fileno(), self.statistics)
+            with contextlib.suppress(RuntimeError):
+                trio.lowlevel.notify_closing(self._socket)
+        self._groups.join(group)
+
+    def leave(self, group: str) -> None:
+        """The inverse of `join`."""
+        if self._groups is not None:
+            self._groups.leave(group)
+
+    def group_fileno(self) -> int | None:
+        """What else to wait for while there are groups."""
+        return None if self._groups is None else self._groups.fileno()
 
     def close(self) -> None:
         """Close the socket; idempotent. Tasks that wait for it get trio.ClosedResourceError."""
+        if self._groups is not None:
+            groups, self._groups = self._groups, None
+            with contextlib.suppress(RuntimeError):
+                trio.lowlevel.notify_closing(groups.fileno())
+            groups.close()
         if self._socket.fileno() >= 0:
             with contextlib.suppress(RuntimeError):  # outside of trio nobody can be waiting
                 trio.lowlevel.notify_closing(self._socket)

@@ -1,4 +1,4 @@
-"""UDP datagrams in Ethernet frames, for tools and tests that read captures: IPv4 and IPv6, with or without VLAN tag.
+"""UDP datagrams in captured frames, for tools and tests that read captures: IPv4 and IPv6, with or without VLAN tag.
 
 Left out: fragments, IPv6 extension headers, and checksums, which captures with offloads do not have; frames without a
 UDP datagram give None.
@@ -31,11 +31,14 @@ class Datagram:
     payload: memoryview
 
 
-def datagram_of(frame: bytes | bytearray | memoryview) -> Datagram | None:
-    """The UDP datagram in an Ethernet frame, or None when it carries something else or is cut short."""
+def datagram_of(frame: bytes | bytearray | memoryview, link_type: int = 1) -> Datagram | None:
+    """The UDP datagram in a frame, or None when it carries something else or is cut short.
+
+    link_type: as capture files number it; one of `LINK_TYPES`, others give None.
+    """
     view = memoryview(frame)
     try:
-        ethertype, offset = _ethertype(view)
+        ethertype, offset = _ethertype(view) if link_type == ETHERNET else _plain_ethertype(view, link_type)
         if ethertype == Ethertype.IPV4:
             return _ipv4(view[offset:])
         if ethertype == Ethertype.IPV6:
@@ -50,6 +53,14 @@ def _ethertype(view: memoryview) -> tuple[int, int]:
     if ethertype == Ethertype.VLAN:
         return VlanTag.decode(view, offset).ethertype, offset + VlanTag.SIZE
     return ethertype, offset
+
+
+def _plain_ethertype(view: memoryview, link_type: int) -> tuple[int, int]:
+    """What follows, and where, for link types whose headers have a fixed length."""
+    offset = LINK_TYPES.get(link_type)
+    if offset is None or len(view) <= offset:
+        return 0, 0
+    return {4: int(Ethertype.IPV4), 6: int(Ethertype.IPV6)}.get(view[offset] >> 4, 0), offset
 
 
 def _ipv4(view: memoryview) -> Datagram | None:
@@ -78,3 +89,8 @@ def _udp(packet: memoryview, offset: int, source: bytes, destination: bytes) -> 
         packet=packet,
         payload=packet[offset + UdpHeader.SIZE : offset + header.length],
     )
+
+
+ETHERNET = 1
+LINK_TYPES = {0: 4, ETHERNET: 14, 12: 0, 101: 0, 108: 4, 113: 16, 228: 0, 229: 0, 276: 20}
+"""Bytes before the IP header (tcpdump.org/linktypes): BSD loopback, Ethernet, raw IP, Linux cooked in both versions."""

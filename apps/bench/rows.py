@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from apps.bench.probes import Probe, codec_bth, iperf3, perf, udp_pingpong
+from apps.bench.yardsticks import fi_pingpong, ucx, ucx_median, ucx_megabytes, ucx_thousands
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,10 +35,23 @@ def rows() -> list[Row]:
         Row("nvme_rdma_4k_randread_qd32", "k IOPS", None, "one connection, memory store filled with random data"),
         Row("nvme_rdma_128k_read", "MB/s", "iperf3_tcp_cubic", "queue depth 8"),
         Row("codec_bth", "ns", "struct_bth", "a BTH decoded, against its bytes unpacked", is_over_loopback=False),
+        Row("rdma_write_1MiB_vs_ucx", "MB/s", "ucx_put_bw_1MiB", "rdma_write_1MiB against ucp_put_bw over TCP"),
+        Row("rdma_write_4KiB", "MB/s", "ucx_put_bw_4KiB", "queue depth 64, against ucp_put_bw over TCP"),
+        Row("rdma_write_64B_qd64", "k/s", "ucx_put_bw_64B", "against the message rate of ucp_put_bw over TCP"),
+        Row("rdma_lat_64B_vs_ucx", "us", "ucx_put_lat_64B", "rdma_lat_64B against ucp_put_lat over TCP, medians"),
+        Row("rdma_read_1MiB", "MB/s", "rdma_write_1MiB", "one QP, queue depth 4"),
+        Row("rdma_multi_qp", "MB/s", "rdma_write_1MiB", "1 MiB WRITEs over 16 QPs that take turns, the sum"),
+        Row("rdma_bidi", "MB/s", "rdma_write_1MiB", "1 MiB WRITEs both ways, the sum"),
         Row("iperf3_tcp_cubic", "MB/s", None, "yardstick: one TCP stream"),
         Row("iperf3_tcp_bbr", "MB/s", None, "for comparison: one TCP stream with bbr"),
         Row("udp_pingpong_busy", "us", None, "yardstick: 64 bytes over UDP in plain Python, busy polling"),
         Row("udp_pingpong_blocking", "us", None, "for comparison: the same, blocking"),
+        Row("ucx_put_bw_1MiB", "MB/s", None, "yardstick: UCX 1 MiB puts over TCP, ucp_put_bw"),
+        Row("ucx_put_bw_4KiB", "MB/s", None, "yardstick: the same with 4 KiB"),
+        Row("ucx_put_bw_64B", "k/s", None, "yardstick: the same with 64 bytes"),
+        Row("ucx_put_lat_64B", "us", None, "yardstick: UCX over TCP, ucp_put_lat, half a round trip's median"),
+        Row("ucx_tag_bw_1MiB", "MB/s", None, "for comparison: UCX 1 MiB messages over TCP, tag_bw"),
+        Row("fi_pingpong_64B", "us", None, "for comparison: libfabric over TCP, half a round trip's mean"),
     ]
 
 
@@ -50,9 +64,23 @@ def probes() -> list[Probe]:
             "rdma --op write --block-size 1MiB --queue-depth 4 --time 2s",
             {
                 "rdma_write_1MiB": lambda run: run["mb_per_s"],
+                "rdma_write_1MiB_vs_ucx": lambda run: run["mb_per_s"],
                 "rdma_write_cpu": lambda run: max(run["cpu_ns"], run["peer_cpu_ns"]) / run["operations"] / 256 / 1e3,
             },
         ),
+        ucx("ucx_put_bw_1MiB", "ucp_put_bw", 1 << 20, iterations=500, reading=ucx_megabytes),
+        ucx("ucx_tag_bw_1MiB", "tag_bw", 1 << 20, iterations=1000, reading=ucx_megabytes),
+        throughput("rdma_read_1MiB", "--op read --block-size 1MiB --queue-depth 4"),
+        throughput("rdma_multi_qp", "--op write --block-size 1MiB --qps 16 --queue-depth 16"),
+        throughput("rdma_bidi", "--op write --block-size 1MiB --queue-depth 4 --bidirectional"),
+        throughput("rdma_write_4KiB", "--op write --block-size 4k --queue-depth 64"),
+        ucx("ucx_put_bw_4KiB", "ucp_put_bw", 4096, iterations=100_000, reading=ucx_megabytes),
+        perf(
+            "rdma_write_64B_qd64",
+            "rdma --op write --block-size 64 --queue-depth 64 --time 2s",
+            {"rdma_write_64B_qd64": lambda run: run["iops"] / 1e3},
+        ),
+        ucx("ucx_put_bw_64B", "ucp_put_bw", 64, iterations=400_000, reading=ucx_thousands),
         perf(
             "rdma_write_odd",
             "rdma --op write --block-size 1048593 --offset 1 --sges 2 --queue-depth 4 --time 2s",
@@ -67,8 +95,13 @@ def probes() -> list[Probe]:
         perf(
             "rdma_lat_64B",
             "rdma --op ping --block-size 64 --time 2s",
-            {"rdma_lat_64B": lambda run: run["latency_p50_ns"] / 1e3},
+            {
+                "rdma_lat_64B": lambda run: run["latency_p50_ns"] / 1e3,
+                "rdma_lat_64B_vs_ucx": lambda run: run["latency_p50_ns"] / 1e3,
+            },
         ),
+        ucx("ucx_put_lat_64B", "ucp_put_lat", 64, iterations=10_000, reading=ucx_median),
+        fi_pingpong("fi_pingpong_64B"),
         udp_pingpong("blocking"),
         perf(
             "nvme_rdma_4k_randread_qd32",
@@ -83,3 +116,8 @@ def probes() -> list[Probe]:
         iperf3("bbr"),
         codec_bth(),
     ]
+
+
+def throughput(name: str, arguments: str) -> Probe:
+    """A run of `perf rdma` of two seconds, of which the bandwidth is taken."""
+    return perf(name, f"rdma {arguments} --time 2s", {name: lambda run: run["mb_per_s"]})

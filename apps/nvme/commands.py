@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -28,6 +28,7 @@ from apps.arguments import (
     parse_url,
 )
 from apps.errors import CommandError, explain
+from apps.faults import Fault, Faults, device_config, report_json
 from apps.nvme import tables
 from apps.nvme.destinations import destination, sha256_of
 from apps.nvme.files import Difference, Extent, FileMover, Progress
@@ -46,6 +47,7 @@ from apps.sizes import Bytes, format_amount, format_rate, parse_size, parse_some
 from stacks.nvme.aio import DEFAULT_NQN
 from stacks.nvme.url import NvmeUrl
 from stacks.runtime import StackError
+from transports.control import Json as ControlJson
 from transports.errors import TransportError
 
 app = typer.Typer(
@@ -97,6 +99,8 @@ def target(
     capture_limit: Annotated[
         int, typer.Option(parser=parse_size, metavar="SIZE", help="Stop recording at this size; 0: never.")
     ] = Bytes(0),
+    fault: Fault = None,
+    faults: Faults = None,
     until_stdin_ends: Annotated[bool, typer.Option(hidden=True)] = False,
     as_json: Json = False,
 ) -> None:
@@ -112,6 +116,7 @@ def target(
             offload=offload,
             capture=capture,
             capture_limit_bytes=capture_limit,
+            device=device_config(faults, fault),
             ends_with_stdin=until_stdin_ends,
             as_json=as_json,
         )
@@ -168,17 +173,23 @@ def write(
     host_nqn: HostNqn = HOST_NQN,
     offload: Offload = True,
     capture: Capture = None,
+    fault: Fault = None,
+    faults: Faults = None,
     as_json: Json = False,
 ) -> None:
     """Write a file to a namespace, and flush."""
     with opened(file) as descriptor:
         extent = Extent(offset, file_length(file, descriptor, length))
-        with open_namespace(
-            url, SessionOptions(local=local, host_nqn=host_nqn, offload=offload, capture=capture)
-        ) as namespace:
+        options = SessionOptions(
+            local=local, host_nqn=host_nqn, offload=offload, capture=capture, device=device_config(faults, fault),
+            is_quiet=as_json,
+        )  # fmt: skip
+        with open_namespace(url, options) as namespace:
             mover = FileMover(namespace, extent)
             duration_ns = timed("write", extent, partial(mover.write, descriptor), is_quiet=as_json)
-        report("write", extent, duration_ns, sha256_of(descriptor, extent.length), console(), as_json=as_json)
+            more = report_json(namespace.connection.end.device)
+        digest = sha256_of(descriptor, extent.length)
+        report("write", extent, duration_ns, digest, console(), as_json=as_json, more=more)
 
 
 @app.command(epilog=SIZES)
@@ -193,18 +204,24 @@ def read(
     host_nqn: HostNqn = HOST_NQN,
     offload: Offload = True,
     capture: Capture = None,
+    fault: Fault = None,
+    faults: Faults = None,
     as_json: Json = False,
 ) -> None:
     """Read a namespace into a file."""
-    with open_namespace(
-        url, SessionOptions(local=local, host_nqn=host_nqn, offload=offload, capture=capture)
-    ) as namespace:
+    options = SessionOptions(
+        local=local, host_nqn=host_nqn, offload=offload, capture=capture, device=device_config(faults, fault),
+        is_quiet=as_json,
+    )  # fmt: skip
+    with open_namespace(url, options) as namespace:
         extent = Extent(offset, namespace.size_bytes - offset if length is None else length)
         mover = FileMover(namespace, extent)
         with destination(file) as into:
             duration_ns = timed("read", extent, partial(mover.read, into), is_quiet=as_json)
             digest = into.sha256()
-    report("read", extent, duration_ns, digest, console(stderr=into.is_standard_output), as_json=as_json)
+        more = report_json(namespace.connection.end.device)
+    out = console(stderr=into.is_standard_output)
+    report("read", extent, duration_ns, digest, out, as_json=as_json, more=more)
 
 
 @app.command(epilog="Exit status: 0 no difference, 1 a difference, 2 anything else that went wrong.\n\n" + SIZES)
@@ -217,14 +234,18 @@ def compare(
     host_nqn: HostNqn = HOST_NQN,
     offload: Offload = True,
     capture: Capture = None,
+    fault: Fault = None,
+    faults: Faults = None,
     as_json: Json = False,
 ) -> None:
     """Have the target compare a namespace with a file."""
     with trouble_as(2), opened(file) as descriptor:
         extent = Extent(offset, file_length(file, descriptor, length))
-        with open_namespace(
-            url, SessionOptions(local=local, host_nqn=host_nqn, offload=offload, capture=capture)
-        ) as namespace:
+        options = SessionOptions(
+            local=local, host_nqn=host_nqn, offload=offload, capture=capture, device=device_config(faults, fault),
+            is_quiet=as_json,
+        )  # fmt: skip
+        with open_namespace(url, options) as namespace:
             mover = FileMover(namespace, extent)
             try:
                 duration_ns = timed("compare", extent, partial(mover.compare, descriptor), is_quiet=as_json)
@@ -233,7 +254,9 @@ def compare(
                     found = {"verb": "compare", "bytes": extent.length, "differs": True, "offset": difference.offset}
                     console().print_json(data=found)
                 raise
-        report("compare", extent, duration_ns, sha256_of(descriptor, extent.length), console(), as_json=as_json)
+            more = report_json(namespace.connection.end.device)
+        digest = sha256_of(descriptor, extent.length)
+        report("compare", extent, duration_ns, digest, console(), as_json=as_json, more=more)
 
 
 def timed(verb: str, extent: Extent, move: Callable[[Progress], None], *, is_quiet: bool) -> int:
@@ -244,12 +267,21 @@ def timed(verb: str, extent: Extent, move: Callable[[Progress], None], *, is_qui
         return time.perf_counter_ns() - start
 
 
-def report(verb: str, extent: Extent, duration_ns: int, digest: str, to: Console, *, as_json: bool) -> None:
-    """Say how much was moved, how fast, and its SHA-256."""
+def report(
+    verb: str,
+    extent: Extent,
+    duration_ns: int,
+    digest: str,
+    to: Console,
+    *,
+    as_json: bool,
+    more: Mapping[str, ControlJson],
+) -> None:
+    """Say how much was moved, how fast, and its SHA-256; more: what else the JSON has."""
     if as_json:
         rate = round(1e3 * extent.length / max(1, duration_ns), 1)
         result = {"verb": verb, "bytes": extent.length, "duration_ns": duration_ns, "mb_per_s": rate, "sha256": digest}
-        to.print_json(data=result | ({"differs": False} if verb == "compare" else {}))
+        to.print_json(data={**result, **({"differs": False} if verb == "compare" else {}), **more})
         return
     done = {"write": "wrote", "read": "read", "compare": "compared, no difference in"}[verb]
     to.print(f"{done} {format_amount(extent.length)} at {format_rate(extent.length, duration_ns)}", soft_wrap=True)

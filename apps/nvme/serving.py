@@ -10,13 +10,15 @@ from pathlib import Path
 import trio
 from rich.markup import escape
 
+from apps.faults import reported
 from apps.nvme.sources import check_each_once, failure_reporter, open_source
 from apps.output import complain, console
-from apps.serving import announce_json, device_state, serve_until_told
+from apps.serving import ServedDevice, announce_json, serve_until_told
 from apps.sizes import format_size
 from stacks.nvme.aio import serve
 from stacks.nvme.stores import Store
 from stacks.nvme.url import NvmeUrl
+from stacks.rdma import DeviceConfig
 from transports.capture import CapturingTransport
 from transports.clock import RealClock
 from transports.control import Json
@@ -29,6 +31,7 @@ class TargetOptions:
 
     namespaces: `mem:SIZE` or paths of images, numbered from 1. listen: an NVMe URL. block_bytes: 512 or 4096.
     capture, capture_limit_bytes: where to record packets, and how many bytes of them; 0 for no limit.
+    device: how its device is made, None as usual.
     """
 
     namespaces: Sequence[str]
@@ -38,6 +41,7 @@ class TargetOptions:
     offload: bool = True
     capture: Path | None = None
     capture_limit_bytes: int = 0
+    device: DeviceConfig | None = None
     ends_with_stdin: bool = False
     as_json: bool = False
 
@@ -67,24 +71,26 @@ async def serve_stores(options: TargetOptions, url: NvmeUrl, stores: Sequence[St
         limit = options.capture_limit_bytes
         return CapturingTransport(transport, options.capture, RealClock(), limit_bytes=limit, on_stop=complain)
 
-    async with serve(url, *stores, nqn=options.nqn, offload=options.offload, wrap=wrap) as server:
+    async with serve(
+        url, *stores, nqn=options.nqn, offload=options.offload, wrap=wrap, device=options.device
+    ) as server:
         (port,) = server.ports
         server.target.on_store_failure = failure_reporter(options.namespaces)
 
-        def snapshot() -> dict[str, Json]:
-            devices = device_state(port.device, port.udp)
-            devices[url.host] |= port.core.counters.snapshot()
-            return {"nqn": options.nqn, "queues": port.core.queue_count, "devices": dict(devices)}
+        def facts() -> dict[str, Json]:
+            return {"nqn": options.nqn, "queues": port.core.queue_count}
 
-        await serve_until_told(
-            "nvme-target",
-            snapshot,
-            trio.sleep_forever,
-            announce=lambda: announce(
-                options, replace(url, nqn=options.nqn, nsid=0), stores, advice=port.udp.buffer_advice
-            ),
-            ends_with_stdin=options.ends_with_stdin,
-        )
+        with reported(port.device, is_quiet=options.as_json):
+            await serve_until_told(
+                "nvme-target",
+                [ServedDevice(port.device, port.udp, port.core.counters.snapshot)],
+                trio.sleep_forever,
+                announce=lambda: announce(
+                    options, replace(url, nqn=options.nqn, nsid=0), stores, advice=port.udp.buffer_advice
+                ),
+                ends_with_stdin=options.ends_with_stdin,
+                facts=facts,
+            )
 
 
 def announce(options: TargetOptions, url: NvmeUrl, stores: Sequence[Store], *, advice: str) -> None:

@@ -9,10 +9,12 @@ from pathlib import Path
 
 from apps.addresses import address_beside
 from apps.errors import CommandError
+from apps.faults import reported
 from apps.output import complain
 from stacks.nvme.host import ConnectionFailed, DiscoveredSubsystem, HostConfig
 from stacks.nvme.sync import Connection, Namespace, attach
 from stacks.nvme.url import NvmeUrl
+from stacks.rdma import DeviceConfig
 from transports.capture import CapturingTransport
 from transports.clock import RealClock
 from transports.datagram import DatagramTransport
@@ -26,6 +28,7 @@ class SessionOptions:
 
     local: IP address of our device, empty for one that suits. offload: many packets with one system call.
     capture: where to record packets. queue_depth: commands that may be under way. host_nqn: who we are.
+    device: how our device is made, None as usual. is_quiet: say nothing of its faults, they are told elsewhere.
     """
 
     local: str = ""
@@ -33,6 +36,8 @@ class SessionOptions:
     capture: Path | None = None
     queue_depth: int = 127
     host_nqn: str = HostConfig().host_nqn
+    device: DeviceConfig | None = None
+    is_quiet: bool = False
 
     def wrap(self, transport: DatagramTransport) -> DatagramTransport:
         """`transport`, or a recording one around it."""
@@ -46,9 +51,12 @@ def open_connection(url: NvmeUrl, options: SessionOptions) -> Iterator[Connectio
     """An association with the subsystem that `url` names."""
     config = HostConfig(host_nqn=options.host_nqn, queue_entries=options.queue_depth + 1)
     local = options.local or address_beside(url.host)
-    with attach(url, config=config, local=local, offload=options.offload, wrap=options.wrap) as connection:
+    with attach(
+        url, config=config, local=local, offload=options.offload, wrap=options.wrap, device=options.device
+    ) as connection:
         try:
-            yield connection
+            with reported(connection.end.device, is_quiet=options.is_quiet):
+                yield connection
         except ConnectionFailed as error:
             raise lost(str(error)) from error
 
@@ -79,8 +87,8 @@ def subsystems(url: NvmeUrl, options: SessionOptions) -> list[str]:
 
 
 def discovered(url: NvmeUrl, options: SessionOptions) -> list[DiscoveredSubsystem]:
-    """The discovery log at a place. A capture is of what follows, not of this."""
-    place, plain = replace(url, nqn=DISCOVERY_NQN), replace(options, capture=None)
+    """The discovery log at a place. A capture, and faults, are of what follows and not of this."""
+    place, plain = replace(url, nqn=DISCOVERY_NQN), replace(options, capture=None, device=None)
     with open_connection(place, plain) as connection:
         return connection.discover()
 

@@ -12,6 +12,7 @@ import typer
 from apps.addresses import free_loopback_address
 from apps.arguments import SIZES, TIMES, Local, Offload, parse_address, parse_path_mtu, parse_url
 from apps.errors import CommandError
+from apps.faults import Fault, Faults, device_config, report_json
 from apps.nvme.session import SessionOptions, open_namespace
 from apps.nvme.sources import parse_source
 from apps.output import console
@@ -42,11 +43,21 @@ def serve(
     ),
     busy: Annotated[bool, typer.Option(help="Poll without sleeping, for the lowest latency.")] = False,
     offload: Offload = True,
+    fault: Fault = None,
+    faults: Faults = None,
     until_stdin_ends: Annotated[bool, typer.Option(hidden=True)] = False,
     as_json: Annotated[bool, JSON_OPTION] = False,
 ) -> None:
     """Serve `perf rdma` from another process or machine until Ctrl-C."""
-    rdma_serve.serve(listen, memory, is_busy=busy, offload=offload, ends_with_stdin=until_stdin_ends, as_json=as_json)
+    rdma_serve.serve(
+        listen,
+        memory,
+        is_busy=busy,
+        offload=offload,
+        ends_with_stdin=until_stdin_ends,
+        as_json=as_json,
+        config=device_config(faults, fault),
+    )
 
 
 @app.command(epilog=f"baremetal perf rdma --op write --block-size 1MiB --time 2s\n\n{SIZES}\n\n{TIMES}")
@@ -86,6 +97,8 @@ def rdma(
         str | None, typer.Option(help="Processors of the started peer and of this process, as 0,1.")
     ] = None,
     seed: Annotated[int, typer.Option(help="Of random places and content.")] = 1,
+    fault: Fault = None,
+    faults: Faults = None,
     as_json: Annotated[bool, JSON_OPTION] = False,
 ) -> None:
     """RDMA operations on a peer's memory, or messages to a peer (send), or to and fro (ping)."""
@@ -111,13 +124,17 @@ def rdma(
                 )
             )
             address, pid = str(peer.ready["address"]), peer.pid
-        endpoint = stack.enter_context(connect(address, shape, op=op, local=local, offload=offload))
+        config = device_config(faults, fault)
+        endpoint = stack.enter_context(
+            connect(address, shape, op=op, local=local, offload=offload, config=config, is_quiet=as_json)
+        )
         if op not in (RdmaOp.SEND, RdmaOp.PING) and workload.span_bytes > endpoint.memory.length:
             raise CommandError(
                 f"{format_size(workload.span_bytes)} are needed, the peer has {format_size(endpoint.memory.length)}",
                 "choose a smaller --span, or start it with more --memory",
             )
         measurement = with_peer_time(pid, lambda: run(endpoint, workload, op, is_streamed=is_streamed))
+        measurement.more = report_json(endpoint.device)
     finish(measurement, as_json=as_json)
 
 

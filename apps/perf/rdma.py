@@ -10,9 +10,10 @@ from dataclasses import dataclass
 
 from apps.addresses import address_beside
 from apps.errors import CommandError
+from apps.faults import reported
 from apps.perf.rdma_peer import PERF_PORT, PerfMemory, PerfRequest
 from apps.perf.report import Measurement
-from stacks.rdma import Access, QpCapacity, RecvWr, SendWr, Sge, Wc, WcStatus, WrOpcode
+from stacks.rdma import Access, DeviceConfig, QpCapacity, RecvWr, SendWr, Sge, Wc, WcStatus, WrOpcode
 from stacks.rdma.cm import ConnectionParameters
 from stacks.rdma.sync import ConnectionFailed, Endpoint, device_on, open_beside, open_udp
 
@@ -59,6 +60,7 @@ class RdmaWorkload:
 
     def __init__(self, endpoint: Endpoint, shape: Shape, *, op: RdmaOp) -> None:
         self._endpoint = endpoint
+        self.device = endpoint.device
         self._shape = shape
         self._op = op
         # A ping posts the next receive while its message is on the way.
@@ -236,15 +238,26 @@ class RdmaWorkload:
 
 
 @contextlib.contextmanager
-def connect(remote: str, shape: Shape, *, op: RdmaOp, local: str = "", offload: bool = True) -> Iterator[RdmaWorkload]:
+def connect(
+    remote: str,
+    shape: Shape,
+    *,
+    op: RdmaOp,
+    local: str = "",
+    offload: bool = True,
+    config: DeviceConfig | None = None,
+    is_quiet: bool = False,
+) -> Iterator[RdmaWorkload]:
     """A connection to the peer at `remote`, an IP address in numeric text form.
 
-    local: address of our device, empty for one that suits. CommandError when nobody listens there or the peer refuses;
+    local: address of our device, empty for one that suits. config: how it is made, None as usual; is_quiet: say nothing
+    of its faults, they are told elsewhere. CommandError when nobody listens there or the peer refuses;
     LocalError when `local` cannot be had.
     """
     local = local or address_beside(remote)
     udp = open_udp(local, offload=offload) if local else open_beside(remote, offload=offload)
-    with Endpoint(device_on(udp, remote=remote), udp) as endpoint:
+    device = device_on(udp, config=config, remote=remote)
+    with reported(device, is_quiet=is_quiet), Endpoint(device, udp) as endpoint:
         workload = RdmaWorkload(endpoint, shape, op=op)
         for number, qp in enumerate(workload.qps):
             parameters = ConnectionParameters(qpn=qp.number, path_mtu=shape.path_mtu) if shape.path_mtu else None

@@ -4,25 +4,33 @@ from __future__ import annotations
 
 import trio
 
+from apps.faults import reported
 from apps.output import console
 from apps.perf.rdma_peer import RdmaPeer
-from apps.serving import announce_json, device_state, serve_until_told
+from apps.serving import ServedDevice, announce_json, serve_until_told
 from apps.sizes import format_size
+from stacks.rdma import DeviceConfig
 from stacks.rdma.sync import device_on, open_udp
 from transports.clock import RealClock
-from transports.control import Json
 from transports.driver import Driver
 
 
 def serve(
-    address: str, memory_bytes: int, *, is_busy: bool, offload: bool, ends_with_stdin: bool, as_json: bool
+    address: str,
+    memory_bytes: int,
+    *,
+    is_busy: bool,
+    offload: bool,
+    ends_with_stdin: bool,
+    as_json: bool,
+    config: DeviceConfig | None = None,
 ) -> None:
-    """Serve until told to end.
+    """Serve until told to end. config: how the device is made, None as usual.
 
     TransportError when the address cannot be had.
     """
     transport = open_udp(address, offload=offload)
-    device = device_on(transport)
+    device = device_on(transport, config=config)
     peer = RdmaPeer(device, memory_bytes)
     driver = Driver(device, transport, RealClock(), [] if is_busy else [peer])
 
@@ -33,9 +41,6 @@ def serve(
                     peer.pump(0)
             peer.pump(0)
             await trio.lowlevel.checkpoint()
-
-    def snapshot() -> dict[str, Json]:
-        return {"devices": dict(device_state(device, transport))}
 
     def announce() -> None:
         if as_json:
@@ -48,11 +53,16 @@ def serve(
             out.print(advice, soft_wrap=True, highlight=False)
 
     try:
-        trio.run(
-            lambda: serve_until_told(
-                "perf", snapshot, spin if is_busy else driver.run, announce=announce, ends_with_stdin=ends_with_stdin
+        with reported(device, is_quiet=as_json):
+            trio.run(
+                lambda: serve_until_told(
+                    "perf",
+                    [ServedDevice(device, transport)],
+                    spin if is_busy else driver.run,
+                    announce=announce,
+                    ends_with_stdin=ends_with_stdin,
+                )
             )
-        )
     finally:
         transport.close()
 

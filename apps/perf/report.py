@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from rich.console import Console
@@ -22,7 +23,7 @@ class Measurement:
     name: what ran. block_bytes: payload of one operation. operations, duration_ns: how many in how long.
     latency: of single operations, from posting to completion. errors, mismatches: operations that failed or whose data
     was wrong. cpu_ns: this process's processor time; peer_cpu_ns: the other's, None when unknown.
-    peer_operations: those of `operations` that the peer did, in a run in both directions.
+    peer_operations: those of `operations` that the peer did, in a run in both directions. more: what else the JSON has.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Measurement:
     cpu_ns: int = 0
     peer_cpu_ns: int | None = None
     peer_operations: int | None = None
+    more: Mapping[str, object] = field(default_factory=dict)
 
     @property
     def operations_per_second(self) -> float:
@@ -69,6 +71,7 @@ class Measurement:
             "cpu_ns": self.cpu_ns,
             "peer_cpu_ns": self.peer_cpu_ns,
             "peer_operations": self.peer_operations,
+            **self.more,
         }
 
 

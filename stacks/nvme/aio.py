@@ -23,7 +23,7 @@ from dataclasses import replace
 import trio
 
 from stacks.nvme.bindings.rdma.aio import RdmaAsyncEnd, RdmaServer
-from stacks.nvme.bindings.rdma.sync import Wrap
+from stacks.nvme.bindings.rdma.sync import DeviceConfig, Wrap
 from stacks.nvme.host import (
     ConnectionFailed,
     DiscoveredSubsystem,
@@ -234,14 +234,16 @@ async def attach(
     local: str = "",
     offload: bool = True,
     wrap: Wrap | None = None,
+    device: DeviceConfig | None = None,
 ) -> AsyncIterator[Connection]:
     """An association with the URL's subsystem, or with the discovery controller when the URL names that.
 
     config: how to connect; its NQN counts only when the URL has none. Without any, discovery finds the only one.
     local: which of our addresses to use; offload: False sends one datagram a call; wrap: goes around the transport.
+    device: how the device is made; None for the defaults.
     """
     parsed = parse_url(url) if isinstance(url, str) else url
-    end = RdmaAsyncEnd(checked(parsed).host, local=local, offload=offload, wrap=wrap)
+    end = RdmaAsyncEnd(checked(parsed).host, local=local, offload=offload, wrap=wrap, device=device)
     try:
         async with _beside(end.driver.run):
             chosen = config or HostConfig()
@@ -264,9 +266,10 @@ async def connect(
     local: str = "",
     offload: bool = True,
     wrap: Wrap | None = None,
+    device: DeviceConfig | None = None,
 ) -> AsyncIterator[Namespace]:
     """A connected namespace; the arguments are those of `attach`."""
-    async with attach(url, config=config, local=local, offload=offload, wrap=wrap) as connection:
+    async with attach(url, config=config, local=local, offload=offload, wrap=wrap, device=device) as connection:
         yield connection.namespace(connection.url.nsid)
 
 
@@ -287,11 +290,13 @@ async def serve(
     subsystems: Sequence[Subsystem] = (),
     offload: bool = True,
     wrap: Wrap | None = None,
+    device: DeviceConfig | None = None,
 ) -> AsyncIterator[Server]:
     """A target at one URL or several; it serves inside the block, and drains at its end.
 
     stores: the namespaces of one subsystem, 1 and up, each a store or what `open_store` takes, which is closed at the
     end. nqn: its name; by default the URL's, else `DEFAULT_NQN`. subsystems: others, or all of them.
+    device: how the devices are made; None for the defaults.
     Raises LocalError when an image cannot be opened or an address not be had.
     """
     urls = [url] if isinstance(url, (str, NvmeUrl)) else list(url)
@@ -316,7 +321,9 @@ async def serve(
 
         executor = ThreadExecutor(target, wake_all)
         for place in places:
-            port = RdmaServer(target, place.host, place.port, executor=executor, offload=offload, wrap=wrap)
+            port = RdmaServer(
+                target, place.host, place.port, executor=executor, offload=offload, wrap=wrap, device=device
+            )
             ports.append(port)
         executor.is_shared = len(ports) > 1
         async with _beside(executor.run, *(port.driver.run for port in ports)):

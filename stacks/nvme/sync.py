@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
-from stacks.nvme.bindings.rdma.sync import RdmaEnd, Wrap
+from stacks.nvme.bindings.rdma.sync import DeviceConfig, RdmaEnd, Wrap
 from stacks.nvme.host import (
     CommandFailed,
     ConnectionFailed,
@@ -190,14 +190,15 @@ def attach(
     local: str = "",
     offload: bool = True,
     wrap: Wrap | None = None,
+    device: DeviceConfig | None = None,
 ) -> Iterator[Connection]:
     """An association with the URL's subsystem, or with the discovery controller when the URL or `config` names that.
 
     config: how to connect; its NQN counts only when the URL has none. Without any, discovery finds the only one.
-    local: which of our addresses to use; offload, wrap: see `RdmaEnd`.
+    local: which of our addresses to use; offload, wrap, device: see `RdmaEnd`.
     """
     parsed = parse_url(url) if isinstance(url, str) else url
-    end = RdmaEnd(checked(parsed).host, local=local, offload=offload, wrap=wrap)
+    end = RdmaEnd(checked(parsed).host, local=local, offload=offload, wrap=wrap, device=device)
     try:
         chosen = config or HostConfig()
         nqn = parsed.nqn or chosen.nqn or _only_subsystem(end, parsed, chosen)
@@ -219,9 +220,10 @@ def connect(
     local: str = "",
     offload: bool = True,
     wrap: Wrap | None = None,
+    device: DeviceConfig | None = None,
 ) -> Iterator[Namespace]:
     """A connected namespace; the arguments are those of `attach`."""
-    with attach(url, config=config, local=local, offload=offload, wrap=wrap) as connection:
+    with attach(url, config=config, local=local, offload=offload, wrap=wrap, device=device) as connection:
         yield connection.namespace(connection.url.nsid)
 
 

@@ -1,4 +1,4 @@
-"""Verbs over RoCEv2: reliable connections between devices that live on ordinary UDP sockets.
+"""Verbs over RoCEv2: connections and datagrams between devices that live on ordinary UDP sockets.
 
     program -> Qp.post_send -> Requester -> Egress -> transmits ... network ... bursts -> Ingress -> Responder -> Cq
 
@@ -6,11 +6,12 @@ A `Device` is a core (transports.datagram.DatagramCore): it is fed bursts and ti
 (transports.driver) joins it to a socket, `aio` to trio, `sync` to programs without an event loop. Connections are made
 by the manager in `cm`, over QP 1, or by moving queue pairs through their states by hand.
 
-Here now: protection domains, memory regions over any buffer, completion queues, RC queue pairs with SEND (immediate,
-invalidate, inline), RDMA WRITE (immediate), RDMA READ, atomics, FLUSH and ATOMIC WRITE; memory windows, fast
-registration, on-demand paging and device memory (`memory`). Left out: the other transports.
+Here now: protection domains, memory regions over any buffer, completion queues; RC queue pairs with SEND (immediate,
+invalidate, inline), RDMA WRITE (immediate), RDMA READ, atomics, FLUSH and ATOMIC WRITE (`reliable`), and the same over
+XRC (`xrc`); UC, and UD with address handles and multicast groups (`unreliable`); shared receive queues; memory windows,
+fast registration, on-demand paging and device memory (`memory`). Left out: RD and raw packets, path migration.
 
-Documents: IBTA Architecture Specification volume 1 with annexes A16, A17 and A19; Linux rxe where the text is loose.
+Documents: IBTA Architecture Specification volume 1, annexes A14, A16, A17 and A19; Linux rxe where the text is loose.
 """
 
 from stacks.rdma.address_handle import AddressHandle

@@ -102,6 +102,7 @@ class Endpoint(EndpointBase):
         self._changed = trio.lowlevel.ParkingLot()
         super().__init__(device, channel=CompChannel(self._announce), on_change=self._note_change)
         self.transport = transport
+        self._use(transport)
         self.driver = Driver(device, transport, clock, [self.ids])
         self._waiting = 0
         self._lots: dict[Cq, trio.lowlevel.ParkingLot] = {}

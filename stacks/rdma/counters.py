@@ -9,9 +9,14 @@ from stacks.runtime import Counters
 
 @dataclass(slots=True, eq=False)
 class RdmaCounters(Counters):
-    """Everything a device counts.
+    """Everything a device counts. The first fifteen are rxe's, counted where rxe counts them:
 
-    send_err and link_downed stay 0: a core has no link, and a send that fails is the transport's to count.
+    out_of_seq_request: gaps, not the packets behind them. rcvd_seq_err: sequence NAKs that acknowledge something.
+    completer_retry_err: each going back, after a NAK as after a timeout. rdma_sends: SENDs that completed, one that
+    failed too, those that were flushed not. link_downed: `Device.set_port_state`.
+    DEVIATION: send_err stays 0, since a send that fails is the transport's to count. ack_deferred counts
+    acknowledgements that let a request go ahead; rxe's are responses that found its completer busy, and ours never is.
+    Gaps of UC count as out_of_seq_request as well, which rxe passes over.
     """
 
     sent_pkts: int = 0
@@ -30,6 +35,7 @@ class RdmaCounters(Counters):
     rdma_sends: int = 0
     rdma_recvs: int = 0
     # Not rxe's:
+    rcvd_ahead_pkts: int = 0
     send_seq_err: int = 0
     duplicate_response: int = 0
     rcvd_truncated_pkts: int = 0

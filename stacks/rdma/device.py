@@ -38,12 +38,12 @@ from stacks.rdma.ingress import Ingress
 from stacks.rdma.limits import DeviceLimits, Port, PortAttributes, check_limit
 from stacks.rdma.memory import DeviceMemory, MemoryTable, Pd
 from stacks.rdma.qp import Qp, QpCapacity
-from stacks.rdma.qp_types import CONTROLLED_QP_TYPES, QP_TYPES
+from stacks.rdma.qp_types import class_of
 from stacks.rdma.reliable.window import Window
 from stacks.rdma.sides import Timed
 from stacks.rdma.srq import Srq, Xrcd
 from stacks.rdma.xrc import XrcTargetQp, check_domain
-from stacks.runtime import LocalError, Timers
+from stacks.runtime import Timers
 from transports.datagram import Address, Burst, Transmit
 from wire.roce.flow_icrc import FlowIcrc
 
@@ -120,6 +120,7 @@ class Device:
                 self.qps,
                 deliver=self._ingress.handle_burst,
                 poll=partial(self.poll_transmit, is_intact=True),
+                done=self.sent,
                 segment_limit=self.config.segment_limit,
             )
         self.faults.replace(plan)
@@ -168,15 +169,10 @@ class Device:
         """A queue pair in RESET; see `Pd.create_qp`."""
         check_domain(qp_type, srq, xrcd)
         factory = factory_of(self.config.congestion.controller if congestion is None else congestion)
-        if qp_type not in QP_TYPES:
-            there = ", ".join(kind.name for kind in QP_TYPES)
-            raise LocalError(f"there are no {qp_type.name} queue pairs: use {there}", errno=errno.EOPNOTSUPP)
-        if factory is not None and congestion is not None and qp_type not in CONTROLLED_QP_TYPES:
-            raise LocalError(f'{qp_type.name} queue pairs have no congestion control: leave it out, or say "none"')
+        qp_class = class_of(qp_type, is_controlled=factory is not None, is_chosen=congestion is not None)
         capacity = capacity or QpCapacity()
         self.config.limits.check_capacity(capacity)
         self.admit("create_qp")
-        qp_class = QP_TYPES[qp_type] if factory is None else CONTROLLED_QP_TYPES.get(qp_type, QP_TYPES[qp_type])
         qp = qp_class(
             self,
             pd,
@@ -316,11 +312,11 @@ class Device:
 
     def poll_transmit(self, now: int, *, is_intact: bool = False) -> Transmit | None:
         """The next send, queue pairs in turn, management first. is_intact: as it was before any plan acted on it."""
-        if self.faults is not None and not is_intact:
-            return self.faults.poll_transmit(now)
         self.now = now
         if not self._is_carrying:
             return None
+        if self.faults is not None and not is_intact:
+            return self.faults.poll_transmit(now)
         if self._mads and (transmit := self.gsi.poll_transmit(now)) is not None:
             return transmit
         ready = self._ready

@@ -11,6 +11,7 @@ from stacks.rdma.device import Device
 from stacks.rdma.enums import QpType
 from stacks.rdma.qp import Qp, QpCapacity
 from stacks.rdma.srq import Srq, Xrcd
+from transports.datagram import DatagramTransport, MulticastTransport
 
 
 class EndpointBase:
@@ -27,6 +28,11 @@ class EndpointBase:
         self.pd = device.alloc_pd()
         self.ids = CmIds(device.cm, on_change)
         self._channel = channel
+
+    def _use(self, transport: DatagramTransport) -> None:
+        """Have the device's groups joined where its packets come by."""
+        if isinstance(transport, MulticastTransport):
+            self.device.groups.membership = transport
 
     @property
     def address(self) -> str:

@@ -6,24 +6,14 @@ A core does not join anything itself: `membership` is whatever the device's pack
 from __future__ import annotations
 
 from ipaddress import ip_address
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING
 
 from stacks.runtime import LocalError
+from transports.datagram import MulticastTransport
 from transports.errors import TransportError
 
 if TYPE_CHECKING:
     from stacks.rdma.unreliable.datagram_queue_pair import DatagramQp
-
-
-@runtime_checkable
-class Membership(Protocol):
-    """A transport that can receive what is sent to a multicast group as well."""
-
-    def join(self, group: str) -> None:
-        """Receive it from now on; TransportError where that is not possible."""
-
-    def leave(self, group: str) -> None:
-        """The inverse of `join`."""
 
 
 class Groups:
@@ -33,7 +23,7 @@ class Groups:
         self._version = ip_address(address).version
         self.members: dict[str, list[DatagramQp]] = {}
         """By group, in numeric text form; none is empty."""
-        self.membership: Membership | None = None
+        self.membership: MulticastTransport | None = None
 
     def attach(self, group: str, qp: DatagramQp) -> None:
         """See `DatagramQp.attach_mcast`."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from errno import EOPNOTSUPP
+
 from stacks.rdma.congestion.queue_pair import ControlledQp
 from stacks.rdma.enums import QpType
 from stacks.rdma.qp import Qp
@@ -9,6 +11,24 @@ from stacks.rdma.reliable.queue_pair import ReliableQp
 from stacks.rdma.unreliable.datagram_queue_pair import DatagramQp
 from stacks.rdma.unreliable.queue_pair import UnreliableQp
 from stacks.rdma.xrc import XrcInitiatorQp, XrcTargetQp
+from stacks.runtime import LocalError
+
+
+def class_of(qp_type: QpType, *, is_controlled: bool, is_chosen: bool) -> type[Qp]:
+    """The class for a type, with congestion control where there is such a one.
+
+    is_chosen: whether the program asked for the control, and not only the device's configuration.
+    Raises LocalError for an unknown type, and for control that was asked for and is not there.
+    """
+    if qp_type not in QP_TYPES:
+        there = ", ".join(kind.name for kind in QP_TYPES)
+        raise LocalError(f"there are no {qp_type.name} queue pairs: use {there}", errno=EOPNOTSUPP)
+    if not is_controlled:
+        return QP_TYPES[qp_type]
+    if is_chosen and qp_type not in CONTROLLED_QP_TYPES:
+        raise LocalError(f'{qp_type.name} queue pairs have no congestion control: leave it out, or say "none"')
+    return CONTROLLED_QP_TYPES.get(qp_type, QP_TYPES[qp_type])
+
 
 QP_TYPES: dict[QpType, type[Qp]] = {
     QpType.RC: ReliableQp,

@@ -99,6 +99,7 @@ class Endpoint(EndpointBase):
     ) -> None:
         super().__init__(device)
         self.transport = transport
+        self._use(transport)
         self._clock = clock or RealClock()
         self._pump = Pump(device, transport, self._clock, [self.ids])
         self._pumps: list[Pump] = beside._pumps if beside is not None else []  # noqa: SLF001 (of the same class)

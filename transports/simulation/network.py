@@ -60,6 +60,7 @@ class Network:
             Inbox, merges=merges, tells_identification=tells_identification, limit_bytes=receive_buffer_bytes
         )
         self._receivers: dict[Address, Callable[[Packet], None]] = {}
+        self._groups: dict[Address, set[Address]] = {}
         self._paths: dict[tuple[str, str], Path] = {}
         self._packet_count = 0
 
@@ -91,6 +92,16 @@ class Network:
     def remove(self, address: Address) -> None:
         """Free the address of a closed transport."""
         self._receivers.pop(address, None)
+        for members in self._groups.values():
+            members.discard(address)
+
+    def join(self, group: str, address: Address) -> None:
+        """Deliver what is sent to a multicast group, on the port of `address`, there as well. Idempotent."""
+        self._groups.setdefault((group, address[1]), set()).add(address)
+
+    def leave(self, group: str, address: Address) -> None:
+        """The inverse of `join`."""
+        self._groups.get((group, address[1]), set()).discard(address)
 
     def set_path(self, source: str, destination: str, path: Path) -> None:
         """Use `path` for packets from the host address `source` to `destination`, numeric text without ports."""
@@ -124,13 +135,15 @@ class Network:
 
     def _deliver(self, packets: Sequence[Packet]) -> None:
         for packet in packets:
-            receive = self._receivers.get(packet.destination)
-            if receive is None:
+            members = self._groups.get(packet.destination)
+            addresses = [packet.destination] if members is None else sorted(members)
+            receivers = [self._receivers[address] for address in addresses if address in self._receivers]
+            if not receivers:
                 self.unroutable += 1
-                continue
-            if self.trace is not None:
-                self.trace(self.simulation.now, "delivered", packet)
-            receive(packet)
+            for receive in receivers:
+                if self.trace is not None:
+                    self.trace(self.simulation.now, "delivered", packet)
+                receive(packet)
 
 
 class SimulatedPath:
@@ -190,6 +203,18 @@ class SimulatedTransport:
     def receive(self) -> Burst | None:
         """The next burst, or None when nothing is there."""
         return self._inbox.take(self.statistics)
+
+    def join(self, group: str) -> None:
+        """Receive what is sent to a multicast group."""
+        self._network.join(group, self._address)
+
+    def leave(self, group: str) -> None:
+        """The inverse of `join`."""
+        self._network.leave(group, self._address)
+
+    def group_fileno(self) -> int | None:
+        """None: virtual time does not wait."""
+        return None
 
     async def wait_readable(self) -> None:
         """TransportError: use `transports.memory` under trio."""

@@ -28,6 +28,7 @@ class FaultInjector:
     """Does what a plan says to the packets of one device; made by `Device.attach`.
 
     address, qps: the device's. deliver: takes a burst. poll: the queue pairs' next transmit.
+    done: called with a transmit that was taken apart, since nobody else will be done with it.
     segment_limit: most packets of one transmit.
     """
 
@@ -38,11 +39,13 @@ class FaultInjector:
         *,
         deliver: Callable[[Burst, int], None],
         poll: Callable[[int], Transmit | None],
+        done: Callable[[Transmit], None],
         segment_limit: int,
     ) -> None:
         self._address = address
         self._deliver = deliver
         self._poll = poll
+        self._done = done
         self._segment_limit = segment_limit
         self._triggers: list[Trigger] = []
         self._seed = 0
@@ -112,6 +115,8 @@ class FaultInjector:
             if _is_untouched(pieces, passed):
                 return transmit
             out.extend(transmits_of(passed, self._tx_flows, self._segment_limit))
+            # The pieces are copies.
+            self._done(transmit)
         return out.popleft()
 
     def poll_deadline(self) -> int | None:

@@ -51,6 +51,11 @@ class Completer:
         self._recovering_psn = None
         self.resume_ns = 0
 
+    @property
+    def retries_used(self) -> tuple[int, int]:
+        """Retries and RNR retries since the last progress."""
+        return self.retry_cnt - self._retries, self.rnr_retry - self._rnr_retries
+
     def handle_response(self, opcode: int, psn: int, body: memoryview, now: int) -> None:
         """One response: `psn` 24 bits, `body` everything between BTH and ICRC without padding."""
         requester = self._requester
@@ -72,7 +77,6 @@ class Completer:
             self._arm(now)
             self._qp.ring()
         elif self._requester.in_flight:
-            self._qp.counters.completer_retry_err += 1
             self._go_back(now)
 
     def arm_after_send(self, now: int) -> None:
@@ -94,12 +98,14 @@ class Completer:
             self._handle_nak(kind, syndrome & 0x1F, number, now)
 
     def _handle_nak(self, kind: int, code: int, number: int, now: int) -> None:
+        is_progress = number > self._requester.una
         if not self._advance(number, now):
             return
         if kind == SYNDROME_RNR:
             self._wait_for_receiver(code, now)
         elif kind == SYNDROME_NAK and code == Nak.PSN_SEQUENCE_ERROR:
-            self._qp.counters.rcvd_seq_err += 1
+            # As rxe counts them: one about the oldest packet acknowledges nothing, and is not told apart from a repeat.
+            self._qp.counters.rcvd_seq_err += is_progress
             self._go_back_once(now)
         else:
             self._requester.fail_oldest(_NAK_STATUS.get(code, WcStatus.BAD_RESP_ERR))
@@ -216,6 +222,7 @@ class Completer:
             self._qp.counters.retry_exceeded_err += 1
             requester.fail_oldest(WcStatus.RETRY_EXC_ERR)
             return
+        self._qp.counters.completer_retry_err += 1
         self._retries -= 1
         self._recovering_psn = requester.una
         requester.window.lost()

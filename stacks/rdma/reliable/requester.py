@@ -251,6 +251,8 @@ class Requester(MessageSender):
         """The oldest entry ends with `status`, and the queue pair with it; the rest is flushed."""
         if self._ring:
             wqe = self._ring.popleft()
+            # It counts, as on rxe, and what is flushed does not.
+            self._qp.counters.rdma_sends += wqe.opcode in _SENDS
             self._qp.complete_send(wqe.wr_id, WC_OPCODES[wqe.opcode], 0, status)
         self._qp.enter_error()
 

@@ -151,10 +151,12 @@ class Responder(MessageReceiver):
     # Out of order
 
     def _handle_gap(self) -> None:
-        self._qp.counters.out_of_seq_request += 1
+        self._qp.counters.rcvd_ahead_pkts += 1
         if self._held is not None:
             self._is_behind = True
         elif not self.is_gap_reported:
+            # Once for each gap, as rxe counts them, and not for each packet behind it.
+            self._qp.counters.out_of_seq_request += 1
             self.is_gap_reported = True
             self.ack_syndrome = _SEQUENCE_NAK
             self._qp.counters.send_seq_err += 1

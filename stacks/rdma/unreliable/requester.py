@@ -108,6 +108,7 @@ class UnreliableRequester(MessageSender):
         """The oldest entry ends with `status`, and the send queue stops in SQE; the rest is flushed (IBTA 10.3.1.6)."""
         if self._ring:
             wqe = self._ring.popleft()
+            self._qp.counters.rdma_sends += wqe.opcode in _SENDS
             self._qp.complete_send(wqe.wr_id, WC_OPCODES[wqe.opcode], 0, status)
         self._qp.enter_send_error()
 

@@ -15,6 +15,7 @@ belongs to a vendor; asking for them raises EOPNOTSUPP.
 
 from stacks.rdma.verbs.addr import GID, GRH, AHAttr, GlobalRoute
 from stacks.rdma.verbs.ah import AH
+from stacks.rdma.verbs.async_events import AsyncEvent
 from stacks.rdma.verbs.cm_events import CMEvent, CMEventChannel
 from stacks.rdma.verbs.cm_parameters import AddrInfo, ConnParam, JoinMCAttrEx, UDParam
 from stacks.rdma.verbs.cmid import CMID
@@ -56,6 +57,7 @@ __all__ = [
     "AHAttr",
     "AddrInfo",
     "AllocDmAttr",
+    "AsyncEvent",
     "CMEvent",
     "CMEventChannel",
     "CompChannel",

@@ -101,8 +101,10 @@ class CMID(CmWork):
     def bind_addr(self, lai: AddrInfo) -> None:
         """Bind to a source address and port, whose device it gets."""
         with self._host.lock, failing_with("Failed to Bind ID"):
-            self._use(Context(name=lai.src, host=self._host))
-            self.core.bind_addr(lai.src, lai.src_port)
+            # Who names a destination too is going to ask, and any address of this machine will do for that.
+            asks = lai.dst and not lai.is_passive
+            self._use(Context.towards(lai.dst, source=lai.src, host=self._host) if asks else self._at(lai.src))
+            self.core.bind_addr("", lai.src_port)
 
     def resolve_addr(self, rai: AddrInfo, timeout_ms: int = 2000) -> None:  # noqa: ARG002  # it is known at once
         """Find a way to the destination, and the device to go from; ADDR_RESOLVED or ADDR_ERROR follows."""
@@ -247,6 +249,9 @@ class CMID(CmWork):
         if self._qp_init_attr is not None:
             self.create_qp(self._qp_init_attr)
 
+    def _at(self, address: str) -> Context:
+        return Context(name=address, host=self._host)
+
     def _use(self, context: Context) -> None:
         self._context = context
         self._core = RdmaId(self.event_channel.core, context.device.cm, port_space=self.port_space)
@@ -263,12 +268,13 @@ class CMID(CmWork):
             self.event_channel.core.ack(self._await(wanted, what))
 
     def _release(self) -> None:
-        if self.qp is not None:
-            self.qp.close()
+        # The identifier first: it takes its queue pair out of groups and connections.
         if self._core is not None:
             self._core.unacknowledged = 0
             self._core.destroy()
-            self._host.pump()
+        if self.qp is not None:
+            self.qp.close()
+        self._host.pump()
 
 
 def _channel(creator: CMEventChannel | AddrInfo | CMEvent, channel: CMEventChannel | None) -> CMEventChannel:

@@ -132,7 +132,6 @@ class CQBase(VerbsObject):
         if not 0 <= comp_vector < context.num_comp_vectors:
             raise PyverbsRDMAError(f"Failed to create a CQ: there is no completion vector {comp_vector}", errno.EINVAL)
         with context.host.lock, failing_with("Failed to create a CQ"):
-            _check_depth(context, int(cqe))
             self.core = context.device.create_cq(
                 int(cqe), channel=None if channel is None else channel.core, wc_flags=wc_flags
             )
@@ -166,7 +165,6 @@ class CQBase(VerbsObject):
     def resize(self, cqe: int) -> None:
         """Change the number of completions that fit; fewer than are queued is EINVAL."""
         with self._host.lock, failing_with("Failed to resize CQ"):
-            _check_depth(self.context, cqe)
             self.core.resize(cqe)
 
     def modify(self, cq_count: int, cq_period: int) -> None:
@@ -204,12 +202,6 @@ class CQ(CQBase):
             host.poll()
             wcs = [WC.of_core(wc) for wc in self.core.poll(num_entries)]
         return len(wcs), wcs
-
-
-def _check_depth(context: Context, cqe: int) -> None:
-    most = context.query_device().max_cqe
-    if cqe > most:
-        raise PyverbsRDMAError(f"Failed to create a CQ: {cqe} completions, but max_cqe is {most}", errno.EINVAL)
 
 
 def immediate_of(wc: core.Wc) -> int:

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import errno
 from ipaddress import ip_address
-from typing import TYPE_CHECKING
-from weakref import WeakValueDictionary
 
 from stacks.rdma import device as core
 from stacks.rdma.verbs.addr import GID
+from stacks.rdma.verbs.async_events import AsyncEvent
 from stacks.rdma.verbs.device_attributes import (
     CQModerationCaps,
     DeviceAttr,
@@ -21,13 +20,10 @@ from stacks.rdma.verbs.device_attributes import (
     ODPCaps,
     PortAttr,
 )
-from stacks.rdma.verbs.errors import PyverbsRDMAError, PyverbsUserError
+from stacks.rdma.verbs.errors import PyverbsRDMAError, PyverbsUserError, failing_with
 from stacks.rdma.verbs.host import Host, OpenDevice, default_host
 from stacks.rdma.verbs.objects import VerbsObject
 from stacks.rdma.verbs.sharing import Handles, context_of
-
-if TYPE_CHECKING:
-    from stacks.rdma.verbs.qp import QP
 
 
 class Device:
@@ -95,7 +91,6 @@ class Context(VerbsObject):
         self.name = opened.name
         self.handles: Handles = handles or Handles(self)
         self._owns_handles = handles is None
-        self._qps: WeakValueDictionary[int, QP] = WeakValueDictionary()
 
     @property
     def address(self) -> str:
@@ -116,30 +111,34 @@ class Context(VerbsObject):
 
     def query_device(self) -> DeviceAttr:
         """The device's limits."""
+        limits = self.device.query()
         return DeviceAttr(
             fw_version="1.0",
             node_guid=guid_of(self.address),
             sys_image_guid=guid_of(self.address),
-            vendor_id=0xFFFFFF,
-            max_qp=65536,
-            max_qp_wr=16384,
-            max_sge=32,
-            max_sge_rd=32,
-            max_cq=65536,
-            max_cqe=32767,
-            max_mr=65536,
-            max_pd=65536,
-            max_qp_rd_atom=128,
-            max_res_rd_atom=1 << 20,
-            max_qp_init_rd_atom=128,
+            vendor_id=VENDOR_NONE,
+            max_qp=limits.max_qp,
+            max_qp_wr=limits.max_qp_wr,
             device_cap_flags=CAPABILITIES,
+            max_sge=limits.max_sge,
+            max_sge_rd=limits.max_sge,
+            max_cq=limits.max_cq,
+            max_cqe=limits.max_cqe,
+            max_mr=limits.max_mr,
+            max_pd=limits.max_pd,
+            max_qp_rd_atom=limits.max_qp_rd_atom,
+            max_res_rd_atom=limits.max_qp_rd_atom * limits.max_qp,
+            max_qp_init_rd_atom=limits.max_qp_rd_atom,
             atomic_caps=ATOMIC_HCA,
-            max_mw=65536,
-            max_srq=65536,
-            max_srq_wr=16384,
-            max_srq_sge=32,
-            max_ah=65536,
-            max_mcast_grp=0,
+            max_mw=limits.max_mw,
+            max_mcast_grp=MULTICAST_GROUPS,
+            max_mcast_qp_attach=limits.max_qp,
+            max_ah=limits.max_ah,
+            max_srq=limits.max_srq,
+            max_srq_wr=limits.max_srq_wr,
+            max_srq_sge=limits.max_srq_sge,
+            max_pkeys=limits.max_pkeys,
+            local_ca_ack_delay=limits.local_ca_ack_delay,
         )
 
     def query_device_ex(self, ex_input: object = None) -> DeviceAttrEx:  # noqa: ARG002  # C takes none either
@@ -162,27 +161,38 @@ class Context(VerbsObject):
     def query_port(self, port_num: int) -> PortAttr:
         """The state of port 1, the only one."""
         self._check_port(port_num, "Failed to query port")
-        mtu = self.device.config.cm.max_path_mtu.bit_length() - 8
-        return PortAttr(active_mtu=mtu)
+        port = self.device.query_port()
+        return PortAttr(
+            state=port.state,
+            max_mtu=_mtu_number(port.max_mtu),
+            active_mtu=_mtu_number(port.active_mtu),
+            gid_tbl_len=port.gid_table_length,
+            pkey_tbl_len=port.pkey_table_length,
+            max_msg_sz=port.max_message_bytes,
+            lid=port.lid,
+            sm_lid=port.sm_lid,
+        )
 
     def query_gid(self, port_num: int, index: int) -> GID:
         """An entry of the GID table; zero where there is none. The device's address is entry 0."""
         self._check_port(port_num, "Failed to query gid")
-        if not 0 <= index < GID_TABLE_LENGTH:
-            raise PyverbsRDMAError(f"Failed to query gid {index} of port {port_num}", errno.EINVAL)
-        return GID("::") if index else GID(self.address)
+        with failing_with(f"Failed to query gid {index} of port {port_num}"):
+            return GID(str(self.device.query_gid(index)))
 
     def query_gid_ex(self, port_num: int, gid_index: int, flags: int = 0) -> GIDEntry:  # noqa: ARG002  # none is defined
         """An entry of the GID table; ENODATA where there is none."""
-        if self.query_gid(port_num, gid_index).is_zero:
+        gid = self.query_gid(port_num, gid_index)
+        if gid.is_zero:
             raise PyverbsRDMAError(f"Failed to query gid {gid_index} of port {port_num}", errno.ENODATA)
-        return self.query_gid_table(1)[0]
+        return GIDEntry(gid=gid, gid_index=gid_index, port_num=port_num, gid_type=GID_TYPE_ROCE_V2)
 
     def query_gid_table(self, max_entries: int, flags: int = 0) -> list[GIDEntry]:  # noqa: ARG002  # none is defined
-        """The GID table's entries; -EINVAL when there are more than `max_entries`."""
-        if max_entries < 1:
+        """The GID table's entries that are not empty; -EINVAL when there are more than `max_entries`."""
+        length = self.device.query_port().gid_table_length
+        entries = [self.query_gid_ex(1, index) for index in range(length) if not self.query_gid(1, index).is_zero]
+        if len(entries) > max_entries:
             raise PyverbsRDMAError("Failed to query gid table", -errno.EINVAL)
-        return [GIDEntry(gid=GID(self.address), gid_index=0, port_num=1, gid_type=GID_TYPE_ROCE_V2)]
+        return entries
 
     def query_gid_type(self, port_num: int, index: int) -> int:
         """An IBV_GID_TYPE_SYSFS_ number."""
@@ -192,24 +202,32 @@ class Context(VerbsObject):
     def query_pkey(self, port_num: int, index: int) -> int:
         """The P_Key at an index, as it lies in memory; there is the default one only."""
         self._check_port(port_num, "Failed to query pkey")
-        if index:
-            raise PyverbsRDMAError(f"Failed to query pkey {index} of port {port_num}", errno.EINVAL)
-        return 0xFFFF
+        with failing_with(f"Failed to query pkey {index} of port {port_num}"):
+            return self.device.query_pkey(index)
 
     def get_pkey_index(self, port_num: int, pkey: int) -> int:
         """Where a P_Key stands; -1 when nowhere."""
         self._check_port(port_num, "Failed to query pkey index")
         return 0 if pkey == 0xFFFF else -1
 
+    def get_async_event(self, *, timeout_ns: int | None = None) -> AsyncEvent:
+        """Sleep until an event comes; TimeoutError after `timeout_ns`.
+
+        DEVIATION: contexts of a process that share a device share its events; whoever asks first gets the next.
+        """
+        events: list[AsyncEvent] = []
+
+        def has_event() -> bool:
+            event = self.device.poll_async_event()
+            if event is not None:
+                events.append(AsyncEvent(event))
+            return bool(events)
+
+        if not self.host.wait_until(has_event, timeout_ns=timeout_ns):
+            raise TimeoutError("no asynchronous event came")
+        return events[0]
+
     # Inside
-
-    def add_qp(self, qp: QP) -> None:
-        """A queue pair was made."""
-        self._qps[qp.qp_num] = qp
-
-    def remove_qp(self, qp: QP) -> None:
-        """A queue pair is closed."""
-        self._qps.pop(qp.qp_num, None)
 
     def _check_port(self, port_num: int, what: str) -> None:
         if port_num != 1:
@@ -221,6 +239,10 @@ class Context(VerbsObject):
         self._opened.release()
 
 
+def _mtu_number(path_mtu: int) -> int:
+    return path_mtu.bit_length() - 8
+
+
 def guid_of(address: str) -> int:
     """A GUID that tells devices apart: made up locally, and the end of the address (EUI-64, IEEE 802 8.2.2)."""
     return 0x0200_00FF_FE00_0000 ^ int(ip_address(address)) & 0xFFFF_FFFF
@@ -229,7 +251,10 @@ def guid_of(address: str) -> int:
 NODE_CA = 1
 TRANSPORT_IB = 0
 ATOMIC_HCA = 1
-GID_TABLE_LENGTH = 16
+VENDOR_NONE = 0xFFFFFF
+"""As rxe has it: nobody's, and not 0."""
+MULTICAST_GROUPS = 8192
+"""As many as rxe says; here they cost memory alone."""
 GID_TYPE_ROCE_V2 = 2
 GID_TYPE_SYSFS_ROCE_V2 = 1
 ODP_SUPPORT, ODP_SUPPORT_IMPLICIT = 1, 2

@@ -37,16 +37,22 @@ class Progress:
 
     def stop(self) -> None:
         """End it, and return when it no longer waits for a socket: only then is one that is closed really closed."""
-        self._is_stopping = True
+        # In this order: the thread closes the file when it sees the flag.
         os.eventfd_write(self._wake_fd, 1)
+        self._is_stopping = True
         if threading.current_thread() is not self._thread:
             self._thread.join()
-            os.close(self._wake_fd)
 
     def _run(self) -> None:
         while not self._is_stopping:
-            if not self._pass():
+            did = self._pass()
+            # What the garbage collector freed in a pass may have been the last context.
+            if not did and not self._has_stopped():
                 self._endpoint.wait(LONGEST_SLEEP_NS, wake_fd=self._wake_fd)
+        os.close(self._wake_fd)
+
+    def _has_stopped(self) -> bool:
+        return self._is_stopping
 
     def _pass(self) -> bool:
         # Whoever calls `stop` may hold the lock, so it is not waited for without end.

@@ -6,8 +6,11 @@ import errno
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from stacks.rdma.completion import Cq
 from stacks.rdma.enums import QpState, QpType, WrOpcode
 from stacks.rdma.transitions import QpAttribute, rule_of
+from stacks.rdma.unreliable.datagram_queue_pair import DatagramQp
+from stacks.rdma.verbs.addr import GID
 from stacks.rdma.verbs.errors import PyverbsRDMAError, PyverbsUserError, failing_with, rdma_error, unsupported
 from stacks.rdma.verbs.objects import VerbsObject
 from stacks.rdma.verbs.pd import PD
@@ -19,7 +22,6 @@ if TYPE_CHECKING:
     from stacks.rdma import qp as core
     from stacks.rdma.verbs.cq import CQBase
     from stacks.rdma.verbs.device import Context
-    from stacks.rdma.verbs.device_attributes import DeviceAttr
     from stacks.rdma.verbs.mw import MW, MWBind
     from stacks.rdma.verbs.wr import RecvWR, SendWR
 
@@ -43,13 +45,13 @@ class QP(VerbsObject):
     def __init__(self, creator: PD | Context, init_attr: QPInitAttr, qp_attr: QPAttr | None = None) -> None:
         self.pd = _domain(creator, init_attr)
         self.context = self.pd.context
+        self.xrcd = init_attr.xrcd if isinstance(init_attr, QPInitAttrEx) else None
         self._init_attr = init_attr
         host = self.context.host
         with host.lock, failing_with("Failed to create QP"):
             self.core = self._create()
-        parents = (self.pd, init_attr.send_cq, init_attr.recv_cq, init_attr.srq)
+        parents = (self.pd, init_attr.send_cq, init_attr.recv_cq, init_attr.srq, self.xrcd)
         super().__init__(host, tuple(parent for parent in parents if parent is not None))
-        self.context.add_qp(self)
         if qp_attr is not None:
             self.to_rts(qp_attr) if self.qp_type == QpType.UD else self.to_init(qp_attr)
 
@@ -156,6 +158,16 @@ class QP(VerbsObject):
             self.core.post_send(wr)
             self._host.poll()
 
+    def attach_mcast(self, gid: GID) -> None:
+        """Receive what is sent to a group as well (UD only)."""
+        with self._host.lock, failing_with("Failed to attach to multicast group"):
+            self._datagrams.attach_mcast(gid.ip)
+
+    def detach_mcast(self, gid: GID) -> None:
+        """No longer receive what is sent to a group."""
+        with self._host.lock, failing_with("Failed to detach from multicast group"):
+            self._datagrams.detach_mcast(gid.ip)
+
     def query_data_in_order(self, op: int, flags: int = 0) -> int:  # noqa: ARG002  # true of none of them
         """0: data of a message may become visible in any order."""
         return 0
@@ -171,18 +183,35 @@ class QP(VerbsObject):
 
     # Inside
 
+    @property
+    def _datagrams(self) -> DatagramQp:
+        if not isinstance(self.core, DatagramQp):
+            raise LocalError("only UD queue pairs are in multicast groups", errno=errno.EINVAL)
+        return self.core
+
     def _create(self) -> core.Qp:
         attr = self._init_attr
         _refuse_foreign(attr)
-        _check_sizes(attr.cap, self.context.query_device())
+        send_cq, recv_cq = self._cqs()
         return self.pd.core.create_qp(
             _qp_type(attr.qp_type),
-            send_cq=self.send_cq.core,
-            recv_cq=self.recv_cq.core,
+            send_cq=send_cq,
+            recv_cq=recv_cq,
             capacity=capacity_of(attr.cap),
             sq_sig_all=bool(attr.sq_sig_all),
             srq=None if attr.srq is None else attr.srq.core,
+            xrcd=None if self.xrcd is None else self.xrcd.core,
         )
+
+    def _cqs(self) -> tuple[Cq, Cq]:
+        if self._init_attr.qp_type == QpType.XRC_SEND:
+            # It never receives.
+            return self.send_cq.core, self.send_cq.core
+        if self._init_attr.qp_type == QpType.XRC_RECV:
+            # Nothing completes on it: what it receives goes to the CQ of a shared receive queue.
+            unused = self.context.device.create_cq(1)
+            return unused, unused
+        return self.send_cq.core, self.recv_cq.core
 
     def _step(self, target: QpState, qp_attr: QPAttr) -> None:
         with failing_with(f"Failed to modify QP to {target.name}"):
@@ -191,7 +220,6 @@ class QP(VerbsObject):
         self.modify(qp_attr, required | QpAttribute.STATE)
 
     def _release(self) -> None:
-        self.context.remove_qp(self)
         self.core.destroy()
 
 
@@ -211,15 +239,6 @@ def _refuse_foreign(attr: QPInitAttr) -> None:
         attr.create_flags or attr.max_tso_header or attr.source_qpn or attr.hash_conf or attr.ind_table
     ):
         raise unsupported("Failed to create QP: no create flags, segmentation offload or receive hash here")
-
-
-def _check_sizes(cap: QPCap, limits: DeviceAttr) -> None:
-    for name in ("max_send_wr", "max_recv_wr", "max_send_sge", "max_recv_sge"):
-        most = limits.max_qp_wr if name.endswith("wr") else limits.max_sge
-        if not 0 <= getattr(cap, name) <= most:
-            raise PyverbsRDMAError(
-                f"Failed to create QP: {name} of {getattr(cap, name)} is not 0 to {most}", errno.EINVAL
-            )
 
 
 def _qp_type(number: int) -> QpType:

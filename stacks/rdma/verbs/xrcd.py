@@ -27,7 +27,8 @@ class XRCDInitAttr:
 class XRCD(VerbsObject):
     """An XRC domain of a context."""
 
-    CLOSING_RANK: ClassVar[int] = 2
+    CLOSING_RANK: ClassVar[int] = 0
+    """Before the CQs: its target queue pairs complete to those of the shared receive queues."""
 
     def __init__(self, context: Context, init_attr: XRCDInitAttr | None = None) -> None:
         with context.host.lock, failing_with("Failed to allocate XRC Domain"):

@@ -311,7 +311,7 @@ def test_a_bad_packet_in_a_burst_costs_only_itself(bad: int, shortcuts: bool) ->
     device.handle_burst(Burst(view, len(run[0]), (HOSTS[0], ROCE_PORT), device.address, identification=0), 0)
     assert rig.completed() == [(number, "SUCCESS") for number in range(bad)]
     assert device.counters.rcvd_icrc_err == 1
-    assert device.counters.out_of_seq_request == 9 - bad
+    assert device.counters.rcvd_ahead_pkts == 9 - bad
 
 
 @each_way

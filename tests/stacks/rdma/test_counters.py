@@ -41,6 +41,32 @@ def test_writes_reads_and_atomics_are_no_sends() -> None:
     assert rig.end.device.counters.rdma_sends == 0
 
 
+@pytest.mark.parametrize("opcode", [WrOpcode.SEND, WrOpcode.RDMA_WRITE])
+def test_a_send_that_fails_counts_and_those_that_are_flushed_do_not(opcode: WrOpcode) -> None:
+    """rxe_comp.c counts in do_complete, which failures pass and flushes do not."""
+    rig = HandRig(timeout=0)
+    for number in range(4):
+        rig.end.send(number, opcode, 0, 4)
+    rig.received()
+    rig.acknowledge(FIRST_PSN + 1, NAK | 1)
+    assert rig.end.device.counters.rdma_sends == (2 if opcode is WrOpcode.SEND else 0)
+
+
+def test_a_sequence_nak_counts_when_it_acknowledges_something_and_going_back_always() -> None:
+    """rxe_comp.c, check_ack and COMPST_ERROR_RETRY."""
+    rig = HandRig(timeout=8)
+    for number in range(3):
+        rig.end.send(number, WrOpcode.SEND, 0, 4)
+    rig.received()
+    counters = rig.end.device.counters
+    rig.acknowledge(FIRST_PSN, NAK)
+    assert (counters.rcvd_seq_err, counters.completer_retry_err) == (0, 1)
+    rig.acknowledge(FIRST_PSN + 1, NAK)
+    assert (counters.rcvd_seq_err, counters.completer_retry_err) == (1, 2)
+    rig.wait(2_000_000)
+    assert (counters.rcvd_seq_err, counters.completer_retry_err) == (1, 3)
+
+
 @pytest.mark.parametrize("syndrome", [NAK | 1, NAK | 3])
 def test_sends_that_were_flushed_do_not_count(syndrome: int) -> None:
     rig = HandRig(timeout=0)
@@ -84,3 +110,17 @@ def test_a_core_counts_neither_lost_links_nor_failed_sends() -> None:
     assert rig.completed() == [(1, "RETRY_EXC_ERR")]
     counters = rig.end.device.counters
     assert (counters.send_err, counters.link_downed, counters.retry_exceeded_err) == (0, 0, 1)
+
+
+def test_the_first_fifteen_are_those_of_rxe_in_its_order() -> None:
+    """rxe_hw_counters.c; a snapshot has them all."""
+    counters = HandRig().end.device.counters
+    assert counters.names()[:15] == RXE
+    assert counters.snapshot()["link_downed"] == 0
+
+
+RXE = (
+    "sent_pkts", "rcvd_pkts", "duplicate_request", "out_of_seq_request", "rcvd_rnr_err", "send_rnr_err",
+    "rcvd_seq_err", "ack_deferred", "retry_exceeded_err", "retry_rnr_exceeded_err", "completer_retry_err", "send_err",
+    "link_downed", "rdma_sends", "rdma_recvs",
+)  # fmt: skip

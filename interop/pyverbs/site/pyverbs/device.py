@@ -1,5 +1,6 @@
 """Devices and contexts."""
 
+from stacks.rdma.verbs.async_events import AsyncEvent
 from stacks.rdma.verbs.device import Context, Device, get_device_list
 from stacks.rdma.verbs.dm import DM, AllocDmAttr
 from stacks.rdma.verbs.words import (
@@ -16,6 +17,7 @@ from stacks.rdma.verbs.words import (
 __all__ = [
     "DM",
     "AllocDmAttr",
+    "AsyncEvent",
     "Context",
     "Device",
     "get_device_list",

@@ -12,6 +12,7 @@ from stacks.nvme.bindings.rdma.target import RdmaTarget
 from stacks.nvme.bindings.rdma.target_configuration import RdmaTargetConfig
 from stacks.nvme.host import Transfer
 from stacks.nvme.target import Target
+from stacks.rdma import DeviceConfig
 from stacks.rdma.sync import device_on, open_beside, open_udp
 from transports.clock import RealClock
 from transports.datagram import DatagramTransport
@@ -29,11 +30,12 @@ class RdmaAsyncEnd:
         offload: bool = True,
         wrap: Wrap | None = None,
         config: RdmaInitiatorConfig | None = None,
+        device: DeviceConfig | None = None,
     ) -> None:
         self.udp = open_beside(remote, offload=offload) if not local else open_udp(local, offload=offload)
         self.transport: DatagramTransport = wrap(self.udp) if wrap else self.udp
         self.clock = RealClock()
-        self.device = device_on(self.udp, remote=remote)
+        self.device = device_on(self.udp, config=device, remote=remote)
         self.initiator = RdmaInitiator(self.device, config=config)
         self._watch = Watch()
         self.driver = Driver(self.initiator, self.transport, self.clock, [self._watch])
@@ -75,7 +77,7 @@ class RdmaAsyncEnd:
 class RdmaServer:
     """A target's port at an address of this machine. Run `driver.run`; executor: a service that runs the stores.
 
-    LocalError when the address cannot be had.
+    device: how the device is made; None for the defaults. LocalError when the address cannot be had.
     """
 
     def __init__(
@@ -88,10 +90,11 @@ class RdmaServer:
         offload: bool = True,
         wrap: Wrap | None = None,
         config: RdmaTargetConfig | None = None,
+        device: DeviceConfig | None = None,
     ) -> None:
         self.udp = open_udp(host, offload=offload)
         self.transport: DatagramTransport = wrap(self.udp) if wrap else self.udp
-        self.device = device_on(self.udp)
+        self.device = device_on(self.udp, config=device)
         self.core = RdmaTarget(self.device, target, port=port, config=config)
         self._watch = Watch()
         self.driver = Driver(self.core, self.transport, RealClock(), [executor, self._watch])

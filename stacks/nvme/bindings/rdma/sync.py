@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from stacks.nvme.bindings.rdma.initiator import RdmaInitiator, RdmaInitiatorConfig
+from stacks.rdma import DeviceConfig
 from stacks.rdma.sync import device_on, open_beside, open_udp
 from transports.clock import RealClock
 from transports.datagram import DatagramTransport
 from transports.pump import Pump
+
+__all__ = ["DeviceConfig", "RdmaEnd", "Wrap"]
 
 Wrap = Callable[[DatagramTransport], DatagramTransport]
 """Puts something around a transport, such as `transports.capture.CapturingTransport`."""
@@ -19,6 +22,7 @@ class RdmaEnd:
 
     remote: numeric address of the target, which decides the local one unless `local` is given.
     offload: False sends one datagram a call, for people who watch loopback with a sniffer.
+    device: how the device is made; None for the defaults.
     Raises LocalError, in one line for a person, when there is no address or UDP port 4791 is taken.
     """
 
@@ -30,11 +34,12 @@ class RdmaEnd:
         offload: bool = True,
         wrap: Wrap | None = None,
         config: RdmaInitiatorConfig | None = None,
+        device: DeviceConfig | None = None,
     ) -> None:
         self.udp = open_beside(remote, offload=offload) if not local else open_udp(local, offload=offload)
         self.transport: DatagramTransport = wrap(self.udp) if wrap else self.udp
         self.clock = RealClock()
-        self.device = device_on(self.udp, remote=remote)
+        self.device = device_on(self.udp, config=device, remote=remote)
         self.initiator = RdmaInitiator(self.device, config=config)
         self.pump = Pump(self.initiator, self.transport, self.clock)
 

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from stacks.rdma import FaultPlan, WrOpcode, fault
+from stacks.rdma import FaultPlan, QpType, WrOpcode, fault
 from stacks.rdma.faults import Hit
 from stacks.rdma.faults.report import report_from_json
 from tests.stacks.rdma.faults.test_actions import MESSAGE, FaultyRig
@@ -147,3 +147,10 @@ def test_a_hit_says_when_it_was() -> None:
     (hit,) = rig.report.hits
     assert isinstance(hit, Hit)
     assert 20_000 <= hit.time_ns < 1_000_000
+
+
+def test_an_unreliable_send_that_was_taken_apart_completes() -> None:
+    rig = FaultyRig("drop:opcode=send,nth=2", qp_type=QpType.UC)
+    rig.left.send(1, WrOpcode.SEND, 0, 5000)
+    rig.run_until_completed(rig.left, 1)
+    assert [hit.opcode for hit in rig.report.hits] == ["UC_SEND_MIDDLE"]

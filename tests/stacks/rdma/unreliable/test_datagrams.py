@@ -25,6 +25,7 @@ from stacks.rdma.cm import CmConfig
 from stacks.rdma.work import Sge
 from stacks.runtime import LocalError
 from tests.stacks.rdma.rig import HOSTS, HOSTS_V6, QKEY, End, Rig
+from transports.simulation import Impairments
 from wire.ip import IpProtocol, Ipv4Header, Ipv6Header, ipv4_checksum
 
 GRH = 40
@@ -250,3 +251,43 @@ def test_a_datagram_to_its_own_queue_pair_comes_back() -> None:
     send(rig, datagram(left, left, 1, 0, 4))
     assert {wc.wr_id for wc in left.completions} == {1, 9}
     assert left.memory[100 + GRH : 104 + GRH] == b"self"
+
+
+@each_way
+def test_datagrams_are_received_from_a_shared_queue(shortcuts: bool) -> None:
+    rig = ud_rig(shortcuts=shortcuts)
+    left, right = rig.ends
+    srq = right.pd.create_srq(max_wr=8)
+    qps = [right.pd.create_qp(QpType.UD, send_cq=right.cq, recv_cq=right.cq, srq=srq) for _ in range(2)]
+    for qp in qps:
+        qp.modify(QpAttributes(state=QpState.INIT, pkey_index=0, port=1, qkey=QKEY))
+        qp.modify(QpAttributes(state=QpState.RTR))
+    srq.post_recv(RecvWr(0, [right.sge(0, GRH + 10)]))
+    for number in (1, 2):
+        srq.post_recv(RecvWr(number, [right.sge(number * 100, 100)]))
+    send(rig, *(datagram(left, right, n, 0, size, remote_qpn=qps[n % 2].number) for n, size in enumerate((11, 10, 20))))
+    # The first does not fit into the oldest receive, which waits for one that does (IBTA 9.9.3, class D).
+    assert [(wc.wr_id, wc.qp_num) for wc in right.completions] == [(0, qps[1].number), (1, qps[0].number)]
+    assert right.device.counters.rcvd_dropped_messages == 1
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_lossy_network_loses_doubles_and_mixes_datagrams_but_never_changes_one(seed: int) -> None:
+    rig = ud_rig(
+        seed=seed,
+        impairments=Impairments(loss=0.1, duplication=0.1, corruption=0.1, reordering=0.1),
+        tells_identification=True,
+    )
+    left, right = rig.ends
+    left.memory[:8192] = random.Random(seed).randbytes(8192)
+    for number in range(120):
+        right.recv(number, 8192 + number * 1024, 1024)
+    for number in range(100):
+        imm = {"opcode": WrOpcode.SEND_WITH_IMM, "imm_data": number.to_bytes(4, "big")}
+        send(rig, datagram(left, right, number, number * 8, 8 * number, **imm))
+    rig.run()
+    assert len(left.completions) == 100
+    assert 50 < len(right.completions) < 120
+    for wc in right.completions:
+        number, at = int.from_bytes(wc.imm_data, "big"), 8192 + wc.wr_id * 1024 + GRH
+        assert right.memory[at : at + wc.byte_len - GRH] == left.memory[number * 8 : number * 16]

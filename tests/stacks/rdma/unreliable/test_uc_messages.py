@@ -6,7 +6,20 @@ import random
 
 import pytest
 
-from stacks.rdma import QpAttributes, QpState, QpType, SendFlags, SendWr, WcFlags, WcOpcode, WcStatus, WrOpcode
+from stacks.rdma import (
+    FaultPlan,
+    FaultRule,
+    QpAttributes,
+    QpState,
+    QpType,
+    SendFlags,
+    SendWr,
+    WcFlags,
+    WcOpcode,
+    WcStatus,
+    WrOpcode,
+)
+from stacks.rdma.faults import FaultAction
 from stacks.runtime import LocalError
 from tests.stacks.rdma.rig import HOSTS, HOSTS_V6, End, Rig
 from transports.simulation import Impairments
@@ -194,3 +207,16 @@ def test_packets_carry_the_opcodes_of_uc_and_ask_for_no_acknowledgement() -> Non
         (Opcode.UC_SEND_LAST, 0),
         (Opcode.UC_SEND_ONLY, 0),
     ]
+
+
+def test_a_send_that_a_fault_plan_drops_completes_and_is_not_received() -> None:
+    rig = uc_rig()
+    left, right = rig.ends
+    left.device.attach(FaultPlan((FaultRule(action=FaultAction.DROP, opcode=("UC_SEND_ONLY",), nth=(2, 2)),)))
+    for number in range(3):
+        right.recv(number, 0, 16)
+        left.send(number, WrOpcode.SEND, number, 1)
+    left.memory[:3] = b"abc"
+    rig.run()
+    assert [wc.wr_id for wc in left.completions] == [0, 1, 2]
+    assert len(right.completions) == 2

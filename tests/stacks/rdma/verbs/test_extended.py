@@ -10,11 +10,15 @@ import pytest
 
 import stacks.rdma.verbs.libibverbs_enums as e
 from stacks.rdma.verbs import (
+    CQ,
     CQEX,
     MR,
     MW,
     PD,
+    QP,
     SGE,
+    SRQ,
+    XRCD,
     Context,
     CqInitAttrEx,
     DataBuffer,
@@ -29,6 +33,7 @@ from stacks.rdma.verbs import (
     QPInitAttrEx,
     RecvWR,
     SendWR,
+    SrqInitAttrEx,
     inc_rkey,
 )
 from stacks.rdma.verbs import mem_alloc as mem
@@ -202,3 +207,38 @@ def test_a_queue_that_ignores_overruns_is_not_supported(pair: tuple[Side, Side])
     with pytest.raises(PyverbsRDMAError) as caught:
         CQEX(near.context, CqInitAttrEx(flags=e.IBV_CREATE_CQ_ATTR_IGNORE_OVERRUN, comp_mask=1))
     assert caught.value.error_code == errno.EOPNOTSUPP
+
+
+def test_xrc_sends_go_to_a_shared_receive_queue() -> None:
+    host = fresh_host()
+    near, far = (Context(name=name, host=host) for name in ("bm0", "bm1"))
+    near_pd, far_pd = PD(near), PD(far)
+    near_cq, far_cq = CQ(near, 8), CQ(far, 8)
+    domain = XRCD(far)
+    shared = SrqInitAttrEx(max_wr=4)
+    shared.srq_type, shared.pd, shared.xrcd, shared.cq = e.IBV_SRQT_XRC, far_pd, domain, far_cq
+    srq = SRQ(far, shared)
+    target = QP(far, QPInitAttrEx(e.IBV_QPT_XRC_RECV, xrcd=domain, comp_mask=2), QPAttr())
+    initiator = QP(near, QPInitAttrEx(e.IBV_QPT_XRC_SEND, pd=near_pd, scq=near_cq, comp_mask=1), QPAttr())
+    for qp, peer, there in ((target, initiator, near), (initiator, target, far)):
+        qp.to_rts(QPAttr(dest_qp_num=peer.qp_num, ah_attr=route(there), timeout=14, retry_cnt=7, rnr_retry=7))
+    source, sink = MR(near_pd, 8, e.IBV_ACCESS_LOCAL_WRITE), MR(far_pd, 8, e.IBV_ACCESS_LOCAL_WRITE)
+    srq.post_recv(RecvWR(sg=[SGE(sink.buf, 8, sink.lkey)]))
+    source.write("shared!!", 8)
+    wr = SendWR(sg=[SGE(source.buf, 8, source.lkey)])
+    wr.set_qp_type_xrc(srq.get_srq_num())
+    initiator.post_send(wr)
+    assert host.wait_until(lambda: len(far_cq.core) > 0, timeout_ns=WAIT_NS)
+    assert (far_cq.poll()[1][0].byte_len, sink.read(8)) == (8, b"shared!!")
+    near.close()
+    far.close()
+
+
+def test_an_event_says_what_happened() -> None:
+    with Context(name="bm0", host=fresh_host(1)) as context:
+        context.device.set_port_state(active=False)
+        event = context.get_async_event(timeout_ns=WAIT_NS)
+        assert (event.event_type, event.qp_num) == (e.IBV_EVENT_PORT_ERR, 0)
+        event.ack()
+        with pytest.raises(TimeoutError):
+            context.get_async_event(timeout_ns=1)

@@ -1,0 +1,1 @@
+"""`baremetal check`: whether captured RoCEv2 traffic keeps the rules."""

@@ -1,0 +1,101 @@
+"""`baremetal rdma` and `--fault`, against processes that serve."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from apps.processes import ServingProcess
+from tests.apps.cli import LIMIT_S, baremetal, json_of, only_line
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def target(loopback_address: str) -> Iterator[ServingProcess]:
+    words = ["nvme", "target", "--namespace", "mem:4MiB", "--listen", f"nvme+rdma://{loopback_address}"]
+    with ServingProcess([*words, "--until-stdin-ends", "--json"], timeout_s=LIMIT_S) as process:
+        yield process
+        assert process.stop(LIMIT_S) == 0
+
+
+def write(target: ServingProcess, directory: Path, *options: str) -> dict[str, object]:
+    (directory / "data").write_bytes(bytes(range(256)) * 512)
+    return json_of("nvme", "write", str(target.ready["url"]), "--file", str(directory / "data"), *options)
+
+
+def test_devices_and_queue_pairs_of_a_process_are_shown(target: ServingProcess) -> None:
+    address, pid = str(target.ready["host"]), str(target.pid)
+    (snapshot,) = json.loads(baremetal("rdma", "devices", pid, "--json").stdout)
+    assert snapshot["ports"][address]["state"] == "ACTIVE"
+    assert snapshot["ports"][address]["gid"].endswith(address) or ":" in snapshot["ports"][address]["gid"]
+    shown = baremetal("rdma", "devices", pid).stdout
+    assert address in shown
+    assert "ACTIVE" in shown
+    assert f"nvme-target {pid}: no queue pairs" in baremetal("rdma", "qps", pid).stdout
+
+
+def test_a_process_that_is_not_there_is_named_in_one_line(target: ServingProcess) -> None:
+    for verb in ("devices", "qps", "counters", "faults"):
+        line = only_line(baremetal("rdma", verb, "1"))
+        assert "no process 1 of yours has a device" in line
+        assert f"{target.pid} (nvme-target)" in line
+
+
+def test_rules_are_added_to_a_running_process_reported_and_cleared(target: ServingProcess, tmp_path: Path) -> None:
+    pid, address = str(target.pid), str(target.ready["host"])
+    assert f"device {address}: no fault rules" in baremetal("rdma", "faults", pid).stdout
+    baremetal("rdma", "faults", pid, "--add", "drop:opcode=ack|read,direction=tx,nth=1", "--add", "drop:opcode=uc")
+    write(target, tmp_path)
+    (told,) = json.loads(baremetal("rdma", "faults", pid, "--json").stdout)
+    report = told["faults"][address]
+    assert [rule["fired"] for rule in report["rules"]] == [1, 0]
+    assert report["never_fired"] == [2]
+    shown = baremetal("rdma", "faults", pid).stdout
+    assert "rule 2, drop:opcode=uc: never fired" in shown
+    baremetal("rdma", "faults", pid, "--clear")
+    assert "no fault rules" in baremetal("rdma", "faults", pid).stdout
+
+
+def test_faults_refuses_what_is_no_rule_and_no_device(target: ServingProcess) -> None:
+    pid = str(target.pid)
+    assert "action is one of drop" in only_line(baremetal("rdma", "faults", pid, "--add", "lose"))
+    line = only_line(baremetal("rdma", "faults", pid, "--device", "192.0.2.77", "--clear"))
+    assert "no device 192.0.2.77 here; there are: " in line
+
+
+def test_a_command_reports_what_its_rules_did(target: ServingProcess, tmp_path: Path) -> None:
+    rules = ["--fault", "drop:opcode=send,nth=3", "--fault", "mark:opcode=cnp"]
+    document = write(target, tmp_path, *rules)
+    report = document["faults"]
+    assert isinstance(report, dict)
+    assert [rule["fired"] for rule in report["rules"]] == [1, 0]
+    back = ["--file", str(tmp_path / "back"), "--length", "128k"]
+    done = baremetal("nvme", "read", str(target.ready["url"]), *back, *rules)
+    assert done.returncode == 0, done.stderr
+    assert "rule 2, mark:opcode=cnp: never fired" in done.stderr
+    assert (tmp_path / "back").read_bytes() == (tmp_path / "data").read_bytes()
+
+
+def test_a_plan_comes_from_a_file_and_its_mistakes_are_named(target: ServingProcess, tmp_path: Path) -> None:
+    plan = tmp_path / "plan.toml"
+    plan.write_text('[[fault]]\naction = "duplicate"\nopcode = "send"\n')
+    report = write(target, tmp_path, "--faults", str(plan))["faults"]
+    assert isinstance(report, dict)
+    assert report["rules"][0]["fired"] > 0
+    plan.write_text('[[fault]]\naction = "duplicate"\nopcode = "snd"\n')
+    done = baremetal("nvme", "read", str(target.ready["url"]), "--file", "x", "--faults", str(plan))
+    assert f"{plan}, line 3: unknown opcode 'snd'" in only_line(done)
+    assert done.returncode == 2
+
+
+def test_perf_runs_under_faults_and_tells_them() -> None:
+    rule = "drop:opcode=write,direction=tx,nth=20"
+    result = json_of("perf", "rdma", "--op", "write", "--block-size", "16k", "--time", "100ms", "--fault", rule)
+    assert result["errors"] == 0
+    report = result["faults"]
+    assert isinstance(report, dict)
+    assert report["rules"][0]["fired"] == 1
