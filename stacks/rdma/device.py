@@ -165,11 +165,15 @@ class Device:
         srq: Srq | None = None,
         xrcd: Xrcd | None = None,
         congestion: str | ControllerFactory | None = None,
+        recovery: str | None = None,
     ) -> Qp:
         """A queue pair in RESET; see `Pd.create_qp`."""
         check_domain(qp_type, srq, xrcd)
         factory = factory_of(self.config.congestion.controller if congestion is None else congestion)
-        qp_class = class_of(qp_type, is_controlled=factory is not None, is_chosen=congestion is not None)
+        qp_class = class_of(
+            qp_type, is_controlled=factory is not None, is_chosen=congestion is not None,
+            recovery=recovery, usual_recovery=self.config.recovery,
+        )  # fmt: skip
         capacity = capacity or QpCapacity()
         self.config.limits.check_capacity(capacity)
         self.admit("create_qp")

@@ -9,6 +9,7 @@ from stacks.rdma.congestion.config import CongestionConfig
 from stacks.rdma.faults import FaultPlan
 from stacks.rdma.limits import DeviceLimits
 from stacks.rdma.memory import MemoryConfig
+from stacks.rdma.reliable.recovery import GO_BACK_N, check_recovery
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,6 +24,8 @@ class DeviceConfig:
     faults: what goes wrong with its packets, on purpose; see `Device.attach`.
     limits: what there is room for; see `Device.query`.
     congestion: of queue pairs that are not created with another choice.
+    recovery: likewise, what RC queue pairs send again after a loss: "go-back-n" or "selective", see
+        `reliable.selective_queue_pair`. LocalError for anything else.
     """
 
     initial_window_bytes: int = 160_000
@@ -34,3 +37,7 @@ class DeviceConfig:
     memory: MemoryConfig = field(default_factory=MemoryConfig)
     faults: FaultPlan | None = None
     congestion: CongestionConfig = field(default_factory=CongestionConfig)
+    recovery: str = GO_BACK_N
+
+    def __post_init__(self) -> None:
+        check_recovery(self.recovery)

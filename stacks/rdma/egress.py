@@ -56,9 +56,10 @@ class Egress:
         self._ack_prefix = self._prefix(ACKNOWLEDGE, 0)
         self._ack_seed = icrc.seed(self._ack_prefix, _ACK_BYTES)
 
-    def acknowledge(self, syndrome: int, psn: int, *, msn: int) -> Transmit:
-        """An ACK or NAK, as a send of its own; `psn` and `msn` are wrapped here."""
-        tail = ((psn & 0xFFFFFF) << 32 | syndrome << 24 | msn & 0xFFFFFF).to_bytes(8, "big")
+    def acknowledge(self, syndrome: int, psn: int, *, msn: int, ack_req: bool = False) -> Transmit:
+        """An ACK or NAK, as a send of its own; `psn` and `msn` are wrapped here. ack_req: of selective repeat."""
+        word = psn & 0xFFFFFF | ACK_REQUEST if ack_req else psn & 0xFFFFFF
+        tail = (word << 32 | syndrome << 24 | msn & 0xFFFFFF).to_bytes(8, "big")
         icrc = crc32(tail, self._ack_seed).to_bytes(ICRC_BYTES, "little")
         self._counters.sent_pkts += 1
         return Transmit((self._ack_prefix + tail + icrc,), 0, None, self.destination)

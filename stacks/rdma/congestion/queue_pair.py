@@ -66,7 +66,8 @@ class ControlledQp(ReliableQp):
 
     def _poll_requests(self, now: int) -> Transmit | None:
         gate, requester = self._gate, self.requester
-        if gate is None or requester.next_psn >= requester.post_psn or not gate.is_open(now):
+        # Local operations take no PSN, and no part of the rate.
+        if gate is None or (requester.next_psn < requester.post_psn and not gate.is_open(now)):
             return None
         transmit = super()._poll_requests(now)
         return transmit and gate.passed(transmit, now)

@@ -95,17 +95,18 @@ class Pd:
         srq: Srq | None = None,
         xrcd: Xrcd | None = None,
         congestion: str | ControllerFactory | None = None,
+        recovery: str | None = None,
     ) -> Qp:
         """A queue pair in RESET.
 
         send_cq, recv_cq: may be one. capacity: sizes of its queues. sq_sig_all: every send completes with an entry,
         signaled or not. srq: take receives from there. xrcd: the domain of an XRC_RECV, which takes no `srq`.
         congestion: what controls its rate, a name or a factory, "none" for nothing; by default what the device's
-        configuration says. Source: IBTA 11.2.5.1.
+        configuration says. recovery: "go-back-n" or "selective", likewise. Source: IBTA 11.2.5.1.
         """
         return self._device.create_qp(
             self, qp_type=qp_type, send_cq=send_cq, recv_cq=recv_cq, capacity=capacity, sq_sig_all=sq_sig_all, srq=srq,
-            xrcd=xrcd, congestion=congestion,
+            xrcd=xrcd, congestion=congestion, recovery=recovery,
         )  # fmt: skip
 
     def create_ah(self, av: AddressVector) -> AddressHandle:

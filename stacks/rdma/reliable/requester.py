@@ -11,7 +11,7 @@ overrun the receive buffer; a piece that got lost is asked for again from the fi
 Local operations (LOCAL_INV, BIND_MW, REG_MR) take no PSN: they are executed when the walk first comes to them, and
 complete in order with the rest.
 
-Left out: selective repeat.
+Left out: selective repeat, which `selective_requester` adds.
 """
 
 from __future__ import annotations
