@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from apps.processes import ServingProcess
-from tests.apps.cli import LIMIT_S, baremetal, json_of, only_line
+from apps.processes import ServingProcess, command_line, environment
+from tests.apps.cli import LIMIT_S, baremetal, json_of, only_line, wait_until
 
 pytestmark = pytest.mark.slow
 
@@ -99,3 +100,42 @@ def test_perf_runs_under_faults_and_tells_them() -> None:
     report = result["faults"]
     assert isinstance(report, dict)
     assert report["rules"][0]["fired"] == 1
+
+
+def test_watching_ends_with_the_process_and_says_so(loopback_address: str) -> None:
+    words = ["nvme", "target", "--namespace", "mem:4MiB", "--listen", f"nvme+rdma://{loopback_address}"]
+    with ServingProcess([*words, "--until-stdin-ends", "--json"], timeout_s=LIMIT_S) as process:
+        watching = subprocess.Popen(
+            command_line(["rdma", "counters", str(process.pid), "--watch", "--interval", "50ms", "--json"]),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=environment(),
+        )
+        assert watching.stdout is not None
+        (first,) = json.loads(watching.stdout.readline())
+        (second,) = json.loads(watching.stdout.readline())
+        process.stop(LIMIT_S)
+        _, words_said = watching.communicate(timeout=LIMIT_S)
+    assert second["time_ns"] - first["time_ns"] >= 50_000_000
+    assert watching.returncode == 1
+    assert words_said == f"baremetal: ended meanwhile: {process.pid} (nvme-target)\n"
+
+
+def test_queue_pairs_show_how_fast_they_go(loopback_address: str) -> None:
+    serving = ["perf", "serve", "--listen", loopback_address, "--until-stdin-ends", "--json"]
+    with ServingProcess(serving, timeout_s=LIMIT_S) as peer:
+        busy = subprocess.Popen(
+            command_line(["perf", "rdma", loopback_address, "--op", "write", "--time", "20s"]),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            env=environment(),
+        )
+        try:
+            wait_until(lambda: "RTS" in baremetal("rdma", "qps", str(peer.pid)).stdout, busy)
+            row = next(line for line in baremetal("rdma", "qps", str(peer.pid)).stdout.splitlines() if "RTS" in line)
+        finally:
+            busy.kill()
+            busy.wait()
+    cells = [cell.strip() for cell in row.split("│")]
+    assert int(cells[-3].replace(",", "")) > 0, row
