@@ -238,6 +238,7 @@ DROPS = {
 @each_way
 @pytest.mark.parametrize("name", DROPS)
 def test_what_is_wrong_with_a_packet_names_its_counter(name: str, shortcuts: bool) -> None:
+    """IBTA 9.6.1: version, transport of the opcode, P_Key, destination, ICRC."""
     rig = HandRig(shortcuts=shortcuts)
     rig.end.recv(1, 0, 64)
     rig.put(DROPS[name](rig))

@@ -107,6 +107,7 @@ def test_every_path_mtu_and_a_segment_limit_of_one(path_mtu: int) -> None:
 @pytest.mark.parametrize("size", [0, 3, 2 * MTU + 5])
 @pytest.mark.parametrize("opcode", TRAFFIC, ids=lambda one: one.name)
 def test_completions_say_what_happened(opcode: WrOpcode, size: int) -> None:
+    """IBTA 11.6.2: SUCCESS, and what a completion says with it."""
     rig = Rig()
     left, right = rig.ends
     is_atomic = opcode in (WrOpcode.ATOMIC_CMP_AND_SWP, WrOpcode.ATOMIC_FETCH_AND_ADD)

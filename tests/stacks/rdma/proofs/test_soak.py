@@ -30,7 +30,8 @@ def test_20_000_messages_over_a_bad_network_arrive_unharmed(shortcuts: bool, pat
 
 
 @pytest.mark.long
-@each_way
-@each_mtu
+@pytest.mark.parametrize(
+    ("shortcuts", "path_mtu"), [(True, 1024), (False, 256)], ids=["shortcuts, one packet", "per packet, up to two"]
+)
 def test_a_million_messages_over_a_bad_network_arrive_unharmed(shortcuts: bool, path_mtu: int) -> None:
     check_soak(1_000_000, 2, shortcuts=shortcuts, path_mtu=path_mtu)
