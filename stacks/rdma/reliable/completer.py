@@ -194,8 +194,11 @@ class Completer:
 
     def _handle_atomic(self, number: int, body: memoryview, now: int) -> None:
         pieces = self._requester.pieces
-        if not pieces or number != pieces[0].next_psn:
-            if pieces and number > pieces[0].next_psn:
+        if not pieces:
+            self._qp.counters.duplicate_response += 1
+            return
+        if number != pieces[0].next_psn:
+            if number > pieces[0].next_psn:
                 self._advance(number, now)
             return
         piece = pieces[0]
