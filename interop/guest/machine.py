@@ -19,7 +19,7 @@ from pathlib import Path
 from interop.guest.agent import Agent, GuestError, Job, Result
 from interop.guest.image import Image
 from interop.guest.monitor import Monitor
-from interop.guest.network import GUESTS, TAP, Namespace, tap_namespace
+from interop.guest.network import GUESTS, TAP, Namespace, owned_name, tap_namespace
 from interop.guest.pcap import pcap_to_pcapng
 from interop.outcome import require
 
@@ -103,7 +103,7 @@ def boot(image: Image, *, mtu: int = 9000, console: bool = False) -> Iterator[Ma
     """
     require("qemu-system-x86_64", package="qemu-system-x86")
     require("setpriv", package="util-linux")
-    with tap_namespace(mtu) as namespace, tempfile.TemporaryDirectory(prefix="bmguest") as folder:
+    with tap_namespace(mtu) as namespace, tempfile.TemporaryDirectory(prefix=owned_name("")) as folder:
         words = namespace.command(*qemu_command(image, Path(folder), mtu=mtu, console=console))
         with (
             (Path(folder) / "qemu.log").open("wb") as log,

@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import shutil
 import subprocess
-from collections.abc import Iterator, Sequence
+import tempfile
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,7 +45,7 @@ def tap_namespace(mtu: int) -> Iterator[Namespace]:
     if not Path("/dev/net/tun").exists():
         raise MissingToolError("/dev/net/tun is missing: this kernel or container has no TAP devices")
     _remove_abandoned()
-    name = f"{PREFIX}{os.getpid()}-{mtu}"
+    name = owned_name(mtu)
     _ip("netns", "add", name)
     try:
         _ip("-n", name, "link", "set", "lo", "up")
@@ -57,18 +59,28 @@ def tap_namespace(mtu: int) -> Iterator[Namespace]:
         _ip("netns", "del", name)
 
 
-def abandoned(names: Sequence[str], *, is_alive: frozenset[int]) -> list[str]:
-    """Of these namespaces, ours whose process is no more: what one that was killed outright left behind."""
-    found = [(name, re.fullmatch(PREFIX + r"(\d+)-\d+", name)) for name in names]
+def owned_name(detail: object) -> str:
+    """A name for something that belongs to this process, and is of no use after it."""
+    return f"{PREFIX}{os.getpid()}-{detail}"
+
+
+def abandoned(names: Iterable[str], *, is_alive: frozenset[int]) -> list[str]:
+    """Of these names, those whose process is no more: what one that was killed outright left behind."""
+    found = [(name, re.fullmatch(PREFIX + r"(\d+)-.*", name)) for name in names]
     return [name for name, match in found if match and int(match[1]) not in is_alive]
 
 
 def _remove_abandoned() -> None:
-    folder = Path("/run/netns")
-    names = [path.name for path in folder.iterdir()] if folder.is_dir() else []
     processes = frozenset(int(path.name) for path in Path("/proc").iterdir() if path.name.isdigit())
-    for name in abandoned(names, is_alive=processes):
+    namespaces, temporary = Path("/run/netns"), Path(tempfile.gettempdir())
+    for name in abandoned(_names(namespaces), is_alive=processes):
         _ip("netns", "del", name)
+    for name in abandoned(_names(temporary), is_alive=processes):
+        shutil.rmtree(temporary / name, ignore_errors=True)
+
+
+def _names(folder: Path) -> list[str]:
+    return [path.name for path in folder.iterdir()] if folder.is_dir() else []
 
 
 def _ip(*words: str) -> None:

@@ -77,9 +77,9 @@ def test_capture_of_qemu_becomes_pcapng() -> None:
         pcap_to_pcapng(b"no capture", name="tap0")
 
 
-def test_only_namespaces_of_dead_processes_are_removed() -> None:
-    names = ["bmguest10-9000", "bmguest11-1500", "bmguestx-1", "other", "bmguest10"]
-    assert abandoned(names, is_alive=frozenset({11})) == ["bmguest10-9000"]
+def test_only_what_dead_processes_left_behind_is_removed() -> None:
+    names = ["bmguest10-9000", "bmguest10-x_y", "bmguest11-1500", "bmguestx-1", "other", "bmguest10"]
+    assert abandoned(names, is_alive=frozenset({11})) == ["bmguest10-9000", "bmguest10-x_y"]
 
 
 def test_qemu_gets_no_offloads_and_dies_with_its_parent() -> None:
