@@ -47,7 +47,7 @@ class Link:
         kept = self._kept.setdefault(opcode, deque())
         while not kept:
             for wc in self._take():
-                if wc.status is not WcStatus.SUCCESS and not (self._is_last and wc.status is WcStatus.RETRY_EXC_ERR):
+                if wc.status is not WcStatus.SUCCESS and not (self._is_last and wc.status in UNKNOWN_OUTCOMES):
                     raise PeerError(f"waiting for {opcode.name}: request {wc.wr_id} ended with {wc.status.name}")
                 self._kept.setdefault(wc.opcode, deque()).append(wc)
         return kept.popleft()
@@ -55,7 +55,7 @@ class Link:
     def wait_last(self, opcode: WcOpcode) -> None:
         """Wait for the completion of a request whose receiver leaves as soon as it has it.
 
-        When its acknowledgement was lost it is repeated to nobody, which is no fault of either side.
+        When its acknowledgement was lost it is repeated to nobody, or flushed, which is no fault of either side.
         """
         self._is_last = True
         self.wait(opcode)
@@ -137,4 +137,5 @@ def retried(attempt: Callable[[], T], is_too_early: Callable[[Exception], bool])
             time.sleep(0.1)
 
 
+UNKNOWN_OUTCOMES = (WcStatus.RETRY_EXC_ERR, WcStatus.WR_FLUSH_ERR)
 NOBODY_LISTENS = RejectReason.INVALID_SERVICE_ID

@@ -18,7 +18,7 @@ def serve(endpoint: Endpoint, terms: Terms) -> str:
     check_data("request", inbox.take(link), MESSAGE)
     mr = endpoint.pd.reg_mr(bytearray(MESSAGE))
     link.send(SendWr(1, WrOpcode.SEND, [mr.sge()]))
-    link.wait(WcOpcode.SEND)
+    link.wait_last(WcOpcode.SEND)
     wait_disconnected(endpoint, cm_id)
     return "a request and its answer are intact"
 
