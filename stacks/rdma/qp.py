@@ -108,6 +108,7 @@ class Qp:
         take one; nothing is changed then. Source: IBTA 11.2.5.2.
         """
         target = check_attributes(self.qp_type, self.state, attributes)
+        self._check_family(attributes)
         before = self.state
         if before is target is QpState.SQD and self.sq_draining and attributes.mask & ~_STATES:
             raise LocalError(f"QP {self.number} still drains: wait for SQ_DRAINED", errno=errno.EBUSY)
@@ -334,6 +335,11 @@ class Qp:
     def _value(self, name: str, default: int) -> int:
         value = self.attributes.get(name, default)
         return value if isinstance(value, int) else default
+
+    def _check_family(self, attributes: QpAttributes) -> None:
+        host, av = self._device.address[0], attributes.av
+        if av is not None and (":" in av.destination) != (":" in host):
+            raise LocalError(f"{host} cannot reach {av.destination}: one is IPv4, the other IPv6")
 
     def _post_outside_rts(self, wr: SendWr, state: QpState) -> None:
         """Hold a send back in SQD, flush it in SQE and ERR (IBTA 10.3.1)."""

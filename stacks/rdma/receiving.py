@@ -114,7 +114,7 @@ class MessageReceiver:
         if data.kind == SEND:
             return
         if self.current is not None:
-            # A SEND took it, was told to wait for a page, and was not sent again.
+            # A SEND that was dropped took it (UC, which keeps it for the next message).
             self.receives.appendleft(self.current)
             self.current = None
         if not self.access & Access.REMOTE_WRITE:

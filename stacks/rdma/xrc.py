@@ -94,10 +94,6 @@ class XrcResponder(Responder):
         if srq.xrcd is not qp.xrcd or srq.cq is None:
             raise RemoteError(SYNDROME_NAK | Nak.REMOTE_ACCESS_ERROR, "the queue is of another XRC domain")
         if srq is not self.queue:
-            if self.current is not None:
-                # A SEND took it, was told to wait, and was not sent again: it goes back to where it came from.
-                self.receives.appendleft(self.current)
-                self.current = None
             self.queue, self.receives = srq, srq.entries
             qp.pd, qp.recv_cq = srq.pd, srq.cq
 

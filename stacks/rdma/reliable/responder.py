@@ -24,7 +24,7 @@ from stacks.rdma.enums import (
     Nak,
     WcOpcode,
 )
-from stacks.rdma.opcodes import ATOMIC_WRITE, CMP_SWAP, DATA_OPCODES, FETCH_ADD, FLUSH, READ_REQUEST
+from stacks.rdma.opcodes import ATOMIC_WRITE, CMP_SWAP, DATA_OPCODES, FETCH_ADD, FLUSH, READ_REQUEST, SEND
 from stacks.rdma.receive_queue import ReceiveQueue
 from stacks.rdma.receiving import MessageReceiver, PageAwaitedError
 from stacks.rdma.reliable.read_service import ReadService
@@ -103,8 +103,10 @@ class Responder(MessageReceiver):
             else:
                 raise RemoteError(SYNDROME_NAK | Nak.INVALID_REQUEST, f"opcode {opcode:#x} is not supported")
         except RemoteError as error:
+            if isinstance(error, PageAwaitedError):
+                self._give_back()
             if self.holds and isinstance(error, PageAwaitedError):
-                self._held = _Held(opcode, wants_ack, is_solicited, bytes(body))
+                self._held = _Held(self.expected_psn, opcode, wants_ack, is_solicited, bytes(body))
             else:
                 self.refuse(error)
             return
@@ -118,15 +120,23 @@ class Responder(MessageReceiver):
         held, self._held = self._held, None
         if held is None:
             return
-        body = memoryview(held.body)
-        self.accept(held.opcode, wants_ack=held.wants_ack, is_solicited=held.is_solicited, body=body)
+        # It may have come again meanwhile, and found its page.
+        if held.psn == self.expected_psn:
+            body = memoryview(held.body)
+            self.accept(held.opcode, wants_ack=held.wants_ack, is_solicited=held.is_solicited, body=body)
         if self._is_behind and not self._is_waiting:
             self._is_behind = False
             self._handle_gap()
 
     @property
     def _is_waiting(self) -> bool:
-        return self._held is not None
+        return self._held is not None and self._held.psn == self.expected_psn
+
+    def _give_back(self) -> None:
+        """What the packet took of the receive queue, unless for a SEND that has begun: it will take it again."""
+        if self.current is not None and self.kind != SEND:
+            self.receives.appendleft(self.current)
+            self.current = None
 
     def accepted(self, packets: int, messages: int, *, wants_ack: bool) -> None:
         """A shortcut has executed the next `packets` requests, with which `messages` messages ended."""
@@ -152,7 +162,7 @@ class Responder(MessageReceiver):
 
     def _handle_gap(self) -> None:
         self._qp.counters.rcvd_ahead_pkts += 1
-        if self._held is not None:
+        if self._is_waiting:
             self._is_behind = True
         elif not self.is_gap_reported:
             # Once for each gap, as rxe counts them, and not for each packet behind it.
@@ -215,8 +225,9 @@ class Responder(MessageReceiver):
 
 
 class _Held(NamedTuple):
-    """A request that waits for a page, as it came."""
+    """A request that waits for a page, as it came. psn: not wrapped."""
 
+    psn: int
     opcode: int
     wants_ack: bool
     is_solicited: bool

@@ -23,7 +23,7 @@ from stacks.rdma import (
 from stacks.rdma.attributes import PATH_MTUS, check_attributes
 from stacks.runtime import LocalError
 from tests.stacks.rdma.hand import HandRig
-from tests.stacks.rdma.rig import FULL_ACCESS, Rig
+from tests.stacks.rdma.rig import FULL_ACCESS, Rig, modify
 
 SNAPSHOT = Path(__file__).with_name("qp_table.txt")
 
@@ -215,6 +215,18 @@ def test_a_failed_modify_changes_nothing() -> None:
         qp.modify(QpAttributes(state=QpState.RTS))
     assert qp.state is QpState.INIT
     assert qp.attributes["access"] == FULL_ACCESS
+
+
+@pytest.mark.parametrize("kind", [QpType.RC, QpType.UC, QpType.XRC_SEND])
+def test_a_peer_of_the_other_address_family_is_refused_and_changes_nothing(kind: QpType) -> None:
+    rig = Rig(connect=False, qp_type=kind)
+    rig.to_init(rig.left)
+    there = AddressVector(destination="2001:db8::2")
+    path = {"path_mtu": 1024, "dest_qpn": 5, "rq_psn": 0, "max_dest_rd_atomic": 1, "min_rnr_timer": 1}
+    with pytest.raises(LocalError, match="cannot reach 2001:db8::2"):
+        modify(rig.left.qp, QpState.RTR, av=there, **path)
+    assert rig.left.qp.query().state is QpState.INIT
+    assert rig.left.qp.query().av is None
 
 
 def test_state_may_be_left_out_where_it_stays() -> None:

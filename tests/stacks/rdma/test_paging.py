@@ -7,7 +7,7 @@ import random
 import pytest
 
 from stacks.dma import PAGE_BYTES, FaultingDma, FlatDma
-from stacks.rdma import Access, DeviceConfig, MemoryConfig, MrAdvice, QpState, SendWr, Sge, WrOpcode
+from stacks.rdma import Access, DeviceConfig, MemoryConfig, MrAdvice, QpState, RecvWr, SendWr, Sge, WrOpcode
 from stacks.runtime import LocalError
 from tests.stacks.rdma.hand import ACK, FIRST_PSN, MTU, NAK, HandRig, reth
 from tests.stacks.rdma.rig import FULL_ACCESS, End, Rig
@@ -73,6 +73,45 @@ def test_what_came_behind_a_kept_request_is_asked_for_again_once() -> None:
     rig.request(Opcode.RC_WRITE_ONLY, reth(rig, 4, 4), payload=b"efgh", psn=FIRST_PSN + 1)
     assert rig.answers() == [(ACK, FIRST_PSN + 1)]
     assert rig.end.memory[:8] == b"abcdefgh"
+
+
+@each_way
+@pytest.mark.parametrize("page_faults", ["rnr", "wait"])
+def test_a_send_that_comes_again_fills_the_receive_that_waited_for_a_page(shortcuts: bool, page_faults: str) -> None:
+    """Receives are taken in order (IBTA 10.8.3.2), also when the next one is in memory that is always there."""
+    dma = FaultingDma(FlatDma())
+    memory = MemoryConfig(page_faults=page_faults, device_memory_bytes=PAGE_BYTES)  # type: ignore[arg-type]
+    rig = HandRig(dma=dma, config=DeviceConfig(shortcuts=shortcuts, memory=memory), timeout=0)
+    end = rig.end
+    present = end.pd.reg_device_memory(
+        end.device.alloc_dm(PAGE_BYTES), 0, PAGE_BYTES, Access.LOCAL_WRITE | Access.ZERO_BASED
+    )
+    end.recv(1, 0, 64)
+    for number in (2, 3):
+        end.qp.post_recv(RecvWr(number, [present.sge(64 * number, 64)]))
+    rig.request(Opcode.RC_SEND_ONLY, payload=b"abcd")
+    if page_faults == "rnr":
+        bring_in(dma, end)
+    rig.request(Opcode.RC_SEND_ONLY, payload=b"abcd", psn=FIRST_PSN)
+    bring_in(dma, end)
+    assert rig.answers()[-1] == (ACK, FIRST_PSN)
+    assert rig.completed() == [(1, "SUCCESS")]
+    assert end.memory[:4] == b"abcd"
+    rig.request(Opcode.RC_SEND_ONLY, payload=b"efgh", psn=FIRST_PSN + 1)
+    assert rig.completed() == [(2, "SUCCESS")]
+
+
+@each_way
+def test_a_kept_request_is_forgotten_when_another_took_its_psn(shortcuts: bool) -> None:
+    """Each PSN is executed once (IBTA 9.7.5.1.2), whatever waits for a page."""
+    dma = FaultingDma(FlatDma())
+    rig = HandRig(dma=dma, config=DeviceConfig(shortcuts=shortcuts, memory=WAITING), timeout=0)
+    rig.end.recv(1, 0, 64)
+    rig.request(Opcode.RC_SEND_ONLY, payload=b"abcd")
+    rig.request(Opcode.RC_WRITE_ONLY, Reth(va=0, rkey=0, length=0), psn=FIRST_PSN)
+    assert rig.answers() == [(ACK, FIRST_PSN)]
+    bring_in(dma, rig.end)
+    assert rig.answers() == rig.completed() == []
 
 
 def test_a_kept_request_waits_for_one_page_after_the_other() -> None:
