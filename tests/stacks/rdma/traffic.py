@@ -13,7 +13,7 @@ from collections import deque
 from dataclasses import dataclass
 from itertools import pairwise
 
-from stacks.rdma import RecvWr, SendFlags, SendWr, WcFlags, WcOpcode, WcStatus, WrOpcode
+from stacks.rdma import RecvWr, SendFlags, SendWr, Wc, WcFlags, WcOpcode, WcStatus, WrOpcode
 from tests.stacks.rdma.rig import End, Rig
 
 AREA = 1 << 18
@@ -88,8 +88,21 @@ class Side:
         at = RECEIVES + self._receive_count % SLOTS * SLOT_BYTES
         cuts = sorted([0, SLOT_BYTES, *(self.draw(SLOT_BYTES + 1) for _ in range(self.draw(3)))])
         sges = [self.end.sge(at + start, stop - start) for start, stop in pairwise(cuts)]
-        self.end.qp.post_recv(RecvWr(wr_id, sges))
-        self.receives.append((wr_id, at))
+        self.submit_receive(RecvWr(wr_id, sges), at)
+
+    def submit_receive(self, wr: RecvWr, at: int) -> None:
+        """Hand a receive to the queue that this side takes them from."""
+        self.end.qp.post_recv(wr)
+        self.receives.append((wr.wr_id, at))
+
+    def received(self, at: int, length: int) -> bytearray:
+        """What stands where a receive put it."""
+        return self.end.memory[at : at + length]
+
+    def take_receive(self, wr_id: int) -> tuple[int, int]:
+        """The receive that must complete now, with where its message stands."""
+        assert wr_id == self.receives[0][0]
+        return self.receives.popleft()
 
     def post(self, opcode: WrOpcode, length: int) -> None:
         """Post a send of `length` bytes, if fewer than the slots are open."""
@@ -108,7 +121,19 @@ class Side:
         else:
             self._fill_data(wr, length)
         self.sent.append(sent)
+        self.submit(wr)
+
+    def submit(self, wr: SendWr) -> None:
+        """Hand a send to the queue pair."""
         self.end.qp.post_send(wr)
+
+    def target(self, length: int) -> tuple[int, int]:
+        """Where in the peer's INBOX a WRITE goes, and under which key."""
+        return self.draw(AREA - length), self.peer.end.mr.rkey
+
+    def key_to_invalidate(self) -> int:
+        """A key of the peer's that a SEND with Invalidate takes back."""
+        return self.peer.end.lend_key()
 
     def _fill_data(self, wr: SendWr, length: int) -> None:
         starts, sizes = [], []
@@ -122,14 +147,14 @@ class Side:
         wr.sges = [self.end.sge(start, size) for start, size in pieces]
         content = b"".join(self.source[start : start + size] for start, size in pieces)
         if wr.opcode in WRITES:
-            at = self.draw(AREA - length)
+            at, wr.rkey = self.target(length)
             wr.remote_address = self.peer.end.mr.address + INBOX + at
             self.peer.inbox[at : at + length] = content
         message = Message(content, b"", 0, wr.opcode in WRITES)
         if wr.opcode in (WrOpcode.SEND_WITH_IMM, WrOpcode.RDMA_WRITE_WITH_IMM):
             wr.imm_data = message.imm_data = self._count.to_bytes(4, "big")
         elif wr.opcode is WrOpcode.SEND_WITH_INV:
-            wr.invalidate_rkey = message.key = self.peer.end.lend_key()
+            wr.invalidate_rkey = message.key = self.key_to_invalidate()
         if wr.opcode is not WrOpcode.RDMA_WRITE:
             self.peer.messages.append(message)
 
@@ -162,24 +187,31 @@ class Side:
         """Take what completed; it must be the oldest that was expected, of each queue."""
         for wc in self.end.poll():
             assert wc.status is WcStatus.SUCCESS, wc
-            self.completed += 1
-            if wc.opcode in (WcOpcode.RECV, WcOpcode.RECV_RDMA_WITH_IMM):
-                wr_id, at = self.receives.popleft()
-                message = self.messages.popleft()
-                length = len(message.content)
-                assert (wc.wr_id, wc.byte_len) == (wr_id, length)
-                assert (wc.opcode is WcOpcode.RECV_RDMA_WITH_IMM) == message.is_write
-                assert (wc.imm_data, wc.invalidated_rkey) == (message.imm_data, message.key)
-                assert bool(wc.flags & WcFlags.WITH_INV) == bool(message.key)
-                assert message.key not in self.end.device.memory.regions
-                if not message.is_write:
-                    assert self.end.memory[at : at + length] == message.content
-                continue
-            while not self.sent[0].is_signaled:
-                self._check_result(self.sent.popleft())
-            sent = self.sent.popleft()
-            assert (wc.wr_id, wc.byte_len) == (sent.wr_id, sent.length)
-            self._check_result(sent)
+            self.check_success(wc)
+
+    def check_success(self, wc: Wc) -> None:
+        """One completion without error."""
+        self.completed += 1
+        if wc.opcode in (WcOpcode.RECV, WcOpcode.RECV_RDMA_WITH_IMM):
+            self._check_receive(wc)
+            return
+        while not self.sent[0].is_signaled:
+            self._check_result(self.sent.popleft())
+        sent = self.sent.popleft()
+        assert (wc.wr_id, wc.byte_len) == (sent.wr_id, sent.length)
+        self._check_result(sent)
+
+    def _check_receive(self, wc: Wc) -> None:
+        _, at = self.take_receive(wc.wr_id)
+        message = self.messages.popleft()
+        length = len(message.content)
+        assert wc.byte_len == length
+        assert (wc.opcode is WcOpcode.RECV_RDMA_WITH_IMM) == message.is_write
+        assert (wc.imm_data, wc.invalidated_rkey) == (message.imm_data, message.key)
+        assert bool(wc.flags & WcFlags.WITH_INV) == bool(message.key)
+        assert message.key not in self.end.device.memory.regions
+        if not message.is_write:
+            assert self.received(at, length) == message.content
 
     def _check_result(self, sent: Sent) -> None:
         assert self.end.memory[sent.at : sent.at + len(sent.content)] == sent.content

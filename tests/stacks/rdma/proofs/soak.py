@@ -11,7 +11,7 @@ import random
 from collections import deque
 from typing import NamedTuple
 
-from stacks.rdma import QpState, RecvWr, SendWr, Sge, WcOpcode, WcStatus, WrOpcode
+from stacks.rdma import DeviceConfig, QpState, RecvWr, SendWr, Sge, WcOpcode, WcStatus, WrOpcode
 from tests.stacks.rdma.rig import End, Rig
 from transports.simulation import Impairments
 
@@ -128,15 +128,20 @@ class SoakSide:
         self.end.qp.post_recv(RecvWr(number, [self.end.sge(at, SLOT_BYTES)]))
 
 
-def soak(messages: int, *, seed: int, shortcuts: bool, path_mtu: int = 1024) -> Rig:
+def soak(messages: int, *, seed: int, shortcuts: bool, path_mtu: int = 1024, recovery: str = "go-back-n") -> Rig:
     """Send `messages`, half of them each way, over a bad network; returns the rig when all have arrived.
 
     The network tells the Identification, so all 32 bits of every ICRC count.
     """
     rig = Rig(
-        seed=seed, shortcuts=shortcuts, impairments=LOSSY, tells_identification=True, memory_bytes=MEMORY_BYTES,
-        path_mtu=path_mtu, timeout=5,
-    )  # fmt: skip
+        seed=seed,
+        config=DeviceConfig(shortcuts=shortcuts, recovery=recovery),
+        impairments=LOSSY,
+        tells_identification=True,
+        memory_bytes=MEMORY_BYTES,
+        path_mtu=path_mtu,
+        timeout=5,
+    )
     rng = random.Random(seed)
     pool = random.Random(seed + 1).randbytes(POOL_BYTES)
     sides = tuple(SoakSide(end, rng, pool) for end in rig.ends)

@@ -6,12 +6,19 @@ import pytest
 
 from tests.stacks.rdma.proofs.soak import soak
 
-each_way = pytest.mark.parametrize("shortcuts", [True, False], ids=["shortcuts", "per packet"])
-each_mtu = pytest.mark.parametrize("path_mtu", [256, 1024], ids=["up to two packets", "one packet"])
+COMBINATIONS = {
+    "shortcuts, one packet": (True, 1024, "go-back-n"),
+    "shortcuts, up to two packets": (True, 256, "go-back-n"),
+    "per packet, up to two packets": (False, 256, "go-back-n"),
+    "selective repeat, one packet": (True, 1024, "selective"),
+    "selective repeat, up to two packets": (True, 256, "selective"),
+}
+"""Whether the shortcuts are on, the path MTU in bytes, and what is sent again after a loss."""
 
 
-def check_soak(messages: int, seed: int, *, shortcuts: bool, path_mtu: int) -> None:
-    rig = soak(messages, seed=seed, shortcuts=shortcuts, path_mtu=path_mtu)
+def check_soak(messages: int, seed: int, combination: str) -> None:
+    shortcuts, path_mtu, recovery = COMBINATIONS[combination]
+    rig = soak(messages, seed=seed, shortcuts=shortcuts, path_mtu=path_mtu, recovery=recovery)
     for end in rig.ends:
         counters = end.device.counters
         # The network did what was asked of it, and nothing but the ICRC had to tell.
@@ -23,15 +30,15 @@ def check_soak(messages: int, seed: int, *, shortcuts: bool, path_mtu: int) -> N
 
 
 @pytest.mark.slow
-@each_way
-@each_mtu
-def test_20_000_messages_over_a_bad_network_arrive_unharmed(shortcuts: bool, path_mtu: int) -> None:
-    check_soak(20_000, 1, shortcuts=shortcuts, path_mtu=path_mtu)
+@pytest.mark.parametrize("combination", COMBINATIONS)
+def test_20_000_messages_over_a_bad_network_arrive_unharmed(combination: str) -> None:
+    check_soak(20_000, 1, combination)
 
 
 @pytest.mark.long
 @pytest.mark.parametrize(
-    ("shortcuts", "path_mtu"), [(True, 1024), (False, 256)], ids=["shortcuts, one packet", "per packet, up to two"]
+    "combination",
+    ["shortcuts, one packet", "per packet, up to two packets", "selective repeat, up to two packets"],
 )
-def test_a_million_messages_over_a_bad_network_arrive_unharmed(shortcuts: bool, path_mtu: int) -> None:
-    check_soak(1_000_000, 2, shortcuts=shortcuts, path_mtu=path_mtu)
+def test_a_million_messages_over_a_bad_network_arrive_unharmed(combination: str) -> None:
+    check_soak(1_000_000, 2, combination)
