@@ -3,28 +3,30 @@
 from __future__ import annotations
 
 import contextlib
-import os
-from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from apps.addresses import free_loopback_address
 from apps.arguments import SIZES, TIMES, Local, Offload, parse_address, parse_path_mtu, parse_url
 from apps.errors import CommandError
-from apps.faults import Fault, Faults, device_config, report_json
+from apps.faults import Fault, Faults, device_config
 from apps.nvme.session import SessionOptions, open_namespace
 from apps.nvme.sources import parse_source
 from apps.output import console
 from apps.perf import engine, rdma_serve
 from apps.perf.nvme import NvmeEndpoint
 from apps.perf.pattern import Mode, Workload
-from apps.perf.rdma import ATOMIC_OPS, BIDIRECTIONAL_OPS, OPCODES, RdmaOp, RdmaWorkload, Shape, connect, is_polled
+from apps.perf.plot import draw, new_figure
+from apps.perf.processes import bind, target_process, with_peer_time
+from apps.perf.rdma import ATOMIC_OPS, RdmaOp
+from apps.perf.rdma_peer import Transport
+from apps.perf.rdma_run import RdmaOptions, check, run_rdma
 from apps.perf.report import Measurement, show
-from apps.processes import ServingProcess
+from apps.perf.sweep import ALL_SIZES, Sizes, parse_sizes, show_sweep
 from apps.sizes import Bytes, Nanoseconds, format_size, parse_duration, parse_size, parse_some
 from stacks.nvme.url import NvmeUrl
-from transports.control import ControlClient, running_processes
 
 app = typer.Typer(
     no_args_is_help=True, help="Measure throughput and latency.", epilog="baremetal perf nvme --rw randread --time 2s"
@@ -96,45 +98,58 @@ def rdma(
     cpus: Annotated[
         str | None, typer.Option(help="Processors of the started peer and of this process, as 0,1.")
     ] = None,
+    transport: Annotated[Transport, typer.Option(help="Of the queue pairs.")] = Transport.RC,
+    latency: Annotated[
+        bool, typer.Option("--latency", help="One operation at a time, measured as by perftest's *_lat.")
+    ] = False,
+    sizes: Annotated[
+        Sizes | None, typer.Option(parser=parse_sizes, metavar="SIZE,SIZE", help="A run for each, and a table.")
+    ] = None,
+    all_sizes: Annotated[bool, typer.Option("--all-sizes", help="The same with 2 bytes to 8 MiB.")] = False,
+    plot: Annotated[
+        Path | None, typer.Option(help="Draw bandwidth and latency over the size, as .png or .html.")
+    ] = None,
     seed: Annotated[int, typer.Option(help="Of random places and content.")] = 1,
     fault: Fault = None,
     faults: Faults = None,
     as_json: Annotated[bool, JSON_OPTION] = False,
 ) -> None:
     """RDMA operations on a peer's memory, or messages to a peer (send), or to and fro (ping)."""
-    check_span(span, block_size)
-    check_op(op, verify=verify, bidirectional=bidirectional, qps=qps)
-    if op in ATOMIC_OPS:
-        block_size, sges = Bytes(8), 1
-    serving_cpu = bind(cpus)
-    depth = 1 if op is RdmaOp.PING else max(queue_depth, qps)
-    mode = Mode(op.value) if op.value in set(Mode) else Mode.WRITE
-    workload = Workload(mode, block_size, span or block_size * depth, depth, duration, mix, verify, seed)
-    shape = Shape(block_size, depth, offset, sges, mtu, qps, bidirectional)
-    is_streamed = op in OPCODES and not verify and not span
-    with contextlib.ExitStack() as stack:
-        pid = None
-        if address is None:
-            peer = stack.enter_context(
-                peer_process(
-                    workload.span_bytes,
-                    serving_cpu,
-                    is_busy=is_streamed and is_polled(op, block_size),
-                    offload=offload,
-                )
-            )
-            address, pid = str(peer.ready["address"]), peer.pid
-        config = device_config(faults, fault)
-        endpoint = stack.enter_context(
-            connect(address, shape, op=op, local=local, offload=offload, config=config, is_quiet=as_json)
-        )
-        if op not in (RdmaOp.SEND, RdmaOp.PING) and workload.span_bytes > endpoint.memory.length:
-            raise CommandError(
-                f"{format_size(workload.span_bytes)} are needed, the peer has {format_size(endpoint.memory.length)}",
-                "choose a smaller --span, or start it with more --memory",
-            )
-        measurement = with_peer_time(pid, lambda: run(endpoint, workload, op, is_streamed=is_streamed))
-        measurement.more = report_json(endpoint.device)
+    chosen = ALL_SIZES if all_sizes else sizes or (block_size,)
+    check_span(span, max(chosen))
+    if op in ATOMIC_OPS and (sizes or all_sizes):
+        raise CommandError(f"--op {op.value} has 8 bytes, and so no sizes to choose from", status=2)
+    options = RdmaOptions(
+        op=op,
+        transport=transport,
+        is_latency=latency,
+        address=address,
+        local=local,
+        queue_depth=queue_depth,
+        duration_ns=duration,
+        span_bytes=span,
+        read_percent=mix,
+        is_verified=verify,
+        offset_bytes=offset,
+        sges=sges,
+        path_mtu=mtu,
+        qps=qps,
+        is_bidirectional=bidirectional,
+        offload=offload,
+        seed=seed,
+        config=device_config(faults, fault),
+        is_quiet=as_json,
+    )
+    check(options)
+    figure = new_figure(plot) if plot is not None else None
+    options = replace(options, serving_cpu=bind(cpus))
+    results = [run_rdma(options, size) for size in chosen]
+    if figure is not None and plot is not None:
+        draw(figure, results, plot, f"rdma {transport.value} {op.value}")
+    if sizes or all_sizes:
+        show_sweep(results, console(), as_json=as_json)
+        return
+    (measurement,) = results
     finish(measurement, as_json=as_json)
 
 
@@ -207,81 +222,8 @@ def check_span(span: int, block_bytes: int) -> None:
         raise typer.BadParameter(f"--span {span} is less than a --block-size of {block_bytes}")
 
 
-def with_peer_time(pid: int | None, measure: Callable[[], Measurement]) -> Measurement:
-    """What `measure` returns, with the processor time that our serving process `pid` took meanwhile."""
-    before = cpu_time(pid)
-    measurement = measure()
-    after = cpu_time(pid)
-    if before is not None and after is not None:
-        measurement.peer_cpu_ns = after - before
-    return measurement
-
-
-def check_op(op: RdmaOp, *, verify: bool, bidirectional: bool, qps: int) -> None:
-    """CommandError for options that do not go with an operation."""
-    if verify and op.value not in set(Mode):
-        raise CommandError(f"--verify does not go with --op {op.value}", "use write, read or a mix", status=2)
-    if bidirectional and (op not in BIDIRECTIONAL_OPS or verify):
-        raise CommandError("--bidirectional goes with --op write, read and send, without --verify", status=2)
-    if qps > 1 and op is RdmaOp.PING:
-        raise CommandError("--op ping has one message under way, and so uses one queue pair", status=2)
-
-
-def run(endpoint: RdmaWorkload, workload: Workload, op: RdmaOp, *, is_streamed: bool) -> Measurement:
-    """Run the workload that `op` stands for."""
-    name = f"rdma {op.value} {format_size(workload.block_bytes)} x {workload.queue_depth}"
-    if not is_streamed:
-        return engine.run(endpoint, workload, name)
-    measurement = Measurement(name, workload.block_bytes)
-    measure = endpoint.ping if op is RdmaOp.PING else endpoint.stream
-    measure(measurement, workload.duration_ns)
-    return measurement
-
-
 def finish(measurement: Measurement, *, as_json: bool) -> None:
     """Show a measurement; CommandError when data was wrong."""
     show(measurement, console(), as_json=as_json)
     if measurement.mismatches:
         raise CommandError(f"{measurement.mismatches} blocks did not hold what belongs there")
-
-
-def bind(cpus: str | None) -> int | None:
-    """Bind this process to the second of two processors, and return the first. CommandError for anything else."""
-    if cpus is None:
-        return None
-    try:
-        serving, measuring = (int(cpu) for cpu in cpus.split(","))
-        os.sched_setaffinity(0, {measuring})
-        os.sched_getaffinity(0)
-    except (ValueError, OSError) as error:
-        raise CommandError(f"{cpus!r} are not two processors of this machine", "write --cpus 0,1", status=2) from error
-    return serving
-
-
-@contextlib.contextmanager
-def peer_process(memory: int, cpu: int | None, *, is_busy: bool, offload: bool) -> Iterator[ServingProcess]:
-    """A `perf serve` of our own on a free loopback address."""
-    words = ["perf", "serve", "--listen", free_loopback_address(), "--memory", str(max(memory, 4096))]
-    words += ["--until-stdin-ends", "--json", "--busy" if is_busy else "--no-busy"]
-    words += ["--offload" if offload else "--no-offload"]
-    with ServingProcess(words, cpu=cpu) as process:
-        yield process
-
-
-@contextlib.contextmanager
-def target_process(namespace: str, cpu: int | None, *, offload: bool) -> Iterator[ServingProcess]:
-    """A target of our own on a free loopback address."""
-    words = ["nvme", "target", "--namespace", namespace, "--listen", f"nvme+rdma://{free_loopback_address()}"]
-    words += ["--until-stdin-ends", "--json", "--offload" if offload else "--no-offload"]
-    with ServingProcess(words, cpu=cpu) as process:
-        yield process
-
-
-def cpu_time(pid: int | None) -> int | None:
-    """Processor time of one of our serving processes so far, in nanoseconds; None when it is not known."""
-    for entry in running_processes():
-        if entry.pid == pid:
-            with ControlClient(entry.path) as client:
-                value = client.snapshot().get("cpu_ns")
-                return value if isinstance(value, int) else None
-    return None

@@ -5,16 +5,19 @@ from __future__ import annotations
 import contextlib
 import enum
 import time
+from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from apps.addresses import address_beside
 from apps.errors import CommandError
 from apps.faults import reported
-from apps.perf.rdma_peer import PERF_PORT, PerfMemory, PerfRequest
+from apps.perf.rdma_peer import PERF_PORT, PerfMemory, PerfRequest, Transport
 from apps.perf.report import Measurement
-from stacks.rdma import Access, DeviceConfig, QpCapacity, RecvWr, SendWr, Sge, Wc, WcStatus, WrOpcode
+from stacks.rdma import Access, DeviceConfig, Qp, QpCapacity, QpType, RecvWr, SendWr, Sge, WcStatus, WrOpcode
 from stacks.rdma.cm import ConnectionParameters
+from stacks.rdma.cm.ids import CmId
+from stacks.rdma.endpoint import settled
 from stacks.rdma.sync import ConnectionFailed, Endpoint, device_on, open_beside, open_udp
 
 
@@ -40,7 +43,9 @@ class Shape:
 
     block_bytes: payload. queue_depth: how many at a time. offset_bytes: where in a page the local memory starts.
     sges: in how many pieces it is. path_mtu: bytes, 0 for the largest. qps: queue pairs that take turns.
-    is_bidirectional: the peer does the same to our memory meanwhile.
+    is_bidirectional: the peer does the same to our memory meanwhile. transport: of the queue pairs.
+    is_latency: there is one operation at a time, and both ends poll.
+    is_mirrored: the peer writes to our memory what we have written to its own, as soon as it is there.
     """
 
     block_bytes: int
@@ -50,37 +55,49 @@ class Shape:
     path_mtu: int = 0
     qps: int = 1
     is_bidirectional: bool = False
+    transport: Transport = Transport.RC
+    is_latency: bool = False
+    is_mirrored: bool = False
 
 
 class RdmaWorkload:
     """Operations on the memory of an `RdmaPeer`, over one or several queue pairs; made by `connect`.
 
-    memory: the peer's. qps: the queue pairs; slot k uses the one with number k modulo their count.
+    memory: the peer's. qps: the queue pairs; slot k uses the one with number k modulo their count. cq, recv_cq: where
+    they complete. receives: one for each slot. back_memory: what the peer writes to in the other direction.
     """
 
     def __init__(self, endpoint: Endpoint, shape: Shape, *, op: RdmaOp) -> None:
-        self._endpoint = endpoint
+        self.endpoint = endpoint
         self.device = endpoint.device
         self._shape = shape
-        self._op = op
+        self.op = op
         # A ping posts the next receive while its message is on the way.
         depth = max(shape.queue_depth, 2) if op is RdmaOp.PING else shape.queue_depth
         size = shape.block_bytes
         self._stride = -(-(shape.offset_bytes + size) // 4096) * 4096
         self._buffer = memoryview(bytearray(self._stride * depth * 2))
-        access = Access.LOCAL_WRITE | (Access.REMOTE_ANY if shape.is_bidirectional else 0)
+        access = Access.LOCAL_WRITE | (Access.REMOTE_ANY if shape.is_bidirectional or shape.is_mirrored else 0)
         region = endpoint.pd.reg_mr(self._buffer, access=access)
-        self._back = endpoint.pd.reg_mr(bytearray(max(1, size * depth)), access=access)
-        self._cq = endpoint.create_cq(4 * depth)
-        self._recv_cq = endpoint.create_cq(4 * depth)
+        self.back_memory = bytearray(max(1, size * depth))
+        self._back = endpoint.pd.reg_mr(self.back_memory, access=access)
+        self.cq = endpoint.create_cq(4 * depth)
+        self.recv_cq = endpoint.create_cq(4 * depth)
         capacity = QpCapacity(max_send_wr=max(-(-depth // shape.qps), 16), max_recv_wr=depth)
+        qp_type = QP_TYPES[shape.transport]
         self.qps = [
-            endpoint.create_qp(send_cq=self._cq, recv_cq=self._recv_cq, capacity=capacity) for _ in range(shape.qps)
+            endpoint.create_qp(send_cq=self.cq, recv_cq=self.recv_cq, capacity=capacity, qp_type=qp_type)
+            for _ in range(shape.qps)
         ]
         self.memory = PerfMemory()
         pieces = [self._pieces(slot, region.address, region.lkey) for slot in range(2 * depth)]
         self._sends = [SendWr(slot, WrOpcode.SEND, pieces[slot]) for slot in range(depth)]
-        self._receives = [RecvWr(slot, pieces[depth + slot]) for slot in range(depth)]
+        self.receives = [RecvWr(slot, pieces[depth + slot]) for slot in range(depth)]
+
+    @property
+    def is_alone(self) -> bool:
+        """Whether there is one operation at a time, whose latency matters."""
+        return self.op is RdmaOp.PING or self._shape.is_latency
 
     def view(self, slot: int) -> memoryview:
         """The memory of a slot."""
@@ -92,15 +109,20 @@ class RdmaWorkload:
         wr = self._sends[slot]
         wr.opcode = WrOpcode.RDMA_READ if is_read else WrOpcode.RDMA_WRITE
         wr.remote_address = self.memory.address + block * self._shape.block_bytes
-        wr.rkey = self.memory.rkey
+        wr.rkey, wr.remote_srqn = self.memory.rkey, self.memory.srqn
         self.qps[slot % len(self.qps)].post_send(wr)
+
+    def parameters(self, qp: Qp) -> ConnectionParameters | None:
+        """What a queue pair is connected with; None for the defaults."""
+        path_mtu = self._shape.path_mtu
+        return ConnectionParameters(qpn=qp.number, qp_type=qp.qp_type, path_mtu=path_mtu) if path_mtu else None
 
     def request(self, number: int) -> PerfRequest:
         """What the peer is told when queue pair `number` connects."""
-        shape, op = self._shape, self._op
+        shape, op = self._shape, self.op
         depth = len(range(number, shape.queue_depth, shape.qps))
-        back = {}
-        if shape.is_bidirectional:
+        back: dict[str, int] = {}
+        if shape.is_bidirectional or shape.is_mirrored:
             back = {
                 "back_depth": depth,
                 "back_opcode": int(OPCODES[op]),
@@ -110,53 +132,30 @@ class RdmaWorkload:
             }
         receives = {RdmaOp.SEND: 4 * depth, RdmaOp.WRITE_IMM: 4 * depth, RdmaOp.PING: 2}.get(op, 0)
         receive_bytes = shape.block_bytes if receives and op is not RdmaOp.WRITE_IMM else 0
-        return PerfRequest(receive_bytes, receives, is_echoed=op is RdmaOp.PING, **back)
+        return PerfRequest(
+            receive_bytes,
+            receives,
+            is_echoed=op is RdmaOp.PING,
+            transport=shape.transport,
+            is_mirrored=shape.is_mirrored,
+            **back,
+        )
 
     def poll(self) -> Sequence[tuple[int, str]]:
         """What completed; the thread sleeps while nothing can be done."""
-        did = self._endpoint.pump()
-        completions = self._cq.poll(256)
+        did = self.endpoint.pump()
+        completions = self.cq.poll(256)
         if not completions and not did:
-            self._endpoint.wait(WAIT_NS)
+            self.endpoint.wait(WAIT_NS)
         return [(wc.wr_id, "" if wc.status is WcStatus.SUCCESS else wc.status.name) for wc in completions]
-
-    def ping(self, measurement: Measurement, duration_ns: int) -> None:
-        """Send one message to and fro for `duration_ns`, never sleeping; records half of each round trip."""
-        qp, poll, cq, recv_cq = self.qps[0], self._endpoint.poll, self._cq, self._recv_cq
-        send, receives = self._sends[0], self._receives[:2]
-        now, latency = time.perf_counter_ns, measurement.latency
-        for receive in receives:
-            qp.post_recv(receive)
-        cpu = time.process_time_ns()
-        start = moment = before = now()
-        completions: list[Wc] = []
-        end = start + duration_ns
-        while moment < end:
-            qp.post_send(send)
-            poll()
-            # What is left of the round before is done while this one is on its way.
-            if moment > start:
-                latency.record((moment - before) // 2)
-                qp.post_recv(receives[completions[0].wr_id])
-            cq.poll(16)
-            while not (completions := recv_cq.poll(1)):
-                poll(SPINS)
-                if cq.is_broken:
-                    raise CommandError("the completion queue overflowed")
-            if completions[0].status is not WcStatus.SUCCESS:
-                raise CommandError(f"the ping failed: {completions[0].status.name}")
-            before, moment = moment, now()
-        latency.record((moment - before) // 2)
-        measurement.operations, measurement.duration_ns = latency.count, moment - start
-        measurement.cpu_ns = time.process_time_ns() - cpu
 
     def stream(self, measurement: Measurement, duration_ns: int) -> None:
         """Keep the queues full for `duration_ns`, each operation at a place of its own, without looking at the data.
 
         Records the latency of one operation a poll. With small operations it never sleeps.
         """
-        endpoint, poll, sends = self._endpoint, self._cq.poll, self._prepare_sends()
-        pump, is_busy = endpoint.pump, is_polled(self._op, self._shape.block_bytes)
+        endpoint, poll, sends = self.endpoint, self.cq.poll, self.prepare_sends()
+        pump, is_busy = endpoint.pump, is_polled(self.op, self._shape.block_bytes)
         posts = [self.qps[slot % len(self.qps)].post_send for slot in range(len(sends))]
         now, latency, posted = time.perf_counter_ns, measurement.latency, [0] * len(sends)
         self._post_receives()
@@ -174,7 +173,7 @@ class RdmaWorkload:
             did = pump()
             completions = poll(256)
             moment = now()
-            if len(self._recv_cq):
+            if len(self.recv_cq):
                 self._take_received()
             if not completions:
                 if not did and not is_busy:
@@ -191,36 +190,38 @@ class RdmaWorkload:
             measurement.peer_operations = self._peer_operations() - before
             measurement.operations += measurement.peer_operations
 
-    def _prepare_sends(self) -> list[SendWr]:
-        opcode, memory = OPCODES[self._op], self.memory
+    def prepare_sends(self) -> list[SendWr]:
+        """The work request of each slot, ready to be posted."""
+        opcode, memory = OPCODES[self.op], self.memory
         for slot, wr in enumerate(self._sends):
             wr.opcode = opcode
             wr.remote_address, wr.rkey = memory.address + slot * self._shape.block_bytes, memory.rkey
+            wr.remote_srqn = memory.srqn
             if opcode is WrOpcode.RDMA_WRITE_WITH_IMM:
                 wr.imm_data = slot.to_bytes(4, "big")
-            if self._op in ATOMIC_OPS:
+            if self.op in ATOMIC_OPS:
                 wr.compare_add, wr.swap = 1, slot
         return self._sends
 
     def _post_receives(self) -> None:
-        if self._shape.is_bidirectional and self._op is RdmaOp.SEND:
-            for slot, receive in enumerate(self._receives):
+        if self._shape.is_bidirectional and self.op is RdmaOp.SEND:
+            for slot, receive in enumerate(self.receives):
                 self.qps[slot % len(self.qps)].post_recv(receive)
 
     def _take_received(self) -> None:
-        for wc in self._recv_cq.poll(256):
-            self.qps[wc.wr_id % len(self.qps)].post_recv(self._receives[wc.wr_id])
+        for wc in self.recv_cq.poll(256):
+            self.qps[wc.wr_id % len(self.qps)].post_recv(self.receives[wc.wr_id])
 
     def _peer_operations(self) -> int:
         """How many operations the peer has completed, by an RDMA READ of where it counts them."""
         if not self._shape.is_bidirectional:
             return 0
         count = bytearray(8)
-        region = self._endpoint.pd.reg_mr(count)
+        region = self.endpoint.pd.reg_mr(count)
         wr = SendWr(0, WrOpcode.RDMA_READ, [region.sge()], remote_address=self.memory.count_address)
         wr.rkey = self.memory.count_rkey
         self.qps[0].post_send(wr)
-        for wc in self._endpoint.wait_cq(self._cq, 1):
+        for wc in self.endpoint.wait_cq(self.cq, 1):
             if wc.status is not WcStatus.SUCCESS:
                 raise CommandError(f"reading the peer's count failed: {wc.status.name}")
         region.dereg()
@@ -259,15 +260,26 @@ def connect(
     device = device_on(udp, config=config, remote=remote)
     with reported(device, is_quiet=is_quiet), Endpoint(device, udp) as endpoint:
         workload = RdmaWorkload(endpoint, shape, op=op)
-        for number, qp in enumerate(workload.qps):
-            parameters = ConnectionParameters(qpn=qp.number, path_mtu=shape.path_mtu) if shape.path_mtu else None
-            request = workload.request(number).encode()
-            try:
-                cm_id = endpoint.connect(remote, PERF_PORT, qp=qp, private_data=request, parameters=parameters)
-            except ConnectionFailed as error:
-                raise CommandError(str(error), f"start a peer there: baremetal perf serve --listen {remote}") from error
-            workload.memory = PerfMemory.decode(cm_id.private_data)
+        connect_all(workload, remote)
         yield workload
+
+
+def connect_all(workload: RdmaWorkload, remote: str) -> None:
+    """Connect every queue pair, CONNECTING of them at a time. CommandError as of `connect`."""
+    endpoint = workload.endpoint
+    asked: deque[CmId] = deque()
+    for number, qp in enumerate(workload.qps):
+        request = workload.request(number).encode()
+        parameters = workload.parameters(qp)
+        asked.append(endpoint.start_connect(remote, PERF_PORT, qp=qp, private_data=request, parameters=parameters))
+        if len(asked) == CONNECTING or number + 1 == len(workload.qps):
+            endpoint.wait_until(lambda: all(cm_id.is_settled for cm_id in asked))
+            while asked:
+                try:
+                    workload.memory = PerfMemory.decode(settled(asked.popleft()).private_data)
+                except ConnectionFailed as error:
+                    hint = f"start a peer there: baremetal perf serve --listen {remote}"
+                    raise CommandError(str(error), hint) from error
 
 
 def is_polled(op: RdmaOp, block_bytes: int) -> bool:
@@ -286,6 +298,9 @@ OPCODES = {
 }
 """What is posted by the operations that are not a mix."""
 ATOMIC_OPS = (RdmaOp.FETCH_ADD, RdmaOp.CMP_SWP)
+QP_TYPES = {Transport.RC: QpType.RC, Transport.UC: QpType.UC, Transport.XRC: QpType.XRC_SEND}
+CONNECTING = 32
+"""Requests that wait for an answer at a time; a listener has room for 128."""
 BIDIRECTIONAL_OPS = (RdmaOp.WRITE, RdmaOp.READ, RdmaOp.SEND)
 POLLED_BYTES = 16384
 _SUCCESS = WcStatus.SUCCESS

@@ -7,17 +7,43 @@ many operations the peer has completed.
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
-from stacks.rdma import Access, Cq, Device, Mr, Qp, QpCapacity, RecvWr, SendWr, Sge, Wc, WcOpcode, WcStatus, WrOpcode
+from stacks.rdma import (
+    Access,
+    Cq,
+    Device,
+    Mr,
+    Qp,
+    QpCapacity,
+    QpState,
+    QpType,
+    RecvWr,
+    SendWr,
+    Sge,
+    Wc,
+    WcOpcode,
+    WcStatus,
+    WrOpcode,
+)
 from stacks.rdma.cm import CmEvent, CmEventType, Connection
+from stacks.rdma.srq import Srq, Xrcd
 from stacks.runtime import LocalError
 from wire.ibcm import service_id
 
 PERF_PORT = 18515
 """Where a peer listens: the port that perftest uses."""
+
+
+class Transport(enum.StrEnum):
+    """The transport service of a workload's queue pairs."""
+
+    RC = "rc"
+    UC = "uc"
+    XRC = "xrc"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +54,8 @@ class PerfRequest:
     is_echoed: every message comes back.
     back_depth: operations that the peer keeps under way in the other direction, 0 for none. back_opcode: which, by its
     verbs number. back_bytes: payload of each. back_address, back_rkey: the client's memory that they go to.
+    is_mirrored: the other direction is one WRITE of what the client wrote, each time that its last byte has changed.
+    transport: of the queue pair.
     """
 
     receive_bytes: int = 0
@@ -38,38 +66,57 @@ class PerfRequest:
     back_bytes: int = 0
     back_address: int = 0
     back_rkey: int = 0
+    is_mirrored: bool = False
+    transport: Transport = Transport.RC
 
     def encode(self) -> bytes:
         """As private data of REQ."""
-        flags = int(self.is_echoed)
+        flags = self.is_echoed | self.is_mirrored << 1 | _TRANSPORTS.index(self.transport) << 2
         values = (self.receive_bytes, self.receives, flags, self.back_depth, self.back_opcode, self.back_bytes)
         return _join((*values, self.back_address, self.back_rkey), _REQUEST)
 
     @classmethod
     def decode(cls, data: bytes) -> PerfRequest:
         """From private data, where padding may follow."""
-        receive_bytes, receives, flags, *back = _split(data, _REQUEST)
-        return cls(receive_bytes, receives, bool(flags), *back)
+        receive_bytes, receives, flags, back_depth, back_opcode, back_bytes, address, rkey = _split(data, _REQUEST)
+        transport = _TRANSPORTS[min(flags >> 2, len(_TRANSPORTS) - 1)]
+        return cls(
+            receive_bytes,
+            receives,
+            is_echoed=bool(flags & 1),
+            back_depth=back_depth,
+            back_opcode=back_opcode,
+            back_bytes=back_bytes,
+            back_address=address,
+            back_rkey=rkey,
+            is_mirrored=bool(flags & 2),
+            transport=transport,
+        )
 
     @property
     def is_possible(self) -> bool:
         """Whether the other direction is one that a peer can do."""
-        return not self.back_depth or self.back_opcode in _BACK
+        is_complete = bool(self.back_depth) or not self.is_mirrored
+        return is_complete and (not self.back_depth or self.back_opcode in _BACK)
 
 
 @dataclass(frozen=True, slots=True)
 class PerfMemory:
-    """Where the peer's memory is, and the eight bytes, little endian, that count its own operations."""
+    """Where the peer's memory is, and the eight bytes, little endian, that count its own operations.
+
+    srqn: the shared receive queue that XRC requests name.
+    """
 
     address: int = 0
     length: int = 0
     rkey: int = 0
     count_address: int = 0
     count_rkey: int = 0
+    srqn: int = 0
 
     def encode(self) -> bytes:
         """As private data of REP."""
-        return _join((self.address, self.length, self.rkey, self.count_address, self.count_rkey), _MEMORY)
+        return _join((self.address, self.length, self.rkey, self.count_address, self.count_rkey, self.srqn), _MEMORY)
 
     @classmethod
     def decode(cls, data: bytes) -> PerfMemory:
@@ -91,8 +138,10 @@ class RdmaPeer:
         self._count_region = self._pd.reg_mr(self._count, access=Access.LOCAL_WRITE | Access.REMOTE_READ)
         self._operations = 0
         self._cq = device.create_cq(CQ_DEPTH)
+        self._xrcd = device.open_xrcd()
         self._sessions: dict[Connection, _Session] = {}
         self._by_number: dict[int, _Session] = {}
+        self._mirrors: list[_Session] = []
         device.cm.listen(service_id(PERF_PORT))
 
     def pump(self, now: int) -> bool:  # noqa: ARG002 (a service is told the time)
@@ -110,6 +159,8 @@ class RdmaPeer:
         if sent:
             self._operations += sent
             self._count[:] = self._operations.to_bytes(8, "little")
+        for session in self._mirrors:
+            did |= session.mirror()
         return did or bool(completions)
 
     def _handle(self, event: CmEvent) -> None:
@@ -122,6 +173,8 @@ class RdmaPeer:
             session = self._sessions.pop(event.connection, None)
             if session is not None:
                 del self._by_number[session.qp.number]
+                if session in self._mirrors:
+                    self._mirrors.remove(session)
                 session.close()
 
     def _accept(self, event: CmEvent) -> None:
@@ -130,9 +183,9 @@ class RdmaPeer:
         if is_too_much or request.back_bytes * request.back_depth > self._memory.length or not request.is_possible:
             self._device.cm.reject(event.connection)
             return
-        session = _Session(self._cq, self._memory, request)
-        memory, count = self._memory, self._count_region
-        greeting = PerfMemory(memory.address, memory.length, memory.rkey, count.address, count.rkey)
+        session = _Session(self._cq, self._memory, request, self._xrcd)
+        memory, count = session.memory, self._count_region
+        greeting = PerfMemory(memory.address, memory.length, memory.rkey, count.address, count.rkey, session.srqn)
         try:
             self._device.cm.accept(event.connection, qp=session.qp, private_data=greeting.encode())
         except LocalError:
@@ -141,26 +194,45 @@ class RdmaPeer:
             return
         self._sessions[event.connection] = session
         self._by_number[session.qp.number] = session
+        if request.is_mirrored:
+            self._mirrors.append(session)
         session.post_all()
 
 
 class _Session:
-    """One client: its queue pair, receives that are posted again as they complete, and work of its own if asked for."""
+    """One client: its queue pair, receives that are posted again as they complete, and work of its own if asked for.
 
-    def __init__(self, cq: Cq, memory: Mr, request: PerfRequest) -> None:
-        count = request.receives
+    memory: what it reads and writes; shared with others unless it is mirrored. srqn: of its shared receive queue, or 0.
+    """
+
+    def __init__(self, cq: Cq, memory: Mr, request: PerfRequest, xrcd: Xrcd) -> None:
+        count, pd = request.receives, memory.pd
         self._is_echoed = request.is_echoed
         capacity = QpCapacity(max_send_wr=max(16, count, request.back_depth), max_recv_wr=max(1, count))
-        self.qp: Qp = memory.pd.create_qp(send_cq=cq, recv_cq=cq, capacity=capacity)
+        is_xrc = request.transport is Transport.XRC
+        self._srq: Srq | None = pd.create_srq(max_wr=max(1, count), xrcd=xrcd, cq=cq) if is_xrc else None
+        self.srqn = self._srq.number if self._srq is not None else 0
+        self.qp: Qp = pd.create_qp(
+            _QP_TYPES[request.transport],
+            send_cq=cq,
+            recv_cq=cq,
+            capacity=capacity,
+            xrcd=xrcd if is_xrc else None,
+        )
         size = request.receive_bytes
-        self._buffer = memory.pd.reg_mr(bytearray(max(1, size * count)), access=Access.LOCAL_WRITE)
+        self._buffer = pd.reg_mr(bytearray(max(1, size * count)), access=Access.LOCAL_WRITE)
         self._receives = [RecvWr(slot, [self._buffer.sge(slot * size, size)] if size else ()) for slot in range(count)]
         size = request.back_bytes
+        self._mirrored = bytearray(max(1, size)) if request.is_mirrored else bytearray()
+        self._mirrored_last = 0
+        access = Access.LOCAL_WRITE | Access.REMOTE_WRITE
+        self.memory = pd.reg_mr(self._mirrored, access=access) if request.is_mirrored else memory
+        self._is_shared = not request.is_mirrored
         self._sends = [
             SendWr(
                 slot,
                 WrOpcode(request.back_opcode),
-                [memory.sge(slot * size, size)],
+                [self.memory.sge(slot * size, size)],
                 remote_address=request.back_address + slot * size,
                 rkey=request.back_rkey,
             )
@@ -170,12 +242,21 @@ class _Session:
     def post_all(self) -> None:
         """Have every receive there before the client sends."""
         for receive in self._receives:
-            self.qp.post_recv(receive)
+            self._post_recv(receive)
 
     def start(self) -> None:
         """Begin with the other direction."""
-        for wr in self._sends:
-            self.qp.post_send(wr)
+        if self._is_shared:
+            for wr in self._sends:
+                self.qp.post_send(wr)
+
+    def mirror(self) -> bool:
+        """Write back what the client wrote, if its last byte says that there is something new."""
+        if self._mirrored[-1] == self._mirrored_last or self.qp.state is not QpState.RTS:
+            return False
+        self._mirrored_last = self._mirrored[-1]
+        self.qp.post_send(self._sends[0])
+        return True
 
     def completed(self, wc: Wc) -> int:
         """Go on after a completion; returns how many operations of our own it ends."""
@@ -184,9 +265,9 @@ class _Session:
             if self._is_echoed:
                 sge = receive.sges[0]
                 self.qp.post_send(SendWr(wc.wr_id, WrOpcode.SEND, [Sge(sge.address, wc.byte_len, sge.lkey)]))
-            self.qp.post_recv(receive)
+            self._post_recv(receive)
             return 0
-        if not self._sends:
+        if not self._sends or not self._is_shared:
             return 0
         self.qp.post_send(self._sends[wc.wr_id])
         return 1
@@ -194,7 +275,17 @@ class _Session:
     def close(self) -> None:
         """Give everything back."""
         self.qp.destroy()
+        if self._srq is not None:
+            self._srq.destroy()
         self._buffer.dereg()
+        if not self._is_shared:
+            self.memory.dereg()
+
+    def _post_recv(self, receive: RecvWr) -> None:
+        if self._srq is not None:
+            self._srq.post_recv(receive)
+        else:
+            self.qp.post_recv(receive)
 
 
 def _join(values: Sequence[int], widths: Sequence[int]) -> bytes:
@@ -209,8 +300,10 @@ def _split(data: bytes, widths: Sequence[int]) -> Iterator[int]:
 CQ_DEPTH = 1 << 20
 """Room for the completions of every client; an entry costs memory only while it is there."""
 MAX_RECEIVE_BYTES = 1 << 30
+_QP_TYPES = {Transport.RC: QpType.RC, Transport.UC: QpType.UC, Transport.XRC: QpType.XRC_RECV}
 _RECEIVED = frozenset({WcOpcode.RECV, WcOpcode.RECV_RDMA_WITH_IMM})
 _BACK = frozenset({WrOpcode.RDMA_WRITE, WrOpcode.RDMA_READ, WrOpcode.SEND})
-_MEMORY = (8, 8, 4, 8, 4)
+_MEMORY = (8, 8, 4, 8, 4, 4)
+_TRANSPORTS = tuple(Transport)
 _REQUEST = (4, 2, 1, 2, 1, 4, 8, 4)
 """Bytes of each field, in order; big endian."""

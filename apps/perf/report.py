@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from apps.perf.latency import LatencyHistogram
-from apps.sizes import format_duration
+from apps.sizes import format_duration, format_size
 
 PERCENTILES = (50, 90, 99, 99.9)
 Json = dict[str, object]
@@ -24,6 +24,7 @@ class Measurement:
     latency: of single operations, from posting to completion. errors, mismatches: operations that failed or whose data
     was wrong. cpu_ns: this process's processor time; peer_cpu_ns: the other's, None when unknown.
     peer_operations: those of `operations` that the peer did, in a run in both directions. more: what else the JSON has.
+    qp_bytes, peer_qp_bytes: memory that each queue pair took here and there, None when it is not known.
     """
 
     name: str
@@ -36,6 +37,8 @@ class Measurement:
     cpu_ns: int = 0
     peer_cpu_ns: int | None = None
     peer_operations: int | None = None
+    qp_bytes: int | None = None
+    peer_qp_bytes: int | None = None
     more: Mapping[str, object] = field(default_factory=dict)
 
     @property
@@ -71,6 +74,8 @@ class Measurement:
             "cpu_ns": self.cpu_ns,
             "peer_cpu_ns": self.peer_cpu_ns,
             "peer_operations": self.peer_operations,
+            "qp_bytes": self.qp_bytes,
+            "peer_qp_bytes": self.peer_qp_bytes,
             **self.more,
         }
 
@@ -92,6 +97,9 @@ def show(measurement: Measurement, console: Console, *, as_json: bool) -> None:
         words = "  ".join(f"{name} {format_duration(value)}" for name, value in points)
         console.print(f"latency  {words}", soft_wrap=True)
         console.print(histogram_table(latency))
+    for where, size in (("here", measurement.qp_bytes), ("at the peer", measurement.peer_qp_bytes)):
+        if size is not None:
+            console.print(f"memory   {format_size(size)} for a queue pair {where}")
     if measurement.errors or measurement.mismatches:
         console.print(f"[red]{measurement.errors} operations failed, {measurement.mismatches} had wrong data[/]")
 

@@ -34,8 +34,18 @@ def peer(loopback_address: str) -> Iterator[ServingProcess]:
         ["--op", "fetch-add"],
         ["--op", "cmp-swp", "--queue-depth", "4"],
         ["--op", "write", "--qps", "5", "--block-size", "4k", "--queue-depth", "12"],
+        ["--transport", "uc", "--op", "write"],
+        ["--transport", "uc", "--op", "send", "--block-size", "64"],
+        ["--transport", "uc", "--latency"],
+        ["--transport", "xrc", "--op", "send", "--block-size", "4k"],
+        ["--transport", "xrc", "--op", "write-imm"],
+        ["--transport", "xrc", "--op", "randrw", "--verify"],
+        ["--latency", "--op", "write", "--mtu", "1024", "--offset", "3"],
+        ["--latency", "--op", "read", "--block-size", "64"],
+        ["--latency", "--op", "send", "--block-size", "64"],
+        ["--latency", "--op", "fetch-add"],
     ],
-    ids=lambda options: " ".join(options[:2]),
+    ids=" ".join,
 )
 def test_a_workload_runs_against_its_own_peer_and_finds_no_wrong_byte(options: list[str]) -> None:
     result = json_of("perf", "rdma", *options, "--time", "50ms")
@@ -58,10 +68,33 @@ def test_both_directions_are_counted(op: str) -> None:
         (["--op", "fetch-add", "--bidirectional"], "--bidirectional goes with --op write, read and send"),
         (["--op", "send", "--verify"], "--verify does not go with --op send"),
         (["--op", "ping", "--qps", "2"], "uses one queue pair"),
+        (["--op", "write-imm", "--latency"], "--latency goes with --op write, read, send, fetch-add and cmp-swp"),
+        (["--latency", "--qps", "2"], "--latency has one operation under way"),
+        (["--transport", "uc", "--op", "read"], "--transport uc goes with --op write, randwrite, write-imm, send and"),
+        (["--transport", "uc", "--op", "write", "--verify"], "which --transport uc cannot"),
+        (["--transport", "xrc", "--latency"], "an XRC queue pair sends one way"),
+        (["--transport", "xrc", "--bidirectional"], "--bidirectional goes with --transport rc"),
+        (["--op", "fetch-add", "--all-sizes"], "--op fetch-add has 8 bytes"),
+        (["--sizes", "64,huge"], "huge"),
+        (["--plot", "figure.gif"], "name a .png or .html file"),
     ],
 )
 def test_options_that_do_not_go_together_are_refused(options: list[str], problem: str) -> None:
     assert problem in only_line(baremetal("perf", "rdma", *options))
+
+
+def test_a_sweep_is_a_list_with_each_size() -> None:
+    done = baremetal("perf", "rdma", "--sizes", "64,4k,1MiB", "--time", "20ms", "--json")
+    assert [each["block_bytes"] for each in json.loads(done.stdout)] == [64, 4096, 1 << 20]
+    assert "4 KiB" in baremetal("perf", "rdma", "--sizes", "4k", "--time", "20ms").stdout
+
+
+def test_many_queue_pairs_tell_what_each_takes() -> None:
+    result = json_of("perf", "rdma", "--qps", "200", "--block-size", "64", "--time", "50ms")
+    for key in ("qp_bytes", "peer_qp_bytes"):
+        assert isinstance(result[key], int)
+        assert 1000 < result[key] < 200_000
+    assert json_of("perf", "rdma", "--time", "20ms")["qp_bytes"] is None
 
 
 def test_two_clients_use_one_serving_process_and_its_counters_tell(peer: ServingProcess) -> None:
