@@ -50,7 +50,7 @@ class Direction:
         self.has_answers = False
         self._is_reliable = is_reliable
         self._is_lossy = is_lossy
-        self._reads = Reads()
+        self._reads = Reads(is_lossy=is_lossy)
         self._order = MessageOrder()
         self._next: int | None = None
         """The PSN of the next new request; None before the first."""

@@ -30,11 +30,12 @@ class ReadRequest:
 class Reads:
     """READs of one requester.
 
-    mtu: the path MTU in bytes, once it is known; 0 before.
+    mtu: the path MTU in bytes, once it is known; 0 before. is_lossy: responses may be missing in the capture.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, is_lossy: bool) -> None:
         self.mtu = 0
+        self._is_lossy = is_lossy
         self._asked: deque[ReadRequest] = deque(maxlen=REMEMBERED)
         self._owed: deque[ReadRequest] = deque(maxlen=REMEMBERED)
 
@@ -56,15 +57,12 @@ class Reads:
         problem = "" if is_new else self._repetition_problem(seen)
         request = ReadRequest(seen.psn, seen.reth_length, is_repeated=not is_new)
         self._asked.append(request)
-        if not is_new:
-            # Everything from here on will be asked for, and so answered, again.
-            self._owed = deque((one for one in self._owed if psn_diff(self._end(one), seen.psn) <= 0), REMEMBERED)
         self._owed.append(request)
         return problem
 
     def answered(self, seen: Observed) -> str:
         """A response; what is wrong with it, or an empty text."""
-        request = self._request_for(seen.psn)
+        request = self._request_for(seen)
         if request is None:
             return f"a READ response with PSN {seen.psn}, which no READ that was asked for is waiting for"
         index = psn_diff(seen.psn, request.psn)
@@ -83,17 +81,23 @@ class Reads:
         return ""
 
     def _end(self, request: ReadRequest) -> int:
-        """The PSN behind a request, or behind its first response while more is not known."""
-        return psn_add(request.psn, self.packets(request.length) or 1)
+        """The PSN behind a request, or behind its next response while more is not known."""
+        packets = self.packets(request.length)
+        return psn_add(request.next_psn, 1) if packets is None else psn_add(request.psn, packets)
 
-    def _request_for(self, psn: int) -> ReadRequest | None:
-        """The READ whose next response this is. Requests before it are owed nothing any more: answers are in order."""
-        for request in self._owed:
-            if request.next_psn == psn:
-                while self._owed[0] is not request:
-                    self._owed.popleft()
-                return request
-        return None
+    def _request_for(self, seen: Observed) -> ReadRequest | None:
+        """The READ that a response belongs to.
+
+        Each request is owed its responses, repeated ones as well: those to the first may still be on their way. Where
+        two wait for one PSN, the opcode tells which of them begins there.
+        """
+        psn = seen.psn
+        waiting = [one for one in self._owed if one.next_psn == psn]
+        if not waiting and self._is_lossy:
+            waiting = [one for one in self._owed if psn_diff(psn, one.next_psn) > 0 > psn_diff(psn, self._end(one))]
+        begins = seen.info.position in (Position.FIRST, Position.ONLY)
+        fitting = [one for one in waiting if (one.psn == psn) == begins]
+        return next(iter(fitting or waiting), None)
 
     def _repetition_problem(self, seen: Observed) -> str:
         """A repeated READ asks for the rest of one that was asked for, to the same end (IBTA 9.7.5.1.1)."""

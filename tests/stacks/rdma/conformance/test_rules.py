@@ -186,6 +186,21 @@ def test_the_rest_of_a_read_may_be_asked_for_again(talk: Conversation) -> None:
     assert talk.check() == []
 
 
+def test_late_responses_to_a_read_that_was_asked_for_again_are_allowed(talk: Conversation) -> None:
+    talk.request(READ, 5, read=2 * MTU)
+    talk.answer(READ_FIRST, 5, bytes(MTU))
+    talk.request(READ, 5, read=2 * MTU)
+    talk.answer(READ_LAST, 6, bytes(MTU))
+    read(talk, 5, 2)
+    assert talk.check() == []
+
+
+def test_responses_that_were_lost_before_the_capture_are_no_fault_of_a_lossy_one(talk: Conversation) -> None:
+    talk.request(READ, 5, read=4 * MTU)
+    read(talk, 5, 4, left_out=1)
+    assert talk.check(is_lossy=True) == []
+
+
 def test_a_read_repeated_with_another_end_is_found(talk: Conversation) -> None:
     talk.request(READ, 5, read=4 * MTU)
     talk.answer(READ_FIRST, 5, bytes(MTU))
