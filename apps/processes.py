@@ -54,17 +54,17 @@ class ServingProcess:
     def stop(self, timeout_s: float = 10.0) -> int:
         """Have it drain and end; killed when it does not within `timeout_s`. Returns its exit status; idempotent."""
         process = self._process
-        if process.stdin is not None:
-            with contextlib.suppress(BrokenPipeError):
-                process.stdin.close()
-        try:
-            process.wait(timeout_s)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-        for stream in (process.stdout, process.stderr):
+        if process.returncode is None:
+            # Closes its standard input, and takes what it still has to say, on which it would otherwise wait.
+            try:
+                process.communicate(timeout=timeout_s)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.communicate()
+        for stream in (process.stdin, process.stdout, process.stderr):
             if stream is not None:
-                stream.close()
+                with contextlib.suppress(BrokenPipeError):
+                    stream.close()
         return process.returncode
 
     def __enter__(self) -> Self:
