@@ -54,11 +54,16 @@ def device_config(faults: FaultPlan | None, fault: Sequence[FaultRule] | None) -
 
 @contextlib.contextmanager
 def reported(device: Device, *, is_quiet: bool = False) -> Iterator[None]:
-    """Tell on standard error, when the block is over or fails, what a device's plan did; is_quiet: do not."""
+    """Tell on standard error, when the block is over or fails, what a device's plan did.
+
+    is_quiet: only when it fails, for otherwise the command's JSON tells it.
+    """
+    is_told_elsewhere = False
     try:
         yield
+        is_told_elsewhere = is_quiet
     finally:
-        if device.faults is not None and not is_quiet:
+        if device.faults is not None and not is_told_elsewhere:
             show_report(device.faults.report(), console(stderr=True), title="faults on purpose")
 
 

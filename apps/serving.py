@@ -18,7 +18,7 @@ from functools import partial
 import trio
 
 from apps import output
-from apps.faults import control_faults
+from apps.faults import control_faults, report_json
 from stacks.rdma import Device
 from stacks.rdma.views import device_view, qp_view
 from transports.control import ControlServer, Json
@@ -101,7 +101,13 @@ def snapshot(served: Sequence[ServedDevice]) -> dict[str, Json]:
     }
 
 
-def announce_json(document: dict[str, object]) -> None:
+def announce_faults(device: Device) -> None:
+    """One more line of JSON, at the end: what a device's fault rules did; nothing when it has no plan."""
+    if report := report_json(device):
+        output.announce(partial(announce_json, report))
+
+
+def announce_json(document: Mapping[str, object]) -> None:
     """Print one line of JSON at once, which is what a process that started this one waits for."""
     sys.stdout.write(json.dumps(document) + "\n")
     sys.stdout.flush()

@@ -252,7 +252,7 @@ def compare(
             except Difference as difference:
                 if as_json:
                     found = {"verb": "compare", "bytes": extent.length, "differs": True, "offset": difference.offset}
-                    console().print_json(data=found)
+                    console().print_json(data={**found, **report_json(namespace.connection.end.device)})
                 raise
             more = report_json(namespace.connection.end.device)
         digest = sha256_of(descriptor, extent.length)

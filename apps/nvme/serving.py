@@ -13,7 +13,7 @@ from rich.markup import escape
 from apps.faults import reported
 from apps.nvme.sources import check_each_once, failure_reporter, open_source
 from apps.output import complain, console
-from apps.serving import ServedDevice, announce_json, serve_until_told
+from apps.serving import ServedDevice, announce_faults, announce_json, serve_until_told
 from apps.sizes import format_size
 from stacks.nvme.aio import serve
 from stacks.nvme.stores import Store
@@ -91,6 +91,8 @@ async def serve_stores(options: TargetOptions, url: NvmeUrl, stores: Sequence[St
                 ends_with_stdin=options.ends_with_stdin,
                 facts=facts,
             )
+        if options.as_json:
+            announce_faults(port.device)
 
 
 def announce(options: TargetOptions, url: NvmeUrl, stores: Sequence[Store], *, advice: str) -> None:

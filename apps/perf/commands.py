@@ -11,7 +11,7 @@ import typer
 
 from apps.arguments import SIZES, TIMES, Local, Offload, parse_address, parse_path_mtu, parse_url
 from apps.errors import CommandError
-from apps.faults import Fault, Faults, device_config
+from apps.faults import Fault, Faults, device_config, report_json
 from apps.nvme.session import SessionOptions, open_namespace
 from apps.nvme.sources import parse_source
 from apps.output import console
@@ -190,6 +190,8 @@ def nvme(
         str | None, typer.Option(help="Processors of the started target and of this process, as 0,1.")
     ] = None,
     seed: Annotated[int, typer.Option(help="Of random places and content.")] = 1,
+    fault: Fault = None,
+    faults: Faults = None,
     as_json: Annotated[bool, JSON_OPTION] = False,
 ) -> None:
     """Reads and writes of a namespace; a given one is written to with --overwrite only."""
@@ -205,7 +207,8 @@ def nvme(
         if url is None:
             target = stack.enter_context(target_process(namespace, serving_cpu, offload=offload))
             url, pid = parse_url(str(target.ready["url"])), target.pid
-        options = SessionOptions(local=local, offload=offload, queue_depth=queue_depth)
+        device = device_config(faults, fault)
+        options = SessionOptions(local=local, offload=offload, queue_depth=queue_depth, device=device, is_quiet=as_json)
         served = stack.enter_context(open_namespace(url, options))
         workload = Workload(rw, block_size, span or served.size_bytes, queue_depth, duration, mix, verify, seed)
         endpoint = NvmeEndpoint(served, workload)
@@ -213,6 +216,7 @@ def nvme(
             engine.fill(endpoint, workload)
         name = f"nvme {rw.value} {format_size(block_size)} x {queue_depth}"
         measurement = with_peer_time(pid, lambda: engine.run(endpoint, workload, name))
+        measurement.more = report_json(served.connection.end.device)
     finish(measurement, as_json=as_json)
 
 

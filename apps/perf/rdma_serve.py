@@ -7,7 +7,7 @@ import trio
 from apps.faults import reported
 from apps.output import console
 from apps.perf.rdma_peer import RdmaPeer
-from apps.serving import ServedDevice, announce_json, serve_until_told
+from apps.serving import ServedDevice, announce_faults, announce_json, serve_until_told
 from apps.sizes import format_size
 from stacks.rdma import DeviceConfig
 from stacks.rdma.sync import device_on, open_udp
@@ -63,6 +63,8 @@ def serve(
                     ends_with_stdin=ends_with_stdin,
                 )
             )
+        if as_json:
+            announce_faults(device)
     finally:
         transport.close()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -100,6 +101,63 @@ def test_perf_runs_under_faults_and_tells_them() -> None:
     report = result["faults"]
     assert isinstance(report, dict)
     assert report["rules"][0]["fired"] == 1
+
+
+def test_perf_nvme_runs_under_faults_and_tells_them() -> None:
+    rules = ["--fault", "drop:opcode=send,direction=tx,nth=20", "--fault", "mark:opcode=uc"]
+    words = ["perf", "nvme", "--rw", "randread", "--namespace", "mem:1MiB", "--time", "200ms", *rules]
+    report = json_of(*words)["faults"]
+    assert isinstance(report, dict)
+    assert [rule["fired"] for rule in report["rules"]] == [1, 0]
+    assert report["never_fired"] == [2]
+    shown = baremetal(*words).stderr
+    assert "RC_SEND_ONLY" in shown
+    assert "rule 2, mark:opcode=uc: never fired" in shown
+
+
+def test_a_command_that_fails_under_faults_tells_them_even_where_it_would_print_json(
+    target: ServingProcess, tmp_path: Path
+) -> None:
+    written = tmp_path / "data"
+    words = ["nvme", "compare", str(target.ready["url"]), "--file", str(written), "--json"]
+    written.write_bytes(bytes([1]) * 4096)
+    done = baremetal(*words, "--fault", "mark:opcode=send")
+    assert done.returncode == 1
+    assert json.loads(done.stdout)["faults"]["rules"][0]["fired"] > 0
+    assert "rule 1, mark:opcode=send: fired " in done.stderr
+
+
+@pytest.mark.parametrize("role", ["nvme-target", "perf"])
+def test_a_serving_command_tells_at_its_end_what_its_rules_did(role: str, loopback_address: str) -> None:
+    rules = ["--fault", "mark:opcode=ack", "--fault", "drop:opcode=uc", "--json"]
+    serving = {
+        "nvme-target": ["nvme", "target", "--namespace", "mem:1MiB", "--listen", f"nvme+rdma://{loopback_address}"],
+        "perf": ["perf", "serve", "--listen", loopback_address],
+    }[role]
+    client = {
+        "nvme-target": ["perf", "nvme", f"nvme+rdma://{loopback_address}", "--time", "50ms"],
+        "perf": ["perf", "rdma", loopback_address, "--time", "50ms"],
+    }[role]
+    process = subprocess.Popen(
+        command_line([*serving, *rules]), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment()
+    )
+    assert process.stdout is not None
+    process.stdout.readline()
+    json_of(*client)
+    process.send_signal(signal.SIGINT)
+    last, words = process.communicate(timeout=LIMIT_S)
+    report = json.loads(last)["faults"]
+    assert report["rules"][0]["fired"] > 0
+    assert report["never_fired"] == [2]
+    assert words == ""
+    assert process.returncode == 0
+
+
+def test_a_process_that_has_much_to_say_at_its_end_is_stopped_in_good_order(loopback_address: str) -> None:
+    serving = ["perf", "serve", "--listen", loopback_address, "--until-stdin-ends", "--json"]
+    with ServingProcess([*serving, "--fault", "mark:opcode=rc"], timeout_s=LIMIT_S) as peer:
+        json_of("perf", "rdma", loopback_address, "--time", "500ms", "--op", "write", "--block-size", "64k")
+        assert peer.stop(LIMIT_S) == 0
 
 
 def test_watching_ends_with_the_process_and_says_so(loopback_address: str) -> None:
