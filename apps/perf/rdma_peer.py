@@ -8,8 +8,9 @@ many operations the peer has completed.
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import accumulate
 
 from stacks.rdma import (
@@ -95,9 +96,10 @@ class PerfRequest:
 
     @property
     def is_possible(self) -> bool:
-        """Whether the other direction is one that a peer can do."""
-        is_complete = bool(self.back_depth) or not self.is_mirrored
-        return is_complete and (not self.back_depth or self.back_opcode in _BACK)
+        """Whether the other direction is one that a peer can do, and what is to come back has room."""
+        is_complete = self.back_depth == 1 or not self.is_mirrored
+        has_room = self.receive_bytes > 0 or not self.is_echoed
+        return is_complete and has_room and (not self.back_depth or self.back_opcode in _BACK)
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,20 +157,29 @@ class RdmaPeer:
         for wc in completions:
             session = self._by_number.get(wc.qp_num)
             if session is not None and wc.status is WcStatus.SUCCESS:
-                sent += session.completed(wc)
+                sent += self._do(session, partial(session.completed, wc))
         if sent:
             self._operations += sent
             self._count[:] = self._operations.to_bytes(8, "little")
         for session in self._mirrors:
-            did |= session.mirror()
+            did |= bool(self._do(session, session.mirror))
         return did or bool(completions)
+
+    def _do(self, session: _Session, step: Callable[[], int | None]) -> int:
+        """A step of a session; a client that asked for what cannot be posted loses its connection, and no more."""
+        try:
+            return step() or 0
+        except LocalError:
+            self._device.cm.disconnect(session.connection)
+            return 0
 
     def _handle(self, event: CmEvent) -> None:
         if event.kind is CmEventType.CONNECT_REQUEST:
             self._accept(event)
         elif event.kind is CmEventType.ESTABLISHED:
-            if event.connection in self._sessions:
-                self._sessions[event.connection].start()
+            session = self._sessions.get(event.connection)
+            if session is not None:
+                self._do(session, session.start)
         elif event.kind is CmEventType.TIMEWAIT_EXIT or event.kind is CmEventType.REJECTED:
             session = self._sessions.pop(event.connection, None)
             if session is not None:
@@ -183,7 +194,7 @@ class RdmaPeer:
         if is_too_much or request.back_bytes * request.back_depth > self._memory.length or not request.is_possible:
             self._device.cm.reject(event.connection)
             return
-        session = _Session(self._cq, self._memory, request, self._xrcd)
+        session = _Session(event.connection, self._cq, self._memory, request, self._xrcd)
         memory, count = session.memory, self._count_region
         greeting = PerfMemory(memory.address, memory.length, memory.rkey, count.address, count.rkey, session.srqn)
         try:
@@ -205,8 +216,9 @@ class _Session:
     memory: what it reads and writes; shared with others unless it is mirrored. srqn: of its shared receive queue, or 0.
     """
 
-    def __init__(self, cq: Cq, memory: Mr, request: PerfRequest, xrcd: Xrcd) -> None:
+    def __init__(self, connection: Connection, cq: Cq, memory: Mr, request: PerfRequest, xrcd: Xrcd) -> None:
         count, pd = request.receives, memory.pd
+        self.connection = connection
         self._is_echoed = request.is_echoed
         capacity = QpCapacity(max_send_wr=max(16, count, request.back_depth), max_recv_wr=max(1, count))
         is_xrc = request.transport is Transport.XRC
