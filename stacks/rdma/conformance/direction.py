@@ -98,6 +98,8 @@ class Direction:
                 problems.append((Rule.READ_REQUEST, text))
             taken = self._reads.packets(seen.reth_length)
             self._open_read = seen.reth_length if taken is None else 0
+        elif seen.operation in _ANSWERED_EMPTY:
+            self._reads.owe_empty(seen.psn, is_new=is_new)
         self._at = psn_add(seen.psn, taken or 1)
         if self._next is None or psn_diff(self._at, self._next) > 0:
             self._next = self._at
@@ -218,5 +220,7 @@ class Direction:
         return ""
 
 
-_ANSWERED_WITH_DATA = frozenset({Operation.READ_REQUEST, Operation.COMPARE_SWAP, Operation.FETCH_ADD})
+_ANSWERED_EMPTY = frozenset({Operation.FLUSH, Operation.ATOMIC_WRITE})
+"""Requests that a READ response without data answers (annex A19)."""
+_ANSWERED_WITH_DATA = frozenset({Operation.READ_REQUEST, Operation.COMPARE_SWAP, Operation.FETCH_ADD, *_ANSWERED_EMPTY})
 _NAK, _RNR = 0x60, 0x20

@@ -60,6 +60,10 @@ class Reads:
         self._owed.append(request)
         return problem
 
+    def owe_empty(self, psn: int, *, is_new: bool) -> None:
+        """A request that one response without data answers."""
+        self._owed.append(ReadRequest(psn, 0, is_repeated=not is_new))
+
     def answered(self, seen: Observed) -> str:
         """A response; what is wrong with it, or an empty text."""
         request = self._request_for(seen)
