@@ -25,7 +25,7 @@ class SelectiveResponder(Responder):
     def __init__(self, qp: ReliableQp, queue: ReceiveQueue) -> None:
         super().__init__(qp, queue)
         self._early: dict[int, _Early] = {}
-        self._arrivals: deque[int] = deque()
+        self._arrivals: deque[int] = deque(maxlen=MAX_EARLY_PACKETS)
 
     def reset(self, psn: int) -> None:
         """As of every responder."""
@@ -41,7 +41,8 @@ class SelectiveResponder(Responder):
         """As of every responder, but a packet ahead of its turn may be kept."""
         expected = self.expected_psn
         distance = psn_diff(psn, expected & 0xFFFFFF)
-        if 0 < distance <= MAX_EARLY_PACKETS and opcode in DATA_OPCODES and not self._is_waiting:
+        is_fitting = 0 < distance <= MAX_EARLY_PACKETS and len(body) <= self.path_mtu + MAX_EXTENSION_BYTES
+        if is_fitting and opcode in DATA_OPCODES and not self._is_waiting:
             self._keep(expected + distance, _Early(opcode, wants_ack, is_solicited, bytes(body)))
             return
         super().handle_request(opcode, psn=psn, wants_ack=wants_ack, is_solicited=is_solicited, body=body)
@@ -107,5 +108,7 @@ class _Early(NamedTuple):
     body: bytes
 
 
+MAX_EXTENSION_BYTES = 20
+"""RETH and ImmDt: what is longer with them than the path MTU allows is not kept, for it will be refused."""
 MAX_EARLY_PACKETS = 1024
 """How far ahead a packet may be: twice the largest window."""

@@ -8,9 +8,10 @@ import pytest
 
 from stacks.rdma import CongestionConfig, DeviceConfig, QpState, QpType, SendFlags, SendWr, WrOpcode
 from stacks.runtime import LocalError
-from tests.stacks.rdma.hand import ACK, FIRST_PSN, MTU, SEQUENCE, HandRig, psns, reth
-from tests.stacks.rdma.rig import Rig
+from tests.stacks.rdma.hand import ACK, FIRST_PSN, MTU, ROCE_PORT, SEQUENCE, HandRig, psns, reth
+from tests.stacks.rdma.rig import HOSTS, Rig
 from tests.stacks.rdma.traffic import MEMORY_BYTES, Traffic
+from transports.datagram import Burst
 from transports.simulation import Impairments, Packet
 from wire.roce import Aeth, Bth, Opcode
 
@@ -98,6 +99,25 @@ def test_a_packet_too_far_ahead_is_dropped_and_reported_as_a_gap() -> None:
     assert [answer[:3] for answer in naks(rig)] == [(SEQUENCE, 0, 0)]
     rig.put(send_only(rig, FIRST_PSN + 1024))
     assert naks(rig) == [(SEQUENCE, 1, 0, 1024)]
+
+
+def test_an_early_packet_that_is_longer_than_the_path_mtu_allows_is_not_kept() -> None:
+    """It will be refused in its turn (IBTA 9.7.4.1.6), so a peer cannot have much of it kept."""
+    rig = HandRig(config=selective())
+    rig.put(rig.packet(Opcode.RC_SEND_ONLY, payload=bytes(MTU + 24), psn=FIRST_PSN + 1))
+    assert [answer[:3] for answer in naks(rig)] == [(SEQUENCE, 0, 0)]
+
+
+def test_a_flood_of_one_early_packet_is_answered_no_more_often_than_there_may_be_early_ones() -> None:
+    rig = HandRig(config=selective(shortcuts=False))
+    packet = send_only(rig, FIRST_PSN + 1)
+    device = rig.end.device
+    for _ in range(1500):
+        device.handle_burst(Burst(memoryview(packet), len(packet), (HOSTS[0], ROCE_PORT), device.address), 0)
+    count = 0
+    while device.poll_transmit(0) is not None:
+        count += 1
+    assert count == 1024
 
 
 def test_an_early_packet_that_came_twice_is_executed_once() -> None:
