@@ -57,7 +57,7 @@ class ReadService:
         response = ReadResponse(region, reth, first_psn=self._responder.expected_psn, path_mtu=self._responder.path_mtu)
         self._responder.msn += 1
         response.msn = self._responder.msn
-        self._remember(Replay(response.first_psn, response.last_psn, reth, None))
+        self._remember(Replay(response.first_psn, response.last_psn, reth, None, region))
         self._responder.expected_psn = response.last_psn + 1
         self._respond(response)
 
@@ -167,8 +167,7 @@ class ReadService:
         reth = Reth.decode(body)
         for replay in self._replays:
             if replay.covers(psn, reth, self._responder.path_mtu):
-                right = Access.REMOTE_READ
-                region = self._qp.memory.find(reth.rkey, self._qp, reth.va, reth.length, right) if reth.length else None
+                region = self._region_again(replay.region, reth) if reth.length else None
                 if region is None and reth.length:
                     return
                 self._drop_responses(psn)
@@ -179,6 +178,15 @@ class ReadService:
                 response.is_replay = True
                 self._respond(response)
                 return
+
+    def _region_again(self, first: Region | None, reth: Reth) -> Region | None:
+        """The region that a READ was granted, or what its key reaches now if that one has ended.
+
+        An XRC target may have moved on to the protection domain of another SRQ meanwhile (A14.2.4).
+        """
+        if first is not None and first.is_valid:
+            return first
+        return self._qp.memory.find(reth.rkey, self._qp, reth.va, reth.length, Access.REMOTE_READ)
 
     def replay_answer(self, opcode: int, psn: int) -> None:
         """Answer a duplicate atomic, FLUSH or ATOMIC WRITE as the first time, without executing it."""

@@ -164,12 +164,13 @@ class UndividedResponse:
 
 @dataclass(frozen=True, slots=True)
 class Replay:
-    """A READ, or what is executed once: its PSNs, and the READ's range or the other's answer."""
+    """A READ, or what is executed once: its PSNs, and the READ's range and region or the other's answer."""
 
     first_psn: int
     last_psn: int
     read: Reth | None
     answer: UndividedResponse | None
+    region: Region | None = None
 
     def covers(self, psn: int, reth: Reth, path_mtu: int) -> bool:
         """Whether a READ request at `psn` asks for a part of this one, at its right place (IBTA 9.7.5.1.2)."""

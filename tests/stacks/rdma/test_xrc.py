@@ -6,7 +6,8 @@ import random
 
 import pytest
 
-from stacks.rdma import AsyncEventType, QpState, QpType, RecvWr, SendFlags, Srq, WcStatus, WrOpcode
+from stacks.rdma import AsyncEventType, FaultPlan, QpState, QpType, RecvWr, SendFlags, Srq, WcStatus, WrOpcode
+from stacks.rdma.faults import parse_rule
 from stacks.runtime import LocalError
 from tests.stacks.rdma.hand import FIRST_PSN, MTU, HandRig, reth
 from tests.stacks.rdma.rig import HOSTS, HOSTS_V6, End, Rig
@@ -174,6 +175,23 @@ def test_domains_are_given_to_targets_and_to_nothing_else() -> None:
     for each in rig.srqs:
         each.destroy()
     rig.xrcd.close()
+
+
+@each_way
+def test_a_read_that_comes_again_is_answered_from_the_domain_that_granted_it(shortcuts: bool) -> None:
+    """A target works in the protection domain of the SRQ that a request names (A14.2.4), a repeated one too."""
+    rig = XrcRig(shortcuts=shortcuts, timeout=8, tells_identification=True)
+    left, right = rig.ends
+    elsewhere = right.device.alloc_pd()
+    other = elsewhere.create_srq(max_wr=10, xrcd=rig.xrcd, cq=rig.cqs[1])
+    other.post_recv(RecvWr(7, [elsewhere.reg_mr(bytearray(64)).sge()]))
+    left.device.attach(FaultPlan((parse_rule("drop:direction=rx,opcode=read-response,nth=1"),)))
+    right.memory[:16] = b"read me once more"[:16]
+    left.send(1, WrOpcode.RDMA_READ, 64, 16, remote_srqn=rig.srqs[0].number, **far(right))
+    left.send(2, WrOpcode.SEND, 0, 16, remote_srqn=other.number)
+    rig.run_until_completed(left, 2)
+    assert [(wc.wr_id, wc.status) for wc in left.completions] == [(1, WcStatus.SUCCESS), (2, WcStatus.SUCCESS)]
+    assert left.memory[64:80] == right.memory[:16]
 
 
 class Target(HandRig):
