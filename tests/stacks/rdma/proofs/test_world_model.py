@@ -1,8 +1,9 @@
 """Everything at once between two devices, under any order of posts, mistakes and changes of the network.
 
-RC with go-back-N, with selective repeat and over a shared receive queue, XRC, UC and UD, with every operation, windows,
-and requests that end a connection. Reliable data is intact, completions are exact and in order, nothing is stuck once
-the network is whole, and a queue pair leaves RTS only for a reason that is known (IBTA 9.7, 9.8, 9.9, A14).
+RC with go-back-N, selective repeat, congestion control and a shared receive queue, XRC, UC and UD, with every
+operation, windows, and requests that end a connection. Reliable data is intact, completions are exact and in order,
+nothing is stuck once the network is whole, and a queue pair leaves RTS only for a reason that is known (IBTA 9.7, 9.8,
+9.9, A14).
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ LENGTHS = st.one_of(
     st.sampled_from([255, 256, 257, 1023, 1024, 1025, 4096, SLOT_BYTES]),
 )
 WAITS_NS = (0, 5_000, 10_000, 30_000, 200_000, 5_000_000)
-NUMBERS = st.integers(0, 8)
+NUMBERS = st.integers(0, 10)
 
 
 class WorldModel(RuleBasedStateMachine):
@@ -61,11 +62,11 @@ class WorldModel(RuleBasedStateMachine):
                 if side is not self.world.xrc:
                     side.post_receive()
 
-    @rule(number=st.integers(0, 7), window=st.integers(0, 1))
+    @rule(number=st.integers(0, 9), window=st.integers(0, 1))
     def bind(self, number: int, window: int) -> None:
         self.world.senders[number].bind(window)
 
-    @rule(number=st.integers(0, 7), window=st.integers(0, 1))
+    @rule(number=st.integers(0, 9), window=st.integers(0, 1))
     def unbind(self, number: int, window: int) -> None:
         self.world.senders[number].unbind(window)
 
@@ -77,7 +78,11 @@ class WorldModel(RuleBasedStateMachine):
     def change_the_network(self, network: Impairments) -> None:
         self.world.set_network(network)
 
-    @rule(number=st.integers(0, 1), which=st.integers(0, 1), blunder=st.sampled_from(Blunder))
+    @rule(probability=st.sampled_from([0.0, 0.02, 0.2]))
+    def mark_packets(self, probability: float) -> None:
+        self.world.mark(probability)
+
+    @rule(number=st.integers(0, 2), which=st.integers(0, 1), blunder=st.sampled_from(Blunder))
     def end_a_connection(self, number: int, which: int, blunder: Blunder) -> None:
         self.world.end_connection(number, which, blunder)
 
@@ -117,7 +122,7 @@ def random_steps(seed: int, count: int) -> None:
         kind = rng.random()
         if kind < 0.4:
             length = draw(300 if draw(2) else SLOT_BYTES + 1)
-            world.senders[draw(9)].post(OPERATIONS[draw(len(OPERATIONS))], length)
+            world.senders[draw(11)].post(OPERATIONS[draw(len(OPERATIONS))], length)
         elif kind < 0.5:
             world.unreliable_sides[draw(4)].post(draw(SLOT_BYTES + 1))
         elif kind < 0.65:
@@ -125,14 +130,15 @@ def random_steps(seed: int, count: int) -> None:
                 if side is not world.xrc:
                     side.post_receive()
         elif kind < 0.72:
-            side = world.senders[draw(8)]
+            side = world.senders[draw(10)]
             (side.bind if draw(2) else side.unbind)(draw(2))
         elif kind < 0.97:
             world.run(WAITS_NS[draw(len(WAITS_NS) - 1)])
         elif kind < 0.99:
             world.set_network(NETWORKS[draw(len(NETWORKS))])
+            world.mark((0.0, 0.02, 0.2)[draw(3)])
         else:
-            world.end_connection(draw(2), draw(2), list(Blunder)[draw(4)])
+            world.end_connection(draw(3), draw(2), list(Blunder)[draw(4)])
     world.finish()
     assert all(side.received for side in world.unreliable_sides) or count < 1000
 

@@ -31,7 +31,8 @@ from tests.stacks.rdma.proofs.unreliable_sides import MEMORY_BYTES as UNRELIABLE
 from tests.stacks.rdma.proofs.unreliable_sides import UnreliableSide
 from tests.stacks.rdma.rig import FULL_ACCESS, HOSTS, QKEY, End, modify
 from tests.stacks.rdma.traffic import AREA, INBOX, MEMORY_BYTES, SLOTS
-from transports.simulation import Host, Impairments, Network, Simulation
+from transports.datagram import ECN_CE
+from transports.simulation import Host, Impairments, Network, Packet, Simulation
 
 ACCESS = FULL_ACCESS | Access.MW_BIND | Access.FLUSH_ANY
 QP_ACCESS = FULL_ACCESS | Access.FLUSH_ANY
@@ -59,8 +60,8 @@ class Machine:
 class World:
     """Both machines with their sides.
 
-    pairs: reliable connections with go-back-N, with selective repeat, and with a shared receive queue on the right
-    (two of them); then XRC, UC and UD. path_mtu, psn: of all connected ones.
+    pairs: reliable connections with go-back-N, with selective repeat, with congestion control, and with a shared
+    receive queue on the right (two of them); then XRC, UC and UD. path_mtu, psn: of all connected ones.
     """
 
     def __init__(self, *, seed: int, shortcuts: bool, path_mtu: int = 1024, psn: int = 0xFFFFF0) -> None:
@@ -70,8 +71,15 @@ class World:
         config = DeviceConfig(shortcuts=shortcuts)
         self.left, self.right = (Machine(self.network, host, seed + n, config) for n, host in enumerate(HOSTS))
         self._path_mtu, self._psn = path_mtu, psn
+        self._switch, self._marked = random.Random(seed), 0.0
+        self.network.hook = self._pass
         self._connections = 0
-        self.pairs = [self._reliable("go-back-N"), self._reliable("selective"), *self._shared_pairs()]
+        self.pairs = [
+            self._reliable(recovery="go-back-n"),
+            self._reliable(recovery="selective"),
+            self._reliable(congestion="dcqcn"),
+            *self._shared_pairs(),
+        ]
         self.xrc, self.xrc_receivers = self._extended()
         self.unreliable = [self._unreliable(QpType.UC), self._unreliable(QpType.UD)]
 
@@ -118,9 +126,19 @@ class World:
         self.network.impairments = impairments
         self.network.forget_paths()
 
+    def mark(self, probability: float) -> None:
+        """Have switches mark packets that they let pass, with this probability each."""
+        self._marked = probability
+
+    def _pass(self, packet: Packet) -> tuple[Packet]:
+        if self._marked and self._switch.random() < self._marked:
+            packet.ecn = ECN_CE
+        return (packet,)
+
     def finish(self) -> None:
         """With a network that is whole again: everything completes, and all memory is what was asked for."""
         self.set_network(Impairments())
+        self.mark(0.0)
         self.settle()
         for side in self.senders:
             side.post(WrOpcode.RDMA_WRITE, 0)
@@ -191,8 +209,8 @@ class World:
 
     # Making them
 
-    def _reliable(self, recovery: str) -> tuple[ReliableSide, ReliableSide]:
-        ends = [machine.end(recovery=recovery.lower()) for machine in (self.left, self.right)]
+    def _reliable(self, **options: str) -> tuple[ReliableSide, ReliableSide]:
+        ends = [machine.end(**options) for machine in (self.left, self.right)]  # type: ignore[arg-type]
         self._connect(*ends)
         return self._paired(*(ReliableSide(end, self.rng) for end in ends))
 
