@@ -145,7 +145,7 @@ class Completer:
             if number > piece.next_psn:
                 self._advance(number, now)
             return
-        is_in_place = opcode == _expected_opcode(piece)
+        is_in_place = opcode == _expected_opcode(piece) or (_is_resumed(piece) and opcode == _next_opcode(piece))
         if piece.is_repeated and not is_in_place:
             # Of an earlier request for the same data, and overtaken by the repetition, whose own responses count.
             self._qp.counters.duplicate_response += 1
@@ -254,10 +254,22 @@ class Completer:
 
 def _expected_opcode(piece: ReadPiece) -> int:
     """Which READ response comes next: first and last are those of the request, not of the whole READ."""
-    is_last = piece.next_psn == piece.last_psn
     if piece.next_psn == piece.first_psn:
-        return READ_RESPONSE.only if is_last else READ_RESPONSE.first
-    return READ_RESPONSE.last if is_last else READ_RESPONSE.middle
+        return READ_RESPONSE.only if piece.next_psn == piece.last_psn else READ_RESPONSE.first
+    return _next_opcode(piece)
+
+
+def _next_opcode(piece: ReadPiece) -> int:
+    return READ_RESPONSE.last if piece.next_psn == piece.last_psn else READ_RESPONSE.middle
+
+
+def _is_resumed(piece: ReadPiece) -> bool:
+    """Whether a READ was asked for again from its middle on: rxe answers as though the first request went on.
+
+    IBTA 9.7.5.1.2 has the repetition answered as a request of its own. Either way the PSN says which data it is, and so
+    it does for a response to the first request that was only overtaken.
+    """
+    return piece.is_repeated and piece.first_psn > piece.wqe.first_psn
 
 
 def _is_ack(body: memoryview) -> bool:

@@ -191,8 +191,24 @@ def test_late_responses_to_the_first_request_do_not_spoil_its_repetition(shortcu
     reth = again.find(Reth)
     assert reth is not None
     assert (again.bth.psn, reth.length) == (psn_add(FIRST_PSN, 2), 3 * MTU)
-    # What seemed lost was only overtaken; it is a MIDDLE where the repetition begins.
-    rig.put(response(rig, MIDDLE, 2, WRONG))
+    # What seemed lost was only overtaken; it is a MIDDLE where the repetition begins, and the same data.
+    respond(rig, MIDDLE, start=2)
     respond(rig, FIRST, MIDDLE, LAST, start=2)
     assert rig.completed() == [(1, "SUCCESS")]
     assert rig.end.memory[: 5 * MTU] == b"".join(map(page, range(5)))
+
+
+@each_way
+@pytest.mark.parametrize("missing", [1, 2, 4])
+def test_a_read_asked_for_again_from_its_middle_may_go_on_where_it_was_as_in_rxe(missing: int, shortcuts: bool) -> None:
+    """Linux rxe answers with MIDDLE and LAST alone, a requester that insists on FIRST or ONLY never gets its data."""
+    rig = HandRig(shortcuts=shortcuts, timeout=0)
+    posted(rig, 1, WrOpcode.RDMA_READ, 5 * MTU)
+    start = 5 - missing
+    respond(rig, *[FIRST, *[MIDDLE] * 3][:start])
+    rig.acknowledge(FIRST_PSN + start, SEQUENCE)
+    assert len(rig.received()) == 1
+    respond(rig, *[MIDDLE] * (missing - 1), LAST, start=start)
+    assert rig.completed() == [(1, "SUCCESS")]
+    assert rig.end.memory[: 5 * MTU] == b"".join(map(page, range(5)))
+    assert rig.received() == []
