@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import enum
+import itertools
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -63,7 +64,8 @@ class Shape:
 class RdmaWorkload:
     """Operations on the memory of an `RdmaPeer`, over one or several queue pairs; made by `connect`.
 
-    memory: the peer's. qps: the queue pairs; slot k uses the one with number k modulo their count. cq, recv_cq: where
+    memory: the peer's. qps: the queue pairs; slot k uses the one with number k modulo their count, or
+    each time the next where they are more than slots. cq, recv_cq: where
     they complete. receives: one for each slot. back_memory: what the peer writes to in the other direction.
     """
 
@@ -83,12 +85,16 @@ class RdmaWorkload:
         self._back = endpoint.pd.reg_mr(self.back_memory, access=access)
         self.cq = endpoint.create_cq(4 * depth)
         self.recv_cq = endpoint.create_cq(4 * depth)
-        capacity = QpCapacity(max_send_wr=max(-(-depth // shape.qps), 16), max_recv_wr=depth)
+        # Where queue pairs outnumber operations, one that waits for a retry may be passed, and posted to, many times.
+        is_passed = shape.qps > depth
+        share = depth if is_passed else -(-depth // shape.qps)
+        capacity = QpCapacity(max_send_wr=max(share, 16), max_recv_wr=depth)
         qp_type = QP_TYPES[shape.transport]
         self.qps = [
             endpoint.create_qp(send_cq=self.cq, recv_cq=self.recv_cq, capacity=capacity, qp_type=qp_type)
             for _ in range(shape.qps)
         ]
+        self._turns = itertools.cycle(qp.post_send for qp in self.qps) if is_passed else None
         self.memory = PerfMemory()
         pieces = [self._pieces(slot, region.address, region.lkey) for slot in range(2 * depth)]
         self._sends = [SendWr(slot, WrOpcode.SEND, pieces[slot]) for slot in range(depth)]
@@ -110,7 +116,8 @@ class RdmaWorkload:
         wr.opcode = WrOpcode.RDMA_READ if is_read else WrOpcode.RDMA_WRITE
         wr.remote_address = self.memory.address + block * self._shape.block_bytes
         wr.rkey, wr.remote_srqn = self.memory.rkey, self.memory.srqn
-        self.qps[slot % len(self.qps)].post_send(wr)
+        post = next(self._turns) if self._turns is not None else self.qps[slot % len(self.qps)].post_send
+        post(wr)
 
     def parameters(self, qp: Qp) -> ConnectionParameters | None:
         """What a queue pair is connected with; None for the defaults."""
@@ -121,6 +128,7 @@ class RdmaWorkload:
         """What the peer is told when queue pair `number` connects."""
         shape, op = self._shape, self.op
         depth = len(range(number, shape.queue_depth, shape.qps))
+        room = 4 * max(1, depth)
         back: dict[str, int] = {}
         if shape.is_bidirectional or shape.is_mirrored:
             back = {
@@ -130,7 +138,7 @@ class RdmaWorkload:
                 "back_address": self._back.address,
                 "back_rkey": self._back.rkey,
             }
-        receives = {RdmaOp.SEND: 4 * depth, RdmaOp.WRITE_IMM: 4 * depth, RdmaOp.PING: 2}.get(op, 0)
+        receives = {RdmaOp.SEND: room, RdmaOp.WRITE_IMM: room, RdmaOp.PING: 2}.get(op, 0)
         receive_bytes = shape.block_bytes if receives and op is not RdmaOp.WRITE_IMM else 0
         return PerfRequest(
             receive_bytes,
@@ -156,7 +164,7 @@ class RdmaWorkload:
         """
         endpoint, poll, sends = self.endpoint, self.cq.poll, self.prepare_sends()
         pump, is_busy = endpoint.pump, is_polled(self.op, self._shape.block_bytes)
-        posts = [self.qps[slot % len(self.qps)].post_send for slot in range(len(sends))]
+        turns, posts = self._turns, [self.qps[slot % len(self.qps)].post_send for slot in range(len(sends))]
         now, latency, posted = time.perf_counter_ns, measurement.latency, [0] * len(sends)
         self._post_receives()
         before = self._peer_operations()
@@ -165,6 +173,9 @@ class RdmaWorkload:
         end, free, sent = start + duration_ns, list(range(len(sends))), 0
         while moment < end or len(free) < len(sends):
             if moment < end:
+                if turns is not None:
+                    for slot in free:
+                        posts[slot] = next(turns)
                 for slot in free:
                     posts[slot](sends[slot])
                     posted[slot] = moment

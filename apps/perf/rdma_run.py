@@ -80,7 +80,7 @@ def run_rdma(options: RdmaOptions, block_bytes: int) -> Measurement:
     """Run with operations of `block_bytes`; CommandError when there is no peer, or it has too little memory."""
     op, block_bytes = operation(options), 8 if options.op in ATOMIC_OPS else block_bytes
     is_alone = op is RdmaOp.PING or options.is_latency
-    depth = 1 if is_alone else max(options.queue_depth, options.qps)
+    depth = 1 if is_alone else options.queue_depth
     mode = Mode(op.value) if op.value in set(Mode) else Mode.WRITE
     span = options.span_bytes or block_bytes * depth
     workload = Workload(
