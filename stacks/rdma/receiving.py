@@ -189,7 +189,7 @@ class MessageReceiver:
         elif data.has_inv:
             flags = WcFlags.WITH_INV
             invalidated = Ieth.decode(body).rkey
-            if not self._qp.memory.invalidate(invalidated, self._qp):
+            if not self._qp.memory.invalidate_for_peer(invalidated, self._qp):
                 self._fail_invalidation(receive)
                 return
         opcode = WcOpcode.RECV if data.kind == SEND else WcOpcode.RECV_RDMA_WITH_IMM

@@ -254,6 +254,16 @@ class MemoryTable:
         owner = self.owners.get(key >> 8)
         return owner is not None and owner.pd is qp.pd and owner.invalidate(key, qp)
 
+    def invalidate_for_peer(self, key: int, qp: Qp) -> bool:
+        """As `invalidate`, for a SEND with Invalidate: only what grants peers something has an R_Key (rxe_mr_init).
+
+        So a peer that was told a region's key once cannot end a later registration that is for local use alone.
+        """
+        region = self.regions.get(key)
+        if region is not None and not region.access & (Access.REMOTE_ANY | Access.FLUSH_ANY):
+            return False
+        return self.invalidate(key, qp)
+
     def new_key(self) -> int:
         """A key whose upper 24 bits nobody has."""
         while True:

@@ -236,3 +236,13 @@ def test_a_zero_based_registration_counts_from_0() -> None:
     one.register(FULL_ACCESS | Access.ZERO_BASED)
     assert one.write(3) == [(ACK, FIRST_PSN)]
     assert one.rig.end.memory[103:107] == b"abcd"
+
+
+def test_a_peer_cannot_invalidate_what_is_registered_for_local_use_alone() -> None:
+    """Such a region has no R_Key (IBTA 10.6.5, 9.9.3.2): the receive and the queue pair end, the region stays."""
+    rig = HandRig()
+    key = rig.end.lend_key(access=Access.LOCAL_WRITE)
+    rig.end.recv(1, 64, 64)
+    rig.request(Opcode.RC_SEND_ONLY_INV, Ieth(rkey=key), payload=b"data")
+    assert rig.completed() == [(1, "REM_INV_REQ_ERR")]
+    assert rig.end.device.memory.regions[key].is_valid
