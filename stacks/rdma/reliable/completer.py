@@ -108,7 +108,8 @@ class Completer:
             self._qp.counters.rcvd_seq_err += is_progress
             self._go_back_once(now)
         else:
-            self._requester.fail_oldest(_NAK_STATUS.get(code, WcStatus.BAD_RESP_ERR))
+            known = _NAK_STATUS.get(code) if kind == SYNDROME_NAK else None
+            self._requester.fail_oldest(WcStatus.BAD_RESP_ERR if known is None else known)
 
     def _advance(self, una: int, now: int) -> bool:
         """Acknowledge everything before `una`; False when a READ or atomic on the way has no response yet."""

@@ -171,3 +171,12 @@ def test_an_acknowledgement_after_a_rewind_skips_what_it_covers(overtake: bool) 
     assert psns(rig.received()) == ([3, 4, 5] if overtake else [4, 5])
     rig.acknowledge(psn_add(HERE, 5))
     assert [status for _, status in rig.completed()] == ["SUCCESS"] * 3
+
+
+@pytest.mark.parametrize("syndrome", [0x41, 0x42, 0x5F])
+def test_a_reserved_syndrome_is_a_bad_response_and_no_nak(syndrome: int) -> None:
+    """AETH (IBTA 9.7.5.2): bits 6 and 5 are 10 in what is reserved, whatever the code below them."""
+    rig = HandRig()
+    posted(rig, 1)
+    rig.acknowledge(FIRST_PSN, syndrome)
+    assert rig.completed() == [(1, "BAD_RESP_ERR")]
