@@ -24,7 +24,7 @@ from apps.perf.rdma import ATOMIC_OPS, RdmaOp
 from apps.perf.rdma_peer import Transport
 from apps.perf.rdma_run import RdmaOptions, check, run_rdma
 from apps.perf.report import Measurement, show
-from apps.perf.sweep import ALL_SIZES, Sizes, parse_sizes, show_sweep
+from apps.perf.sweep import Sizes, parse_sizes, show_sweep, sizes_of
 from apps.sizes import Bytes, Nanoseconds, format_size, parse_duration, parse_size, parse_some
 from stacks.nvme.url import NvmeUrl
 
@@ -115,7 +115,7 @@ def rdma(
     as_json: Annotated[bool, JSON_OPTION] = False,
 ) -> None:
     """RDMA operations on a peer's memory, or messages to a peer (send), or to and fro (ping)."""
-    chosen = ALL_SIZES if all_sizes else sizes or (block_size,)
+    chosen = sizes_of(transport) if all_sizes else sizes or (block_size,)
     check_span(span, max(chosen))
     if op in ATOMIC_OPS and (sizes or all_sizes):
         raise CommandError(f"--op {op.value} has 8 bytes, and so no sizes to choose from", status=2)

@@ -13,11 +13,28 @@ from dataclasses import dataclass
 from apps.addresses import address_beside
 from apps.errors import CommandError
 from apps.faults import reported
-from apps.perf.rdma_peer import PERF_PORT, PerfMemory, PerfRequest, Transport
+from apps.perf.rdma_peer import DATAGRAM_SERVICE, GRH_BYTES, PERF_PORT, PerfMemory, PerfRequest, Transport
 from apps.perf.report import Measurement
-from stacks.rdma import Access, DeviceConfig, Qp, QpCapacity, QpType, RecvWr, SendWr, Sge, WcStatus, WrOpcode
-from stacks.rdma.cm import ConnectionParameters
+from stacks.rdma import (
+    Access,
+    AddressHandle,
+    AddressVector,
+    DeviceConfig,
+    Mr,
+    Qp,
+    QpCapacity,
+    QpState,
+    QpType,
+    RecvWr,
+    SendWr,
+    Sge,
+    WcStatus,
+    WrOpcode,
+)
+from stacks.rdma.cm import RDMA_UDP_QKEY, CmEventType, ConnectionParameters
 from stacks.rdma.cm.ids import CmId
+from stacks.rdma.cm.queue_pair import datagram_attributes
+from stacks.rdma.cm.resolution import ResolutionEvent
 from stacks.rdma.endpoint import settled
 from stacks.rdma.sync import ConnectionFailed, Endpoint, device_on, open_beside, open_udp
 
@@ -77,7 +94,8 @@ class RdmaWorkload:
         # A ping posts the next receive while its message is on the way.
         depth = max(shape.queue_depth, 2) if op is RdmaOp.PING else shape.queue_depth
         size = shape.block_bytes
-        self._stride = -(-(shape.offset_bytes + size) // 4096) * 4096
+        self._skipped = GRH_BYTES if shape.transport is Transport.UD else 0
+        self._stride = -(-(shape.offset_bytes + size + self._skipped) // 4096) * 4096
         self._buffer = memoryview(bytearray(self._stride * depth * 2))
         access = Access.LOCAL_WRITE | (Access.REMOTE_ANY if shape.is_bidirectional or shape.is_mirrored else 0)
         region = endpoint.pd.reg_mr(self._buffer, access=access)
@@ -96,9 +114,10 @@ class RdmaWorkload:
         ]
         self._turns = itertools.cycle(qp.post_send for qp in self.qps) if is_passed else None
         self.memory = PerfMemory()
-        pieces = [self._pieces(slot, region.address, region.lkey) for slot in range(2 * depth)]
-        self._sends = [SendWr(slot, WrOpcode.SEND, pieces[slot]) for slot in range(depth)]
-        self.receives = [RecvWr(slot, pieces[depth + slot]) for slot in range(depth)]
+        self.datagram_peers: list[tuple[AddressHandle, int]] = []
+        self._sends = [SendWr(slot, WrOpcode.SEND, self._pieces(slot, region, size)) for slot in range(depth)]
+        room = size + self._skipped
+        self.receives = [RecvWr(slot, self._pieces(depth + slot, region, room)) for slot in range(depth)]
 
     @property
     def is_alone(self) -> bool:
@@ -208,6 +227,9 @@ class RdmaWorkload:
             wr.opcode = opcode
             wr.remote_address, wr.rkey = memory.address + slot * self._shape.block_bytes, memory.rkey
             wr.remote_srqn = memory.srqn
+            if self.datagram_peers:
+                wr.ah, wr.remote_qpn = self.datagram_peers[slot % len(self.qps)]
+                wr.remote_qkey = RDMA_UDP_QKEY
             if opcode is WrOpcode.RDMA_WRITE_WITH_IMM:
                 wr.imm_data = slot.to_bytes(4, "big")
             if self.op in ATOMIC_OPS:
@@ -238,13 +260,13 @@ class RdmaWorkload:
         region.dereg()
         return int.from_bytes(count, "little")
 
-    def _pieces(self, slot: int, address: int, lkey: int) -> list[Sge]:
+    def _pieces(self, slot: int, region: Mr, size: int) -> list[Sge]:
         shape = self._shape
-        start, rest = address + slot * self._stride + shape.offset_bytes, shape.block_bytes
+        start, rest = region.address + slot * self._stride + shape.offset_bytes, size
         sges = []
         for left in range(shape.sges, 0, -1):
             length = rest // left
-            sges.append(Sge(start, length, lkey))
+            sges.append(Sge(start, length, region.lkey))
             start, rest = start + length, rest - length
         return sges
 
@@ -271,7 +293,10 @@ def connect(
     device = device_on(udp, config=config, remote=remote)
     with reported(device, is_quiet=is_quiet), Endpoint(device, udp) as endpoint:
         workload = RdmaWorkload(endpoint, shape, op=op)
-        connect_all(workload, remote)
+        if shape.transport is Transport.UD:
+            resolve_all(workload, remote)
+        else:
+            connect_all(workload, remote)
         yield workload
 
 
@@ -293,6 +318,24 @@ def connect_all(workload: RdmaWorkload, remote: str) -> None:
                     raise CommandError(str(error), hint) from error
 
 
+def resolve_all(workload: RdmaWorkload, remote: str) -> None:
+    """Find the peer of every datagram queue pair. CommandError as of `connect`."""
+    endpoint = workload.endpoint
+    ah = endpoint.pd.create_ah(AddressVector(destination=remote))
+    found: list[ResolutionEvent] = []
+    for number, qp in enumerate(workload.qps):
+        for state in (QpState.RTR, QpState.RTS):
+            qp.modify(datagram_attributes(state, RDMA_UDP_QKEY))
+        request = workload.request(number).encode()
+        endpoint.device.cm.sidr.resolve(remote, DATAGRAM_SERVICE, private_data=request).on_event = found.append
+        endpoint.wait_until(lambda: bool(found))
+        event = found.pop()
+        if event.kind is not CmEventType.ESTABLISHED:
+            hint = f"start a peer there: baremetal perf serve --listen {remote}"
+            raise CommandError(f"nobody serves datagrams at {remote}", hint)
+        workload.datagram_peers.append((ah, event.resolution.qpn))
+
+
 def is_polled(op: RdmaOp, block_bytes: int) -> bool:
     """Whether both ends poll without sleeping: where a wake-up costs more than the operation, as perftest does."""
     return op in (RdmaOp.SEND, RdmaOp.PING) or block_bytes <= POLLED_BYTES
@@ -309,7 +352,7 @@ OPCODES = {
 }
 """What is posted by the operations that are not a mix."""
 ATOMIC_OPS = (RdmaOp.FETCH_ADD, RdmaOp.CMP_SWP)
-QP_TYPES = {Transport.RC: QpType.RC, Transport.UC: QpType.UC, Transport.XRC: QpType.XRC_SEND}
+QP_TYPES = {Transport.RC: QpType.RC, Transport.UC: QpType.UC, Transport.XRC: QpType.XRC_SEND, Transport.UD: QpType.UD}
 CONNECTING = 32
 """Requests that wait for an answer at a time; a listener has room for 128."""
 BIDIRECTIONAL_OPS = (RdmaOp.WRITE, RdmaOp.READ, RdmaOp.SEND)

@@ -8,6 +8,7 @@ many operations the peer has completed.
 from __future__ import annotations
 
 import enum
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -15,6 +16,8 @@ from itertools import accumulate
 
 from stacks.rdma import (
     Access,
+    AddressHandle,
+    AddressVector,
     Cq,
     Device,
     Mr,
@@ -31,9 +34,11 @@ from stacks.rdma import (
     WrOpcode,
 )
 from stacks.rdma.cm import CmEvent, CmEventType, Connection
+from stacks.rdma.cm.queue_pair import RDMA_UDP_QKEY, datagram_attributes
+from stacks.rdma.cm.resolution import ResolutionEvent
 from stacks.rdma.srq import Srq, Xrcd
 from stacks.runtime import LocalError
-from wire.ibcm import service_id
+from wire.ibcm import RdmaPortSpace, service_id
 
 PERF_PORT = 18515
 """Where a peer listens: the port that perftest uses."""
@@ -45,6 +50,7 @@ class Transport(enum.StrEnum):
     RC = "rc"
     UC = "uc"
     XRC = "xrc"
+    UD = "ud"
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +150,9 @@ class RdmaPeer:
         self._sessions: dict[Connection, _Session] = {}
         self._by_number: dict[int, _Session] = {}
         self._mirrors: list[_Session] = []
+        self._datagram_sessions: deque[_Session] = deque()
         device.cm.listen(service_id(PERF_PORT))
+        device.cm.sidr.listen(DATAGRAM_SERVICE, on_event=self._resolve)
 
     def pump(self, now: int) -> bool:  # noqa: ARG002 (a service is told the time)
         """Answer who connects, serve who is connected."""
@@ -170,7 +178,8 @@ class RdmaPeer:
         try:
             return step() or 0
         except LocalError:
-            self._device.cm.disconnect(session.connection)
+            if session.connection is not None:
+                self._device.cm.disconnect(session.connection)
             return 0
 
     def _handle(self, event: CmEvent) -> None:
@@ -188,10 +197,31 @@ class RdmaPeer:
                     self._mirrors.remove(session)
                 session.close()
 
+    def _is_refused(self, request: PerfRequest) -> bool:
+        is_too_much = request.receive_bytes * request.receives > MAX_RECEIVE_BYTES
+        is_too_far = request.back_bytes * request.back_depth > self._memory.length
+        return is_too_much or is_too_far or not request.is_possible
+
+    def _resolve(self, event: ResolutionEvent) -> None:
+        """A client asks for a datagram queue pair. It says no farewell: the oldest makes room in the end."""
+        request = PerfRequest.decode(event.private_data)
+        if request.transport is not Transport.UD or self._is_refused(request):
+            self._device.cm.sidr.reject(event.resolution)
+            return
+        while len(self._datagram_sessions) >= MAX_DATAGRAM_SESSIONS:
+            oldest = self._datagram_sessions.popleft()
+            del self._by_number[oldest.qp.number]
+            oldest.close()
+        session = _Session(None, self._cq, self._memory, request, self._xrcd)
+        session.answer_to(event.resolution.remote_address)
+        self._datagram_sessions.append(session)
+        self._by_number[session.qp.number] = session
+        session.post_all()
+        self._device.cm.sidr.accept(event.resolution, qpn=session.qp.number, qkey=RDMA_UDP_QKEY)
+
     def _accept(self, event: CmEvent) -> None:
         request = PerfRequest.decode(event.private_data)
-        is_too_much = request.receive_bytes * request.receives > MAX_RECEIVE_BYTES
-        if is_too_much or request.back_bytes * request.back_depth > self._memory.length or not request.is_possible:
+        if request.transport is Transport.UD or self._is_refused(request):
             self._device.cm.reject(event.connection)
             return
         session = _Session(event.connection, self._cq, self._memory, request, self._xrcd)
@@ -216,7 +246,7 @@ class _Session:
     memory: what it reads and writes; shared with others unless it is mirrored. srqn: of its shared receive queue, or 0.
     """
 
-    def __init__(self, connection: Connection, cq: Cq, memory: Mr, request: PerfRequest, xrcd: Xrcd) -> None:
+    def __init__(self, connection: Connection | None, cq: Cq, memory: Mr, request: PerfRequest, xrcd: Xrcd) -> None:
         count, pd = request.receives, memory.pd
         self.connection = connection
         self._is_echoed = request.is_echoed
@@ -231,7 +261,9 @@ class _Session:
             capacity=capacity,
             xrcd=xrcd if is_xrc else None,
         )
-        size = request.receive_bytes
+        self._skipped = GRH_BYTES if request.transport is Transport.UD else 0
+        self._ah: AddressHandle | None = None
+        size = request.receive_bytes + self._skipped
         self._buffer = pd.reg_mr(bytearray(max(1, size * count)), access=Access.LOCAL_WRITE)
         self._receives = [RecvWr(slot, [self._buffer.sge(slot * size, size)] if size else ()) for slot in range(count)]
         size = request.back_bytes
@@ -250,6 +282,12 @@ class _Session:
             )
             for slot in range(request.back_depth)
         ]
+
+    def answer_to(self, host: str) -> None:
+        """Ready a datagram queue pair, which answers the device at `host`."""
+        for state in (QpState.INIT, QpState.RTR, QpState.RTS):
+            self.qp.modify(datagram_attributes(state, RDMA_UDP_QKEY))
+        self._ah = self._buffer.pd.create_ah(AddressVector(destination=host))
 
     def post_all(self) -> None:
         """Have every receive there before the client sends."""
@@ -276,7 +314,18 @@ class _Session:
             receive = self._receives[wc.wr_id]
             if self._is_echoed:
                 sge = receive.sges[0]
-                self.qp.post_send(SendWr(wc.wr_id, WrOpcode.SEND, [Sge(sge.address, wc.byte_len, sge.lkey)]))
+                skipped = self._skipped
+                echo = Sge(sge.address + skipped, wc.byte_len - skipped, sge.lkey)
+                self.qp.post_send(
+                    SendWr(
+                        wc.wr_id,
+                        WrOpcode.SEND,
+                        [echo],
+                        ah=self._ah,
+                        remote_qpn=wc.src_qp,
+                        remote_qkey=RDMA_UDP_QKEY,
+                    )
+                )
             self._post_recv(receive)
             return 0
         if not self._sends or not self._is_shared:
@@ -312,7 +361,11 @@ def _split(data: bytes, widths: Sequence[int]) -> Iterator[int]:
 CQ_DEPTH = 1 << 20
 """Room for the completions of every client; an entry costs memory only while it is there."""
 MAX_RECEIVE_BYTES = 1 << 30
-_QP_TYPES = {Transport.RC: QpType.RC, Transport.UC: QpType.UC, Transport.XRC: QpType.XRC_RECV}
+MAX_DATAGRAM_SESSIONS = 4096
+GRH_BYTES = 40
+"""What a datagram's receive begins with (IBTA 11.4.1.2)."""
+DATAGRAM_SERVICE = service_id(PERF_PORT, RdmaPortSpace.UDP)
+_QP_TYPES = {Transport.RC: QpType.RC, Transport.UC: QpType.UC, Transport.XRC: QpType.XRC_RECV, Transport.UD: QpType.UD}
 _RECEIVED = frozenset({WcOpcode.RECV, WcOpcode.RECV_RDMA_WITH_IMM})
 _BACK = frozenset({WrOpcode.RDMA_WRITE, WrOpcode.RDMA_READ, WrOpcode.SEND})
 _MEMORY = (8, 8, 4, 8, 4, 4)

@@ -18,6 +18,7 @@ from apps.perf.report import Measurement
 from apps.perf.resident import growth_per, resident_bytes
 from apps.sizes import format_size
 from stacks.rdma import DeviceConfig
+from stacks.rdma.attributes import PATH_MTUS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +71,8 @@ def check(options: RdmaOptions) -> None:
         problem = f"an XRC queue pair sends one way: nothing comes back of --op {op.value}, and --latency needs it"
     elif transport is not Transport.RC and options.is_bidirectional:
         problem = "--bidirectional goes with --transport rc: the peer's count is read"
+    elif transport is Transport.UD and options.qps > options.queue_depth:
+        problem = "datagram queue pairs take turns of their own: no more --qps than --queue-depth"
     elif transport is Transport.UC and options.is_verified:
         problem = "--verify reads back what was written, which --transport uc cannot"
     if problem:
@@ -77,8 +80,14 @@ def check(options: RdmaOptions) -> None:
 
 
 def run_rdma(options: RdmaOptions, block_bytes: int) -> Measurement:
-    """Run with operations of `block_bytes`; CommandError when there is no peer, or it has too little memory."""
+    """Run with operations of `block_bytes`.
+
+    CommandError when a datagram cannot hold them, there is no peer, or it has too little memory.
+    """
     op, block_bytes = operation(options), 8 if options.op in ATOMIC_OPS else block_bytes
+    if options.transport is Transport.UD and block_bytes > DATAGRAM_BYTES:
+        problem = f"a datagram holds {DATAGRAM_BYTES} bytes, not {format_size(block_bytes)}"
+        raise CommandError(problem, "choose a smaller --block-size", status=2)
     is_alone = op is RdmaOp.PING or options.is_latency
     depth = 1 if is_alone else options.queue_depth
     mode = Mode(op.value) if op.value in set(Mode) else Mode.WRITE
@@ -166,10 +175,12 @@ def listed(ops: tuple[RdmaOp, ...]) -> str:
     return f"{', '.join(names[:-1])} and {names[-1]}" if len(names) > 1 else names[0]
 
 
+DATAGRAM_BYTES = PATH_MTUS[-1]
 LATENCY_OPS = (RdmaOp.WRITE, RdmaOp.READ, RdmaOp.SEND, *ATOMIC_OPS)
 TRANSPORT_OPS = {
     Transport.RC: tuple(RdmaOp),
     Transport.UC: (RdmaOp.WRITE, RdmaOp.RANDWRITE, RdmaOp.WRITE_IMM, RdmaOp.SEND, RdmaOp.PING),
+    Transport.UD: (RdmaOp.SEND, RdmaOp.PING),
     Transport.XRC: tuple(op for op in RdmaOp if op is not RdmaOp.PING),
 }
 """What each transport can do."""

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.table import Table
 
+from apps.perf.rdma_peer import Transport
+from apps.perf.rdma_run import DATAGRAM_BYTES
 from apps.perf.report import Measurement
 from apps.sizes import format_duration, format_size, parse_some
 
@@ -24,6 +26,12 @@ class Sizes(tuple[int, ...]):
 def parse_sizes(text: str) -> Sizes:
     """Sizes separated by commas; errors as of one size."""
     return Sizes(int(parse_some(word.strip())) for word in text.split(","))
+
+
+def sizes_of(transport: Transport) -> Sizes:
+    """All sizes that a transport carries."""
+    limit = DATAGRAM_BYTES if transport is Transport.UD else ALL_SIZES[-1]
+    return Sizes(size for size in ALL_SIZES if size <= limit)
 
 
 def show_sweep(measurements: Sequence[Measurement], console: Console, *, as_json: bool) -> None:

@@ -27,6 +27,8 @@ from apps.perf.resident import growth_per, resident_bytes
         (RdmaOptions(transport=Transport.XRC, is_latency=True), "an XRC queue pair sends one way"),
         (RdmaOptions(transport=Transport.XRC, op=RdmaOp.PING), "--transport xrc goes with --op"),
         (RdmaOptions(transport=Transport.XRC, is_bidirectional=True), "--bidirectional goes with --transport rc"),
+        (RdmaOptions(transport=Transport.UD), "--transport ud goes with --op send and ping"),
+        (RdmaOptions(transport=Transport.UD, op=RdmaOp.SEND, qps=17), "no more --qps than --queue-depth"),
         (RdmaOptions(op=RdmaOp.SEND, is_verified=True), "--verify does not go with --op send"),
         (RdmaOptions(op=RdmaOp.PING, qps=2), "uses one queue pair"),
     ],
