@@ -20,7 +20,7 @@ from collections.abc import Callable, Mapping
 from ipaddress import ip_address
 
 from stacks.rdma.sync import Endpoint, device_on, open_beside, open_device
-from stacks.rdma.verbs.errors import PyverbsUserError, failing_with
+from stacks.rdma.verbs.errors import PyverbsRDMAError, PyverbsUserError, failing_with
 from stacks.rdma.verbs.progress import LONGEST_SLEEP_NS, Progress
 
 
@@ -162,8 +162,18 @@ class Host:
 
     def _catch_up(self) -> None:
         with self.lock:
-            while self._late:
-                self._late.popleft()()
+            moves = True
+            while self._late and moves:
+                moves = False
+                for _ in range(len(self._late)):
+                    action = self._late.popleft()
+                    try:
+                        action()
+                    except PyverbsRDMAError:
+                        # The collector frees a queue before its queue pairs, too: it is closed once they are.
+                        self._late.append(action)
+                    else:
+                        moves = True
 
     def _any_endpoint(self) -> Endpoint | None:
         # Endpoints opened beside each other move together, so any will do.

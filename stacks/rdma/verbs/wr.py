@@ -93,6 +93,8 @@ class SendWR:
         self.opcode = int(opcode)
         self.imm_data = imm_data
         self.next_wr = next_wr
+        # An address handle or window that only this request names must outlive it.
+        self._kept: AH | MW | None = None
 
     @property
     def wr_id(self) -> int:
@@ -148,6 +150,7 @@ class SendWR:
 
     def set_wr_ud(self, ah: AH, rqpn: int, rqkey: int) -> None:
         """Say where a datagram goes: queue pair `rqpn` with Q_Key `rqkey` of the device that `ah` points to."""
+        self._kept = ah
         self.core.ah, self.core.remote_qpn, self.core.remote_qkey = ah.core, rqpn, rqkey
 
     def set_qp_type_xrc(self, remote_srqn: int) -> None:
@@ -156,6 +159,7 @@ class SendWR:
 
     def set_bind_wr(self, mw: MW, bind_info: MWBindInfo) -> None:
         """Bind a window of type 2; `rkey` is then the key that it gets."""
+        self._kept = mw
         self.core.mw, self.core.bind, self.core.rkey = mw.core, bind_info.core, inc_rkey(mw.rkey)
 
     def prepared(self) -> SendWr:

@@ -174,3 +174,23 @@ def test_a_datagram_comes_with_a_header_that_leads_back() -> None:
         AH(near_pd, attr=AHAttr(is_global=0))
     near.close()
     far.close()
+
+
+def test_an_address_handle_that_only_a_request_names_lives_as_long(pair: tuple[Player, Player]) -> None:
+    near, far = pair
+    send = SendWR(1)
+    send.set_wr_ud(AH(near.pd, attr=route(far.context)), far.qp.qp_num, 0x1234)
+    assert send.core.ah is not None
+    assert send.core.ah.is_valid
+
+
+def test_objects_that_the_collector_frees_in_any_order_close_in_silence(capsys: pytest.CaptureFixture[str]) -> None:
+    host = fresh_host()
+    near = player(host)
+    near.cq.disown(near.qp)  # as the collector does, which clears what is weak before it calls anything
+    near.cq.__del__()
+    assert not near.cq.is_closed, "its queue pair is still there"
+    near.qp.__del__()
+    assert near.cq.is_closed
+    near.context.close()
+    assert capsys.readouterr().err == ""
