@@ -11,6 +11,7 @@ disk that fills up ends the capture, not the traffic.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from collections.abc import Callable, Iterable
@@ -83,8 +84,9 @@ class CaptureFile:
             while data:
                 data = data[self._file.write(data) :]
         except OSError as error:
-            # Back to the last whole frame, so that what was captured stays readable.
-            self._file.truncate(self._written_bytes)
+            # Back to the last whole frame, so that what was captured stays readable; a device has no size to give back.
+            with contextlib.suppress(OSError):
+                self._file.truncate(self._written_bytes)
             self.frames = max(0, self.frames - pending_blocks)
             self._stop(f"capture {self.path}: stopped, {os.strerror(error.errno or 0).lower()}")
         else:

@@ -73,7 +73,12 @@ def check_file(path: Path, options: CheckerOptions) -> tuple[Path, Checker, list
 
 def packets_of(path: Path) -> Iterator[CapturedPacket]:
     """The packets of a capture file of either kind."""
-    content = path.read_bytes()
+    with path.open("rb") as file:
+        # Looked at before the rest is read: what is no capture may have no end.
+        start = file.read(4)
+        if start and start != SECTION_HEADER and not is_pcap(start):
+            raise CommandError(f"{path} is no capture file", "give a pcapng or pcap file", status=2)
+        content = start + file.read()
     return decode_pcap(content) if is_pcap(content) else decode_packets(content)
 
 
@@ -96,7 +101,8 @@ def show(path: Path, checker: Checker, flows: list[FlowSummary]) -> None:
         out.print(table)
     for finding in checker.findings:
         out.print(escape(line_of(finding)), soft_wrap=True, highlight=False)
-    verdict = f"{len(checker.findings)} rules broken" if checker.findings else "every rule kept"
+    broken = len(checker.findings)
+    verdict = f"rules broken {broken} {'time' if broken == 1 else 'times'}" if broken else "every rule kept"
     out.print(f"{path}: {checker.packets} RoCEv2 packets, {verdict}", soft_wrap=True, highlight=False)
 
 
@@ -115,3 +121,6 @@ def as_document(path: Path, checker: Checker, flows: list[FlowSummary]) -> dict[
         "findings": findings,
         "flows": [asdict(flow) for flow in flows],
     }
+
+
+SECTION_HEADER = b"\n\r\r\n"

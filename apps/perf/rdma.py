@@ -211,7 +211,7 @@ class RdmaWorkload:
                 continue
             for wc in completions:
                 if wc.status is not _SUCCESS:
-                    raise CommandError(f"{measurement.name} failed: {wc.status.name}")
+                    raise CommandError(f"{measurement.name} failed: {wc.status.name}", advice(wc.status))
                 free.append(wc.wr_id)
             latency.record(moment - posted[free[-1]])
         measurement.operations, measurement.duration_ns = sent, moment - start
@@ -339,6 +339,12 @@ def resolve_all(workload: RdmaWorkload, remote: str) -> None:
 def is_polled(op: RdmaOp, block_bytes: int) -> bool:
     """Whether both ends poll without sleeping: where a wake-up costs more than the operation, as perftest does."""
     return op in (RdmaOp.SEND, RdmaOp.PING) or block_bytes <= POLLED_BYTES
+
+
+def advice(status: WcStatus) -> str:
+    """What to do about a failure: the usual reason for these two is a peer that is gone."""
+    is_gone = status in (WcStatus.RETRY_EXC_ERR, WcStatus.WR_FLUSH_ERR)
+    return "the peer answers no longer; see whether its baremetal perf serve still runs" if is_gone else ""
 
 
 OPCODES = {

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from apps.errors import CommandError
-from apps.perf.rdma import SPINS, RdmaOp, RdmaWorkload
+from apps.perf.rdma import SPINS, RdmaOp, RdmaWorkload, advice
 from apps.perf.report import Measurement
 from stacks.rdma import Wc, WcStatus
 
@@ -49,7 +49,7 @@ def messages(workload: RdmaWorkload, measurement: Measurement, duration_ns: int)
                 if cq.is_broken or now() > moment + LOST_NS:
                     raise CommandError("a message did not come back")
             if completions[0].status is not WcStatus.SUCCESS:
-                raise CommandError(f"the ping failed: {completions[0].status.name}")
+                raise CommandError(f"the ping failed: {completions[0].status.name}", advice(completions[0].status))
             before, moment = moment, now()
         latency.record((moment - before) // 2)
 
@@ -107,4 +107,4 @@ def check(completions: list[Wc]) -> None:
     """CommandError unless all is well."""
     for wc in completions:
         if wc.status is not WcStatus.SUCCESS:
-            raise CommandError(f"an operation failed: {wc.status.name}")
+            raise CommandError(f"an operation failed: {wc.status.name}", advice(wc.status))

@@ -41,7 +41,7 @@ def test_a_violation_is_one_line_with_packet_rule_and_section_and_the_status_is_
 
 @pytest.mark.parametrize(
     ("content", "problem"),
-    [(None, "cannot read"), (b"", "no RoCEv2 packet"), (b"nothing of the kind", "is no whole capture file")],
+    [(None, "cannot read"), (b"", "no RoCEv2 packet"), (b"nothing of the kind", "is no capture file")],
 )
 def test_a_file_that_cannot_be_used_is_one_line_and_status_two(
     tmp_path: Path, content: bytes | None, problem: str
@@ -52,3 +52,8 @@ def test_a_file_that_cannot_be_used_is_one_line_and_status_two(
     done = baremetal("check", str(path))
     assert problem in only_line(done)
     assert done.returncode == 2
+
+
+def test_a_device_without_end_is_refused_at_once() -> None:
+    done = baremetal("check", "/dev/zero")
+    assert only_line(done) == "baremetal: /dev/zero is no capture file; give a pcapng or pcap file"

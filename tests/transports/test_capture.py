@@ -187,3 +187,10 @@ def test_closing_twice_is_closing_once(tmp_path: Path) -> None:
     rig.transport.close()
     rig.transport.close()
     assert list(decode_packets(rig.path.read_bytes())) == []
+
+
+def test_a_capture_to_a_full_device_stops_and_says_why() -> None:
+    reasons: list[str] = []
+    capture = CaptureFile("/dev/full", on_stop=reasons.append)
+    capture.close()
+    assert reasons == ["capture /dev/full: stopped, no space left on device"]
