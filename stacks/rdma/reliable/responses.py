@@ -46,7 +46,8 @@ class ReadResponse:
         """Add as many packets as fit; False when the next one's memory is gone, or awaited (`is_awaiting_page`)."""
         while not self.is_finished and not send.is_closed:
             offset = self._next * self._path_mtu
-            rest = self._length - offset
+            # No more than this send can hold: each look at memory in pieces costs what it covers.
+            rest = min(self._length - offset, (egress.max_middles + 1) * self._path_mtu)
             views = self._views(offset, rest)
             is_whole = views is not None
             if self.is_awaiting_page:

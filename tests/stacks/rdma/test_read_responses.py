@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import pytest
 
+from stacks.dma.contract import Direction, Fault, Mapping
+from stacks.dma.scattered import ScatteredDma
 from stacks.rdma import QpState, WrOpcode
-from tests.stacks.rdma.hand import ACK, FIRST_PSN, MTU, NAK, RNR_NAK, SEQUENCE, HandRig, posted
+from tests.stacks.rdma.hand import ACK, FIRST_PSN, MTU, NAK, RNR_NAK, SEQUENCE, HandRig, posted, reth
 from transports.datagram import Burst
 from wire.roce import Aeth, AtomicAckEth, Opcode, Reth
 from wire.seqnum import psn_add
@@ -212,3 +214,21 @@ def test_a_read_asked_for_again_from_its_middle_may_go_on_where_it_was_as_in_rxe
     assert rig.completed() == [(1, "SUCCESS")]
     assert rig.end.memory[: 5 * MTU] == b"".join(map(page, range(5)))
     assert rig.received() == []
+
+
+class CountingDma(ScatteredDma):
+    """Memory in pages that counts the bytes that were mapped."""
+
+    mapped_bytes = 0
+
+    def map(self, address: int, length: int, direction: Direction) -> Mapping | Fault:
+        self.mapped_bytes += length
+        return super().map(address, length, direction)
+
+
+def test_a_long_read_of_memory_in_pages_costs_what_it_is_long_and_not_the_square_of_it() -> None:
+    dma, length = CountingDma(), 1 << 20
+    rig = HandRig(dma=dma, memory_bytes=length, timeout=0)
+    rig.request(Opcode.RC_READ_REQUEST, reth(rig, 0, length))
+    assert sum(len(packet.payload) for packet in rig.received()) == length
+    assert dma.mapped_bytes < 8 * length
