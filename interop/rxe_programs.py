@@ -151,7 +151,7 @@ PROGRAMS = (
         port=18515,
         meets=True,
         varies=("size", "path_mtu", "mtu", "is_ipv6"),
-        conditions=Conditions(count=100),
+        conditions=Conditions(count=48),
     ),
     Program(
         "rdma_client",
@@ -183,6 +183,7 @@ PROGRAMS = (
     # Its sides leave without waiting for each other.
     _perftest("write_lat", varies=("size", "path_mtu", "mtu", "is_ipv6")),
     *(_perftest(test, varies=("path_mtu", "mtu", "is_ipv6", "loss"), size=8) for test in ("atomic_bw", "atomic_lat")),
-    *(_perftest(test, kind="uc", varies=("size", "path_mtu", "mtu", "is_ipv6")) for test in ("send_bw", "write_bw")),
+    # Without acknowledgements, long messages at full speed are more than an emulated processor takes in time.
+    *(_perftest(test, kind="uc", varies=("path_mtu", "mtu", "is_ipv6")) for test in ("send_bw", "write_bw")),
 )
 """Each is a case of its own, `rxe-NAME`."""
