@@ -69,6 +69,9 @@ class Checker:
             self._handle_cnp(seen)
         elif seen.known.bth.dest_qp == MANAGEMENT_QP:
             self._retire(self._pairing.management(seen))
+            for flow in self._pairing.ended(seen):
+                if flow in self._directions:
+                    self._directions[flow].is_ended = True
         elif transport is not Transport.UD:
             self._handle_connected(seen, transport)
         if seen.ecn == CE and transport is not Transport.CNP:

@@ -46,7 +46,7 @@ class Direction:
     def __init__(self, *, is_reliable: bool, is_lossy: bool) -> None:
         self.counts = DirectionCounts()
         self.is_ended = False
-        """Whether a NAK that ends the queue pair was seen."""
+        """Whether a NAK that ends the queue pair, or a DREQ, was seen."""
         self.has_answers = False
         self._is_reliable = is_reliable
         self._is_lossy = is_lossy

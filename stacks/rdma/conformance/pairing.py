@@ -6,7 +6,7 @@ from collections.abc import Container
 
 from stacks.rdma.conformance.observed import Flow, Observed
 from wire.errors import WireError
-from wire.ibcm import CmRep, CmReq, parse_mad
+from wire.ibcm import CmDreq, CmRep, CmReq, parse_mad
 
 UNANSWERED = 4096
 
@@ -44,6 +44,18 @@ class Pairing:
                 self._join(back, there)
                 return there, back
         return ()
+
+    def ended(self, seen: Observed) -> tuple[Flow, ...]:
+        """The flows that a DREQ ends: what was not acknowledged then need not be any more."""
+        try:
+            _, message = parse_mad(seen.known.payload)
+        except WireError:
+            return ()
+        if not isinstance(message, CmDreq):
+            return ()
+        there = seen.source, seen.destination, message.remote_qpn
+        back = self._answer_flows.get(there)
+        return (there,) if back is None else (there, back)
 
     def _is_new_pair(self, message: CmRep) -> bool:
         """Whether a REP is no copy of one that was seen."""

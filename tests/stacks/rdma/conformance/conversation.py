@@ -5,8 +5,9 @@ from __future__ import annotations
 import ipaddress
 
 from stacks.rdma.conformance import Checker, CheckerOptions, Rule, observe
+from wire.ibcm import CmDreq, build_mad
 from wire.ip import Ipv4Header
-from wire.roce import Aeth, Bth, Opcode, Reth, icrc
+from wire.roce import Aeth, Bth, Deth, Opcode, Reth, icrc
 from wire.udp import UdpHeader
 
 HERE, THERE = "192.0.2.1", "192.0.2.2"
@@ -39,6 +40,12 @@ class Conversation:
     def nak(self, psn: int, code: int = 0) -> None:
         """A NAK, of a sequence error unless told otherwise."""
         self.answer(Opcode.RC_ACKNOWLEDGE, psn, syndrome=0x60 | code)
+
+    def disconnect(self) -> None:
+        """The requester's DREQ."""
+        mad = build_mad(CmDreq(local_comm_id=1, remote_comm_id=2, remote_qpn=RESPONDER_QP), 1)
+        deth = Deth(qkey=0x80010000, source_qp=1).encode()
+        self._packet(HERE, THERE, Opcode.UD_SEND_ONLY, 0, deth + mad, dest_qp=1)
 
     def cnp(self, payload: bytes = bytes(16)) -> None:
         """A congestion notification to the requester."""

@@ -121,6 +121,13 @@ def test_a_nak_that_was_never_followed_is_found(talk: Conversation) -> None:
     assert talk.check() == [Rule.END]
 
 
+def test_what_a_disconnect_leaves_unacknowledged_is_no_violation(talk: Conversation) -> None:
+    onlies(talk, 5, 6)
+    talk.ack(5)
+    talk.disconnect()
+    assert talk.check() == []
+
+
 def test_a_fatal_nak_ends_a_connection_in_order(talk: Conversation) -> None:
     onlies(talk, 5, 6)
     talk.nak(5, 2)
