@@ -6,7 +6,7 @@ from collections.abc import Container
 
 from stacks.rdma.conformance.observed import Flow, Observed
 from wire.errors import WireError
-from wire.ibcm import CmDreq, CmRep, CmReq, parse_mad
+from wire.ibcm import CmDreq, CmMessage, CmRep, CmReq, parse_mad
 
 UNANSWERED = 4096
 
@@ -27,10 +27,7 @@ class Pairing:
 
     def management(self, seen: Observed) -> tuple[Flow, ...]:
         """A message of the connection manager: REQ and REP name a queue pair each; returns flows that begin anew."""
-        try:
-            _, message = parse_mad(seen.known.payload)
-        except WireError:
-            return ()
+        message = _message_of(seen)
         if isinstance(message, CmReq):
             self._asking[seen.source, message.local_comm_id] = message.local_qpn
         elif isinstance(message, CmRep):
@@ -47,10 +44,7 @@ class Pairing:
 
     def ended(self, seen: Observed) -> tuple[Flow, ...]:
         """The flows that a DREQ ends: what was not acknowledged then need not be any more."""
-        try:
-            _, message = parse_mad(seen.known.payload)
-        except WireError:
-            return ()
+        message = _message_of(seen)
         if not isinstance(message, CmDreq):
             return ()
         there = seen.source, seen.destination, message.remote_qpn
@@ -93,3 +87,11 @@ class Pairing:
     def _join(self, requests: Flow, answers: Flow) -> None:
         self._request_flows[answers] = requests
         self._answer_flows[requests] = answers
+
+
+def _message_of(seen: Observed) -> CmMessage | None:
+    """What the connection manager says in a packet to QP 1, or None when that cannot be read."""
+    try:
+        return parse_mad(seen.known.payload)[1]
+    except WireError:
+        return None
