@@ -16,6 +16,8 @@ from stacks.nvme.target.errors import CommandError, ErrorLog
 from stacks.nvme.target.events import Event, EventQueue
 from stacks.nvme.target.features import default_features
 from stacks.nvme.target.flushing import Flush
+from stacks.nvme.target.reservations.access import NamespaceAccess
+from stacks.nvme.target.reservations.notices import NoticeQueue
 from stacks.runtime import Verdict
 from wire.nvme.properties import VERSION_2_0, PropertyOffset, ShutdownStatus
 from wire.nvme.registers_codec import ControllerCapabilities, ControllerConfiguration, ControllerStatus
@@ -50,10 +52,13 @@ class Controller:
         self.errors = ErrorLog()
         self.features = default_features()
         self.changed_namespaces: set[int] = set()
+        self.notices = NoticeQueue()
+        self.access = NamespaceAccess()
         self.has_traffic = False
         self.kato_ns = 0
         self._shutdown: Flush | None = None
         self.set_keep_alive(kato_ms)
+        self.find_access()
 
     @property
     def is_ready(self) -> bool:
@@ -106,6 +111,10 @@ class Controller:
             if queue is not None:
                 queue.ask_to_close()
 
+    def find_access(self) -> None:
+        """Namespaces have come or gone, or reservations have changed: see what the host may do now."""
+        self.access.update(self.subsystem.accessible, self.subsystem.restrictions(self.host_id))
+
     def raise_event(self, event: Event) -> None:
         """Tell the host, when it asked to be told."""
         self._deliver(self.events.raise_event(event))
@@ -147,6 +156,7 @@ class Controller:
         for queue in list(self.io_queues.values()):
             queue.ask_to_close()
         self.features = default_features()
+        self.notices = NoticeQueue()
         self.events.configuration = 0
         waiting, self.events.requests = self.events.requests, []
         for command in waiting:

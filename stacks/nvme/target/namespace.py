@@ -5,6 +5,8 @@ from __future__ import annotations
 import uuid
 
 from stacks.nvme.stores.contract import Store
+from stacks.nvme.stores.reservations import ReservationStore
+from stacks.nvme.target.reservations.line import NamespaceReservations
 
 
 class Namespace:
@@ -12,6 +14,7 @@ class Namespace:
 
     nsid: 1 and up; store: its blocks; identifier: its UUID, which is also its NGUID.
     ana_group: the ANA group it belongs to, 1 and up.
+    reservations: who has registered with it, and what is reserved; kept: where those are kept through a loss of power.
     """
 
     __slots__ = (
@@ -25,15 +28,25 @@ class Namespace:
         "media_errors",
         "nsid",
         "reads",
+        "reservations",
         "store",
         "writes",
     )
 
-    def __init__(self, nsid: int, store: Store, identifier: uuid.UUID, *, ana_group: int = 1) -> None:
+    def __init__(
+        self,
+        nsid: int,
+        store: Store,
+        identifier: uuid.UUID,
+        *,
+        ana_group: int = 1,
+        kept: ReservationStore | None = None,
+    ) -> None:
         self.nsid = nsid
         self.store = store
         self.identifier = identifier
         self.ana_group = ana_group
+        self.reservations = NamespaceReservations(kept)
         self.block_bytes = store.block_bytes
         self.block_count = store.block_count
         self.block_shift = store.block_bytes.bit_length() - 1

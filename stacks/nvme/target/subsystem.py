@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from stacks.nvme.stores.contract import Store
-from stacks.nvme.target.events import ANA_CHANGED, DISCOVERY_CHANGED, NAMESPACE_CHANGED, Event
+from stacks.nvme.stores.reservations import ReservationStore
+from stacks.nvme.target.events import ANA_CHANGED, DISCOVERY_CHANGED, NAMESPACE_CHANGED, RESERVATION_NOTIFIED, Event
 from stacks.nvme.target.namespace import Namespace
+from stacks.nvme.target.reservations.table import Access
 from stacks.runtime import LocalError
 from wire.checksum import crc32
 from wire.nvme.kinds import AnaState
 from wire.nvme.opcodes import DISCOVERY_NQN, NQN_MAX_BYTES
+from wire.nvme.reservations import ReservationNotice
 
 if TYPE_CHECKING:
     from stacks.nvme.target.controller import Controller
+    from stacks.nvme.target.queue import Queue
 
 
 class Subsystem:
@@ -47,6 +51,7 @@ class Subsystem:
         self.ana_change_count = 0
         self.controllers_made = 0
         self.unsafe_shutdowns = 0
+        self._departed: list[Queue] = []
         self._last_cntlid = 0
 
     @property
@@ -54,18 +59,27 @@ class Subsystem:
         """Whether its controllers are discovery controllers."""
         return self.nqn == DISCOVERY_NQN
 
-    def add_namespace(self, store: Store, *, nsid: int = 0, identifier: uuid.UUID | None = None) -> Namespace:
+    def add_namespace(
+        self,
+        store: Store,
+        *,
+        nsid: int = 0,
+        identifier: uuid.UUID | None = None,
+        reservations: ReservationStore | None = None,
+    ) -> Namespace:
         """Show `store` as a namespace, and tell the hosts.
 
         nsid: its number, 0 for the lowest free one; identifier: its UUID, by default derived from NQN and NSID.
-        Raises LocalError when the number is taken or too large.
+        reservations: where its reservations are kept through a loss of power; without it, that cannot be asked for.
+        Raises LocalError when the number is taken or too large, or when what was kept cannot be read.
         """
         nsid = nsid or next(number for number in range(1, NAMESPACES_MAX + 2) if number not in self.namespaces)
         if nsid in self.namespaces:
             raise LocalError(f"{self.nqn} has a namespace {nsid} already")
         if not 1 <= nsid <= NAMESPACES_MAX:
             raise LocalError(f"namespace {nsid}: numbers go from 1 to {NAMESPACES_MAX}")
-        namespace = Namespace(nsid, store, identifier or uuid.uuid5(uuid.NAMESPACE_URL, f"{self.nqn}/{nsid}"))
+        identifier = identifier or uuid.uuid5(uuid.NAMESPACE_URL, f"{self.nqn}/{nsid}")
+        namespace = Namespace(nsid, store, identifier, kept=reservations)
         self.namespaces[nsid] = namespace
         self._find_accessible()
         self._tell_change(nsid)
@@ -86,6 +100,37 @@ class Subsystem:
         self._find_accessible()
         self.ana_change_count += 1
         self._raise(ANA_CHANGED)
+
+    def restrictions(self, host_id: bytes) -> dict[int, Access]:
+        """What reservations keep a host from: an entry for each namespace where it may not do everything."""
+        found = {nsid: each.reservations.state.access_of(host_id) for nsid, each in self.namespaces.items()}
+        return {nsid: access for nsid, access in found.items() if access is not Access.READ_WRITE}
+
+    def reservations_changed(
+        self, namespace: Namespace, notices: Iterable[tuple[bytes, ReservationNotice]] = ()
+    ) -> None:
+        """A namespace's reservations are different ones: from now on they count on every queue.
+
+        notices: (host identifier, what to tell its controllers), as far as that is not masked.
+        """
+        for controller in self.controllers.values():
+            controller.find_access()
+        for host_id, notice in notices:
+            if not namespace.reservations.mask >> notice & 1:
+                self._notify(host_id, notice, namespace.nsid)
+
+    def queues_of(self, host_ids: Collection[bytes]) -> Iterator[Queue]:
+        """The I/O queues of these hosts, over all their controllers, and those that have gone but whose commands a
+        store still has.
+        """
+        for controller in self.controllers.values():
+            if controller.host_id in host_ids:
+                yield from controller.io_queues.values()
+        yield from (queue for queue in self._departed if queue.host_id in host_ids)
+
+    def queue_departed(self, queue: Queue) -> None:
+        """The connection of an I/O queue is gone; a store may have commands of it."""
+        self._departed = [each for each in (*self._departed, queue) if each.under_way]
 
     def discovery_changed(self) -> None:
         """Tell the hosts of a discovery subsystem that its log is a different one."""
@@ -113,11 +158,19 @@ class Subsystem:
         for nsid, namespace in self.namespaces.items():
             if self.ana_states.get(namespace.ana_group) in (AnaState.OPTIMIZED, AnaState.NON_OPTIMIZED):
                 self.accessible[nsid] = namespace
+        for controller in self.controllers.values():
+            controller.find_access()
 
     def _tell_change(self, nsid: int) -> None:
         for controller in self.controllers.values():
             controller.changed_namespaces.add(nsid)
         self._raise(NAMESPACE_CHANGED)
+
+    def _notify(self, host_id: bytes, notice: ReservationNotice, nsid: int) -> None:
+        for controller in self.controllers.values():
+            if controller.host_id == host_id:
+                controller.notices.add(notice, nsid)
+                controller.raise_event(RESERVATION_NOTIFIED)
 
     def _raise(self, event: Event) -> None:
         for controller in self.controllers.values():

@@ -122,6 +122,12 @@ class Target:
         """What the queue was to do in time is done."""
         self._timers.cancel(queue)
 
+    def tell_store_failure(self, namespace: Namespace | None, failure: str) -> None:
+        """Remember what a store raised, and tell the program."""
+        self.last_store_failure = failure
+        if self.on_store_failure is not None and namespace is not None:
+            self.on_store_failure(namespace, failure)
+
     def withdraw(self, queue: Queue) -> list[Command]:
         """Take a queue's store requests back that no executor has seen."""
         withdrawn = [command for command in self.store_requests if command.queue is queue]

@@ -97,9 +97,10 @@ class CoreHost:
         return self.answers.pop(cid)
 
     def connect(self, *, qid: int = 0, cntlid: int = CNTLID_DYNAMIC, nqn: str = NQN, kato_ms: int = 0,
-                entries: int = 32, host_nqn: str = HOST_NQN, cattr: int = 0, recfmt: int = 0) -> Answer:  # fmt: skip
+                entries: int = 32, host_nqn: str = HOST_NQN, host_id: bytes = bytes(range(16)), cattr: int = 0,
+                recfmt: int = 0) -> Answer:  # fmt: skip
         """Send Connect."""
-        content = connect_data(cntlid=cntlid, nqn=nqn, host_nqn=host_nqn)
+        content = connect_data(cntlid=cntlid, nqn=nqn, host_nqn=host_nqn, host_id=host_id)
         words = fabrics(FabricsType.CONNECT, cdw10=recfmt | qid << 16, cdw11=entries - 1 | cattr << 16, cdw12=kato_ms)
         return self.do(words, data=content)
 
@@ -145,10 +146,12 @@ def fabrics(fctype: int, *, cdw10: int = 0, cdw11: int = 0, cdw12: int = 0) -> S
     return sqe(AdminOpcode.FABRICS, nsid=fctype, cdw10=cdw10, cdw11=cdw11, cdw12=cdw12)
 
 
-def connect_data(*, cntlid: int = CNTLID_DYNAMIC, nqn: str = NQN, host_nqn: str = HOST_NQN) -> bytes:
+def connect_data(
+    *, cntlid: int = CNTLID_DYNAMIC, nqn: str = NQN, host_nqn: str = HOST_NQN, host_id: bytes = bytes(range(16))
+) -> bytes:
     """The 1024 bytes of Connect."""
     return ConnectData(
-        hostid=bytes(range(16)), cntlid=cntlid, subnqn=padded(nqn, 256), hostnqn=padded(host_nqn, 256)
+        hostid=host_id, cntlid=cntlid, subnqn=padded(nqn, 256), hostnqn=padded(host_nqn, 256)
     ).encode()
 
 
