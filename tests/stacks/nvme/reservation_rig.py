@@ -157,6 +157,13 @@ class Node:
         data = ReservationRegisterData(crkey=current, nrkey=key).encode()
         return (io or self.io).do(sqe(IoOpcode.RESERVATION_REGISTER, nsid=nsid, cdw10=word), data=data).status
 
+    def send_register(self, key: int, *, current: int = 0, action: int = RegisterAction.REGISTER) -> int:
+        """Send Reservation Register with its data in the capsule, and return its CID."""
+        data = ReservationRegisterData(crkey=current, nrkey=key).encode()
+        cid = self.io.send(sqe(IoOpcode.RESERVATION_REGISTER, nsid=1, cdw10=action), data=data, in_capsule=True)
+        self.rig.pump()
+        return cid
+
     def unregister(self, key: int, *, ignores_key: bool = False) -> int:
         """Unregister."""
         return self.register(0, current=key, action=RegisterAction.UNREGISTER, ignores_key=ignores_key)
@@ -181,10 +188,12 @@ class Node:
         entry = sqe(IoOpcode.RESERVATION_ACQUIRE, nsid=1, cdw10=action | flags | kind << 8)
         return (io or self.io).do(entry, data=data)
 
-    def begin_abort(self, key: int, preempted: int, kind: int) -> int:
-        """Send Preempt and Abort, and return its CID; it may take its time."""
+    def begin_abort(
+        self, key: int, preempted: int, kind: int, *, action: int = AcquireAction.PREEMPT_AND_ABORT
+    ) -> int:
+        """Send Preempt and Abort, or another action, and return its CID; it may take its time."""
         data = ReservationAcquireData(crkey=key, prkey=preempted).encode()
-        word = AcquireAction.PREEMPT_AND_ABORT | kind << 8
+        word = action | kind << 8
         cid = self.io.send(sqe(IoOpcode.RESERVATION_ACQUIRE, nsid=1, cdw10=word), data=data, in_capsule=True)
         self.rig.pump()
         return cid
