@@ -9,6 +9,7 @@ from stacks.nvme.stores import MemoryStore, Store
 from stacks.nvme.stores.contract import StoreRequest, run
 from stacks.nvme.stores.reservations import ReservationStore
 from stacks.nvme.target import Command, Port, Subsystem, Target
+from stacks.nvme.target.reservations.commands import report_of
 from tests.stacks.nvme.core_rig import ENABLE, NQN, Answer, CoreHost, sqe
 from wire.nvme.logs_codec import ErrorLogEntry
 from wire.nvme.opcodes import AdminOpcode, FeatureId, IoOpcode, LogPage
@@ -211,6 +212,10 @@ class Node:
     def report(self, *, nsid: int = 1) -> ReservationReport:
         """Reservation Report."""
         return decode_report(self.ask_report(length=report_bytes(16), nsid=nsid).data)
+
+    def report_now(self) -> ReservationReport:
+        """What a report would say, while the stores are held up."""
+        return report_of(self.rig.subsystem, self.rig.subsystem.namespaces[1])
 
     def ask_report(self, *, length: int, extended: int = 1, nsid: int = 1) -> Answer:
         """Reservation Report of some length."""

@@ -6,6 +6,7 @@ import pytest
 
 from stacks.nvme.stores import MemoryStore
 from stacks.nvme.stores.reservations import MemoryReservations
+from stacks.nvme.target import Command
 from tests.stacks.nvme.core_rig import sqe
 from tests.stacks.nvme.reservation_rig import BLOCK, KEY_A, KEY_B, KEY_C, Hosts, ReservationRig, keys, three_hosts
 from wire.nvme.opcodes import AdminOpcode, IoOpcode
@@ -156,9 +157,30 @@ def test_a_write_that_a_store_still_has_for_a_lost_connection_is_waited_for(
     assert is_written(store)
 
 
-def test_nothing_is_kept_of_connections_that_went_with_nothing_under_way(rig: ReservationRig) -> None:
+def test_a_command_object_that_was_used_before_is_judged_by_where_it_is_now(
+    hosts: Hosts, rig: ReservationRig, store: MemoryStore
+) -> None:
+    a, b, _ = hosts
+    command = Command()
+    flush = b.io.send(sqe(IoOpcode.FLUSH, nsid=1), command=command)
+    rig.pump()
+    assert b.io.status(flush) == 0
+    rig.is_fetching = False
+    b.io.send(sqe(IoOpcode.WRITE, nsid=1), data=BLOCK, command=command)
+    rig.pump()
+    assert a.io.status(a.begin_abort(KEY_A, KEY_B, EA)) == 0
+    rig.is_fetching = True
+    rig.pump()
+    assert not is_written(store)
+
+
+def test_nothing_is_kept_of_connections_that_went_with_nothing_at_a_store(rig: ReservationRig) -> None:
     a = rig.host("a")
+    rig.is_fetching = False
+    a.begin_write()
     a.lose()
+    rig.is_fetching = True
+    rig.fetching.clear()
     assert list(rig.subsystem.queues_of({a.host_id})) == []
     again = rig.host("a")
     assert list(rig.subsystem.queues_of({a.host_id})) == [again.io.queue]
