@@ -36,11 +36,20 @@ from stacks.nvme.host import (
 from stacks.nvme.stores import Store, StoreClient, StoreRequest, open_store
 from stacks.nvme.stores.contract import run
 from stacks.nvme.stores.executor import is_slow, run_together
+from stacks.nvme.stores.reservations import reservations_of
 from stacks.nvme.sync import CLOSE_TIMEOUT_NS, CONNECT_TIMEOUT_NS, check_transfer, checked, only_subsystem
 from stacks.nvme.target import Subsystem, Target
 from stacks.nvme.url import NvmeUrl, parse_url
 from stacks.runtime.errors import StackError
 from wire.nvme.opcodes import DISCOVERY_NQN
+from wire.nvme.reservations import (
+    AcquireAction,
+    PersistenceChange,
+    RegisterAction,
+    ReleaseAction,
+    ReservationReport,
+    ReservationType,
+)
 
 DEFAULT_NQN = "nqn.2026-11.io.baremetal:disk"
 """The NQN of a subsystem that nobody named."""
@@ -206,6 +215,34 @@ class Namespace:
         """Give back the space of (block, blocks) ranges."""
         await self._finish(self.core.deallocate(ranges))
 
+    async def reservation_register(
+        self, new_key: int = 0, *, key: int = 0, action: RegisterAction = RegisterAction.REGISTER,
+        ignores_key: bool = False, persistence: PersistenceChange = PersistenceChange.KEEP,
+    ) -> None:  # fmt: skip
+        """Register our key with the namespace, replace it, or unregister; as `HostNamespace.reservation_register`."""
+        transfer = self.core.reservation_register(
+            new_key, key=key, action=action, ignores_key=ignores_key, persistence=persistence
+        )
+        await self._finish(transfer)
+
+    async def reservation_acquire(
+        self, key: int, kind: ReservationType, *, action: AcquireAction = AcquireAction.ACQUIRE, preempted_key: int = 0
+    ) -> None:
+        """Reserve the namespace, or preempt whoever registered `preempted_key`."""
+        await self._finish(self.core.reservation_acquire(key, kind, action=action, preempted_key=preempted_key))
+
+    async def reservation_release(
+        self, key: int, kind: int = 0, *, action: ReleaseAction = ReleaseAction.RELEASE
+    ) -> None:
+        """Release the reservation, which is of `kind`, or clear it and all registrations."""
+        await self._finish(self.core.reservation_release(key, kind, action=action))
+
+    async def reservation_report(self) -> ReservationReport:
+        """Who is registered, and what is reserved."""
+        transfer = self.core.reservation_report()
+        await self._finish(transfer)
+        return transfer.report
+
     async def _finish(self, transfer: Transfer) -> None:
         if not transfer.is_done:
             await self.connection.end.wait_for(transfer)
@@ -308,11 +345,11 @@ async def serve(
         if stores:
             own = Subsystem(nqn or next((place.nqn for place in places if place.nqn), DEFAULT_NQN))
             served.append(own)
-            for store in stores:
-                if isinstance(store, str):
-                    store = open_store(store)
+            for each in stores:
+                store, kept = (open_store(each), reservations_of(each)) if isinstance(each, str) else (each, None)
+                if store is not each:
                     opened.append(store)
-                own.add_namespace(store)
+                own.add_namespace(store, reservations=kept)
         target = Target(served)
 
         def wake_all() -> None:

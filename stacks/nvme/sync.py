@@ -33,6 +33,14 @@ from stacks.nvme.url import NvmeUrl, parse_url
 from stacks.runtime import LocalError
 from stacks.runtime.errors import StackError
 from wire.nvme.opcodes import DISCOVERY_NQN
+from wire.nvme.reservations import (
+    AcquireAction,
+    PersistenceChange,
+    RegisterAction,
+    ReleaseAction,
+    ReservationReport,
+    ReservationType,
+)
 
 
 class Connection:
@@ -138,6 +146,32 @@ class Namespace:
     def deallocate(self, ranges: Sequence[tuple[int, int]]) -> None:
         """Give back the space of (block, blocks) ranges."""
         self._finish(self.core.deallocate(ranges))
+
+    def reservation_register(
+        self, new_key: int = 0, *, key: int = 0, action: RegisterAction = RegisterAction.REGISTER,
+        ignores_key: bool = False, persistence: PersistenceChange = PersistenceChange.KEEP,
+    ) -> None:  # fmt: skip
+        """Register our key with the namespace, replace it, or unregister; as `HostNamespace.reservation_register`."""
+        transfer = self.core.reservation_register(
+            new_key, key=key, action=action, ignores_key=ignores_key, persistence=persistence
+        )
+        self._finish(transfer)
+
+    def reservation_acquire(
+        self, key: int, kind: ReservationType, *, action: AcquireAction = AcquireAction.ACQUIRE, preempted_key: int = 0
+    ) -> None:
+        """Reserve the namespace, or preempt whoever registered `preempted_key`."""
+        self._finish(self.core.reservation_acquire(key, kind, action=action, preempted_key=preempted_key))
+
+    def reservation_release(self, key: int, kind: int = 0, *, action: ReleaseAction = ReleaseAction.RELEASE) -> None:
+        """Release the reservation, which is of `kind`, or clear it and all registrations."""
+        self._finish(self.core.reservation_release(key, kind, action=action))
+
+    def reservation_report(self) -> ReservationReport:
+        """Who is registered, and what is reserved."""
+        transfer = self.core.reservation_report()
+        self._finish(transfer)
+        return transfer.report
 
     def register(self, buffer: object) -> Region:
         """Register a writable buffer for I/O without a copy."""

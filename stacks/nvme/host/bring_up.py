@@ -126,7 +126,7 @@ def stop(host: HostController) -> Steps:
 
 def _connect(config: HostConfig, queue: HostQueue, *, cntlid: int) -> Part:
     data = ConnectData(
-        hostid=config.host_id,
+        hostid=config.host_identifier,
         cntlid=cntlid,
         subnqn=padded(config.nqn, 256),
         hostnqn=padded(config.host_nqn, 256),

@@ -17,7 +17,12 @@ from stacks.runtime import LocalError
 
 
 class ReservationStore(Protocol):
-    """Keeps one record. Subclass it, or just have the same methods."""
+    """Keeps one record. Subclass it, or just have the same methods.
+
+    where: how messages call it.
+    """
+
+    where: str = "saved reservations"
 
     def load(self) -> bytes:
         """The record that was saved last; empty when there is none. Called once, before anything is saved.
@@ -76,9 +81,11 @@ class FileReservations(ReservationStore):
     """A record in a file, made when there is something to keep and removed when there is not.
 
     folder: where; name: of the file there, which belongs to one namespace. Beside it `NAME.new` appears for moments.
+    where: how messages call the file; its name if left out.
     """
 
-    def __init__(self, folder: FolderLayer, name: str) -> None:
+    def __init__(self, folder: FolderLayer, name: str, *, where: str = "") -> None:
+        self.where = where or name
         self._folder = folder
         self._name = name
 
@@ -87,7 +94,7 @@ class FileReservations(ReservationStore):
         try:
             return self._folder.read(self._name)
         except OSError as error:
-            raise LocalError(f"{self._name}: {(error.strerror or str(error)).lower()}") from error
+            raise LocalError(f"{self.where}: {(error.strerror or str(error)).lower()}") from error
 
     def save(self, record: bytes) -> None:
         """Replace the file by one with the record, or remove it."""
@@ -104,7 +111,17 @@ class FileReservations(ReservationStore):
 def open_reservations(path: str | Path) -> FileReservations:
     """The reservations kept in a file at `path`, which need not be there yet; its folder must be."""
     place = Path(path)
-    return FileReservations(OsFolder(place.parent), place.name)
+    return FileReservations(OsFolder(place.parent), place.name, where=str(path))
+
+
+def reservations_of(text: str) -> FileReservations | None:
+    """Where the reservations of the namespace that `open_store(text)` gives are kept: `PATH.reservations` beside an
+    image file, and nowhere for memory or a device, which have no place beside them that lasts as long.
+    """
+    path = Path(text.removeprefix("file:"))
+    if text.startswith("mem:") or not path.is_file():
+        return None
+    return open_reservations(f"{path}.reservations")
 
 
 class OsFolder:

@@ -68,7 +68,7 @@ class NamespaceReservations:
     __slots__ = ("_is_saving", "_saved", "_store", "_waiting", "mask", "state")
 
     def __init__(self, kept: ReservationStore | None = None) -> None:
-        self.state = ReservationState() if kept is None else decode_record(kept.load())
+        self.state = ReservationState() if kept is None else decode_record(kept.load(), where=kept.where)
         self.mask = 0
         self._store = None if kept is None else _RecordStore(kept)
         self._saved: bytes | None = encode_record(self.state)

@@ -29,8 +29,8 @@ def encode_record(state: ReservationState) -> bytes:
     return json.dumps(document, indent=1).encode() + b"\n"
 
 
-def decode_record(record: bytes) -> ReservationState:
-    """The state of a record; LocalError, saying what is wrong, when that is none."""
+def decode_record(record: bytes, *, where: str = "saved reservations") -> ReservationState:
+    """The state of a record; LocalError, saying what is wrong, when that is none. where: what to call it then."""
     if not record:
         return ReservationState()
     try:
@@ -40,7 +40,7 @@ def decode_record(record: bytes) -> ReservationState:
         return _state(document)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         reason = f"{type(error).__name__}: {error}"
-        raise LocalError(f"saved reservations are damaged ({reason}); without them hosts would be let in") from error
+        raise LocalError(f"{where}: reservations are damaged ({reason}); remove that to serve without") from error
 
 
 def _state(document: dict[str, object]) -> ReservationState:
