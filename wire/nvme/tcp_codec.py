@@ -22,7 +22,7 @@ _TCPHEADER_PACK = _TCPHEADER.pack_into
 
 
 class TcpHeader(Header):
-    """The common header: a `TcpPduKind`, `TcpPduFlag`s, lengths in bytes; PDO 0 when there is no data."""
+    """The common header: a `TcpPduKind`, `TcpPduFlag`s, and lengths in bytes; PDO is 0 when there is no data."""
 
     __slots__ = ("kind", "flags", "hlen", "pdo", "plen")
     SIZE: ClassVar = 8

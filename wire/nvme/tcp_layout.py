@@ -26,7 +26,8 @@ def _head(kind: int, hlen: int) -> tuple[object, ...]:
 
 
 TCP_HEADER = (
-    Struct(*_head(0, 0)) * "The common header: a `TcpPduKind`, `TcpPduFlag`s, lengths in bytes; PDO 0 when there is no data."
+    Struct(*_head(0, 0))
+    * "The common header: a `TcpPduKind`, `TcpPduFlag`s, and lengths in bytes; PDO is 0 when there is no data."
 )
 
 TCP_INITIALIZE_REQUEST = (
