@@ -13,27 +13,14 @@ from __future__ import annotations
 
 import select
 from collections.abc import Iterable, Sequence
-from typing import Protocol, runtime_checkable
 
 from transports.clock import Clock
 from transports.errors import TransportError
-from transports.pump import HasFileno, Service, TimedService
+from transports.pump import Enlisting, HasFileno, Service, TimedService, wait_for
 from transports.stream import StreamCore, StreamEndpoint, StreamNetwork, StreamTransport
 
 READS_PER_PASS = 4
 """How often one connection is read in a pass."""
-
-
-@runtime_checkable
-class Enlisting(Protocol):
-    """Something that can be waited for beside others, as every pump can."""
-
-    @property
-    def has_more(self) -> bool:
-        """Whether a pass is due already."""
-
-    def enlist(self, poller: select.poll, timeout_ns: int | None) -> int | None:
-        """Have `poller` wait for it as well; the time left, `timeout_ns` at most, until a pass is due."""
 
 
 class StreamPump:
@@ -265,19 +252,3 @@ class _Link:
         self.is_ended = False
         self.is_finished = False
         self.is_paused = False
-
-
-def wait_for(pumps: Sequence[Enlisting], timeout_ns: int | None = None, *, wake_fd: int | None = None) -> None:
-    """Block the thread until a pass of one of `pumps` is due, or for `timeout_ns`.
-
-    wake_fd: returns when this file is readable, so that another thread can say so.
-    """
-    poller = select.poll()
-    if wake_fd is not None:
-        poller.register(wake_fd, select.POLLIN)
-    for pump in pumps:
-        if pump.has_more:
-            return
-        timeout_ns = pump.enlist(poller, timeout_ns)
-    # Rounded up to whole milliseconds, or a deadline less than one away would spin.
-    poller.poll(None if timeout_ns is None else -(-timeout_ns // 1_000_000))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Callable, Sequence
 from functools import partial
 
@@ -11,6 +12,13 @@ from apps.perf.pattern import Workload
 from apps.sizes import format_size
 from stacks.nvme.host import Region, Transfer
 from stacks.nvme.sync import Namespace
+
+
+class Carrier(enum.Enum):
+    """What NVMe goes over."""
+
+    RDMA = "rdma"
+    TCP = "tcp"
 
 
 class NvmeEndpoint:
