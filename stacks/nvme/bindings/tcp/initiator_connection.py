@@ -91,13 +91,34 @@ class TcpHostConnection(TcpConnection):
         self._output.drop()
 
     def post_outgoing(self) -> None:
-        """Send what the queue has."""
-        for command in self.queue.outgoing:
-            self._post(command)
-        self.queue.outgoing.clear()
+        """Send what the queue has; capsules without data lie in one piece of memory."""
+        commands, entry = self.queue.outgoing, self._entry
+        header_bytes = TcpCommand.SIZE + self._header_digest_bytes
+        room = memoryview(bytearray(len(commands) * header_bytes))
+        start = end = 0
+        for command in commands:
+            data = command.data
+            length = 0 if data is None else len(data)
+            self._describe(command)
+            if length and not command.is_read and length <= self._room_in_capsule(command):
+                self._add_run(room[start:end])
+                start = end
+                assert data is not None
+                self._post_with_data(command, data, header_bytes)
+                continue
+            entry.flags = self._digest_flags & _HEADER_DIGEST
+            entry.pdo = 0
+            entry.plen = header_bytes
+            entry.sqe_sgl = self._sgls.get(length) or self._transport_sgl(length)
+            entry.encode_into(room, end)
+            if self._header_digest_bytes:
+                self._seal(room[end : end + header_bytes])
+            end += header_bytes
+        self._add_run(room[start:end])
+        commands.clear()
 
-    def _post(self, command: HostCommand) -> None:
-        entry, data = self._entry, command.data
+    def _describe(self, command: HostCommand) -> None:
+        entry = self._entry
         entry.sqe_opcode = command.opcode
         entry.sqe_cid = command.cid
         entry.sqe_nsid = command.nsid
@@ -107,16 +128,13 @@ class TcpHostConnection(TcpConnection):
         entry.sqe_cdw13 = command.cdw13
         entry.sqe_cdw14 = command.cdw14
         entry.sqe_cdw15 = command.cdw15
-        length = 0 if data is None else len(data)
-        header_bytes = TcpCommand.SIZE + self._header_digest_bytes
-        if not length or command.is_read or length > self._room_in_capsule(command):
-            entry.flags = self._digest_flags & _HEADER_DIGEST
-            entry.pdo = 0
-            entry.plen = header_bytes
-            entry.sqe_sgl = self._sgls.get(length) or self._transport_sgl(length)
-            self._add_header(entry, header_bytes)
-            return
-        assert data is not None
+
+    def _add_run(self, capsules: memoryview) -> None:
+        if capsules:
+            self._output.add(capsules)
+
+    def _post_with_data(self, command: HostCommand, data: memoryview, header_bytes: int) -> None:
+        entry, length = self._entry, len(data)
         entry.flags = self._digest_flags
         entry.pdo = pdo = self._padded(header_bytes)
         entry.plen = pdo + length + self._data_digest_bytes
@@ -137,8 +155,8 @@ class TcpHostConnection(TcpConnection):
     def _padded(self, header_bytes: int) -> int:
         return -(-header_bytes // self._alignment) * self._alignment if self._alignment else header_bytes
 
-    def _add_header(self, entry: TcpCommand | TcpHostData, header_bytes: int, *, padded_to: int = 0) -> None:
-        room = memoryview(bytearray(padded_to or header_bytes))
+    def _add_header(self, entry: TcpCommand | TcpHostData, header_bytes: int, *, padded_to: int) -> None:
+        room = memoryview(bytearray(padded_to))
         entry.encode_into(room)
         if self._header_digest_bytes:
             self._seal(room[:header_bytes])
