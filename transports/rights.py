@@ -1,4 +1,4 @@
-"""Messages with file descriptors between two processes of ours: requests that are answered before anything else happens.
+"""Messages with file descriptors between two processes of ours: requests, answered before anything else happens.
 
 One end asks and blocks until the other has answered; the other waits under trio. Each message is a JSON object, at most
 `MESSAGE_BYTES` long, and may carry descriptors (SCM_RIGHTS), which belong to the receiver.

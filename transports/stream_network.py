@@ -30,6 +30,7 @@ class KernelStreams:
         self._streams: dict[int, SocketStream] = {}
         self._listening: dict[int, socket.socket] = {}
         self._calling: list[socket.socket] = []
+        self._seen: list[tuple[int, int]] | None = None
         self._spare = _spare_file()
 
     def listen(self, listening: socket.socket) -> None:
@@ -108,13 +109,18 @@ class KernelStreams:
     def poll(self) -> Sequence[StreamTransport]:
         """Which connections have something, in one system call."""
         found = []
-        for number, _ in self._poller.poll(0):
+        seen, self._seen = self._seen or self._poller.poll(0), None
+        for number, _ in seen:
             stream = self._streams.get(number)
             if stream is not None:
                 found.append(stream)
             elif number in self._listening and self._listening[number] not in self._calling:
                 self._calling.append(self._listening[number])
         return found
+
+    def wait(self, timeout_ns: int | None) -> None:
+        """Block the thread until `poll` has something, or for `timeout_ns`; what was seen is what `poll` says next."""
+        self._seen = self._poller.poll(None if timeout_ns is None else timeout_ns / 1e9)
 
     def fileno(self) -> int:
         """Readable when `poll` has something."""

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import select
 from collections.abc import Iterable, Sequence
+from typing import Protocol, runtime_checkable
 
 from transports.clock import Clock
 from transports.errors import TransportError
@@ -21,6 +22,14 @@ from transports.stream import StreamCore, StreamEndpoint, StreamNetwork, StreamT
 
 READS_PER_PASS = 4
 """How often one connection is read in a pass."""
+
+
+@runtime_checkable
+class Waiting(Protocol):
+    """A network that can block the thread by itself."""
+
+    def wait(self, timeout_ns: int | None) -> None:
+        """Until `poll` has something, or for `timeout_ns`."""
 
 
 class StreamPump:
@@ -42,6 +51,7 @@ class StreamPump:
     ) -> None:
         self._endpoint = endpoint
         self._network = network
+        self._waiting = network if isinstance(network, Waiting) else None
         self._now = clock.now
         self._services = tuple(services)
         self._timed_services = tuple(service for service in services if isinstance(service, TimedService))
@@ -98,7 +108,10 @@ class StreamPump:
         beside: other pumps of this thread. wake_fd: returns when this file is readable.
         TransportError when the network cannot be waited for (has no `fileno`).
         """
-        wait_for([self, *beside], timeout_ns, wake_fd=wake_fd)
+        if beside or wake_fd is not None or self._waiting is None:
+            wait_for([self, *beside], timeout_ns, wake_fd=wake_fd)
+        elif not self._has_more:
+            self._waiting.wait(self._time_left(timeout_ns))
 
     def enlist(self, poller: select.poll, timeout_ns: int | None) -> int | None:
         """Have `poller` wait for the network as well; the time left, `timeout_ns` at most, until a pass is due."""
@@ -106,11 +119,13 @@ class StreamPump:
         if not isinstance(network, HasFileno):
             raise TransportError(f"{type(network).__name__} has no file descriptor to wait for")
         poller.register(network.fileno(), select.POLLIN)
-        deadline_ns = self.deadline_ns
-        if deadline_ns is None:
-            return timeout_ns
-        remaining_ns = max(0, deadline_ns - self._now())
-        return remaining_ns if timeout_ns is None else min(timeout_ns, remaining_ns)
+        return self._time_left(timeout_ns)
+
+    def attach(self, core: StreamCore, transport: StreamTransport) -> None:
+        """Carry a connection that was made elsewhere."""
+        link = _Link(core, transport)
+        self._links[transport] = self._by_core[core] = link
+        self._watch(link)
 
     def detach(self, core: StreamCore) -> StreamTransport | None:
         """Let go of a connection, which is the caller's from now on; None when it is gone already."""
@@ -128,6 +143,13 @@ class StreamPump:
             transport.close()
         self._links.clear()
         self._by_core.clear()
+
+    def _time_left(self, timeout_ns: int | None) -> int | None:
+        deadline_ns = self.deadline_ns
+        if deadline_ns is None:
+            return timeout_ns
+        remaining_ns = max(0, deadline_ns - self._now())
+        return remaining_ns if timeout_ns is None else min(timeout_ns, remaining_ns)
 
     def _take_input(self) -> bool:
         now = self._now()
@@ -183,12 +205,6 @@ class StreamPump:
             transport.close()
         else:
             self.attach(core, transport)
-
-    def attach(self, core: StreamCore, transport: StreamTransport) -> None:
-        """Carry a connection that was made elsewhere."""
-        link = _Link(core, transport)
-        self._links[transport] = self._by_core[core] = link
-        self._watch(link)
 
     def _give_output(self) -> bool:
         did = False

@@ -64,7 +64,8 @@ class NvmeEndpoint:
 
     def poll(self) -> Sequence[tuple[int, str]]:
         """What ended; the thread sleeps while nothing can be done."""
-        if not self._namespace.poll() and not self._ended:
+        self._namespace.poll()
+        if not self._ended:
             host = self._namespace.connection.host
             if host.is_closed:
                 raise lost(host.failure)

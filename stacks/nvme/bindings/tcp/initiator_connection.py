@@ -270,8 +270,8 @@ class TcpHostConnection(TcpConnection):
         end = header.offset + header.length
         if header.offset != self._progress.get(header.cid, 0) or end > len(data):
             raise PduError(TcpFatalStatus.DATA_OUT_OF_RANGE, f"data at {header.offset} to {end}", information=12)
-        self._is_success = bool(header.flags & TcpPduFlag.SUCCESS)
-        if self._is_success and not header.flags & TcpPduFlag.LAST:
+        self._is_success = bool(header.flags & SUCCESS)
+        if self._is_success and not header.flags & LAST:
             raise invalid_field(1, "SUCCESS without LAST")
         self._streaming = command
         return data[header.offset : end]
@@ -344,7 +344,7 @@ class TcpHostConnection(TcpConnection):
         while at < end:
             length = min(self._host_data_bytes, end - at)
             header = TcpHostData(
-                flags=self._digest_flags | (TcpPduFlag.LAST.value if at + length == end else 0),
+                flags=self._digest_flags | (LAST if at + length == end else 0),
                 pdo=pdo,
                 plen=pdo + length + self._data_digest_bytes,
                 cid=request.cid,
@@ -364,7 +364,8 @@ class TcpHostConnection(TcpConnection):
 FABRICS = AdminOpcode.FABRICS.value
 TRANSPORT, IN_CAPSULE = SglKind.TRANSPORT.value, SglKind.DATA_BLOCK_OFFSET.value
 _HEADER_DIGEST, _DATA_DIGEST = TcpPduFlag.HEADER_DIGEST.value, TcpPduFlag.DATA_DIGEST.value
-DATA_LAST_SUCCESS = TcpPduKind.CONTROLLER_DATA | (TcpPduFlag.LAST | TcpPduFlag.SUCCESS) << 8
+LAST, SUCCESS = TcpPduFlag.LAST.value, TcpPduFlag.SUCCESS.value
+DATA_LAST_SUCCESS = TcpPduKind.CONTROLLER_DATA | (LAST | SUCCESS) << 8
 RUN_MAX = 128
 SGLS_KEPT = 64
 

@@ -319,7 +319,7 @@ class TcpTargetConnection(TcpConnection):
         end = header.offset + header.length
         if header.offset != command.received_bytes or end > len(view):
             raise PduError(TcpFatalStatus.DATA_OUT_OF_RANGE, f"data at {header.offset} to {end}", information=12)
-        if bool(header.flags & TcpPduFlag.LAST) != (end == len(view)):
+        if bool(header.flags & LAST) != (end == len(view)):
             raise invalid_field(1, "LAST is not on the last H2CData, or on another")
         self._streaming = command
         return view[header.offset : end]
