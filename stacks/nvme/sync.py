@@ -18,6 +18,9 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 from stacks.nvme.bindings.rdma.sync import DeviceConfig, RdmaEnd, Wrap
+from stacks.nvme.bindings.sync import End
+from stacks.nvme.bindings.tcp import TcpInitiatorConfig
+from stacks.nvme.bindings.tcp.sync import TcpEnd, WrapStreams
 from stacks.nvme.host import (
     CommandFailed,
     ConnectionFailed,
@@ -29,24 +32,17 @@ from stacks.nvme.host import (
     Transfer,
     read_discovery_log,
 )
+from stacks.nvme.reservation_calls import ReservationCalls
 from stacks.nvme.url import NvmeUrl, parse_url
 from stacks.runtime import LocalError
 from stacks.runtime.errors import StackError
 from wire.nvme.opcodes import DISCOVERY_NQN
-from wire.nvme.reservations import (
-    AcquireAction,
-    PersistenceChange,
-    RegisterAction,
-    ReleaseAction,
-    ReservationReport,
-    ReservationType,
-)
 
 
 class Connection:
     """An association with a controller, and the device it uses; made by `attach`."""
 
-    def __init__(self, end: RdmaEnd, url: NvmeUrl) -> None:
+    def __init__(self, end: End, url: NvmeUrl) -> None:
         self.end = end
         self.url = url
         self._host: HostController | None = None
@@ -103,7 +99,7 @@ class Connection:
         end.run_until(lambda: (host is None or host.is_closed) and end.initiator.is_quiet, timeout_ns=CLOSE_TIMEOUT_NS)
 
 
-class Namespace:
+class Namespace(ReservationCalls):
     """A connected namespace.
 
     nsid: its number; block_bytes, block_count, size_bytes: its size; core: the same in the core.
@@ -146,32 +142,6 @@ class Namespace:
     def deallocate(self, ranges: Sequence[tuple[int, int]]) -> None:
         """Give back the space of (block, blocks) ranges."""
         self._finish(self.core.deallocate(ranges))
-
-    def reservation_register(
-        self, new_key: int = 0, *, key: int = 0, action: RegisterAction = RegisterAction.REGISTER,
-        ignores_key: bool = False, persistence: PersistenceChange = PersistenceChange.KEEP,
-    ) -> None:  # fmt: skip
-        """Register our key with the namespace, replace it, or unregister; as `HostNamespace.reservation_register`."""
-        transfer = self.core.reservation_register(
-            new_key, key=key, action=action, ignores_key=ignores_key, persistence=persistence
-        )
-        self._finish(transfer)
-
-    def reservation_acquire(
-        self, key: int, kind: ReservationType, *, action: AcquireAction = AcquireAction.ACQUIRE, preempted_key: int = 0
-    ) -> None:
-        """Reserve the namespace, or preempt whoever registered `preempted_key`."""
-        self._finish(self.core.reservation_acquire(key, kind, action=action, preempted_key=preempted_key))
-
-    def reservation_release(self, key: int, kind: int = 0, *, action: ReleaseAction = ReleaseAction.RELEASE) -> None:
-        """Release the reservation, which is of `kind`, or clear it and all registrations."""
-        self._finish(self.core.reservation_release(key, kind, action=action))
-
-    def reservation_report(self) -> ReservationReport:
-        """Who is registered, and what is reserved."""
-        transfer = self.core.reservation_report()
-        self._finish(transfer)
-        return transfer.report
 
     def register(self, buffer: object) -> Region:
         """Register a writable buffer for I/O without a copy."""
@@ -225,14 +195,20 @@ def attach(
     offload: bool = True,
     wrap: Wrap | None = None,
     device: DeviceConfig | None = None,
+    tcp: TcpInitiatorConfig | None = None,
+    wrap_streams: WrapStreams | None = None,
 ) -> Iterator[Connection]:
     """An association with the URL's subsystem, or with the discovery controller when the URL or `config` names that.
 
     config: how to connect; its NQN counts only when the URL has none. Without any, discovery finds the only one.
-    local: which of our addresses to use; offload, wrap, device: see `RdmaEnd`.
+    local: which of our addresses to use; offload, wrap, device: see `RdmaEnd`; tcp, wrap_streams: see `TcpEnd`.
     """
     parsed = parse_url(url) if isinstance(url, str) else url
-    end = RdmaEnd(checked(parsed).host, local=local, offload=offload, wrap=wrap, device=device)
+    end: End
+    if parsed.transport == "tcp":
+        end = TcpEnd(local=local, config=tcp, wrap=wrap_streams)
+    else:
+        end = RdmaEnd(parsed.host, local=local, offload=offload, wrap=wrap, device=device)
     try:
         chosen = config or HostConfig()
         nqn = parsed.nqn or chosen.nqn or _only_subsystem(end, parsed, chosen)
@@ -255,26 +231,30 @@ def connect(
     offload: bool = True,
     wrap: Wrap | None = None,
     device: DeviceConfig | None = None,
+    tcp: TcpInitiatorConfig | None = None,
+    wrap_streams: WrapStreams | None = None,
 ) -> Iterator[Namespace]:
     """A connected namespace; the arguments are those of `attach`."""
-    with attach(url, config=config, local=local, offload=offload, wrap=wrap, device=device) as connection:
+    with attach(
+        url,
+        config=config,
+        local=local,
+        offload=offload,
+        wrap=wrap,
+        device=device,
+        tcp=tcp,
+        wrap_streams=wrap_streams,
+    ) as connection:
         yield connection.namespace(connection.url.nsid)
 
 
-def discover(url: str | NvmeUrl, *, local: str = "", offload: bool = True, wrap: Wrap | None = None) -> list[
-    DiscoveredSubsystem
-]:  # fmt: skip
+def discover(
+    url: str | NvmeUrl, *, local: str = "", offload: bool = True, wrap: Wrap | None = None
+) -> list[DiscoveredSubsystem]:
     """What the target at the URL has to offer."""
     parsed = parse_url(url) if isinstance(url, str) else url
     with attach(replace(parsed, nqn=DISCOVERY_NQN), local=local, offload=offload, wrap=wrap) as connection:
         return connection.discover()
-
-
-def checked(url: NvmeUrl) -> NvmeUrl:
-    """The URL, if its transport is there; LocalError otherwise."""
-    if url.transport != "rdma":
-        raise LocalError(f"nvme+{url.transport} is not supported yet; use nvme+rdma")
-    return url
 
 
 def only_subsystem(url: NvmeUrl, found: Sequence[DiscoveredSubsystem]) -> str:
@@ -294,7 +274,7 @@ def check_transfer(host: HostController, transfer: Transfer) -> None:
         raise CommandFailed(transfer.what, transfer.status, is_io=True)
 
 
-def _only_subsystem(end: RdmaEnd, url: NvmeUrl, config: HostConfig) -> str:
+def _only_subsystem(end: End, url: NvmeUrl, config: HostConfig) -> str:
     connection = Connection(end, url)
     try:
         connection.open(replace(config, nqn=DISCOVERY_NQN, keep_alive_ms=0))

@@ -13,6 +13,7 @@ class Namespace:
     """One namespace of a subsystem.
 
     nsid: 1 and up; store: its blocks; identifier: its UUID, which is also its NGUID.
+    view: the store's `view`, or None where it has none.
     ana_group: the ANA group it belongs to, 1 and up.
     reservations: who has registered with it, and what is reserved; kept: where those are kept through a loss of power.
     """
@@ -30,6 +31,7 @@ class Namespace:
         "reads",
         "reservations",
         "store",
+        "view",
         "writes",
     )
 
@@ -47,6 +49,7 @@ class Namespace:
         self.identifier = identifier
         self.ana_group = ana_group
         self.reservations = NamespaceReservations(kept)
+        self.view = getattr(store, "view", None)
         self.block_bytes = store.block_bytes
         self.block_count = store.block_count
         self.block_shift = store.block_bytes.bit_length() - 1

@@ -33,6 +33,7 @@ class Queue:
     entries: size of its SQ once connected; sqhd: its head. held: what it has of the pool.
     under_way: the commands that have no completion yet. host_id: whose they are, also when the connection is gone.
     readable, writable: the namespaces that the host may read and write now; namespaces: those that it reaches.
+    lend_bytes: how much data of a store may go to the host without a copy; the binding says so, 0 for none.
     is_stopped: nothing new is begun, and what waits for data or memory is aborted.
     is_overdue: it was to be closed in order, and the time for that is over.
     """
@@ -46,6 +47,7 @@ class Queue:
         self.sqhd = 0
         self.has_flow_control = True
         self.under_way: set[Command] = set()
+        self.lend_bytes = 0
         self.is_stopped = False
         self.is_overdue = False
         self.held = port.pool.new_account()
@@ -275,7 +277,8 @@ def _send_scratch(command: Command) -> None:
         queue.wait_for_buffer(command, _send_scratch)
         return
     command.buffer = buffer
-    buffer.view[: len(content)] = content
+    command.view = buffer.view[: len(content)]
+    command.view[:] = content
     command.send_bytes = len(content)
     command.scratch = None
     queue.complete(command)
