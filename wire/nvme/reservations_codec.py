@@ -29,6 +29,7 @@ class ReservationRegisterData(Header):
     WORDS: ClassVar = 4
     ORDER: ClassVar[Literal["big", "little"]] = "little"
     FIELDS: ClassVar = (("crkey", 64), ("nrkey", 64))
+    PACK: ClassVar = _RESERVATIONREGISTERDATA_PACK
 
     def __init__(self, *, crkey: int = 0, nrkey: int = 0) -> None:
         self.crkey = crkey
@@ -65,6 +66,7 @@ class ReservationAcquireData(Header):
     WORDS: ClassVar = 4
     ORDER: ClassVar[Literal["big", "little"]] = "little"
     FIELDS: ClassVar = (("crkey", 64), ("prkey", 64))
+    PACK: ClassVar = _RESERVATIONACQUIREDATA_PACK
 
     def __init__(self, *, crkey: int = 0, prkey: int = 0) -> None:
         self.crkey = crkey
@@ -101,6 +103,7 @@ class ReservationReleaseData(Header):
     WORDS: ClassVar = 2
     ORDER: ClassVar[Literal["big", "little"]] = "little"
     FIELDS: ClassVar = (("crkey", 64),)
+    PACK: ClassVar = _RESERVATIONRELEASEDATA_PACK
 
     def __init__(self, *, crkey: int = 0) -> None:
         self.crkey = crkey
@@ -142,6 +145,7 @@ class ReservationStatus(Header):
     RTYPE_WORD, RTYPE_SHIFT, RTYPE_MASK = 1, 0, 0xFF
     REGCTL_WORD, REGCTL_SHIFT, REGCTL_MASK = 1, 8, 0xFFFF
     PTPLS_WORD, PTPLS_SHIFT, PTPLS_MASK = 2, 8, 0xFF
+    PACK: ClassVar = _RESERVATIONSTATUS_PACK
 
     def __init__(self, *, gen: int = 0, rtype: int = 0, regctl: int = 0, ptpls: int = 0) -> None:
         self.gen = gen
@@ -184,6 +188,7 @@ class ReservationStatusExtended(Header):
     RTYPE_WORD, RTYPE_SHIFT, RTYPE_MASK = 1, 0, 0xFF
     REGCTL_WORD, REGCTL_SHIFT, REGCTL_MASK = 1, 8, 0xFFFF
     PTPLS_WORD, PTPLS_SHIFT, PTPLS_MASK = 2, 8, 0xFF
+    PACK: ClassVar = _RESERVATIONSTATUSEXTENDED_PACK
 
     def __init__(self, *, gen: int = 0, rtype: int = 0, regctl: int = 0, ptpls: int = 0) -> None:
         self.gen = gen
@@ -226,6 +231,7 @@ class Registrant(Header):
     FIELDS: ClassVar = (("cntlid", 16), ("rcsts", 8), ("hostid", 64), ("rkey", 64))
     CNTLID_WORD, CNTLID_SHIFT, CNTLID_MASK = 0, 0, 0xFFFF
     RCSTS_WORD, RCSTS_SHIFT, RCSTS_MASK = 0, 16, 0xFF
+    PACK: ClassVar = _REGISTRANT_PACK
 
     def __init__(self, *, cntlid: int = 0, rcsts: int = 0, hostid: int = 0, rkey: int = 0) -> None:
         self.cntlid = cntlid
@@ -266,6 +272,7 @@ class RegistrantExtended(Header):
     FIELDS: ClassVar = (("cntlid", 16), ("rcsts", 8), ("rkey", 64), ("hostid", -16))
     CNTLID_WORD, CNTLID_SHIFT, CNTLID_MASK = 0, 0, 0xFFFF
     RCSTS_WORD, RCSTS_SHIFT, RCSTS_MASK = 0, 16, 0xFF
+    PACK: ClassVar = _REGISTRANTEXTENDED_PACK
 
     def __init__(self, *, cntlid: int = 0, rcsts: int = 0, rkey: int = 0, hostid: bytes = bytes(16)) -> None:
         self.cntlid = cntlid
@@ -311,6 +318,7 @@ class ReservationNotification(Header):
     KIND_WORD, KIND_SHIFT, KIND_MASK = 2, 0, 0xFF
     AVAILABLE_WORD, AVAILABLE_SHIFT, AVAILABLE_MASK = 2, 8, 0xFF
     NSID_WORD, NSID_SHIFT, NSID_MASK = 3, 0, 0xFFFFFFFF
+    PACK: ClassVar = _RESERVATIONNOTIFICATION_PACK
 
     def __init__(self, *, count: int = 0, kind: int = 0, available: int = 0, nsid: int = 0) -> None:
         self.count = count
