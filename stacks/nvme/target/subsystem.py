@@ -129,8 +129,8 @@ class Subsystem:
         yield from (queue for queue in self._departed if queue.host_id in host_ids)
 
     def queue_departed(self, queue: Queue) -> None:
-        """The connection of an I/O queue is gone; a store may have commands of it."""
-        self._departed = [each for each in (*self._departed, queue) if each.under_way]
+        """An I/O queue is no controller's any more; a store may have commands of it."""
+        self._departed = [each for each in dict.fromkeys((*self._departed, queue)) if each.under_way]
 
     def discovery_changed(self) -> None:
         """Tell the hosts of a discovery subsystem that its log is a different one."""

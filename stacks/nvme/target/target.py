@@ -163,6 +163,7 @@ class Target:
             controller.subsystem.unsafe_shutdowns += 1
         for queue in list(controller.io_queues.values()):
             queue.ask_to_close()
+            controller.subsystem.queue_departed(queue)
         waiting, controller.events.requests = controller.events.requests, []
         for command in waiting:
             controller.port.release(command)

@@ -140,15 +140,20 @@ def test_every_queue_of_every_controller_is_looked_at_and_nothing_else(
     assert [is_written(store, block) for block in (0, 1, 2, 9, 10)] == [False] * 3 + [True] * 2
 
 
+@pytest.mark.parametrize("which", ["both", "admin queue"])
 def test_a_write_that_a_store_still_has_for_a_lost_connection_is_waited_for(
-    hosts: Hosts, rig: ReservationRig, store: MemoryStore
+    hosts: Hosts, rig: ReservationRig, store: MemoryStore, which: str
 ) -> None:
     a, b, _ = hosts
     rig.is_storing = False
     b.begin_write(in_capsule=True)
     rig.is_fetching = False
     b.begin_write()
-    b.lose()
+    if which == "both":
+        b.lose()
+    else:
+        # The I/O queue is about to be closed, and its controller is gone already.
+        b.admin.queue.closed()
     done = a.begin_abort(KEY_A, KEY_B, EA)
     assert a.io.status(done) is None
     rig.stored()
