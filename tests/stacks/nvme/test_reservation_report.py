@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from stacks.nvme.stores.reservations import MemoryReservations
 from tests.stacks.nvme.core_rig import sqe
@@ -161,3 +163,34 @@ class TestEverywhere:
             assert IdentifyNamespace.decode(a.admin.identify(0, nsid=1).data).rescap == rescap
             assert IdentifyNamespaceIndependent.decode(a.admin.identify(8, nsid=1).data).rescap == rescap
             assert IdentifyNamespace.decode(a.admin.identify(0, nsid=2).data).rescap == 0xFE
+
+
+words = st.integers(0, (1 << 32) - 1)
+ANSWERS = {0, CONFLICT, INVALID} | {
+    StatusCode.INVALID_NAMESPACE,
+    StatusCode.INVALID_SGL_DATA_LENGTH,
+    StatusCode.INVALID_SGL_TYPE,
+    StatusCode.HOST_ID_INCONSISTENT_FORMAT,
+}
+
+
+@pytest.mark.slow
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from([0x0D, 0x0E, 0x11, 0x15]),
+            st.sampled_from([0, 1, 1, 1, 2, 9, 0xFFFFFFFF]),
+            words | st.integers(0, 0x6FF),
+            words | st.integers(0, 1),
+            st.binary(max_size=40) | st.binary(min_size=16, max_size=16),
+            st.booleans(),
+        ),
+        max_size=20,
+    )
+)
+def test_whatever_a_host_sends_is_answered(commands: list[tuple[int, int, int, int, bytes, bool]]) -> None:
+    a = ReservationRig(kept=MemoryReservations()).host("a")
+    for opcode, nsid, cdw10, cdw11, data, in_capsule in commands:
+        entry = sqe(opcode, nsid=nsid, cdw10=cdw10, cdw11=cdw11)
+        assert a.io.do(entry, data=data, in_capsule=in_capsule and bool(data)).status in ANSWERS
+    assert not a.io.queue.in_flight
