@@ -12,7 +12,7 @@ Fabrics 1.1. Left out so far: fused commands, Copy, Verify, reservations, namesp
 from stacks.nvme.target.command import Command
 from stacks.nvme.target.controller import Controller
 from stacks.nvme.target.controller_state import ControllerState
-from stacks.nvme.target.discovery import PortAddress
+from stacks.nvme.target.discovery_record import PortAddress
 from stacks.nvme.target.namespace import Namespace
 from stacks.nvme.target.port import Port
 from stacks.nvme.target.queue import Queue

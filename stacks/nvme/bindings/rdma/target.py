@@ -20,8 +20,7 @@ from stacks.nvme.bindings.rdma.target_configuration import RdmaTargetConfig, Rdm
 from stacks.nvme.bindings.rdma.target_queue import RdmaTargetQueue
 from stacks.nvme.buffers import BufferPool, pool_bytes
 from stacks.nvme.target import Command, PortAddress, Target
-from stacks.nvme.target.controller import QUEUE_ENTRIES_MAX
-from stacks.nvme.target.features import IO_QUEUES_MAX
+from stacks.nvme.target.controller_kind import IO_QUEUES_MAX, QUEUE_ENTRIES_MAX
 from stacks.nvme.target.queue import Queue
 from stacks.rdma import Access, Device, WcStatus
 from stacks.rdma.cm import CmEvent, CmEventType, Connection, ConnectionParameters
