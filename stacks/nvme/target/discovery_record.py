@@ -34,10 +34,12 @@ class PortAddress:
     port: int
 
     def as_seen_by(self, local_host: str) -> PortAddress | None:
-        """The address for a host that found us at `local_host`: any address becomes that one; None when it cannot."""
-        if self.host not in ANY_HOST:
+        """The address for a host that found us at `local_host` (empty: nobody knows): any address becomes that one;
+        None when the host cannot get there.
+        """
+        if self.host not in ANY_HOST or not local_host:
             return self
-        can_be = local_host and (":" in self.host or ":" not in local_host)
+        can_be = ":" in self.host or ":" not in local_host
         return PortAddress(self.transport, local_host, self.port) if can_be else None
 
 

@@ -20,10 +20,10 @@ from stacks.nvme.target.ana import AnaGroups
 from stacks.nvme.target.ana_change import AnaChanges
 from stacks.nvme.target.controller_kind import IO, ControllerKind, kind_of_nqn
 from stacks.nvme.target.namespace import Namespace
+from stacks.nvme.target.nqn import check_nqn, host_set
 from stacks.runtime import LocalError
 from wire.checksum import crc32
 from wire.nvme.kinds import AnaState, ControllerType
-from wire.nvme.opcodes import NQN_MAX_BYTES
 
 if TYPE_CHECKING:
     from stacks.nvme.target.controller import Controller
@@ -66,7 +66,7 @@ class Subsystem:
         self.ana = AnaGroups()
         self.controllers_made = 0
         self.unsafe_shutdowns = 0
-        self._allowed_hosts = _host_set(allowed_hosts)
+        self._allowed_hosts = host_set(allowed_hosts)
         self._ana_changes = AnaChanges(self)
         self._next_cntlid = 0
 
@@ -99,7 +99,7 @@ class Subsystem:
             raise LocalError(f"{self.nqn} has a namespace {nsid} already")
         if not 1 <= nsid <= NAMESPACES_MAX:
             raise LocalError(f"namespace {nsid}: numbers go from 1 to {NAMESPACES_MAX}")
-        hosts = _host_set(visible_to)
+        hosts = host_set(visible_to)
         self.ana.add(ana_group)
         name = identifier or uuid.uuid5(uuid.NAMESPACE_URL, f"{self.nqn}/{nsid}")
         namespace = self.namespaces[nsid] = Namespace(nsid, store, name, ana_group=ana_group, visible_to=hosts)
@@ -129,7 +129,7 @@ class Subsystem:
 
     def set_visible_to(self, nsid: int, hosts: Collection[str] | None) -> None:
         """Show a namespace to these hosts and no others, or (None) to every host. LocalError when there is none."""
-        self.namespace(nsid).visible_to = _host_set(hosts)
+        self.namespace(nsid).visible_to = host_set(hosts)
         self.refresh()
 
     def show_namespace(self, nsid: int, host_nqn: str) -> None:
@@ -214,7 +214,7 @@ class Subsystem:
 
     @allowed_hosts.setter
     def allowed_hosts(self, hosts: Collection[str] | None) -> None:
-        allowed = _host_set(hosts)
+        allowed = host_set(hosts)
         if allowed == self._allowed_hosts:
             return
         self._allowed_hosts = allowed
@@ -279,22 +279,6 @@ class Subsystem:
         if self._allowed_hosts is None:
             raise LocalError(f"{self.nqn} lets every host in; say first which hosts may connect")
         return self._allowed_hosts
-
-
-def check_nqn(nqn: str) -> None:
-    """Raise LocalError, saying why, for what is no NVMe Qualified Name (NVMe Base 2.0 4.5)."""
-    if not nqn.startswith("nqn.") or len(nqn) < len("nqn.2014-08.a"):
-        raise LocalError(f"{nqn!r} is no NQN; one looks like nqn.2026-11.io.baremetal:disk")
-    if len(nqn.encode()) > NQN_MAX_BYTES:
-        raise LocalError(f"NQN {nqn[:40]}... is longer than {NQN_MAX_BYTES} bytes")
-
-
-def _host_set(hosts: Collection[str] | None) -> frozenset[str] | None:
-    if hosts is None:
-        return None
-    for host_nqn in hosts:
-        check_nqn(host_nqn)
-    return frozenset(hosts)
 
 
 def _checked(cntlids: range) -> range:

@@ -39,6 +39,7 @@ def described(rig: FabricsRig, kind: str) -> dict[str, object]:
     features = host.admin.log_page(0x12, 1024).data
     return {
         "cntrltype": page.cntrltype,
+        "dctype": page.dctype,
         "cmic": page.cmic,
         "oaes": page.oaes,
         "ctratt": page.ctratt,
@@ -57,6 +58,7 @@ def described(rig: FabricsRig, kind: str) -> dict[str, object]:
 REVIEWED: dict[str, dict[str, object]] = {
     "io": {
         "cntrltype": 1,
+        "dctype": 0,
         "cmic": 0b1011,
         "oaes": 0x900,
         "ctratt": 0x41,
@@ -69,6 +71,7 @@ REVIEWED: dict[str, dict[str, object]] = {
     },
     "discovery": {
         "cntrltype": 2,
+        "dctype": 1,
         "cmic": 0,
         "oaes": 1 << 31,
         "ctratt": 0x41,
@@ -84,6 +87,7 @@ REVIEWED: dict[str, dict[str, object]] = {
     },
     "administrative": {
         "cntrltype": 3,
+        "dctype": 0,
         "cmic": 0b0011,
         "oaes": 0,
         "ctratt": 0x41,

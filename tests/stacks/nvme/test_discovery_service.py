@@ -81,7 +81,7 @@ def test_a_port_that_listens_everywhere_is_named_as_the_host_found_it() -> None:
 
     assert seen("192.0.2.1") == ["192.0.2.1 4420", "192.0.2.1 4421", "192.0.2.7 4420"]
     assert seen("2001:db8::1") == ["2001:db8::1 4421", "192.0.2.7 4420"]
-    assert seen("") == ["192.0.2.7 4420"]
+    assert seen("") == ["0.0.0.0 4420", ":: 4421", "192.0.2.7 4420"], "the binding does not say"
 
 
 def test_a_port_without_an_address_is_not_in_the_log() -> None:

@@ -11,6 +11,8 @@ from stacks.nvme.target import PortAddress, Subsystem
 from stacks.nvme.target.views import controller_views, port_views, subsystem_views
 from tests.stacks.nvme.core_rig import NQN
 from tests.stacks.nvme.fabrics_rig import BLOCK, FabricsRig, host_nqn
+from tests.stacks.nvme.rdma_rig import RdmaRig
+from tests.stacks.nvme.tcp_rig import TcpRig
 from wire.nvme.kinds import AnaState, TransportType
 from wire.nvme.opcodes import DISCOVERY_NQN
 
@@ -94,6 +96,14 @@ def test_controllers_are_shown_as_their_hosts_see_them() -> None:
     assert bytes.fromhex(one["host_id"])[-3:] == b"one"
     assert (two["portid"], two["kato_ms"], two["namespaces"]) == (9, 0, [1, 2])
     assert two["ana"] == {"1": "optimized", "2": "non-optimized"}
+
+
+def test_hosts_are_shown_where_they_come_from() -> None:
+    tcp, rdma = TcpRig(), RdmaRig(MemoryStore(1 << 20))
+    tcp.connect()
+    rdma.connect()
+    assert [(view.transport, view.remote) for view in controller_views(tcp.target)] == [("tcp", "192.0.2.2")]
+    assert [(view.transport, view.remote) for view in controller_views(rdma.target)] == [("rdma", "192.0.2.2")]
 
 
 def test_every_view_is_json() -> None:
