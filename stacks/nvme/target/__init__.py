@@ -6,7 +6,9 @@
     Target -> DiscoveryService                         what each host is told that there is
 
 Subsystems, namespaces, ports, hosts and ANA states are managed with the methods of `Target`, `Subsystem` and
-`DiscoveryService` while hosts do I/O; `views` shows what there is. A command goes through `queue` to the handler of its opcode (`fabrics`, `admin`, `io_commands`), which asks the binding
+`DiscoveryService` while hosts do I/O; `views` shows what there is.
+
+A command goes through `queue` to the handler of its opcode (`fabrics`, `admin`, `io_commands`), which asks the binding
 for data, an executor for the store, and completes. Follows NVM Express Base 2.0, NVM Command Set 1.0 and NVMe over
 Fabrics 1.1. Left out so far: fused commands, Copy, Verify, reservations, namespace management, authentication.
 """

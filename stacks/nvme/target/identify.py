@@ -224,8 +224,8 @@ ONCS_COMPARE, ONCS_DATASET_MANAGEMENT, ONCS_WRITE_ZEROES = 1 << 0, 1 << 2, 1 << 
 VWC_PRESENT, VWC_FLUSH_OF_ONE_NAMESPACE = 1 << 0, 2 << 1
 OFCS_DISCONNECT = 1 << 0
 DCTYPE_DIRECT = 1
-"""A discovery controller that knows its own subsystems (NVMe Base 2.1 5.1.13.2.1); without it a host ignores what log page
-00h says of port-local entries."""
+"""A discovery controller that knows its own subsystems (NVMe Base 2.1 5.1.13.2.1); without it a host ignores what log
+page 00h says of port-local entries."""
 NMIC_SHARED = 1 << 0
 NSTAT_READY = 1 << 0
 DLFEAT_ZEROES, DLFEAT_WRITE_ZEROES_DEALLOCATES = 1, 1 << 3

@@ -108,6 +108,8 @@ class Queue:
         command.opcode = command.words[0] & 0xFF
         command.cid = command.words[0] >> 16
         self.in_flight += 1
+        if self.controller is not None and command.opcode != _FABRICS:
+            self.controller.has_traffic = True
         if self.state is _CLOSING:
             _drop(self, command)
         else:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from stacks.nvme.target import ControllerState
+from stacks.nvme.target import Command, ControllerState
 from stacks.nvme.target.keep_alive import KATO_MAX_MS
-from tests.stacks.nvme.core_rig import ENABLE, NQN, SHUT_DOWN_NORMAL, sqe
+from tests.stacks.nvme.core_rig import ENABLE, NQN, SHUT_DOWN_NORMAL, SQE_WORDS, sqe
 from tests.stacks.nvme.fabrics_rig import SECOND, FabricsRig, RigHost, RigQueue, host_nqn
 from wire.nvme.identify_codec import IdentifyController
 from wire.nvme.opcodes import DISCOVERY_NQN, AdminOpcode, FeatureId
@@ -81,6 +81,17 @@ def test_a_command_that_fails_counts_as_well() -> None:
         rig.run_for(4 * SECOND)
         assert host.admin.do(sqe(0xC0)).status == StatusCode.INVALID_OPCODE
         assert host.io.do(sqe(0xC0)).status == StatusCode.INVALID_OPCODE
+    assert host.is_connected
+
+
+def test_a_command_that_the_binding_cannot_take_counts_as_well() -> None:
+    rig, host = silent(5000)
+    for _ in range(5):
+        rig.run_for(4 * SECOND)
+        command = Command()
+        command.words = SQE_WORDS(sqe(2, nsid=1).encode(), 0)
+        host.io.queue.refuse(command, StatusCode.INVALID_SGL_TYPE)
+        host.io.pump()
     assert host.is_connected
 
 
