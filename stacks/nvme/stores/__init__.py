@@ -10,19 +10,24 @@ whose power can be cut, for tests. Left out so far: directories, overlays, injec
 
 from stacks.nvme.stores.contract import Store, StoreRequest
 from stacks.nvme.stores.executor import InlineExecutor, StoreClient
-from stacks.nvme.stores.file import FileLayer, FileStore, create_image, open_image
+from stacks.nvme.stores.file import FileStore, create_image, open_image
+from stacks.nvme.stores.file_layer import FileLayer
 from stacks.nvme.stores.memory import MemoryStore
+from stacks.nvme.stores.read_only import ReadOnlyStore
 from stacks.nvme.stores.specification import open_store, parse_size
 from stacks.nvme.stores.volatile import VolatileStore
+from stacks.nvme.stores.wrapper import StoreWrapper
 
 __all__ = [
     "FileLayer",
     "FileStore",
     "InlineExecutor",
     "MemoryStore",
+    "ReadOnlyStore",
     "Store",
     "StoreClient",
     "StoreRequest",
+    "StoreWrapper",
     "VolatileStore",
     "create_image",
     "open_image",

@@ -7,16 +7,21 @@ import re
 from stacks.nvme.stores.contract import Store
 from stacks.nvme.stores.file import open_image
 from stacks.nvme.stores.memory import MemoryStore
+from stacks.nvme.stores.read_only import ReadOnlyStore
 from stacks.runtime import LocalError
 
 
 def open_store(text: str, *, block_bytes: int = 4096, is_read_only: bool = False) -> Store:
-    """The store that `text` names: `mem:SIZE`, or the path of an image file (`file:PATH` for odd names).
+    """The store that `text` names: `mem:SIZE`, or the path of an image file (`file:PATH` for odd names); `ro:` before
+    anything makes it read-only.
 
     Raises LocalError with one line for a person.
     """
+    if text.startswith("ro:"):
+        return open_store(text.removeprefix("ro:"), block_bytes=block_bytes, is_read_only=True)
     if text.startswith("mem:"):
-        return MemoryStore(parse_size(text.removeprefix("mem:")), block_bytes=block_bytes)
+        memory = MemoryStore(parse_size(text.removeprefix("mem:")), block_bytes=block_bytes)
+        return ReadOnlyStore(memory) if is_read_only else memory
     return open_image(text.removeprefix("file:"), block_bytes=block_bytes, is_read_only=is_read_only)
 
 
