@@ -88,7 +88,7 @@ class Store(Protocol):
     def delay_ns(self, request: StoreRequest) -> int:  # noqa: ARG002 (the default is never late)
         """How long after it came `request` completes at the earliest; asked once, before the verb is called.
 
-        A store has no clock: the executor holds the completion back.
+        A store has no clock: the executor holds the completion back. Must not raise.
         """
         return 0
 
