@@ -5,11 +5,13 @@
     your own                 a subclass of `Store`, about thirty lines (see `contract`)
 
 A core hands out batches of `StoreRequest`s; an executor runs them and brings them back. `VolatileStore` is a cache
-whose power can be cut, for tests. Left out so far: directories, overlays, injected faults.
+whose power can be cut, and `FaultyStore` fails by rules as well. Left out so far: directories, overlays.
 """
 
 from stacks.nvme.stores.contract import Store, StoreRequest
 from stacks.nvme.stores.executor import InlineExecutor, StoreClient
+from stacks.nvme.stores.faults import StoreFault, parse_fault
+from stacks.nvme.stores.faulty import FaultyStore, StoreFaultReport
 from stacks.nvme.stores.file import FileStore, create_image, open_image
 from stacks.nvme.stores.file_layer import FileLayer
 from stacks.nvme.stores.memory import MemoryStore
@@ -19,6 +21,7 @@ from stacks.nvme.stores.volatile import VolatileStore
 from stacks.nvme.stores.wrapper import StoreWrapper
 
 __all__ = [
+    "FaultyStore",
     "FileLayer",
     "FileStore",
     "InlineExecutor",
@@ -26,11 +29,14 @@ __all__ = [
     "ReadOnlyStore",
     "Store",
     "StoreClient",
+    "StoreFault",
+    "StoreFaultReport",
     "StoreRequest",
     "StoreWrapper",
     "VolatileStore",
     "create_image",
     "open_image",
     "open_store",
+    "parse_fault",
     "parse_size",
 ]
