@@ -15,7 +15,7 @@ from collections.abc import Sequence
 
 from stacks.nvme.stores.capacity import block_count_of, resized_block_count
 from stacks.nvme.stores.contract import DEALLOCATE, FLUSH, WRITE_ZEROES, Store
-from stacks.nvme.stores.file_layer import FileLayer, cannot, open_file
+from stacks.nvme.stores.file_layer import FileLayer, cannot, open_file, write_rest
 from stacks.runtime import LocalError
 
 
@@ -60,13 +60,9 @@ class FileStore(Store):
         if self._refusal is not None:
             raise OSError(*self._refusal)
         offset = block * self.block_bytes
-        total = sum(map(len, data))
         done = self._layer.write_from(offset, data)
-        while done < total:
-            more = self._layer.write_from(offset + done, _skip(data, done))
-            if more <= 0:
-                raise OSError(errno.EIO, "the file takes no more")
-            done += more
+        if done < sum(map(len, data)):
+            write_rest(self._layer, offset, data, done)
 
     def flush(self) -> None:
         """Wait until every write is on the medium; once that failed, it fails for ever."""
@@ -146,12 +142,3 @@ def create_image(path: str, size_bytes: int) -> None:
             os.close(descriptor)
     except OSError as error:
         raise cannot(path, error) from error
-
-
-def _skip(data: Sequence[memoryview], count: int) -> list[memoryview]:
-    rest = []
-    for view in data:
-        if count < len(view):
-            rest.append(view[count:])
-        count = max(0, count - len(view))
-    return rest

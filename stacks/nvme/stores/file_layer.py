@@ -116,10 +116,34 @@ def open_file(path: str, *, is_read_only: bool = False) -> OsFile:
     return layer
 
 
+def write_all(layer: FileLayer, offset: int, data: Sequence[memoryview]) -> None:
+    """Write all of `data`; OSError when the file takes no more."""
+    write_rest(layer, offset, data, 0)
+
+
+def write_rest(layer: FileLayer, offset: int, data: Sequence[memoryview], done: int) -> None:
+    """Write all of `data` but its first `done` bytes, which are written; OSError when the file takes no more."""
+    total = sum(map(len, data))
+    while done < total:
+        more = layer.write_from(offset + done, _skip(data, done))
+        if more <= 0:
+            raise OSError(errno.EIO, "the file takes no more")
+        done += more
+
+
 def cannot(path: str, error: OSError) -> LocalError:
     """What to raise for an OSError: the path, and why."""
     number = error.errno or errno.EIO
     return LocalError(f"{path}: {(error.strerror or os.strerror(number)).lower()}", errno=number)
+
+
+def _skip(data: Sequence[memoryview], count: int) -> list[memoryview]:
+    rest = []
+    for view in data:
+        if count < len(view):
+            rest.append(view[count:])
+        count = max(0, count - len(view))
+    return rest
 
 
 def _load_fallocate() -> ctypes._NamedFuncPointer | None:
