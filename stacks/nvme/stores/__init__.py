@@ -1,11 +1,13 @@
 """Stores: where a namespace's blocks live.
 
-    open_store("mem:1GiB")   anonymous memory, nothing is used until it is written
-    open_store("disk.img")   a sparse file under an exclusive lock
-    your own                 a subclass of `Store`, about thirty lines (see `contract`)
+    open_store("mem:1GiB")                    anonymous memory, nothing is used until it is written
+    open_store("disk.img")                    a sparse file under an exclusive lock
+    open_store("overlay:golden.img+my.layer") changes in a layer over a base that stays as it is, with snapshots
+    open_store("ro:disk.img")                 anything, but read-only
+    open_store("faulty:disk.img+cache")       anything, with faults on purpose, and power that can be cut
+    your own                                  a subclass of `Store`, about thirty lines (see `contract`)
 
-A core hands out batches of `StoreRequest`s; an executor runs them and brings them back. `VolatileStore` is a cache
-whose power can be cut, and `FaultyStore` fails by rules as well. Left out so far: directories, overlays.
+A core hands out batches of `StoreRequest`s; an executor runs them and brings them back. Left out so far: directories.
 """
 
 from stacks.nvme.stores.contract import Store, StoreRequest
@@ -15,6 +17,7 @@ from stacks.nvme.stores.faulty import FaultyStore, StoreFaultReport
 from stacks.nvme.stores.file import FileStore, create_image, open_image
 from stacks.nvme.stores.file_layer import FileLayer
 from stacks.nvme.stores.memory import MemoryStore
+from stacks.nvme.stores.overlay import OverlayStore, Snapshot, SnapshotStore, open_overlay, open_snapshot
 from stacks.nvme.stores.read_only import ReadOnlyStore
 from stacks.nvme.stores.specification import open_store, parse_size
 from stacks.nvme.stores.volatile import VolatileStore
@@ -26,7 +29,10 @@ __all__ = [
     "FileStore",
     "InlineExecutor",
     "MemoryStore",
+    "OverlayStore",
     "ReadOnlyStore",
+    "Snapshot",
+    "SnapshotStore",
     "Store",
     "StoreClient",
     "StoreFault",
@@ -36,6 +42,8 @@ __all__ = [
     "VolatileStore",
     "create_image",
     "open_image",
+    "open_overlay",
+    "open_snapshot",
     "open_store",
     "parse_fault",
     "parse_size",

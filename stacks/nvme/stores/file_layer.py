@@ -116,6 +116,18 @@ def open_file(path: str, *, is_read_only: bool = False) -> OsFile:
     return layer
 
 
+def sync_folder(path: str) -> None:
+    """Return when the names in a folder are on the medium; LocalError when that fails."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        raise cannot(path, error) from error
+
+
 def write_all(layer: FileLayer, offset: int, data: Sequence[memoryview]) -> None:
     """Write all of `data`; OSError when the file takes no more."""
     write_rest(layer, offset, data, 0)

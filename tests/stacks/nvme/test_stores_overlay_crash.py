@@ -179,7 +179,7 @@ def test_a_layer_is_whole_after_any_cut_when_few_pages_are_in_memory(
 
 @pytest.mark.long
 @pytest.mark.parametrize("block_bytes", [512, 4096])
-@pytest.mark.parametrize("seed", range(100, 140))
+@pytest.mark.parametrize("seed", range(100, 120))
 def test_a_layer_is_whole_after_very_many_cuts(seed: int, block_bytes: int) -> None:
     live(seed, 500, block_bytes)
 

@@ -12,6 +12,7 @@ not changed. Opening a layer reads all of its maps, a five-hundredth of its data
 """
 
 from stacks.nvme.stores.overlay.layer import Snapshot
+from stacks.nvme.stores.overlay.opening import open_overlay, open_snapshot
 from stacks.nvme.stores.overlay.store import OverlayStore, SnapshotStore
 
-__all__ = ["OverlayStore", "Snapshot", "SnapshotStore"]
+__all__ = ["OverlayStore", "Snapshot", "SnapshotStore", "open_overlay", "open_snapshot"]

@@ -146,8 +146,12 @@ class OverlayStore(MappedStore):
         try:
             self.flush()
         finally:
-            self._layer.file.close()
+            self.close_layer()
             self._base.close()
+
+    def close_layer(self) -> None:
+        """Close the layer as it is, and give the base back."""
+        self._layer.file.close()
 
     @contextlib.contextmanager
     def _changing(self) -> Iterator[None]:
