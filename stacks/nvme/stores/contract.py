@@ -62,6 +62,14 @@ class Store(Protocol):
         Whatever was written is seen by every later read; it may be lost at a power cut until `flush` returns.
         """
 
+    def view(self, block: int, blocks: int) -> memoryview | None:  # noqa: ARG002 (the default has none)
+        """The blocks without a copy, read only, valid until the next change of the store; None to have `read` called.
+
+        It shows what `read` would give, without an executor: None where a read is to fail, or to be late. For blocks
+        that nothing changes from another thread.
+        """
+        return None
+
     def flush(self) -> None:
         """Return when everything written before is on the medium."""
         return
@@ -78,13 +86,6 @@ class Store(Protocol):
             self.write(block, [chunk[: count * self.block_bytes]])
             block, blocks = block + count, blocks - count
 
-    def view(self, block: int, blocks: int) -> memoryview | None:  # noqa: ARG002 (the default has nothing to show)
-        """The blocks without a copy, read-only, valid until the next change of the store; None where there is none.
-
-        It shows what `read` would give, and is never asked for in place of a read that is to fail or to be late.
-        """
-        return None
-
     def delay_ns(self, request: StoreRequest) -> int:  # noqa: ARG002 (the default is never late)
         """How long after it came `request` completes at the earliest; asked once, before the verb is called.
 
@@ -98,7 +99,7 @@ class Store(Protocol):
         LocalError, with everything as it was, where that cannot be done, for a size that is no whole number of
         blocks, and for a smaller one unless `may_shrink`. Whoever checks ranges must know of a smaller size first.
         """
-        raise LocalError(f"a {type(self).__name__} cannot be resized to {size_bytes} bytes", errno=errno.EOPNOTSUPP)
+        raise LocalError(f"{type(self).__name__} cannot be resized to {size_bytes} bytes", errno=errno.EOPNOTSUPP)
 
     def close(self) -> None:
         """Release what the store holds; nothing is called afterwards."""

@@ -27,11 +27,16 @@ class MemoryStore(Store):
         except (OSError, ValueError, OverflowError) as error:
             raise no_room(size_bytes) from error
         self._view = memoryview(self._map)
+        self._readable = self._view.toreadonly()
 
     def read(self, block: int, into: memoryview) -> None:
         """Copy blocks out. The pages behind never-written blocks are shared zero pages."""
         start = block * self.block_bytes
         into[:] = self._view[start : start + len(into)]
+
+    def view(self, block: int, blocks: int) -> memoryview:
+        """The blocks themselves."""
+        return self._readable[block * self.block_bytes : (block + blocks) * self.block_bytes]
 
     def write(self, block: int, data: Sequence[memoryview]) -> None:
         """Copy blocks in."""
@@ -56,11 +61,6 @@ class MemoryStore(Store):
         self._view[last_page:stop] = bytes(stop - last_page)
         self._map.madvise(mmap.MADV_DONTNEED, first_page, last_page - first_page)
 
-    def view(self, block: int, blocks: int) -> memoryview:
-        """The blocks as they lie there."""
-        start = block * self.block_bytes
-        return self._view[start : start + blocks * self.block_bytes].toreadonly()
-
     def resize(self, size_bytes: int, *, may_shrink: bool = False) -> None:
         """Grow the mapping, or give back what is cut off; LocalError while somebody has a view and it has to grow."""
         count, old = resized_block_count(NAME, self, size_bytes, may_shrink=may_shrink), self.block_count
@@ -72,6 +72,7 @@ class MemoryStore(Store):
         self.block_count = count
 
     def _grow(self, size_bytes: int) -> None:
+        self._readable.release()
         self._view.release()
         try:
             self._map.resize(size_bytes)
@@ -82,11 +83,13 @@ class MemoryStore(Store):
             raise no_room(size_bytes) from error
         finally:
             self._view = memoryview(self._map)
+            self._readable = self._view.toreadonly()
 
     def close(self) -> None:
-        """Free all of it; what somebody has a view of goes with that."""
+        """Free all of it."""
+        self._readable.release()
         self._view.release()
-        with contextlib.suppress(BufferError):
+        with contextlib.suppress(BufferError):  # blocks that are lent are freed with the last view
             self._map.close()
 
 
