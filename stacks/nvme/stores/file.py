@@ -15,7 +15,7 @@ from collections.abc import Sequence
 
 from stacks.nvme.stores.capacity import block_count_of, resized_block_count
 from stacks.nvme.stores.contract import DEALLOCATE, FLUSH, WRITE_ZEROES, Store
-from stacks.nvme.stores.file_layer import FileLayer, cannot, open_file, write_rest
+from stacks.nvme.stores.file_layer import FileLayer, cannot, open_file, truncate, write_rest
 from stacks.runtime import LocalError
 
 
@@ -137,7 +137,7 @@ def create_image(path: str, size_bytes: int) -> None:
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
         try:
-            os.ftruncate(descriptor, size_bytes)
+            truncate(descriptor, size_bytes)
         finally:
             os.close(descriptor)
     except OSError as error:

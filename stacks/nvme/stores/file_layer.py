@@ -87,7 +87,7 @@ class OsFile:
 
     def resize(self, size_bytes: int) -> None:
         """One ftruncate."""
-        os.ftruncate(self._descriptor, size_bytes)
+        truncate(self._descriptor, size_bytes)
 
     def close(self) -> None:
         """Close the descriptor; its flock goes with it. What comes later fails, whoever has the number then."""
@@ -141,6 +141,14 @@ def write_rest(layer: FileLayer, offset: int, data: Sequence[memoryview], done: 
         if more <= 0:
             raise OSError(errno.EIO, "the file takes no more")
         done += more
+
+
+def truncate(descriptor: int, size_bytes: int) -> None:
+    """Give a file a size; OSError when it cannot have it."""
+    try:
+        os.ftruncate(descriptor, size_bytes)
+    except OverflowError as error:
+        raise OSError(errno.EFBIG, os.strerror(errno.EFBIG)) from error
 
 
 def cannot(path: str, error: OSError) -> LocalError:

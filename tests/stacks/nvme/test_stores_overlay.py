@@ -287,6 +287,7 @@ def test_deleting_snapshots_in_any_order_gives_their_room_back(life: Reusing) ->
         assert life.open().used_bytes == alone
 
 
+@pytest.mark.slow
 def test_snapshots_model_any_order_of_operations(life: Reusing) -> None:
     for seed in range(12):
         Model(Reusing(life.base.block_bytes), random.Random(seed)).run(120)
@@ -711,6 +712,7 @@ def test_reads_and_writes_go_on_while_a_flush_waits_for_the_medium() -> None:
     assert read(again, 9, 1) == read(Golden(), 9, 1)
 
 
+@pytest.mark.slow
 def test_two_threads_may_use_an_overlay_as_executors_do(tmp_path: Path) -> None:
     path = tmp_path / "layer"
     path.touch()
