@@ -5,12 +5,21 @@
     open_store("overlay:golden.img+my.layer") changes in a layer over a base that stays as it is, with snapshots
     open_store("ro:disk.img")                 anything, but read-only
     open_store("faulty:disk.img+cache")       anything, with faults on purpose, and power that can be cut
+    open_directory("disks")                   a folder of namespaces, with a manifest
     your own                                  a subclass of `Store`, about thirty lines (see `contract`)
 
-A core hands out batches of `StoreRequest`s; an executor runs them and brings them back. Left out so far: directories.
+A core hands out batches of `StoreRequest`s; an executor runs them and brings them back. Left out: direct I/O past the
+cache of the operating system, stores over the network.
 """
 
 from stacks.nvme.stores.contract import Store, StoreRequest
+from stacks.nvme.stores.directory import (
+    DirectoryEvent,
+    DirectoryNamespace,
+    ManifestEntry,
+    NamespaceDirectory,
+    open_directory,
+)
 from stacks.nvme.stores.executor import InlineExecutor, StoreClient
 from stacks.nvme.stores.faults import StoreFault, parse_fault
 from stacks.nvme.stores.faulty import FaultyStore, StoreFaultReport
@@ -24,11 +33,15 @@ from stacks.nvme.stores.volatile import VolatileStore
 from stacks.nvme.stores.wrapper import StoreWrapper
 
 __all__ = [
+    "DirectoryEvent",
+    "DirectoryNamespace",
     "FaultyStore",
     "FileLayer",
     "FileStore",
     "InlineExecutor",
+    "ManifestEntry",
     "MemoryStore",
+    "NamespaceDirectory",
     "OverlayStore",
     "ReadOnlyStore",
     "Snapshot",
@@ -41,6 +54,7 @@ __all__ = [
     "StoreWrapper",
     "VolatileStore",
     "create_image",
+    "open_directory",
     "open_image",
     "open_overlay",
     "open_snapshot",
