@@ -7,8 +7,8 @@ Each change goes in steps, and is told in the manifest before the first that a c
     shrink   manifest: shrinking  file                  manifest
     delete   manifest: deleting   no file               manifest without it
 
-Whoever opens the folder after a crash finishes a shrinking and a deleting, and undoes a creating. The manifest is
-written beside the old one and renamed over it; each step waits until the one before is on the medium.
+Whoever opens the folder after a crash finishes a shrinking and a deleting, and undoes a creating (`ledger`). Each step
+waits until the one before is on the medium.
 """
 
 from __future__ import annotations
@@ -22,16 +22,8 @@ from dataclasses import dataclass, replace
 
 from stacks.nvme.stores.contract import Store
 from stacks.nvme.stores.directory.folder import Folder, OsFolder
-from stacks.nvme.stores.directory.manifest import (
-    MANIFEST,
-    NEW_MANIFEST,
-    NSID_MAX,
-    Manifest,
-    ManifestEntry,
-    Work,
-    manifest_text,
-    parse_manifest,
-)
+from stacks.nvme.stores.directory.ledger import Ledger
+from stacks.nvme.stores.directory.manifest import NSID_MAX, ManifestEntry, Work
 from stacks.nvme.stores.file import FileStore
 from stacks.nvme.stores.file_layer import cannot
 from stacks.runtime import LocalError
@@ -66,16 +58,13 @@ class NamespaceDirectory:
         self.namespaces: dict[int, DirectoryNamespace] = {}
         self.on_change: Callable[[DirectoryEvent, DirectoryNamespace], None] | None = None
         self._folder = folder
-        # A manifest could not be written, so the one on the medium may be that or the one before.
-        self._is_unsure = False
         try:
             with self._told():
-                manifest = self._read()
-                self._entries = {entry.nsid: entry for entry in manifest.entries}
+                self._ledger = Ledger(folder)
                 self._clean_up()
-            for index, entry in enumerate(manifest.entries):
-                if entry.nsid in self._entries:
-                    self._open(self._entries[entry.nsid], manifest, index)
+                for index, entry in enumerate(self._ledger.found.entries):
+                    if entry.nsid in self._ledger.entries:
+                        self._open(self._ledger.entries[entry.nsid], index)
         except BaseException:
             self.close()
             raise
@@ -97,16 +86,16 @@ class NamespaceDirectory:
         """
         with self._told():
             self._clean_up()
-            nsid = nsid or next(number for number in range(1, NSID_MAX) if number not in self._entries)
+            nsid = nsid or next(number for number in range(1, NSID_MAX) if number not in self._ledger.entries)
             entry = ManifestEntry(
                 nsid, identifier or uuid.uuid4(), size_bytes, file or f"ns-{nsid}.img", block_bytes, ana_group=ana_group
             )
             self._check_new(entry)
-            self._write({**self._entries, nsid: replace(entry, work=Work.CREATING)})
+            self._ledger.put(entry, Work.CREATING)
             self._create_file(entry)
             made = self._open(entry)
             try:
-                self._write({**self._entries, nsid: entry})
+                self._ledger.put(entry)
             except OSError:
                 self.namespaces.pop(nsid).store.close()
                 raise
@@ -133,7 +122,7 @@ class NamespaceDirectory:
         gone = self._named(nsid)
         with self._told():
             self._clean_up()
-            self._write({**self._entries, nsid: replace(gone.entry, work=Work.DELETING)})
+            self._ledger.put(gone.entry, Work.DELETING)
             del self.namespaces[nsid]
             self._tell(DirectoryEvent.REMOVED, gone)
             # What was not flushed goes with the file.
@@ -154,26 +143,25 @@ class NamespaceDirectory:
             self._folder.create(entry.file, entry.size_bytes)
         except FileExistsError:
             # It is somebody else's, and nothing to clean up.
-            self._write({nsid: each for nsid, each in self._entries.items() if nsid != entry.nsid})
+            self._ledger.drop(entry.nsid)
             raise
         self._folder.sync()
 
     def _shrink(self, old: DirectoryNamespace, entry: ManifestEntry, *, may_shrink: bool) -> None:
-        nsid, blocks = entry.nsid, entry.size_bytes // entry.block_bytes
         if old.store.is_read_only or not may_shrink:
             # It says why not.
             old.store.resize(entry.size_bytes, may_shrink=may_shrink)
-        self._write({**self._entries, nsid: replace(entry, work=Work.SHRINKING)})
-        changed = self.namespaces[nsid] = DirectoryNamespace(entry, old.store)
-        old.store.block_count = blocks
+        self._ledger.put(entry, Work.SHRINKING)
+        changed = self.namespaces[entry.nsid] = DirectoryNamespace(entry, old.store)
+        old.store.block_count = entry.size_bytes // entry.block_bytes
         self._tell(DirectoryEvent.RESIZED, changed)
         old.store.resize(entry.size_bytes, may_shrink=True)
-        self._write({**self._entries, nsid: entry})
+        self._ledger.put(entry)
 
     def _grow(self, old: DirectoryNamespace, entry: ManifestEntry) -> None:
         old.store.resize(entry.size_bytes)
         try:
-            self._write({**self._entries, entry.nsid: entry})
+            self._ledger.put(entry)
         except OSError:
             # The file stays as it is, since nobody knows which manifest the medium has; it may be longer.
             old.store.block_count = old.entry.size_bytes // entry.block_bytes
@@ -181,45 +169,8 @@ class NamespaceDirectory:
         changed = self.namespaces[entry.nsid] = DirectoryNamespace(entry, old.store)
         self._tell(DirectoryEvent.RESIZED, changed)
 
-    def _read(self) -> Manifest:
-        name = f"{self._folder.path}/{MANIFEST}"
-        try:
-            content = self._folder.read(MANIFEST)
-            # Whoever wrote it may not have lived to see its name on the medium.
-            self._folder.sync()
-        except FileNotFoundError:
-            self._write({})
-            return Manifest((), "", name)
-        try:
-            return parse_manifest(content.decode(), name)
-        except UnicodeDecodeError as error:
-            line = content[: error.start].count(b"\n") + 1
-            raise LocalError(f"{name}, line {line}: this is no text in UTF-8") from error
-
-    def _write(self, entries: dict[int, ManifestEntry]) -> None:
-        """Have the manifest say something else, on the medium when this returns."""
-        folder, self._is_unsure = self._folder, True
-        folder.write(NEW_MANIFEST, manifest_text(entries[nsid] for nsid in sorted(entries)).encode())
-        folder.rename(NEW_MANIFEST, MANIFEST)
-        folder.sync()
-        self._entries, self._is_unsure = entries, False
-
     def _clean_up(self) -> None:
-        """Finish or undo what was begun, by a process that crashed or by a call that failed."""
-        if self._is_unsure:
-            self._write(self._entries)
-        begun = [entry for entry in self._entries.values() if entry.work is not Work.NONE]
-        for entry in begun:
-            if entry.work is Work.SHRINKING:
-                self._cut(entry)
-            else:
-                self._folder.remove(entry.file)
-        if self._folder.exists(NEW_MANIFEST):
-            self._folder.remove(NEW_MANIFEST)
-        if begun:
-            self._folder.sync()
-            left = {nsid: replace(entry, work=Work.NONE) for nsid, entry in self._entries.items() if entry.work in KEPT}
-            self._write(left)
+        self._ledger.clean_up(self._cut)
 
     def _cut(self, entry: ManifestEntry) -> None:
         if entry.nsid in self.namespaces:
@@ -233,7 +184,8 @@ class NamespaceDirectory:
         finally:
             layer.close()
 
-    def _open(self, entry: ManifestEntry, manifest: Manifest | None = None, index: int = 0) -> DirectoryNamespace:
+    def _open(self, entry: ManifestEntry, index: int | None = None) -> DirectoryNamespace:
+        """Open a namespace; index: of its entry in the manifest that was found."""
         try:
             layer = self._folder.open(entry.file, is_read_only=entry.is_read_only)
             try:
@@ -248,14 +200,14 @@ class NamespaceDirectory:
                 layer.close()
                 raise
         except LocalError as error:
-            raise error if manifest is None else manifest.error(index, "file", error) from error
+            raise error if index is None else self._ledger.found.error(index, "file", error) from error
         found = self.namespaces[entry.nsid] = DirectoryNamespace(entry, store)
         return found
 
     def _check_new(self, entry: ManifestEntry) -> None:
-        if entry.nsid in self._entries:
+        if entry.nsid in self._ledger.entries:
             raise LocalError(f"{self._folder.path} has a namespace {entry.nsid} already", errno=errno.EEXIST)
-        if any(entry.identifier == other.identifier for other in self._entries.values()):
+        if any(entry.identifier == other.identifier for other in self._ledger.entries.values()):
             raise LocalError(f"{self._folder.path} has a namespace of UUID {entry.identifier}", errno=errno.EEXIST)
         if self._folder.exists(entry.file):
             raise LocalError(f"{self._folder.path}/{entry.file} is there already", errno=errno.EEXIST)
@@ -284,6 +236,3 @@ def open_directory(path: str) -> NamespaceDirectory:
     Raises LocalError with one line for a person.
     """
     return NamespaceDirectory(OsFolder(path))
-
-
-KEPT = (Work.NONE, Work.SHRINKING)
