@@ -36,6 +36,7 @@ class OverlayHeader(Header):
     BLOCK_BYTES_WORD, BLOCK_BYTES_SHIFT, BLOCK_BYTES_MASK = 3, 0, 0xFFFFFFFF
     SNAPSHOT_COUNT_WORD, SNAPSHOT_COUNT_SHIFT, SNAPSHOT_COUNT_MASK = 10, 0, 0xFFFFFFFF
     CRC_WORD, CRC_SHIFT, CRC_MASK = 11, 0, 0xFFFFFFFF
+    PACK: ClassVar = _OVERLAYHEADER_PACK
 
     def __init__(
         self, *, magic: bytes = bytes(8), version: int = 0, block_bytes: int = 0, block_count: int = 0,
@@ -89,6 +90,7 @@ class OverlaySnapshot(Header):
     WORDS: ClassVar = 16
     ORDER: ClassVar[Literal["big", "little"]] = "little"
     FIELDS: ClassVar = (("name", -48), ("root", 64), ("generation", 64))
+    PACK: ClassVar = _OVERLAYSNAPSHOT_PACK
 
     def __init__(self, *, name: bytes = bytes(48), root: int = 0, generation: int = 0) -> None:
         self.name = name
@@ -130,6 +132,7 @@ class OverlayPageEnd(Header):
     FIELDS: ClassVar = (("level", 32), ("crc", 32))
     LEVEL_WORD, LEVEL_SHIFT, LEVEL_MASK = 0, 0, 0xFFFFFFFF
     CRC_WORD, CRC_SHIFT, CRC_MASK = 1, 0, 0xFFFFFFFF
+    PACK: ClassVar = _OVERLAYPAGEEND_PACK
 
     def __init__(self, *, level: int = 0, crc: int = 0) -> None:
         self.level = level
