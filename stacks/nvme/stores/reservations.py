@@ -2,7 +2,7 @@
 
 A record is bytes that mean something to the target only. `FileReservations` writes a new file beside the old one,
 syncs it, and puts it in the old one's place, so that at every moment the name leads to one whole record; the folder is
-synced before `save` returns. What touches the operating system goes through the small `FolderLayer`, which a test
+synced before `save` returns. What touches the operating system goes through the small `RecordFolder`, which a test
 replaces by one that loses what was not synced.
 """
 
@@ -13,6 +13,7 @@ import os
 from pathlib import Path
 from typing import Protocol
 
+from stacks.nvme.stores.specification import is_image
 from stacks.runtime import LocalError
 
 
@@ -55,7 +56,7 @@ class MemoryReservations(ReservationStore):
         self.saves += 1
 
 
-class FolderLayer(Protocol):
+class RecordFolder(Protocol):
     """The operations in one folder that `FileReservations` needs. All may raise OSError; names have no folder."""
 
     def read(self, name: str) -> bytes:
@@ -84,7 +85,7 @@ class FileReservations(ReservationStore):
     where: how messages call the file; its name if left out.
     """
 
-    def __init__(self, folder: FolderLayer, name: str, *, where: str = "") -> None:
+    def __init__(self, folder: RecordFolder, name: str, *, where: str = "") -> None:
         self.where = where or name
         self._folder = folder
         self._name = name
@@ -111,21 +112,21 @@ class FileReservations(ReservationStore):
 def open_reservations(path: str | Path) -> FileReservations:
     """The reservations kept in a file at `path`, which need not be there yet; its folder must be."""
     place = Path(path)
-    return FileReservations(OsFolder(place.parent), place.name, where=str(path))
+    return FileReservations(OsRecordFolder(place.parent), place.name, where=str(path))
 
 
 def reservations_of(text: str) -> FileReservations | None:
     """Where the reservations of the namespace that `open_store(text)` gives are kept: `PATH.reservations` beside an
-    image file, and nowhere for memory or a device, which have no place beside them that lasts as long.
+    image file, and nowhere for any other, which has no place beside it that lasts as long.
     """
     path = Path(text.removeprefix("file:"))
-    if text.startswith("mem:") or not path.is_file():
+    if not is_image(text) or not path.is_file():
         return None
     return open_reservations(f"{path}.reservations")
 
 
-class OsFolder:
-    """The `FolderLayer` of a real folder."""
+class OsRecordFolder:
+    """The `RecordFolder` of a real folder."""
 
     def __init__(self, path: Path) -> None:
         self._path = path

@@ -186,9 +186,9 @@ def test_nothing_is_kept_of_connections_that_went_with_nothing_at_a_store(rig: R
     a.lose()
     rig.is_fetching = True
     rig.fetching.clear()
-    assert list(rig.subsystem.queues_of({a.host_id})) == []
+    assert list(rig.subsystem.sharing.queues_of({a.host_id})) == []
     again = rig.host("a")
-    assert list(rig.subsystem.queues_of({a.host_id})) == [again.io.queue]
+    assert list(rig.subsystem.sharing.queues_of({a.host_id})) == [again.io.queue]
 
 
 def test_a_plain_preempt_aborts_nothing(hosts: Hosts, rig: ReservationRig, store: MemoryStore) -> None:

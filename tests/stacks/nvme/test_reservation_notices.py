@@ -80,6 +80,13 @@ class TestLog:
         assert [b.notifications(admin) for admin in b.admins] == [[PREEMPTED]] * 3
         assert a.notifications() == []
 
+    def test_who_does_not_see_the_namespace_any_more_is_not_told(self, hosts: Hosts) -> None:
+        a, b, _ = hosts
+        a.rig.subsystem.set_visible_to(1, [])
+        a.rig.subsystem.sharing.changed(a.rig.subsystem.namespaces[2], [(b.host_id, RELEASED)])
+        a.rig.subsystem.sharing.changed(a.rig.subsystem.namespaces[1], [(b.host_id, PREEMPTED)])
+        assert b.notifications() == [RELEASED]
+
     def test_a_log_read_in_pieces_goes_with_the_last(self, hosts: Hosts) -> None:
         a, b, _ = hosts
         a.preempt(KEY_A, KEY_B, WE_RO)
@@ -94,7 +101,7 @@ class TestLog:
         b.admin.set_property(0x14, 0)
         b.admin.set_property(0x14, ENABLE)
         assert b.notification().kind == 0
-        b.admin.rig.subsystem.reservations_changed(
+        b.admin.rig.subsystem.sharing.changed(
             b.rig.subsystem.namespaces[1], [(b.host_id, ReservationNotice.RESERVATION_RELEASED)]
         )
         assert b.notification().count == 1
@@ -208,9 +215,14 @@ class TestBoth:
     """What the two features have in common."""
 
     def test_a_namespace_that_is_not_there_is_refused(self, hosts: Hosts, fid: FeatureId) -> None:
-        assert hosts[0].set_feature(fid, 0, nsid=9) == StatusCode.INVALID_NAMESPACE
-        assert hosts[0].feature(fid, nsid=9).status == StatusCode.INVALID_NAMESPACE
-        assert hosts[0].feature(fid, nsid=0).status == StatusCode.INVALID_NAMESPACE
+        for nsid, status in ((9, INVALID), (0, StatusCode.INVALID_NAMESPACE), (5000, StatusCode.INVALID_NAMESPACE)):
+            assert hosts[0].set_feature(fid, 0, nsid=nsid) == status
+            assert hosts[0].feature(fid, nsid=nsid).status == status
+
+    def test_a_namespace_that_the_host_does_not_see_is_not_there(self, hosts: Hosts, fid: FeatureId) -> None:
+        hosts[0].rig.subsystem.set_visible_to(2, [])
+        assert hosts[0].feature(fid, nsid=2).status == INVALID
+        assert hosts[0].set_feature(fid, 0, nsid=2) == INVALID
 
     def test_all_namespaces_together_have_no_value_to_read(self, hosts: Hosts, fid: FeatureId) -> None:
         assert hosts[0].feature(fid, nsid=NSID_BROADCAST).status == INVALID

@@ -13,8 +13,8 @@ from stacks.nvme.stores.reservations import FileReservations, MemoryReservations
 from stacks.nvme.target.reservations.record import decode_record, encode_record
 from stacks.nvme.target.reservations.state import ReservationState
 from stacks.runtime import LocalError
+from tests.stacks.nvme.forking_folder import ForkingFolder, PowerCut
 from tests.stacks.nvme.reservation_rig import KEY_A, KEY_B, KEY_C, Node, ReservationRig
-from tests.stacks.nvme.vanishing_folder import PowerCut, VanishingFolder
 from wire.nvme.reservations import PersistenceChange, RegisterAction, ReservationType
 from wire.nvme.status import StatusCode
 
@@ -52,7 +52,7 @@ def started(kept_in: ReservationStore) -> tuple[ReservationRig, Node, Node]:
     return rig, rig.host("a"), rig.host("b")
 
 
-def run(folder: VanishingFolder) -> list[ReservationState]:
+def run(folder: ForkingFolder) -> list[ReservationState]:
     """The state before and after each step of the history that the folder lets happen."""
     states = []
     try:
@@ -66,7 +66,7 @@ def run(folder: VanishingFolder) -> list[ReservationState]:
     return states
 
 
-WHOLE = VanishingFolder()
+WHOLE = ForkingFolder()
 STATES = run(WHOLE)
 
 
@@ -78,7 +78,7 @@ def test_the_history_saves_and_forgets_several_times() -> None:
 
 @pytest.mark.parametrize("cut_at", range(WHOLE.operations + 1))
 def test_the_power_may_go_at_any_moment(cut_at: int) -> None:
-    folder = VanishingFolder()
+    folder = ForkingFolder()
     folder.cut_at = cut_at
     answered = run(folder)
     assert answered == STATES[: len(answered)]
@@ -90,7 +90,7 @@ def test_the_power_may_go_at_any_moment(cut_at: int) -> None:
 
 @pytest.mark.parametrize("fail_at", range(WHOLE.operations))
 def test_a_save_that_fails_fails_the_command_and_changes_nothing(fail_at: int) -> None:
-    folder = VanishingFolder()
+    folder = ForkingFolder()
     folder.fail_at = fail_at
     rig, a, b = started(FileReservations(folder, NAME))
     failures: list[str] = []
@@ -110,7 +110,7 @@ def test_a_save_that_fails_fails_the_command_and_changes_nothing(fail_at: int) -
 
 
 def test_after_a_save_that_failed_the_next_command_saves_even_what_was_saved_before() -> None:
-    folder = VanishingFolder()
+    folder = ForkingFolder()
     rig, a, _ = started(FileReservations(folder, NAME))
     assert [a.register(KEY_A, persistence=SET), a.acquire(KEY_A, WE)] == [0, 0]
     folder.fail_at = folder.operations + 3

@@ -10,6 +10,7 @@ from stacks.nvme.stores.reservations import MemoryReservations
 from tests.stacks.nvme.core_rig import sqe
 from tests.stacks.nvme.reservation_rig import KEY_A, KEY_B, Hosts, ReservationRig, three_hosts
 from wire.nvme.identify_codec import IdentifyController, IdentifyNamespace, IdentifyNamespaceIndependent
+from wire.nvme.kinds import AnaState
 from wire.nvme.opcodes import IoOpcode
 from wire.nvme.reservations import CNTLID_NONE, ReportedRegistrant, ReservationType, decode_report
 from wire.nvme.reservations_codec import ReservationRegisterData
@@ -124,9 +125,27 @@ class TestEverywhere:
         a = rig.host("a")
         a.register(KEY_A)
         store = rig.subsystem.remove_namespace(1).store
-        assert a.register(KEY_A) == StatusCode.INVALID_NAMESPACE
+        assert a.register(KEY_A) == INVALID
         rig.subsystem.add_namespace(store)
         assert a.report().registrants == ()
+
+    def test_a_namespace_that_is_not_reached_has_no_reservations_here(self, rig: ReservationRig) -> None:
+        a = rig.host("a")
+        a.register(KEY_A)
+        rig.subsystem.set_ana_state(1, AnaState.INACCESSIBLE)
+        assert a.register(KEY_A) == StatusCode.ANA_INACCESSIBLE
+        assert a.ask_report(length=64).status == StatusCode.ANA_INACCESSIBLE
+        rig.subsystem.set_ana_state(1, AnaState.OPTIMIZED)
+        assert a.report().registrant_count == 1
+
+    def test_a_reservation_holds_for_a_namespace_that_is_shown_again(self, rig: ReservationRig) -> None:
+        a, b = rig.host("a"), rig.host("b")
+        a.register(KEY_A)
+        a.acquire(KEY_A, WE)
+        rig.subsystem.set_visible_to(1, [])
+        assert (b.read(), b.write()) == (INVALID, INVALID)
+        rig.subsystem.set_visible_to(1, None)
+        assert (b.read(), b.write(), a.write()) == (0, CONFLICT, 0)
 
     def test_a_namespace_that_goes_while_the_keys_come_is_invalid(self, rig: ReservationRig) -> None:
         a = rig.host("a")
@@ -137,7 +156,7 @@ class TestEverywhere:
         rig.subsystem.remove_namespace(1)
         rig.is_fetching = True
         rig.pump()
-        assert a.io.status(cid) == StatusCode.INVALID_NAMESPACE
+        assert a.io.status(cid) == INVALID
 
     def test_a_write_whose_right_goes_while_its_data_comes_is_a_conflict(self, rig: ReservationRig) -> None:
         a, b = rig.host("a"), rig.host("b")

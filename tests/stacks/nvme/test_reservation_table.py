@@ -124,13 +124,13 @@ def test_admin_commands_are_in_the_groups_of_the_figure() -> None:
 def test_what_keeps_a_host_out_is_a_small_mapping() -> None:
     rig = ReservationRig()
     a, b = rig.host("a"), rig.host("b")
-    assert rig.subsystem.restrictions(b.host_id) == {}
+    assert rig.subsystem.sharing.restrictions(b.host_id) == {}
     a.register(KEY_A)
     a.acquire(KEY_A, ReservationType.WRITE_EXCLUSIVE)
-    assert rig.subsystem.restrictions(a.host_id) == {}
-    assert rig.subsystem.restrictions(b.host_id) == {1: Access.READ}
+    assert rig.subsystem.sharing.restrictions(a.host_id) == {}
+    assert rig.subsystem.sharing.restrictions(b.host_id) == {1: Access.READ}
     a.preempt(KEY_A, KEY_A, ReservationType.EXCLUSIVE_ACCESS)
-    assert rig.subsystem.restrictions(b.host_id) == {1: Access.NONE}
+    assert rig.subsystem.sharing.restrictions(b.host_id) == {1: Access.NONE}
 
 
 def test_queues_look_where_only_allowed_namespaces_are() -> None:

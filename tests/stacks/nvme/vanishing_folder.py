@@ -1,97 +1,135 @@
-"""A folder for tests whose power can be cut before any of its operations, and that can fail any of them.
-
-Names and contents are on the medium when they were synced. Of what was not, a cut may leave anything that the order
-of names allows: the changes of names up to some point, and of each file's content all, a part or nothing.
-"""
+"""A folder for tests that forgets at a power cut what was not synced: names, sizes and contents."""
 
 from __future__ import annotations
 
 import errno
-import itertools
-from collections.abc import Callable, Iterator
+import os
+import random
+
+from stacks.nvme.stores import FileLayer
+from stacks.runtime import LocalError
+from tests.stacks.nvme.vanishing_file import SPARED, PowerCut, VanishingFile
 
 
-class PowerCut(BaseException):
-    """No `Exception`: nothing may catch it and go on."""
+class FolderFile(VanishingFile):
+    """A file in such a folder; its operations are the folder's as well."""
+
+    def __init__(self, folder: VanishingFolder) -> None:
+        super().__init__()
+        self._folder = folder
+
+    def _operate(self) -> None:
+        self._folder.operate()
 
 
 class VanishingFolder:
-    """A `FolderLayer`.
+    """A `Folder`. operations: all that change something or wait for it; cut_at: as of `VanishingFile`.
 
-    operations: how many were asked for. cut_at: the number of the one before which the power goes; fail_at: of the
-    one that fails. Numbers count from 0.
+    fail_at: number of the operation that fails, once; 0 for none.
     """
 
-    def __init__(self, files: dict[str, bytes] | None = None) -> None:
+    path = "disks"
+
+    def __init__(self) -> None:
         self.operations = 0
-        self.cut_at = self.fail_at = -1
-        self._durable: dict[str, File] = {name: File(content, content) for name, content in (files or {}).items()}
-        self._names = dict(self._durable)
-        self._changes: list[Callable[[dict[str, File]], object]] = []
+        self.cut_at = 0
+        self.fail_at = 0
+        self.is_open = True
+        self.names: dict[str, FolderFile] = {}
+        self._durable: dict[str, FolderFile] = {}
+        self._log: list[tuple[str, FolderFile | None]] = []
+
+    def exists(self, name: str) -> bool:
+        """Whether there is such a file."""
+        return name in self.names
 
     def read(self, name: str) -> bytes:
-        """The content; reading is no step."""
-        return self._names[name].content if name in self._names else b""
+        """All of a file."""
+        if name not in self.names:
+            raise FileNotFoundError
+        file = self.names[name]
+        into = bytearray(file.size())
+        file.read_into(0, memoryview(into))
+        return bytes(into)
 
     def write(self, name: str, content: bytes) -> None:
-        """Make a file."""
-        self._step()
-        file = File(content)
-        self._change(lambda names: names.__setitem__(name, file))
+        """Write and sync a file."""
+        if name not in self.names:
+            self._link(name, FolderFile(self))
+        file = self.names[name]
+        file.resize(0)
+        file.write_from(0, [memoryview(content)])
+        file.sync()
 
-    def sync(self, name: str) -> None:
-        """Bring a content to the medium; its name is another matter."""
-        self._step()
-        file = self._names[name]
-        file.synced = file.content
+    def create(self, name: str, size_bytes: int) -> None:
+        """Make and sync a file."""
+        if name in self.names:
+            raise FileExistsError(17, "File exists")
+        file = FolderFile(self)
+        self._link(name, file)
+        file.resize(size_bytes)
+        file.sync()
 
-    def rename(self, name: str, to: str) -> None:
-        """Rename."""
-        self._step()
-        self._change(lambda names: names.__setitem__(to, names.pop(name)))
+    def rename(self, old: str, new: str) -> None:
+        """Rename at once; a cut spares both changes or none."""
+        self.operate()
+        file = self.names.pop(old)
+        self.names[new] = file
+        self._log.append((f"{old}>{new}", file))
 
     def remove(self, name: str) -> None:
-        """Remove."""
-        self._step()
-        self._change(lambda names: names.pop(name, None))
+        """Unlink."""
+        if name in self.names:
+            self.operate()
+            del self.names[name]
+            self._log.append((name, None))
 
-    def sync_folder(self) -> None:
-        """Bring the names to the medium."""
-        self._step()
-        self._durable = dict(self._names)
-        self._changes.clear()
+    def sync(self) -> None:
+        """Keep the names."""
+        self.operate()
+        self._durable = dict(self.names)
+        self._log.clear()
 
-    def after_cut(self) -> Iterator[VanishingFolder]:
-        """Every folder that a power cut now may leave behind."""
-        for count in range(len(self._changes) + 1):
-            names = dict(self._durable)
-            for change in self._changes[:count]:
-                change(names)
-            for contents in itertools.product(*(file.after_cut() for file in names.values())):
-                yield VanishingFolder(dict(zip(names, contents, strict=True)))
+    def open(self, name: str, *, is_read_only: bool) -> FileLayer:
+        """Open a file."""
+        if name not in self.names:
+            raise LocalError(f"{self.path}/{name}: no such file or directory")
+        self.names[name].is_open = True
+        return self.names[name]
 
-    def _change(self, change: Callable[[dict[str, File]], object]) -> None:
-        change(self._names)
-        self._changes.append(change)
+    def close(self) -> None:
+        """Nothing is called afterwards."""
+        self.is_open = False
 
-    def _step(self) -> None:
-        number = self.operations
+    def operate(self) -> None:
+        """Count an operation; PowerCut when it is the one."""
+        assert self.is_open
         self.operations += 1
-        if number == self.cut_at:
+        if self.cut_at and self.operations >= self.cut_at:
             raise PowerCut
-        if number == self.fail_at:
-            raise OSError(errno.EIO, "Input/output error")
+        if self.operations == self.fail_at:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
 
+    def power_cut(self, rng: random.Random) -> None:
+        """Each change of a name since the last sync is there or not, by a coin's toss; and so what is in the files."""
+        for name, file in self._log:
+            if rng.random() < SPARED:
+                old, _, new = name.rpartition(">")
+                self._durable.pop(old or name, None)
+                if file is not None:
+                    self._durable[new] = file
+        self._log.clear()
+        self.names = dict(self._durable)
+        for file in self.names.values():
+            file.power_cut(rng)
+        self.restart()
 
-class File:
-    """A file: what is read, and what the medium has, None for nothing yet."""
+    def restart(self) -> None:
+        """As for another process."""
+        self.cut_at = 0
+        self.is_open = True
 
-    def __init__(self, content: bytes, synced: bytes | None = None) -> None:
-        self.content = content
-        self.synced = synced
-
-    def after_cut(self) -> tuple[bytes, ...]:
-        """What may be left."""
-        if self.synced is not None:
-            return (self.synced,)
-        return (b"", self.content[: len(self.content) // 2], self.content)
+    def _link(self, name: str, file: FolderFile) -> None:
+        self.operate()
+        self.names[name] = file
+        self._log.append((name, file))

@@ -31,7 +31,7 @@ def abort_preempted(
     """Abort the commands that these hosts have under way on a namespace; `done` is called when no store has any."""
     namespace.reservations.abort(host_ids)
     abortion = _Abortion(done)
-    for queue in subsystem.queues_of(host_ids):
+    for queue in subsystem.sharing.queues_of(host_ids):
         for command in list(queue.under_way):
             if command.words[1] == namespace.nsid:
                 abortion.abort(queue, command)

@@ -2,7 +2,7 @@
 
 This is the whole price of reservations on the data path: a read looks in one dict and a write in another. Both change
 in place, so whatever changes counts at once on every queue. What does not depend on this process, the restrictions of
-a host (`Subsystem.restrictions`), is a small mapping of NSID to `Access` that can be sent to another one.
+a host (`Sharing.restrictions`), is a small mapping of NSID to `Access` that can be sent to another one.
 """
 
 from __future__ import annotations

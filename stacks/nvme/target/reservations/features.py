@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from stacks.nvme.target.command import Command
 from stacks.nvme.target.errors import CommandError
+from stacks.nvme.target.io_checks import not_accessible
 from stacks.nvme.target.namespace import Namespace
 from stacks.nvme.target.reservations.line import Change
 from stacks.nvme.target.reservations.rules import Outcome
@@ -76,11 +77,11 @@ def namespace_feature(queue: Queue, command: Command) -> int:
 
 def _namespaces_of(queue: Queue, command: Command) -> list[Namespace]:
     assert queue.controller is not None
-    namespaces, nsid = queue.controller.subsystem.namespaces, command.words[1]
+    namespaces, nsid = queue.controller.attachments.attached, command.words[1]
     if nsid == NSID_BROADCAST:
         return list(namespaces.values())
     if nsid not in namespaces:
-        raise CommandError(StatusCode.INVALID_NAMESPACE, f"no namespace {nsid}", location=4)
+        raise not_accessible(queue, nsid)
     return [namespaces[nsid]]
 
 

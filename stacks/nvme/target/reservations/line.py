@@ -136,7 +136,7 @@ class NamespaceReservations:
 
     def _apply(self, change: Change, outcome: Outcome) -> None:
         self.state = outcome.state
-        change.subsystem.reservations_changed(change.namespace, outcome.notices)
+        change.subsystem.sharing.changed(change.namespace, outcome.notices)
         change.done(change, outcome)
 
 
