@@ -7,17 +7,26 @@ queues keep the order and the limit.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from stacks.nvme.host.command import HostCommand, Region
+from stacks.nvme.host.identity import NamespaceIdentity
 from stacks.runtime import LocalError
 from wire.nvme.commands_codec import DatasetRange
 from wire.nvme.identify_codec import IdentifyNamespace
 from wire.nvme.opcodes import DatasetAttribute, IoOpcode
 from wire.nvme.status import status_text
 
-if TYPE_CHECKING:
-    from stacks.nvme.host.controller import HostController
+
+class Route(Protocol):
+    """What takes a namespace's commands: an association, or a choice of several."""
+
+    @property
+    def max_transfer_bytes(self) -> int:
+        """The most data that one command may move."""
+
+    def submit_io(self, command: HostCommand) -> None:
+        """Send a command, or keep it; its `done` is called when it is over."""
 
 
 class Transfer:
@@ -60,17 +69,19 @@ class Transfer:
 class HostNamespace:
     """A namespace.
 
-    nsid: its number; block_bytes, block_count: its size; is_read_only: whether it says that it is write protected.
+    nsid: its number; block_bytes, block_count: its size; is_read_only: whether it says that it is write protected;
+    identity: what tells it from others.
     Its operations start I/O and return at once; views are borrowed until `done`. Each raises LocalError for a range
     outside the namespace, data that is no whole number of blocks, or when there is no connection.
     """
 
-    def __init__(self, host: HostController, nsid: int) -> None:
+    def __init__(self, host: Route, nsid: int) -> None:
         self.nsid = nsid
         self.block_bytes = 0
         self.block_count = 0
         self.is_read_only = False
         self.data = IdentifyNamespace()
+        self.identity = NamespaceIdentity()
         self._host = host
         self._largest_bytes = 0
 
@@ -81,6 +92,10 @@ class HostNamespace:
         self.block_count = data.nsze
         self._largest_bytes = min(self._host.max_transfer_bytes // block_bytes, BLOCKS_MAX) * block_bytes
         self.is_read_only = bool(data.nsattr & 1)
+
+    def follow(self, route: Route) -> None:
+        """Send commands another way from now on."""
+        self._host = route
 
     @property
     def size_bytes(self) -> int:

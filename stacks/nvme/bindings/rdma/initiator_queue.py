@@ -128,6 +128,7 @@ class RdmaHostQueue:
         if self._temporary:
             self._revoke(command, entry)
         code = word3 >> 17 & 0x7FF
+        command.status_word = word3 >> 16
         buffer = command.buffer
         if buffer is not None:
             if command.is_read and not code:
