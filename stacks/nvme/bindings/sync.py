@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Protocol
 
-from stacks.nvme.host import HostConfig, HostController, Region
+from stacks.nvme.host import HostConfig, HostController, Policy, Region
 from stacks.rdma import Device
 from transports.clock import Clock
 from transports.pump import Enlisting
@@ -15,6 +15,8 @@ class Initiator(Protocol):
     """A binding's core on the initiator's side."""
 
     hosts: list[HostController]
+    policies: dict[Policy, None]
+    """What is called in time beside the associations: paths, and what is above them."""
 
     @property
     def is_quiet(self) -> bool:

@@ -22,13 +22,13 @@ class AnaView:
     """The access states that a controller has for its groups.
 
     is_reported: whether it has an ANA log at all; without one every namespace is optimized.
-    is_stale: a command was refused for its ANA state, so that what is known is not true any more; nothing is accessible
-    then until the log was read again.
+    stale: namespaces on which a command was refused for their state, so that what is known is not true any more; they
+    count as changing until the log was read again.
     """
 
     def __init__(self) -> None:
         self.is_reported = False
-        self.is_stale = False
+        self.stale: set[int] = set()
         self._states: dict[int, int] = {}
         self._groups: dict[int, int] = {}
 
@@ -41,14 +41,14 @@ class AnaView:
         """The `AnaState` of a namespace, which Identify has in `group`; Change while that is not known."""
         if not self.is_reported:
             return OPTIMIZED
-        if self.is_stale:
+        if nsid in self.stale:
             return CHANGE
         return self._states.get(self._groups.get(nsid, group), CHANGE)
 
     def take(self, log: memoryview) -> None:
         """Note what a log page says; a group that is not whole in it counts with the NSIDs that are there."""
         self._states, self._groups = {}, {}
-        self.is_stale = False
+        self.stale.clear()
         at = AnaHeader.SIZE
         for _ in range(AnaHeader.decode(log).groups):
             if at + AnaGroup.SIZE > len(log):

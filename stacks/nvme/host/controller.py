@@ -167,10 +167,10 @@ class HostController:
             rotated = queues[self._next_queue :] + queues[: self._next_queue]
             min(rotated, key=_load).submit(command, self._now)
 
-    def refresh_ana(self) -> None:
-        """Read the ANA log again; until that is done no namespace of this controller counts as accessible."""
+    def doubt_ana(self, nsid: int) -> None:
+        """Read the ANA log again; until that is done the namespace does not count as accessible here."""
         if self.ana.is_reported and self.is_live:
-            self.ana.is_stale = True
+            self.ana.stale.add(nsid)
             self._ana_refresher.refresh()
 
     def retry_delay_ns(self, crd: int) -> int:
