@@ -23,7 +23,7 @@ from stacks.nvme.host.command import HostCommand
 from stacks.nvme.host.configuration import ADMIN_QUEUE_ENTRIES, HostConfig
 from stacks.nvme.host.controller_state import HOST_TABLE, HostEvent, HostState
 from stacks.nvme.host.errors import CommandFailed, ConnectionFailed
-from stacks.nvme.host.namespace import HostNamespace
+from stacks.nvme.host.namespace import HostNamespace, pick
 from stacks.nvme.host.observer import HostObserver, Nobody
 from stacks.nvme.host.queue import HostQueue, HostQueueEvent
 from stacks.nvme.host.refresher import Refresher
@@ -185,15 +185,7 @@ class HostController:
 
     def namespace(self, nsid: int = 0) -> HostNamespace:
         """A namespace by number, or (0) the only one; LocalError when there is none, or more than one."""
-        if nsid:
-            if nsid in self.hidden:
-                raise LocalError(f"{self.config.nqn}: namespace {nsid} cannot be used, {self.hidden[nsid]}")
-            if nsid not in self.namespaces:
-                raise LocalError(f"{self.config.nqn} has no namespace {nsid}; it has {self._names()}")
-            return self.namespaces[nsid]
-        if len(self.namespaces) != 1:
-            raise LocalError(f"{self.config.nqn} has {self._names()}; say which, as in .../{self.config.nqn}/1")
-        return next(iter(self.namespaces.values()))
+        return pick(self.namespaces, self.hidden, nsid, self.config.nqn)
 
     @property
     def has_connections_to_change(self) -> bool:
@@ -347,10 +339,6 @@ class HostController:
 
     def _refuse_io(self) -> NoReturn:
         raise LocalError(f"{self.config.nqn}: there is no I/O queue, {self.failure or self.state.value}")
-
-    def _names(self) -> str:
-        numbers = ", ".join(map(str, sorted(self.namespaces)))
-        return f"namespaces {numbers}" if len(self.namespaces) > 1 else f"namespace {numbers}" if numbers else "none"
 
     def _apply(self, event: HostEvent) -> bool:
         outcome = HOST_TABLE.apply(self.state, event)

@@ -62,9 +62,9 @@ class Head:
         return bool(self._usable)
 
     @property
-    def is_gone(self) -> bool:
-        """Whether no path will take a command any more."""
-        return bool(self._gone)
+    def is_known(self) -> bool:
+        """Whether a path has it, or had it when it was last there and may come back."""
+        return bool(self._members)
 
     @property
     def usable(self) -> list[HostController]:

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from stacks.nvme.host.command import HostCommand
 from stacks.nvme.host.disposition import ANA_STATUSES, Disposition, disposition_of, is_unanswered
 from stacks.nvme.host.head import Head, PathPolicy
-from stacks.nvme.host.namespace import HostNamespace
+from stacks.nvme.host.namespace import HostNamespace, pick
 from stacks.nvme.host.path import Connector, Path
 from stacks.runtime import LocalError, Timers
 from wire.nvme.status import retry_delay
@@ -77,7 +77,7 @@ class Multipath:
     @property
     def namespaces(self) -> dict[int, HostNamespace]:
         """The namespaces by number."""
-        return {nsid: head.namespace for nsid, head in sorted(self.heads.items()) if not head.is_gone}
+        return {nsid: head.namespace for nsid, head in sorted(self.heads.items()) if head.is_known}
 
     def add(self, path: Path, now: int) -> None:
         """Take a new path and start it."""
@@ -103,14 +103,14 @@ class Multipath:
 
     def namespace(self, nsid: int = 0) -> HostNamespace:
         """A namespace by number, or (0) the only one; LocalError when there is none, or more than one."""
-        live = next((path.host for path in self.paths if path.is_live and path.host is not None), None)
-        if live is not None and (nsid or len(self.namespaces) != 1):
-            # For its words about what there is instead.
-            nsid = live.namespace(nsid).nsid
-        found = self.namespaces.get(nsid) if nsid else next(iter(self.namespaces.values()), None)
-        if found is None:
+        namespaces = self.namespaces
+        if not namespaces and not self.is_live:
             raise LocalError(self.failure or "there is no path")
-        return found
+        hidden: dict[int, str] = {}
+        for path in self.paths:
+            if path.is_live and path.host is not None:
+                hidden |= path.host.hidden
+        return pick(namespaces, hidden, nsid, self.paths[0].config.nqn)
 
     # What the connector calls
 

@@ -6,7 +6,7 @@ queues keep the order and the limit.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from stacks.nvme.host.command import HostCommand, Region
@@ -230,6 +230,24 @@ class HostNamespace:
     def _check_range(self, block: int, blocks: int) -> None:
         if block < 0 or blocks < 1 or block + blocks > self.block_count:
             raise LocalError(f"blocks {block} to {block + blocks - 1} are not in a namespace of {self.block_count}")
+
+
+def pick(namespaces: Mapping[int, HostNamespace], hidden: Mapping[int, str], nsid: int, nqn: str) -> HostNamespace:
+    """A namespace by number, or (0) the only one; LocalError when there is none, or more than one.
+
+    hidden: namespaces that cannot be used, with the reason; nqn: whose they are, for the message.
+    """
+    if nsid in namespaces:
+        return namespaces[nsid]
+    if not nsid and len(namespaces) == 1:
+        return next(iter(namespaces.values()))
+    numbers = ", ".join(map(str, sorted(namespaces)))
+    has = f"namespaces {numbers}" if len(namespaces) > 1 else f"namespace {numbers}" if numbers else "none"
+    if nsid in hidden:
+        raise LocalError(f"{nqn}: namespace {nsid} cannot be used, {hidden[nsid]}")
+    if nsid:
+        raise LocalError(f"{nqn} has no namespace {nsid}; it has {has}")
+    raise LocalError(f"{nqn} has {has}; say which, as in .../{nqn}/1")
 
 
 Done = Callable[[Transfer], None] | None

@@ -22,6 +22,7 @@ from stacks.nvme.host.queue import JUST_NOW, HostQueue
 from stacks.nvme.host.script import Script
 from stacks.runtime import Timers
 from wire.nvme.opcodes import AdminOpcode
+from wire.nvme.status import status_text
 
 if TYPE_CHECKING:
     from stacks.nvme.host.controller import HostController
@@ -120,7 +121,7 @@ class Watchdog:
     def _keep_alive_answered(self, command: HostCommand) -> None:
         self._keep_alive = None
         if command.status and command.queue is not None and not command.queue.failure:
-            self._fail(f"the controller refused a Keep Alive with status {command.status:#x}")
+            self._fail(f"the controller refused a Keep Alive: {status_text(command.status)}")
 
     def _look_for_late_commands(self, now: int) -> None:
         # Nothing that is sent from now on can be late before one whole timeout has passed, so that no command needs a
