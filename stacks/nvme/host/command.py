@@ -17,15 +17,22 @@ if TYPE_CHECKING:
 class Region:
     """Memory of a program that a binding has registered, so that data moves without a copy.
 
-    view: all of it; address, key: how the fabric names it.
+    view: all of it; address, key: how the fabric names it. owner: who registered it, None where that means nothing.
+    others: the same memory as others have registered it.
     """
 
-    __slots__ = ("address", "key", "view")
+    __slots__ = ("address", "key", "others", "owner", "view")
 
-    def __init__(self, view: memoryview, address: int, key: int) -> None:
+    def __init__(self, view: memoryview, address: int, key: int, *, owner: object = None) -> None:
         self.view = view
         self.address = address
         self.key = key
+        self.owner = owner
+        self.others: tuple[Region, ...] = ()
+
+    def of(self, owner: object) -> Region | None:
+        """The region as `owner` has it; None when it has not registered this memory."""
+        return next((each for each in (self, *self.others) if each.owner is owner), None)
 
 
 class HostCommand:

@@ -94,7 +94,8 @@ class RdmaInitiator:
         it. Where that is too much, `invalidates` gives each transfer a key of its own.
         """
         region_mr = self._pd.reg_mr(buffer, Access.LOCAL_WRITE | Access.REMOTE_READ | Access.REMOTE_WRITE)
-        region = Region(memoryview(buffer).cast("B"), region_mr.address, region_mr.rkey)  # type: ignore[arg-type]
+        view = memoryview(buffer).cast("B")  # type: ignore[arg-type]
+        region = Region(view, region_mr.address, region_mr.rkey, owner=self._pd)
         self._regions[region] = region_mr
         return region
 
