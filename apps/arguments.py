@@ -13,7 +13,7 @@ import typer
 
 from apps.sizes import parse_size
 from stacks.nvme.stores.memory import BLOCK_SIZES
-from stacks.nvme.target.subsystem import check_nqn
+from stacks.nvme.target.nqn import check_nqn
 from stacks.nvme.url import NvmeUrl
 from stacks.nvme.url import parse_url as parse_nvme_url
 from stacks.rdma.attributes import PATH_MTUS
