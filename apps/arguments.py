@@ -13,7 +13,7 @@ import typer
 
 from apps.sizes import parse_size
 from stacks.nvme.host import PathPolicy, ReconnectPolicy
-from stacks.nvme.stores.memory import BLOCK_SIZES
+from stacks.nvme.stores.capacity import BLOCK_SIZES
 from stacks.nvme.target.nqn import check_nqn
 from stacks.nvme.url import NvmeUrl
 from stacks.nvme.url import parse_url as parse_nvme_url

@@ -52,9 +52,12 @@ from stacks.nvme.host import (
     Transfer,
     read_discovery_log,
 )
+from stacks.nvme.reservation_calls import AsyncReservationCalls
 from stacks.nvme.stores import Store, StoreClient, StoreRequest, open_store
 from stacks.nvme.stores.contract import run
 from stacks.nvme.stores.executor import is_slow, run_together
+from stacks.nvme.stores.held import HeldCompletions
+from stacks.nvme.stores.reservations import reservations_of
 from stacks.nvme.sync import CLOSE_TIMEOUT_NS
 from stacks.nvme.target import Subsystem, Target
 from stacks.nvme.url import NvmeUrl, parse_url
@@ -81,6 +84,7 @@ class ThreadExecutor:
         self._wake = wake
         self._slow: dict[int, deque[StoreRequest]] = {}
         self._finished: list[StoreRequest] = []
+        self._held = HeldCompletions()
         self._nursery: trio.Nursery | None = None
 
     def pump(self, now: int) -> bool:
@@ -90,11 +94,17 @@ class ThreadExecutor:
             done, self._finished = self._finished, []
             for request in self._client.poll_store_requests():
                 did_anything = True
+                store = request.store
+                assert store is not None
+                if store.has_delays:
+                    self._held.expect(request, now)
                 if is_slow(request):
                     self._hand_over(request)
                 else:
                     run(request)
                     done.append(request)
+            if self._held.expected:
+                done = self._held.sift(done, now)
             if not done:
                 return did_anything
             self._client.handle_store_completions(done, now)
@@ -102,6 +112,10 @@ class ThreadExecutor:
             if self.is_shared:
                 # The answers may belong to the core of another driver.
                 self._wake()
+
+    def poll_deadline(self) -> int | None:
+        """When a completion that a store wants late is due."""
+        return self._held.poll_deadline()
 
     async def run(self) -> None:
         """Keep the threads; when cancelled, waits for the verb that each is in."""
@@ -187,7 +201,7 @@ class Connection:
             await end.wait_until(lambda: multipath.is_over and end.is_quiet)
 
 
-class Namespace:
+class Namespace(AsyncReservationCalls):
     """A connected namespace.
 
     nsid: its number; block_bytes, block_count, size_bytes: its size; core: the same in the core.
@@ -355,11 +369,11 @@ async def serve(
         if stores:
             own = Subsystem(nqn or next((place.nqn for place in places if place.nqn), DEFAULT_NQN))
             served.append(own)
-            for store in stores:
-                if isinstance(store, str):
-                    store = open_store(store)
+            for each in stores:
+                store, kept = (open_store(each), reservations_of(each)) if isinstance(each, str) else (each, None)
+                if store is not each:
                     opened.append(store)
-                own.add_namespace(store)
+                own.add_namespace(store, reservations=kept)
         target = Target(served)
 
         def wake_all() -> None:

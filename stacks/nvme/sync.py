@@ -47,6 +47,7 @@ from stacks.nvme.host import (
     Transfer,
     read_discovery_log,
 )
+from stacks.nvme.reservation_calls import ReservationCalls
 from stacks.nvme.url import NvmeUrl, parse_url
 from stacks.runtime.errors import StackError
 from wire.nvme.opcodes import DISCOVERY_NQN
@@ -119,7 +120,7 @@ class Connection:
         end.run_until(lambda: multipath.is_over and end.is_quiet, timeout_ns=CLOSE_TIMEOUT_NS)
 
 
-class Namespace:
+class Namespace(ReservationCalls):
     """A connected namespace.
 
     nsid: its number; block_bytes, block_count, size_bytes: its size; core: the same in the core.

@@ -16,10 +16,12 @@ from stacks.nvme.host.discovery import DiscoveredSubsystem, read_discovery_log
 from stacks.nvme.host.errors import CommandFailed, ConnectionFailed
 from stacks.nvme.host.head import PathPolicy
 from stacks.nvme.host.multipath import Multipath
-from stacks.nvme.host.namespace import HostNamespace, Transfer
+from stacks.nvme.host.namespace import HostNamespace
 from stacks.nvme.host.path import Path, Policy
 from stacks.nvme.host.queue import HostQueue, HostQueueState
 from stacks.nvme.host.reconnect import NO_RECONNECT, ReconnectPolicy
+from stacks.nvme.host.reservations import ReportTransfer
+from stacks.nvme.host.transfer import Transfer
 
 __all__ = [
     "NO_RECONNECT",
@@ -39,6 +41,7 @@ __all__ = [
     "Policy",
     "ReconnectPolicy",
     "Region",
+    "ReportTransfer",
     "Transfer",
     "read_discovery_log",
 ]
