@@ -13,6 +13,7 @@ from interop.nvme_fields import capsule_fields, completion_fields
 from interop.outcome import DisagreementError
 from interop.roce_fields import roce_fields
 from interop.tshark import SEVERITY_WARNING, Field, Frame, dissect
+from interop.tshark_marks import MARKED, kinds
 from wire.datagrams import datagram_of
 from wire.nvme.rdma_trace import RdmaTrace, TracedCommand
 from wire.pcapng import decode_packets
@@ -44,12 +45,16 @@ def read_capture(path: Path, ports: Iterable[int] = (4420,)) -> Capture:
 
 @dataclass(slots=True)
 class Judgement:
-    """What was compared: fields that agree, packets, NVMe commands by name, and frames that tshark complains about."""
+    """What was compared: fields that agree, packets, NVMe commands by name, and frames that tshark complains about.
+
+    marked: kinds of frames of NVMe commands that it complains about.
+    """
 
     agreed: int
     packets: int
     commands: Counter[str]
     malformed: list[str]
+    marked: Counter[str]
 
     def __str__(self) -> str:
         text = f"{self.agreed} fields of {self.packets} packets and {self.commands.total()} NVMe commands agree"
@@ -59,23 +64,28 @@ class Judgement:
 def judge(path: Path, *, allow_malformed: bool = False, check_icrc: bool = True) -> Judgement:
     """Compare a capture with tshark's reading.
 
-    allow_malformed: frames that tshark calls malformed, or warns about, are left out; else they fail the case.
+    allow_malformed: frames that tshark calls malformed, or warns about, are left out; else they fail the case, but for
+    those that it marks whoever sends them.
     check_icrc: every ICRC must hold, which tshark does not look at; not for captures at a UDP socket, which guess the
     Identification of what was received.
     DisagreementError: with every field that differs, and every one that we have no value for.
     """
     capture = read_capture(path)
-    report, malformed, problems = Report(), [], []
-    frames = {frame.number: frame for frame in dissect(path, "infiniband")}
+    report, malformed, problems, marked = Report(), [], [], Counter[str]()
+    kind_of = {number: kind for command in capture.trace.commands for number, kind in kinds(command).items()}
+    frames = {frame.number: frame for frame in dissect(path, ROCE)}
     for frame in frames.values():
         if frame.is_malformed or _worst_severity(frame) >= SEVERITY_WARNING:
-            malformed.append(f"frame {frame.number}: {'; '.join(text for _, text in frame.experts) or 'malformed'}")
+            kind = kind_of.get(frame.number, "")
+            marked[kind] += 1
+            words = "; ".join(filter(None, [kind, *(text for _, text in frame.experts)]))
+            malformed.append(f"frame {frame.number}: {words or 'malformed'}")
+            problems += malformed[-1:] if not allow_malformed and kind not in MARKED else []
         packet = capture.packets.get(frame.number)
         if packet and not frame.is_malformed:
             report.compare(f"frame {frame.number}", *_packet_fields(frame, packet))
     for command in capture.trace.commands:
         _compare_command(report, command, frames, capture.packets)
-    problems += [] if allow_malformed else malformed
     problems += report.disagreements
     problems += [f"{name}: printed {count} times, and we have no value" for name, count in report.unknown.items()]
     problems += _missed(capture, frames)
@@ -84,7 +94,7 @@ def judge(path: Path, *, allow_malformed: bool = False, check_icrc: bool = True)
     if problems:
         raise DisagreementError("\n".join(problems))
     commands = Counter(command.name for command in capture.trace.commands)
-    return Judgement(sum(report.agreed.values()), len(frames), commands, malformed)
+    return Judgement(sum(report.agreed.values()), len(frames), commands, malformed, marked)
 
 
 def _worst_severity(frame: Frame) -> int:
@@ -139,6 +149,8 @@ def _nvme_fields(frames: dict[int, Frame], numbers: Iterable[int]) -> list[Field
 
 GUESSES = "infiniband.eoib."
 """tshark tries Ethernet over InfiniBand on the payload of any datagram."""
+ROCE = "infiniband and not icmp and not icmpv6"
+"""Not what a message quotes that tells of a port where nobody listens."""
 NO_CHECKSUM = "Illegal checksum value (0)"
 OPCODES = frozenset({"nvme.cmd.opc", "nvme.fabrics.cmd.opc"})
 PAYLOADS = ("nvme.data", "nvme-rdma.unknown_data", "nvme-rdma.read_from_host_resp")
