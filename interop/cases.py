@@ -11,6 +11,14 @@ from pathlib import Path
 
 from interop.ethernet import ethernet_path
 from interop.guest.shared import SharedGuest
+from interop.nvme_guest.command_line import command_line
+from interop.nvme_guest.fabric import FABRICS, Fabric
+from interop.nvme_guest.filesystem import filesystem
+from interop.nvme_guest.fio import fio_verify
+from interop.nvme_guest.initiator import initiator
+from interop.nvme_guest.recovery import recovery
+from interop.nvme_guest.session import Act
+from interop.nvme_guest.session import play as play_nvme
 from interop.outcome import DisagreementError, require
 from interop.pyverbs.case import rdma_core_tests
 from interop.runner import Case
@@ -71,6 +79,11 @@ def against_rxe_sweep(scratch: Path, program: Program) -> str:
     return "\n".join(play(GUEST, program, conditions, scratch) for conditions in sweep(program))
 
 
+def nvme_with_linux(scratch: Path, act: Act, fabric: Fabric) -> str:
+    """The guest's kernel and our processes understand each other over NVMe, one as host and one as target."""
+    return play_nvme(GUEST, scratch, act, fabric)
+
+
 def _judge_ours(path: Path, expected: frozenset[str], *, allow_malformed: bool = False, check_icrc: bool = True) -> str:
     judgement = judge(path, allow_malformed=allow_malformed, check_icrc=check_icrc)
     missing = expected - set(judgement.commands)
@@ -86,6 +99,14 @@ CAPTURES = ROOT / "tests" / "captures"
 EVERY_SESSION = frozenset({"CONNECT", "PROPERTY_GET", "PROPERTY_SET", "IDENTIFY", "READ", "WRITE"})
 EVERY_SIMULATED_SESSION = EVERY_SESSION | {"GET_LOG_PAGE", "FLUSH", "COMPARE", "WRITE_ZEROES", "DATASET_MANAGEMENT"}
 IPV4, IPV6 = ("192.0.2.1", "192.0.2.2"), ("2001:db8::1", "2001:db8::2")
+NVME: tuple[tuple[str, Act], ...] = (
+    ("filesystem", filesystem),
+    ("fio", fio_verify),
+    ("recovery", recovery),
+    ("commands", command_line),
+    ("initiator", initiator),
+)
+"""By the second part of a case's name: `nvme-FABRIC-NAME`."""
 PATH_MTUS = (256, 512, 1024, 2048, 4096)
 FAMILIES = (("ipv4", IPV4), ("ipv6", IPV6))
 LOSSES = (0, 1, 10)
@@ -102,6 +123,11 @@ CASES = (
     Case("tshark-demo-capture", partial(demo_capture, options=("--size", "16MiB"))),
     Case("ethernet-mtu-1500", ethernet_path),
     *(Case(f"rxe-{program.name}", partial(against_rxe, program=program)) for program in PROGRAMS),
+    *(
+        Case(f"nvme-{fabric.name}-{name}", partial(nvme_with_linux, act=act, fabric=fabric))
+        for fabric in FABRICS
+        for name, act in NVME
+    ),
     Case("pyverbs", rdma_core_tests),
     Case("tshark-session-matrix", session_matrix, is_long=True),
     Case("tshark-full-demo-capture", demo_capture, is_long=True),
