@@ -21,14 +21,11 @@ from stacks.runtime import LocalError
 
 
 def parse_url(text: str | NvmeUrl) -> NvmeUrl:
-    """An NVMe URL whose transport is there."""
+    """An NVMe URL."""
     try:
-        url = text if isinstance(text, NvmeUrl) else parse_nvme_url(text)
+        return text if isinstance(text, NvmeUrl) else parse_nvme_url(text)
     except LocalError as error:
         raise typer.BadParameter(str(error)) from error
-    if url.transport != "rdma":
-        raise typer.BadParameter(f"nvme+{url.transport} is not supported yet, use nvme+rdma")
-    return url
 
 
 def parse_listen(text: str | NvmeUrl) -> NvmeUrl:
@@ -106,6 +103,16 @@ def parse_capture(text: str | Path) -> Path:
     return path
 
 
+def parse_digests(text: str | int) -> int:
+    """Digests by name, as `TcpDigest`s."""
+    if isinstance(text, int):
+        return text
+    if text not in DIGESTS:
+        raise typer.BadParameter(f"digests are {', '.join(DIGESTS)}, not {text}")
+    return DIGESTS[text]
+
+
+DIGESTS = {"none": 0, "header": 1, "data": 2, "both": 3}
 PCAPNG_MAGIC = bytes.fromhex("0a0d0d0a")
 SIZES = "SIZE: 4096, 4k, 512MiB, 1GiB (powers of 1024), or 1GB (of 1000)."
 TIMES = "TIME: 10s, 500ms, 2m."
@@ -116,6 +123,10 @@ Local = Annotated[
     typer.Option(parser=parse_address, metavar="ADDRESS", help="IP address of our device; one that suits if left out."),
 ]
 Offload = Annotated[bool, typer.Option(help="Send and receive many packets with one system call.")]
+Digests = Annotated[
+    int,
+    typer.Option("--digests", parser=parse_digests, metavar="WHICH", help="Over TCP: none, header, data or both."),
+]
 Capture = Annotated[
     Path | None,
     typer.Option(parser=parse_capture, metavar="FILE", help="Record every packet in this pcapng file."),

@@ -53,7 +53,7 @@ def device_config(faults: FaultPlan | None, fault: Sequence[FaultRule] | None) -
 
 
 @contextlib.contextmanager
-def reported(device: Device, *, is_quiet: bool = False) -> Iterator[None]:
+def reported(device: Device | None, *, is_quiet: bool = False) -> Iterator[None]:
     """Tell on standard error, when the block is over or fails, what a device's plan did.
 
     is_quiet: only when it fails, for otherwise the command's JSON tells it.
@@ -63,13 +63,13 @@ def reported(device: Device, *, is_quiet: bool = False) -> Iterator[None]:
         yield
         is_told_elsewhere = is_quiet
     finally:
-        if device.faults is not None and not is_told_elsewhere:
+        if device is not None and device.faults is not None and not is_told_elsewhere:
             show_report(device.faults.report(), console(stderr=True), title="faults on purpose")
 
 
-def report_json(device: Device) -> dict[str, Json]:
+def report_json(device: Device | None) -> dict[str, Json]:
     """What a device's plan did, as one key to add to a command's JSON; nothing without a plan."""
-    return {} if device.faults is None else {"faults": device.faults.report().as_json()}
+    return {} if device is None or device.faults is None else {"faults": device.faults.report().as_json()}
 
 
 def show_report(report: FaultReport, out: Console, *, title: str) -> None:

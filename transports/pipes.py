@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Sequence
 
-from transports.datagram import Buffer
+from transports.datagram import Address, Buffer
 from transports.errors import TransportError
 from transports.segments import total_bytes
 
@@ -51,30 +51,51 @@ class Pipe:
         """Nothing more will arrive."""
         self._is_ended = True
 
-    def read(self) -> bytes | None:
-        """The next bytes; None when nothing is there, empty at the end."""
+    def read_into(self, views: Sequence[memoryview]) -> int | None:
+        """Fill `views` with the next bytes; None when nothing is there, 0 at the end."""
         if not self._arrived:
-            return b"" if self._is_ended else None
-        length = len(self._arrived)
+            return 0 if self._is_ended else None
+        length = min(len(self._arrived), total_bytes(views))
         if self._draw is not None:
             length = 1 + int(self._draw() * length)
-        data = bytes(self._arrived[:length])
+        at = 0
+        for view in views:
+            piece = self._arrived[at : min(at + len(view), length)]
+            view[: len(piece)] = piece
+            at += len(piece)
         del self._arrived[:length]
-        return data
+        return length
 
 
 class StreamEnd:
     """One end of a connection made of two pipes, without the waiting: subclasses say how bytes travel.
 
     outgoing, incoming: this end's directions. The other end holds them the other way round.
+    remote: the other end's address, where it has one.
     """
 
-    def __init__(self, outgoing: Pipe, incoming: Pipe) -> None:
+    def __init__(self, outgoing: Pipe, incoming: Pipe, remote: Address = ("", 0)) -> None:
+        self._remote = remote
         self._outgoing = outgoing
         self._incoming = incoming
         self._is_finished = False
         self._is_closed = False
         self._failure = ""
+
+    @property
+    def remote(self) -> Address:
+        """The other end's address; empty text and 0 without one."""
+        return self._remote
+
+    @property
+    def is_readable(self) -> bool:
+        """Whether reading yields bytes or the end."""
+        return bool(self._failure) or self._incoming.is_readable
+
+    @property
+    def is_writable(self) -> bool:
+        """Whether there is room, or nobody who needs any."""
+        return bool(self._failure) or self._outgoing.is_abandoned or self._outgoing.room_bytes > 0
 
     @property
     def failure(self) -> str:
@@ -94,14 +115,14 @@ class StreamEnd:
             self._travel(lambda: self._outgoing.arrive(data))
         return len(data)
 
-    def receive(self) -> memoryview | None:
-        """The next bytes; None when nothing is there; empty at the end or when the connection is lost."""
+    def receive_into(self, views: Sequence[memoryview]) -> int | None:
+        """Fill `views` with the next bytes; None when nothing is there, 0 at the end or when the connection is lost."""
         if self._is_closed:
             raise TransportError("the stream is closed")
-        data = b"" if self._failure else self._incoming.read()
-        if data:
+        length = 0 if self._failure else self._incoming.read_into(views)
+        if length:
             self._made_room()
-        return None if data is None else memoryview(data)
+        return length
 
     def finish(self) -> None:
         """Send no more; idempotent."""

@@ -49,6 +49,17 @@ class HasFileno(Protocol):
         """The file descriptor, ready when the transport is."""
 
 
+class Enlisting(Protocol):
+    """Something that can be waited for beside others, as every pump can."""
+
+    @property
+    def has_more(self) -> bool:
+        """Whether a pass is due already."""
+
+    def enlist(self, poller: select.poll, timeout_ns: int | None) -> int | None:
+        """Have `poller` wait for it as well; the time left, `timeout_ns` at most, until a pass is due."""
+
+
 class Pump:
     """Moves everything between `core` and `transport`, with time from `clock`.
 
@@ -163,7 +174,7 @@ class Pump:
             self._is_pumping = False
 
     def wait(
-        self, timeout_ns: int | None = None, *, beside: Iterable[Pump] = (), wake_fd: int | None = None
+        self, timeout_ns: int | None = None, *, beside: Iterable[Enlisting] = (), wake_fd: int | None = None
     ) -> None:
         """Block the thread until a pass is due: readable, writable while a transmit is kept, deadline, or `timeout_ns`.
 
@@ -171,15 +182,7 @@ class Pump:
         wake_fd: returns when this file is readable, so that another thread can say so.
         TransportError when a transport is no socket (has no `fileno`).
         """
-        poller = select.poll()
-        if wake_fd is not None:
-            poller.register(wake_fd, select.POLLIN)
-        for pump in (self, *beside):
-            if pump.has_more:
-                return
-            timeout_ns = pump.enlist(poller, timeout_ns)
-        # Rounded up to whole milliseconds, or a deadline less than one away would spin.
-        poller.poll(None if timeout_ns is None else -(-timeout_ns // 1_000_000))
+        wait_for([self, *beside], timeout_ns, wake_fd=wake_fd)
 
     def enlist(self, poller: select.poll, timeout_ns: int | None) -> int | None:
         """Have `poller` wait for the transport as well; the time left, `timeout_ns` at most, until a pass is due."""
@@ -253,6 +256,22 @@ class Pump:
         # The count keeps equal departure times in the core's order, and transmits out of the comparison.
         self._delayed_count += 1
         heapq.heappush(self._delayed, (transmit.not_before_ns, self._delayed_count, transmit))
+
+
+def wait_for(pumps: Sequence[Enlisting], timeout_ns: int | None = None, *, wake_fd: int | None = None) -> None:
+    """Block the thread until a pass of one of `pumps` is due, or for `timeout_ns`.
+
+    wake_fd: returns when this file is readable, so that another thread can say so.
+    """
+    poller = select.poll()
+    if wake_fd is not None:
+        poller.register(wake_fd, select.POLLIN)
+    for pump in pumps:
+        if pump.has_more:
+            return
+        timeout_ns = pump.enlist(poller, timeout_ns)
+    # Rounded up to whole milliseconds, or a deadline less than one away would spin.
+    poller.poll(None if timeout_ns is None else -(-timeout_ns // 1_000_000))
 
 
 DELAYED_LIMIT = 256

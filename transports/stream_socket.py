@@ -10,26 +10,46 @@ from collections.abc import Sequence
 
 import trio
 
-from transports.datagram import Buffer
+from transports.datagram import Address, Buffer
 from transports.errors import TransportError
+from transports.segments import total_bytes
 
 
 class SocketStream:
-    """A connected stream socket, which it owns from now on. Implements `transports.stream.StreamTransport`."""
+    """A stream socket, connected or about to be, which it owns. Implements `transports.stream.StreamTransport`."""
 
     def __init__(self, connected: socket.socket) -> None:
         connected.setblocking(False)
         if connected.family in (socket.AF_INET, socket.AF_INET6):
             connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._socket = connected
-        self._staging = memoryview(bytearray(STAGING_BYTES))
+        self._remote: Address | None = None
         self._failure = ""
         self._is_finished = False
+
+    def connect(self, where: Address | str) -> None:
+        """Begin to connect, to an address or a path; until that is done the stream is full and has nothing to read."""
+        number = self._socket.connect_ex(where)
+        if number not in (0, errno.EINPROGRESS):
+            self._failure = os.strerror(number)
+
+    def detach(self) -> socket.socket:
+        """The socket, which is the caller's from now on."""
+        connected = socket.socket(fileno=self._socket.detach())
+        self._is_finished = True
+        return connected
 
     @property
     def failure(self) -> str:
         """Why the connection was lost; empty otherwise."""
         return self._failure
+
+    @property
+    def remote(self) -> Address:
+        """The peer's address; empty text and 0 without one."""
+        if self._remote is None:
+            self._remote = _remote_of(self._socket)
+        return self._remote
 
     def fileno(self) -> int:
         """The socket's file descriptor, for select and poll."""
@@ -39,28 +59,29 @@ class SocketStream:
         """Take as much of `views` as the socket has room for; returns bytes. TransportError when finished or closed."""
         if self._is_finished:
             raise TransportError("the stream is finished")
-        length = sum(map(len, views))
         if self._failure:
-            return length
+            return total_bytes(views)
         try:
-            return self._socket.sendmsg(views[:MAX_VIEWS])
+            return self._socket.sendmsg(views if len(views) <= MAX_VIEWS else views[:MAX_VIEWS])
         except BlockingIOError:
             return 0
         except OSError as error:
             self._lose(error)
-            return length
+            return total_bytes(views)
 
-    def receive(self) -> memoryview | None:
-        """The next bytes; None when nothing is there; empty at the end or when the connection is lost."""
+    def receive_into(self, views: Sequence[memoryview]) -> int | None:
+        """Fill `views` with the next bytes; None when nothing is there, 0 at the end or when the connection is lost."""
         if self._failure:
-            return self._staging[:0]
+            return 0
         try:
-            return self._staging[: self._socket.recv_into(self._staging)]
+            if len(views) == 1:
+                return self._socket.recv_into(views[0])
+            return self._socket.recvmsg_into(views)[0]
         except BlockingIOError:
             return None
         except OSError as error:
             self._lose(error)
-            return self._staging[:0]
+            return 0
 
     def finish(self) -> None:
         """Send no more; idempotent."""
@@ -91,6 +112,14 @@ class SocketStream:
         self._failure = os.strerror(error.errno or 0)
 
 
-STAGING_BYTES = 1 << 17
+def _remote_of(connected: socket.socket) -> Address:
+    try:
+        name = connected.getpeername()
+    except OSError:
+        return NO_ADDRESS
+    return (name[0], name[1]) if isinstance(name, tuple) else NO_ADDRESS
+
+
+NO_ADDRESS: Address = ("", 0)
 MAX_VIEWS = 1024
 """UIO_MAXIOV: the most views that one sendmsg takes."""

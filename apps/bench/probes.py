@@ -115,6 +115,17 @@ def udp_pingpong(mode: str) -> Probe:
     return Probe((name,), f"python -m apps.bench.pingpong {mode} 0 1", take)
 
 
+def tcp_pingpong() -> Probe:
+    """A round trip of the bytes of one 4 KiB read over TCP in plain Python, in microseconds."""
+
+    def take(cpus: Cpus) -> Readings:
+        words = [sys.executable, "-P", "-m", "apps.bench.tcp_pingpong", str(cpus.serving), str(cpus.measuring)]
+        done = subprocess.run(words, capture_output=True, text=True, check=True, timeout=60, env=environment())
+        return {"tcp_pingpong": float(done.stdout)}
+
+    return Probe(("tcp_pingpong",), "python -m apps.bench.tcp_pingpong 0 1", take)
+
+
 def codec_bth() -> Probe:
     """A BTH decoded, and its twelve bytes only unpacked, in nanoseconds."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from apps.bench.probes import Probe, codec_bth, iperf3, perf, udp_pingpong
+from apps.bench.probes import Probe, codec_bth, iperf3, perf, tcp_pingpong, udp_pingpong
 from apps.bench.yardsticks import fi_pingpong, ucx, ucx_median, ucx_megabytes, ucx_thousands
 
 
@@ -32,7 +32,17 @@ def rows() -> list[Row]:
         Row("rdma_write_odd", "MB/s", "rdma_write_1MiB", "1 MiB + 17 bytes from an odd address in two SGEs"),
         Row("rdma_send_64B_qd64", "k/s", None, "SENDs with completions on both sides"),
         Row("rdma_lat_64B", "us", "udp_pingpong_busy", "half a round trip, busy polling"),
-        Row("nvme_rdma_4k_randread_qd32", "k IOPS", None, "one connection, memory store filled with random data"),
+        Row("nvme_tcp_4k_randread_qd32", "k IOPS", None, "one connection, memory store filled with random data"),
+        Row("nvme_tcp_4k_ddgst", "k IOPS", "nvme_tcp_4k_randread_qd32", "the same with data digests"),
+        Row("nvme_tcp_128k_read", "MB/s", "iperf3_tcp_cubic", "queue depth 8"),
+        Row("nvme_tcp_qd1", "us", "tcp_pingpong", "one 4 KiB read at a time, the median of a whole round trip"),
+        Row("nvme_tcp_conns4", "k IOPS", "nvme_tcp_4k_randread_qd32", "4 KiB reads over four connections, the sum"),
+        Row(
+            "nvme_rdma_4k_randread_qd32",
+            "k IOPS",
+            "nvme_tcp_4k_randread_qd32",
+            "one connection, memory store filled with random data",
+        ),
         Row("nvme_rdma_128k_read", "MB/s", "iperf3_tcp_cubic", "queue depth 8"),
         Row("codec_bth", "ns", "struct_bth", "a BTH decoded, against its bytes unpacked", is_over_loopback=False),
         Row("rdma_write_1MiB_vs_ucx", "MB/s", "ucx_put_bw_1MiB", "rdma_write_1MiB against ucp_put_bw over TCP"),
@@ -45,6 +55,7 @@ def rows() -> list[Row]:
         Row("iperf3_tcp_cubic", "MB/s", None, "yardstick: one TCP stream"),
         Row("iperf3_tcp_bbr", "MB/s", None, "for comparison: one TCP stream with bbr"),
         Row("udp_pingpong_busy", "us", None, "yardstick: 64 bytes over UDP in plain Python, busy polling"),
+        Row("tcp_pingpong", "us", None, "yardstick: the bytes of a 4 KiB read over TCP in plain Python, blocking"),
         Row("udp_pingpong_blocking", "us", None, "for comparison: the same, blocking"),
         Row("ucx_put_bw_1MiB", "MB/s", None, "yardstick: UCX 1 MiB puts over TCP, ucp_put_bw"),
         Row("ucx_put_bw_4KiB", "MB/s", None, "yardstick: the same with 4 KiB"),
@@ -103,10 +114,20 @@ def probes() -> list[Probe]:
         ucx("ucx_put_lat_64B", "ucp_put_lat", 64, iterations=10_000, reading=ucx_median),
         fi_pingpong("fi_pingpong_64B"),
         udp_pingpong("blocking"),
+        small_reads("nvme_tcp_4k_randread_qd32", "--transport tcp --queue-depth 32"),
+        small_reads("nvme_tcp_4k_ddgst", "--transport tcp --digests data --queue-depth 32"),
+        small_reads("nvme_rdma_4k_randread_qd32", "--queue-depth 32"),
+        small_reads("nvme_tcp_conns4", "--transport tcp --queues 4 --queue-depth 128"),
+        tcp_pingpong(),
         perf(
-            "nvme_rdma_4k_randread_qd32",
-            "nvme --rw randread --block-size 4k --queue-depth 32 --namespace mem:64MiB --fill --time 2s",
-            {"nvme_rdma_4k_randread_qd32": lambda run: run["iops"] / 1e3},
+            "nvme_tcp_qd1",
+            "nvme --transport tcp --rw randread --block-size 4k --queue-depth 1 --namespace mem:64MiB --fill --time 2s",
+            {"nvme_tcp_qd1": lambda run: run["latency_p50_ns"] / 1e3},
+        ),
+        perf(
+            "nvme_tcp_128k_read",
+            "nvme --transport tcp --rw read --block-size 128k --queue-depth 8 --namespace mem:64MiB --fill --time 2s",
+            {"nvme_tcp_128k_read": lambda run: run["mb_per_s"]},
         ),
         perf(
             "nvme_rdma_128k_read",
@@ -116,6 +137,12 @@ def probes() -> list[Probe]:
         iperf3("bbr"),
         codec_bth(),
     ]
+
+
+def small_reads(name: str, arguments: str) -> Probe:
+    """Random reads of 4 KiB of a memory store, filled with random data, in thousands a second."""
+    words = f"nvme --rw randread --block-size 4k --namespace mem:64MiB --fill --time 2s {arguments}"
+    return perf(name, words, {name: lambda run: run["iops"] / 1e3})
 
 
 def throughput(name: str, arguments: str) -> Probe:

@@ -19,6 +19,7 @@ from rich.progress import Progress as ProgressBar
 from apps.arguments import (
     SIZES,
     Capture,
+    Digests,
     Json,
     Local,
     Offload,
@@ -52,7 +53,7 @@ from transports.errors import TransportError
 
 app = typer.Typer(
     no_args_is_help=True,
-    help="Serve namespaces over RDMA, and use those that others serve.",
+    help="Serve namespaces over RDMA and TCP, and use those that others serve.",
     epilog="baremetal nvme target --namespace mem:64MiB --listen nvme+rdma://127.0.0.2\n\n"
     "baremetal nvme list nvme+rdma://127.0.0.2      (in another terminal)",
 )
@@ -60,7 +61,9 @@ app = typer.Typer(
 Url = Annotated[
     NvmeUrl,
     typer.Argument(
-        parser=parse_url, metavar="URL", help="nvme+rdma://HOST:PORT/NQN/NSID; all but HOST may be left out."
+        parser=parse_url,
+        metavar="URL",
+        help="nvme+rdma:// or nvme+tcp://HOST:PORT/NQN/NSID; all but HOST may be left out.",
     ),
 ]
 HostNqn = Annotated[str, typer.Option(parser=parse_nqn, metavar="NQN", help="Who we are.")]
@@ -69,7 +72,7 @@ Offset = Annotated[
     int, typer.Option(parser=parse_size, metavar="SIZE", help="Where in the namespace to start; whole blocks.")
 ]
 Length = Annotated[int | None, typer.Option(parser=parse_some, metavar="SIZE", help="How many bytes; all if left out.")]
-LISTEN = NvmeUrl("rdma", "127.0.0.2")
+LISTEN = [NvmeUrl("rdma", "127.0.0.2")]
 START = Bytes(0)
 HOST_NQN = SessionOptions().host_nqn
 
@@ -81,11 +84,11 @@ def target(
         typer.Option(parser=parse_source, metavar="IMAGE", help="An image file, or mem:SIZE; repeated for several."),
     ],
     listen: Annotated[
-        NvmeUrl,
+        list[NvmeUrl],
         typer.Option(
             parser=parse_listen,
             metavar="URL",
-            help="nvme+rdma://ADDRESS:PORT/NQN; port 4420 if left out, NQN as --nqn.",
+            help="nvme+rdma:// or nvme+tcp://ADDRESS:PORT/NQN; port 4420 if left out, NQN as --nqn. Repeatable.",
         ),
     ] = LISTEN,
     nqn: Annotated[
@@ -105,13 +108,14 @@ def target(
     as_json: Json = False,
 ) -> None:
     """Serve image files or memory until Ctrl-C."""
-    if nqn and listen.nqn and nqn != listen.nqn:
-        raise typer.BadParameter(f"--listen names {listen.nqn}, --nqn {nqn}; leave one out")
+    names = {name for name in (nqn, *(url.nqn for url in listen)) if name}
+    if len(names) > 1:
+        raise typer.BadParameter(f"--listen and --nqn name {' and '.join(sorted(names))}; leave all but one out")
     run_target(
         TargetOptions(
             namespaces=namespace,
             listen=listen,
-            nqn=nqn or listen.nqn or DEFAULT_NQN,
+            nqn=names.pop() if names else DEFAULT_NQN,
             block_bytes=block_size,
             offload=offload,
             capture=capture,
@@ -171,6 +175,7 @@ def write(
     length: Length = None,
     local: Local = "",
     host_nqn: HostNqn = HOST_NQN,
+    digests: Digests = 0,
     offload: Offload = True,
     capture: Capture = None,
     fault: Fault = None,
@@ -182,7 +187,7 @@ def write(
         extent = Extent(offset, file_length(file, descriptor, length))
         options = SessionOptions(
             local=local, host_nqn=host_nqn, offload=offload, capture=capture, device=device_config(faults, fault),
-            is_quiet=as_json,
+            is_quiet=as_json, digests=digests,
         )  # fmt: skip
         with open_namespace(url, options) as namespace:
             mover = FileMover(namespace, extent)
@@ -202,6 +207,7 @@ def read(
     length: Length = None,
     local: Local = "",
     host_nqn: HostNqn = HOST_NQN,
+    digests: Digests = 0,
     offload: Offload = True,
     capture: Capture = None,
     fault: Fault = None,
@@ -211,7 +217,7 @@ def read(
     """Read a namespace into a file."""
     options = SessionOptions(
         local=local, host_nqn=host_nqn, offload=offload, capture=capture, device=device_config(faults, fault),
-        is_quiet=as_json,
+        is_quiet=as_json, digests=digests,
     )  # fmt: skip
     with open_namespace(url, options) as namespace:
         extent = Extent(offset, namespace.size_bytes - offset if length is None else length)
@@ -232,6 +238,7 @@ def compare(
     length: Length = None,
     local: Local = "",
     host_nqn: HostNqn = HOST_NQN,
+    digests: Digests = 0,
     offload: Offload = True,
     capture: Capture = None,
     fault: Fault = None,
@@ -243,7 +250,7 @@ def compare(
         extent = Extent(offset, file_length(file, descriptor, length))
         options = SessionOptions(
             local=local, host_nqn=host_nqn, offload=offload, capture=capture, device=device_config(faults, fault),
-            is_quiet=as_json,
+            is_quiet=as_json, digests=digests,
         )  # fmt: skip
         with open_namespace(url, options) as namespace:
             mover = FileMover(namespace, extent)

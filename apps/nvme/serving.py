@@ -15,7 +15,8 @@ from apps.nvme.sources import check_each_once, failure_reporter, open_source
 from apps.output import complain, console
 from apps.serving import ServedDevice, announce_faults, announce_json, serve_until_told
 from apps.sizes import format_size
-from stacks.nvme.aio import serve
+from stacks.nvme.aio import Server, serve
+from stacks.nvme.bindings.aio import ServerPort
 from stacks.nvme.stores import Store
 from stacks.nvme.url import NvmeUrl
 from stacks.rdma import DeviceConfig
@@ -29,13 +30,13 @@ from transports.datagram import DatagramTransport
 class TargetOptions:
     """What to serve, and where.
 
-    namespaces: `mem:SIZE` or paths of images, numbered from 1. listen: an NVMe URL. block_bytes: 512 or 4096.
+    namespaces: `mem:SIZE` or paths of images, numbered from 1. listen: NVMe URLs. block_bytes: 512 or 4096.
     capture, capture_limit_bytes: where to record packets, and how many bytes of them; 0 for no limit.
-    device: how its device is made, None as usual.
+    device: how RDMA devices are made, None as usual.
     """
 
     namespaces: Sequence[str]
-    listen: NvmeUrl
+    listen: Sequence[NvmeUrl]
     nqn: str
     block_bytes: int = 4096
     offload: bool = True
@@ -52,17 +53,16 @@ def run_target(options: TargetOptions) -> None:
     CommandError, LocalError or TransportError, with one line for a person, for what cannot be opened or had.
     """
     check_each_once(options.namespaces)
-    url = options.listen
     with contextlib.ExitStack() as stack:
         stores = []
         for text in options.namespaces:
             store = open_source(text, block_bytes=options.block_bytes)
             stack.callback(store.close)
             stores.append(store)
-        trio.run(serve_stores, options, url, stores)
+        trio.run(serve_stores, options, stores)
 
 
-async def serve_stores(options: TargetOptions, url: NvmeUrl, stores: Sequence[Store]) -> None:
+async def serve_stores(options: TargetOptions, stores: Sequence[Store]) -> None:
     """Serve, beside the control socket."""
 
     def wrap(transport: DatagramTransport) -> DatagramTransport:
@@ -72,41 +72,60 @@ async def serve_stores(options: TargetOptions, url: NvmeUrl, stores: Sequence[St
         return CapturingTransport(transport, options.capture, RealClock(), limit_bytes=limit, on_stop=complain)
 
     async with serve(
-        url, *stores, nqn=options.nqn, offload=options.offload, wrap=wrap, device=options.device
+        options.listen, *stores, nqn=options.nqn, offload=options.offload, wrap=wrap, device=options.device
     ) as server:
-        (port,) = server.ports
         server.target.on_store_failure = failure_reporter(options.namespaces)
+        devices = [port.device for port in server.ports if port.device is not None]
 
         def facts() -> dict[str, Json]:
-            return {"nqn": options.nqn, "queues": port.core.queue_count}
+            counters: dict[str, Json] = {
+                str(url): {**port.core.counters.snapshot()} for url, port in places(options, server)
+            }
+            queues = sum(port.core.queue_count for port in server.ports)
+            return {"nqn": options.nqn, "queues": queues, "listening": counters}
 
-        with reported(port.device, is_quiet=options.as_json):
+        with contextlib.ExitStack() as stack:
+            for device in devices:
+                stack.enter_context(reported(device, is_quiet=options.as_json))
             await serve_until_told(
                 "nvme-target",
-                [ServedDevice(port.device, port.udp, port.core.counters.snapshot)],
+                [
+                    ServedDevice(port.device, port.udp, port.core.counters.snapshot)
+                    for port in server.ports
+                    if port.device is not None and port.udp is not None
+                ],
                 trio.sleep_forever,
-                announce=lambda: announce(
-                    options, replace(url, nqn=options.nqn, nsid=0), stores, advice=port.udp.buffer_advice
-                ),
+                announce=lambda: announce(options, server, stores),
                 ends_with_stdin=options.ends_with_stdin,
                 facts=facts,
             )
         if options.as_json:
-            announce_faults(port.device)
+            for device in devices:
+                announce_faults(device)
 
 
-def announce(options: TargetOptions, url: NvmeUrl, stores: Sequence[Store], *, advice: str) -> None:
+def places(options: TargetOptions, server: Server) -> list[tuple[NvmeUrl, ServerPort]]:
+    """Where hosts connect, and what serves them there."""
+    urls = [replace(url, nqn=options.nqn, nsid=0) for url in options.listen]
+    return list(zip(urls, server.ports, strict=True))
+
+
+def announce(options: TargetOptions, server: Server, stores: Sequence[Store]) -> None:
     """Say what is served, and where, and once what would make it faster."""
+    urls = [url for url, _ in places(options, server)]
+    advice = next((port.udp.buffer_advice for port in server.ports if port.udp is not None), "")
     if options.as_json:
         namespaces = [
             {"nsid": nsid, "source": source, "block_bytes": store.block_bytes, "blocks": store.block_count}
             for nsid, (source, store) in enumerate(zip(options.namespaces, stores, strict=True), 1)
         ]
-        place = {"url": str(url), "nqn": url.nqn, "host": url.host, "port": url.port}
-        announce_json({**place, "namespaces": namespaces, "advice": advice})
+        first = urls[0]
+        place = {"url": str(first), "nqn": first.nqn, "host": first.host, "port": first.port}
+        announce_json({**place, "urls": list(map(str, urls)), "namespaces": namespaces, "advice": advice})
         return
     out = console()
-    out.print(f"serving [bold]{escape(str(url))}[/]", soft_wrap=True)
+    for url in urls:
+        out.print(f"serving [bold]{escape(str(url))}[/]", soft_wrap=True)
     for nsid, (source, store) in enumerate(zip(options.namespaces, stores, strict=True), 1):
         out.print(f"  namespace {nsid}: {escape(source)}, {describe(store)}", soft_wrap=True)
     if advice:

@@ -11,6 +11,7 @@ from apps.addresses import address_beside
 from apps.errors import CommandError
 from apps.faults import reported
 from apps.output import complain
+from stacks.nvme.bindings.tcp import TcpInitiatorConfig
 from stacks.nvme.host import ConnectionFailed, DiscoveredSubsystem, HostConfig
 from stacks.nvme.sync import Connection, Namespace, attach
 from stacks.nvme.url import NvmeUrl
@@ -27,7 +28,8 @@ class SessionOptions:
     """How a command connects.
 
     local: IP address of our device, empty for one that suits. offload: many packets with one system call.
-    capture: where to record packets. queue_depth: commands that may be under way. host_nqn: who we are.
+    capture: where to record packets. queue_depth: commands that may be under way, on each of `queues`. host_nqn: who
+    we are. digests: `TcpDigest`s to ask for over TCP.
     device: how our device is made, None as usual. is_quiet: say nothing of its faults, they are told elsewhere.
     """
 
@@ -35,6 +37,8 @@ class SessionOptions:
     offload: bool = True
     capture: Path | None = None
     queue_depth: int = 127
+    queues: int = 1
+    digests: int = 0
     host_nqn: str = HostConfig().host_nqn
     device: DeviceConfig | None = None
     is_quiet: bool = False
@@ -49,10 +53,18 @@ class SessionOptions:
 @contextlib.contextmanager
 def open_connection(url: NvmeUrl, options: SessionOptions) -> Iterator[Connection]:
     """An association with the subsystem that `url` names."""
-    config = HostConfig(host_nqn=options.host_nqn, queue_entries=options.queue_depth + 1)
-    local = options.local or address_beside(url.host)
+    config = HostConfig(
+        host_nqn=options.host_nqn, queue_entries=options.queue_depth + 1, io_queues=options.queues
+    )
+    local = options.local or (address_beside(url.host) if url.transport == "rdma" else "")
     with attach(
-        url, config=config, local=local, offload=options.offload, wrap=options.wrap, device=options.device
+        url,
+        config=config,
+        local=local,
+        offload=options.offload,
+        wrap=options.wrap,
+        device=options.device,
+        tcp=TcpInitiatorConfig(digests=options.digests),
     ) as connection:
         try:
             with reported(connection.end.device, is_quiet=options.is_quiet):

@@ -9,14 +9,14 @@ from typing import Annotated
 
 import typer
 
-from apps.arguments import SIZES, TIMES, Local, Offload, parse_address, parse_path_mtu, parse_url
+from apps.arguments import SIZES, TIMES, Digests, Local, Offload, parse_address, parse_path_mtu, parse_url
 from apps.errors import CommandError
 from apps.faults import Fault, Faults, device_config, report_json
 from apps.nvme.session import SessionOptions, open_namespace
 from apps.nvme.sources import parse_source
 from apps.output import console
 from apps.perf import engine, rdma_serve
-from apps.perf.nvme import NvmeEndpoint
+from apps.perf.nvme import Carrier, NvmeEndpoint
 from apps.perf.pattern import Mode, Workload
 from apps.perf.plot import draw, new_figure
 from apps.perf.processes import bind, target_process, with_peer_time
@@ -184,6 +184,11 @@ def nvme(
             parser=parse_source, metavar="IMAGE", help="What a started target serves: an image file, or mem:SIZE."
         ),
     ] = "mem:64MiB",
+    carrier: Annotated[
+        Carrier, typer.Option("--transport", help="What a started target is reached by.")
+    ] = Carrier.RDMA,
+    queues: Annotated[int, typer.Option(min=1, max=64, help="I/O queues; over TCP, connections.")] = 1,
+    digests: Digests = 0,
     local: Local = "",
     offload: Offload = True,
     cpus: Annotated[
@@ -205,10 +210,15 @@ def nvme(
     with contextlib.ExitStack() as stack:
         pid = None
         if url is None:
-            target = stack.enter_context(target_process(namespace, serving_cpu, offload=offload))
+            target = stack.enter_context(
+                target_process(namespace, serving_cpu, offload=offload, transport=carrier.value)
+            )
             url, pid = parse_url(str(target.ready["url"])), target.pid
         device = device_config(faults, fault)
-        options = SessionOptions(local=local, offload=offload, queue_depth=queue_depth, device=device, is_quiet=as_json)
+        options = SessionOptions(
+            local=local, offload=offload, queue_depth=queue_depth, queues=queues, digests=digests, device=device,
+            is_quiet=as_json,
+        )  # fmt: skip
         served = stack.enter_context(open_namespace(url, options))
         workload = Workload(rw, block_size, span or served.size_bytes, queue_depth, duration, mix, verify, seed)
         endpoint = NvmeEndpoint(served, workload)

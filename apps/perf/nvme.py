@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Callable, Sequence
 from functools import partial
 
@@ -11,6 +12,13 @@ from apps.perf.pattern import Workload
 from apps.sizes import format_size
 from stacks.nvme.host import Region, Transfer
 from stacks.nvme.sync import Namespace
+
+
+class Carrier(enum.Enum):
+    """What NVMe goes over."""
+
+    RDMA = "rdma"
+    TCP = "tcp"
 
 
 class NvmeEndpoint:
@@ -56,7 +64,8 @@ class NvmeEndpoint:
 
     def poll(self) -> Sequence[tuple[int, str]]:
         """What ended; the thread sleeps while nothing can be done."""
-        if not self._namespace.poll() and not self._ended:
+        self._namespace.poll()
+        if not self._ended:
             host = self._namespace.connection.host
             if host.is_closed:
                 raise lost(host.failure)

@@ -47,9 +47,11 @@ def peer_process(memory: int, cpu: int | None, *, is_busy: bool, offload: bool) 
 
 
 @contextlib.contextmanager
-def target_process(namespace: str, cpu: int | None, *, offload: bool) -> Iterator[ServingProcess]:
+def target_process(
+    namespace: str, cpu: int | None, *, offload: bool, transport: str = "rdma"
+) -> Iterator[ServingProcess]:
     """A target of our own on a free loopback address."""
-    words = ["nvme", "target", "--namespace", namespace, "--listen", f"nvme+rdma://{free_loopback_address()}"]
+    words = ["nvme", "target", "--namespace", namespace, "--listen", f"nvme+{transport}://{free_loopback_address()}"]
     words += ["--until-stdin-ends", "--json", "--offload" if offload else "--no-offload"]
     with ServingProcess(words, cpu=cpu) as process:
         yield process

@@ -22,8 +22,11 @@ from dataclasses import replace
 
 import trio
 
+from stacks.nvme.bindings.aio import AsyncEnd, ServerPort
 from stacks.nvme.bindings.rdma.aio import RdmaAsyncEnd, RdmaServer
 from stacks.nvme.bindings.rdma.sync import DeviceConfig, Wrap
+from stacks.nvme.bindings.tcp import TcpInitiatorConfig, TcpTargetConfig
+from stacks.nvme.bindings.tcp.aio import TcpAsyncEnd, TcpServer
 from stacks.nvme.host import (
     ConnectionFailed,
     DiscoveredSubsystem,
@@ -36,7 +39,7 @@ from stacks.nvme.host import (
 from stacks.nvme.stores import Store, StoreClient, StoreRequest, open_store
 from stacks.nvme.stores.contract import run
 from stacks.nvme.stores.executor import is_slow, run_together
-from stacks.nvme.sync import CLOSE_TIMEOUT_NS, CONNECT_TIMEOUT_NS, check_transfer, checked, only_subsystem
+from stacks.nvme.sync import CLOSE_TIMEOUT_NS, CONNECT_TIMEOUT_NS, check_transfer, only_subsystem
 from stacks.nvme.target import Subsystem, Target
 from stacks.nvme.url import NvmeUrl, parse_url
 from stacks.runtime.errors import StackError
@@ -119,7 +122,7 @@ class ThreadExecutor:
 class Connection:
     """An association with a controller; made by `attach`."""
 
-    def __init__(self, end: RdmaAsyncEnd, url: NvmeUrl) -> None:
+    def __init__(self, end: AsyncEnd, url: NvmeUrl) -> None:
         self.end = end
         self.url = url
         self._host: HostController | None = None
@@ -215,7 +218,7 @@ class Namespace:
 class Server:
     """A running target. target: the core; ports: where it listens."""
 
-    def __init__(self, target: Target, ports: Sequence[RdmaServer]) -> None:
+    def __init__(self, target: Target, ports: Sequence[ServerPort]) -> None:
         self.target = target
         self.ports = ports
 
@@ -235,15 +238,20 @@ async def attach(
     offload: bool = True,
     wrap: Wrap | None = None,
     device: DeviceConfig | None = None,
+    tcp: TcpInitiatorConfig | None = None,
 ) -> AsyncIterator[Connection]:
     """An association with the URL's subsystem, or with the discovery controller when the URL names that.
 
     config: how to connect; its NQN counts only when the URL has none. Without any, discovery finds the only one.
     local: which of our addresses to use; offload: False sends one datagram a call; wrap: goes around the transport.
-    device: how the device is made; None for the defaults.
+    device: how the RDMA device is made, tcp: how data moves over TCP; None for the defaults.
     """
     parsed = parse_url(url) if isinstance(url, str) else url
-    end = RdmaAsyncEnd(checked(parsed).host, local=local, offload=offload, wrap=wrap, device=device)
+    end: AsyncEnd
+    if parsed.transport == "tcp":
+        end = TcpAsyncEnd(local=local, config=tcp)
+    else:
+        end = RdmaAsyncEnd(parsed.host, local=local, offload=offload, wrap=wrap, device=device)
     try:
         async with _beside(end.driver.run):
             chosen = config or HostConfig()
@@ -267,9 +275,12 @@ async def connect(
     offload: bool = True,
     wrap: Wrap | None = None,
     device: DeviceConfig | None = None,
+    tcp: TcpInitiatorConfig | None = None,
 ) -> AsyncIterator[Namespace]:
     """A connected namespace; the arguments are those of `attach`."""
-    async with attach(url, config=config, local=local, offload=offload, wrap=wrap, device=device) as connection:
+    async with attach(
+        url, config=config, local=local, offload=offload, wrap=wrap, device=device, tcp=tcp
+    ) as connection:
         yield connection.namespace(connection.url.nsid)
 
 
@@ -291,18 +302,19 @@ async def serve(
     offload: bool = True,
     wrap: Wrap | None = None,
     device: DeviceConfig | None = None,
+    tcp: TcpTargetConfig | None = None,
 ) -> AsyncIterator[Server]:
     """A target at one URL or several; it serves inside the block, and drains at its end.
 
     stores: the namespaces of one subsystem, 1 and up, each a store or what `open_store` takes, which is closed at the
     end. nqn: its name; by default the URL's, else `DEFAULT_NQN`. subsystems: others, or all of them.
-    device: how the devices are made; None for the defaults.
-    Raises LocalError when an image cannot be opened or an address not be had.
+    device: how the RDMA devices are made, tcp: the sizes of TCP ports; None for the defaults.
+    Raises LocalError when an image cannot be opened, TransportError when an address cannot be had.
     """
     urls = [url] if isinstance(url, (str, NvmeUrl)) else list(url)
-    places = [checked(parse_url(each) if isinstance(each, str) else each) for each in urls]
+    places = [parse_url(each) if isinstance(each, str) else each for each in urls]
     opened: list[Store] = []
-    ports: list[RdmaServer] = []
+    ports: list[ServerPort] = []
     try:
         served = list(subsystems)
         if stores:
@@ -321,10 +333,14 @@ async def serve(
 
         executor = ThreadExecutor(target, wake_all)
         for place in places:
-            port = RdmaServer(
-                target, place.host, place.port, executor=executor, offload=offload, wrap=wrap, device=device
-            )
-            ports.append(port)
+            if place.transport == "tcp":
+                ports.append(TcpServer(target, place.host, place.port, executor=executor, config=tcp))
+            else:
+                ports.append(
+                    RdmaServer(
+                        target, place.host, place.port, executor=executor, offload=offload, wrap=wrap, device=device
+                    )
+                )
         executor.is_shared = len(ports) > 1
         async with _beside(executor.run, *(port.driver.run for port in ports)):
             server = Server(target, ports)
@@ -357,7 +373,7 @@ async def _beside(*tasks: Callable[[], Awaitable[None]]) -> AsyncIterator[None]:
         raise failure
 
 
-async def _only_subsystem(end: RdmaAsyncEnd, url: NvmeUrl, config: HostConfig) -> str:
+async def _only_subsystem(end: AsyncEnd, url: NvmeUrl, config: HostConfig) -> str:
     connection = Connection(end, url)
     try:
         await connection.open(replace(config, nqn=DISCOVERY_NQN, keep_alive_ms=0))

@@ -5,6 +5,7 @@ A binding registers one piece of memory once; a pool cuts it into a few sizes an
 
 from __future__ import annotations
 
+import mmap
 from collections.abc import Sequence
 
 from stacks.runtime import LocalError
@@ -99,6 +100,11 @@ class BufferPool:
     def free_buffers(self) -> int:
         """How many buffers are on the shelves, of all sizes."""
         return sum(map(len, self._free))
+
+
+def anonymous_memory(size: int) -> mmap.mmap:
+    """Memory whose pages cost nothing until they are touched, for regions that are larger than what is used."""
+    return mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
 
 
 def pool_bytes(shelves: Sequence[tuple[int, int]]) -> int:

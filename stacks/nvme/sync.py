@@ -18,6 +18,9 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 from stacks.nvme.bindings.rdma.sync import DeviceConfig, RdmaEnd, Wrap
+from stacks.nvme.bindings.sync import End
+from stacks.nvme.bindings.tcp import TcpInitiatorConfig
+from stacks.nvme.bindings.tcp.sync import TcpEnd, WrapStreams
 from stacks.nvme.host import (
     CommandFailed,
     ConnectionFailed,
@@ -38,7 +41,7 @@ from wire.nvme.opcodes import DISCOVERY_NQN
 class Connection:
     """An association with a controller, and the device it uses; made by `attach`."""
 
-    def __init__(self, end: RdmaEnd, url: NvmeUrl) -> None:
+    def __init__(self, end: End, url: NvmeUrl) -> None:
         self.end = end
         self.url = url
         self._host: HostController | None = None
@@ -191,14 +194,20 @@ def attach(
     offload: bool = True,
     wrap: Wrap | None = None,
     device: DeviceConfig | None = None,
+    tcp: TcpInitiatorConfig | None = None,
+    wrap_streams: WrapStreams | None = None,
 ) -> Iterator[Connection]:
     """An association with the URL's subsystem, or with the discovery controller when the URL or `config` names that.
 
     config: how to connect; its NQN counts only when the URL has none. Without any, discovery finds the only one.
-    local: which of our addresses to use; offload, wrap, device: see `RdmaEnd`.
+    local: which of our addresses to use; offload, wrap, device: see `RdmaEnd`; tcp, wrap_streams: see `TcpEnd`.
     """
     parsed = parse_url(url) if isinstance(url, str) else url
-    end = RdmaEnd(checked(parsed).host, local=local, offload=offload, wrap=wrap, device=device)
+    end: End
+    if parsed.transport == "tcp":
+        end = TcpEnd(local=local, config=tcp, wrap=wrap_streams)
+    else:
+        end = RdmaEnd(parsed.host, local=local, offload=offload, wrap=wrap, device=device)
     try:
         chosen = config or HostConfig()
         nqn = parsed.nqn or chosen.nqn or _only_subsystem(end, parsed, chosen)
@@ -221,26 +230,30 @@ def connect(
     offload: bool = True,
     wrap: Wrap | None = None,
     device: DeviceConfig | None = None,
+    tcp: TcpInitiatorConfig | None = None,
+    wrap_streams: WrapStreams | None = None,
 ) -> Iterator[Namespace]:
     """A connected namespace; the arguments are those of `attach`."""
-    with attach(url, config=config, local=local, offload=offload, wrap=wrap, device=device) as connection:
+    with attach(
+        url,
+        config=config,
+        local=local,
+        offload=offload,
+        wrap=wrap,
+        device=device,
+        tcp=tcp,
+        wrap_streams=wrap_streams,
+    ) as connection:
         yield connection.namespace(connection.url.nsid)
 
 
-def discover(url: str | NvmeUrl, *, local: str = "", offload: bool = True, wrap: Wrap | None = None) -> list[
-    DiscoveredSubsystem
-]:  # fmt: skip
+def discover(
+    url: str | NvmeUrl, *, local: str = "", offload: bool = True, wrap: Wrap | None = None
+) -> list[DiscoveredSubsystem]:
     """What the target at the URL has to offer."""
     parsed = parse_url(url) if isinstance(url, str) else url
     with attach(replace(parsed, nqn=DISCOVERY_NQN), local=local, offload=offload, wrap=wrap) as connection:
         return connection.discover()
-
-
-def checked(url: NvmeUrl) -> NvmeUrl:
-    """The URL, if its transport is there; LocalError otherwise."""
-    if url.transport != "rdma":
-        raise LocalError(f"nvme+{url.transport} is not supported yet; use nvme+rdma")
-    return url
 
 
 def only_subsystem(url: NvmeUrl, found: Sequence[DiscoveredSubsystem]) -> str:
@@ -260,7 +273,7 @@ def check_transfer(host: HostController, transfer: Transfer) -> None:
         raise CommandFailed(transfer.what, transfer.status, is_io=True)
 
 
-def _only_subsystem(end: RdmaEnd, url: NvmeUrl, config: HostConfig) -> str:
+def _only_subsystem(end: End, url: NvmeUrl, config: HostConfig) -> str:
     connection = Connection(end, url)
     try:
         connection.open(replace(config, nqn=DISCOVERY_NQN, keep_alive_ms=0))

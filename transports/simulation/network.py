@@ -13,6 +13,7 @@ from transports.impairments import ImpairedPath, Impairments
 from transports.packets import Inbox, Packet, packets_of
 from transports.pump import Pump, Service
 from transports.simulation.events import Simulation
+from transports.simulation.turns import Turns
 
 Deliver = Callable[[Sequence[Packet]], None]
 Hook = Callable[[Packet], Iterable[Packet]]
@@ -247,41 +248,21 @@ class Host:
         self.pump = Pump(core, transport, network.simulation.clock, services)
         self._simulation = network.simulation
         self._arrival_delay_ns = network.merge_ns + processing_ns
-        self._next_ns: int | None = None
-        self._is_stopped = False
+        self._turns = Turns(network.simulation, self.pump)
+        self.wake = self._turns.wake
+        """Make a pass now: something was posted to the core from outside."""
 
     @property
     def address(self) -> Address:
         """Where the host is."""
         return self.transport.address
 
-    def wake(self) -> None:
-        """Make a pass now: something was posted to the core from outside."""
-        self._turn_at(self._simulation.now)
-
     def arrive(self, packet: Packet) -> None:
         """A packet reached the host."""
         self.transport.put(packet)
-        self._turn_at(self._simulation.now + self._arrival_delay_ns)
+        self._turns.turn_at(self._simulation.now + self._arrival_delay_ns)
 
     def stop(self) -> None:
         """Never pump again."""
-        self._is_stopped = True
+        self._turns.stop()
         self.transport.close()
-
-    def _turn_at(self, time_ns: int) -> None:
-        if self._next_ns is None or time_ns < self._next_ns:
-            self._next_ns = time_ns
-            self._simulation.schedule(time_ns, partial(self._turn, time_ns))
-
-    def _turn(self, time_ns: int) -> None:
-        # Events cannot be taken off the heap: one that an earlier turn has made superfluous finds another time here.
-        if time_ns != self._next_ns or self._is_stopped:
-            return
-        self._next_ns = None
-        self.pump.pump()
-        deadline_ns = self.pump.deadline_ns
-        if self.pump.has_more:
-            self.wake()
-        elif deadline_ns is not None:
-            self._turn_at(max(deadline_ns, self._simulation.now))

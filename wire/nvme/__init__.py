@@ -1,10 +1,10 @@
-"""NVMe and NVMe over Fabrics formats: commands, completions, Identify, logs, fabrics, and the RDMA binding's.
+"""NVMe and NVMe over Fabrics formats: commands, completions, Identify, logs, fabrics, and the bindings'.
 
 `X_layout` modules hold the definitions, `X_codec` the classes derived from them; the numbers of opcodes, status codes,
 features and properties are plain `IntEnum`s in modules of their own. Codecs decode every field and judge nothing. Left
-out so far: the TCP binding's PDUs, authentication messages, reservations, and command sets other than NVM.
+out so far: authentication messages, reservations, and command sets other than NVM.
 
-Follows NVM Express Base 2.0, NVM Command Set 1.0, NVMe over Fabrics 1.1 and the NVMe/RDMA transport 1.0.
+Follows NVM Express Base 2.0, NVM Command Set 1.0, NVMe over Fabrics 1.1, NVMe/RDMA 1.0 and NVMe/TCP 1.0.
 """
 
 from wire.nvme.commands_codec import (
@@ -58,6 +58,10 @@ from wire.nvme.kinds import (
     SecureChannel,
     SglKind,
     SubsystemType,
+    TcpDigest,
+    TcpFatalStatus,
+    TcpPduFlag,
+    TcpPduKind,
     TransportType,
 )
 from wire.nvme.logs_codec import (
@@ -128,6 +132,17 @@ from wire.nvme.status import (
     status_code,
     status_text,
     status_word,
+)
+from wire.nvme.tcp_codec import (
+    TcpCommand,
+    TcpCompletion,
+    TcpControllerData,
+    TcpHeader,
+    TcpHostData,
+    TcpInitializeRequest,
+    TcpInitializeResponse,
+    TcpReadyToTransfer,
+    TcpTerminate,
 )
 from wire.nvme.text import (
     decode_nsids,
@@ -228,6 +243,19 @@ __all__ = [
     "SubmissionEntry",
     "SubsystemType",
     "TcpAddress",
+    "TcpCommand",
+    "TcpCompletion",
+    "TcpControllerData",
+    "TcpDigest",
+    "TcpFatalStatus",
+    "TcpHeader",
+    "TcpHostData",
+    "TcpInitializeRequest",
+    "TcpInitializeResponse",
+    "TcpPduFlag",
+    "TcpPduKind",
+    "TcpReadyToTransfer",
+    "TcpTerminate",
     "TransportType",
     "decode_identifiers",
     "decode_nsids",

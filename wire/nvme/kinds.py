@@ -1,11 +1,11 @@
-"""Small number spaces of SGLs, the RDMA binding, discovery, ANA and namespace identifiers.
+"""Small number spaces of SGLs, the RDMA and TCP bindings, discovery, ANA and namespace identifiers.
 
-Follows NVM Express Base 2.0 (4.1.2, 5.16, 5.17) and the NVMe/RDMA transport specification 1.0.
+Follows NVM Express Base 2.0 (4.1.2, 5.16, 5.17) and the NVMe/RDMA and NVMe/TCP transport specifications 1.0.
 """
 
 from __future__ import annotations
 
-from enum import IntEnum
+from enum import IntEnum, IntFlag
 
 
 class SglKind(IntEnum):
@@ -31,6 +31,47 @@ class RdmaRejectStatus(IntEnum):
     NO_RESOURCES = 6
     INVALID_IRD = 7
     INVALID_ORD = 8
+
+
+class TcpPduKind(IntEnum):
+    """Type of an NVMe/TCP PDU (NVMe/TCP 3.6)."""
+
+    INITIALIZE_REQUEST = 0x00
+    INITIALIZE_RESPONSE = 0x01
+    HOST_TERMINATE = 0x02
+    CONTROLLER_TERMINATE = 0x03
+    COMMAND = 0x04
+    COMPLETION = 0x05
+    HOST_DATA = 0x06
+    CONTROLLER_DATA = 0x07
+    READY_TO_TRANSFER = 0x09
+
+
+class TcpPduFlag(IntFlag):
+    """Flags of a PDU's common header (NVMe/TCP 3.6.1)."""
+
+    HEADER_DIGEST = 1 << 0
+    DATA_DIGEST = 1 << 1
+    LAST = 1 << 2
+    SUCCESS = 1 << 3
+
+
+class TcpDigest(IntFlag):
+    """DGST of ICReq and ICResp: which digests are used (NVMe/TCP 3.6.2.2)."""
+
+    HEADER = 1 << 0
+    DATA = 1 << 1
+
+
+class TcpFatalStatus(IntEnum):
+    """FES of a TermReq: what was wrong with a PDU (NVMe/TCP 3.6.2.4)."""
+
+    INVALID_HEADER_FIELD = 1
+    SEQUENCE_ERROR = 2
+    HEADER_DIGEST_ERROR = 3
+    DATA_OUT_OF_RANGE = 4
+    LIMIT_EXCEEDED = 5
+    UNSUPPORTED_PARAMETER = 6
 
 
 class TransportType(IntEnum):

@@ -28,6 +28,7 @@ from wire.nvme.identify_codec import IdentifyController, IdentifyNamespace, LbaF
 from wire.nvme.opcodes import (
     CNTLID_DYNAMIC,
     AdminOpcode,
+    ConnectAttribute,
     EventConfiguration,
     FabricsType,
     FeatureId,
@@ -50,7 +51,7 @@ def start(host: HostController) -> Steps:
     config = host.config
     admin = host.admin
     yield admin
-    connected = yield from _connect(config, admin, cntlid=CNTLID_DYNAMIC)
+    connected = yield from _connect(host, admin, cntlid=CNTLID_DYNAMIC)
     host.cntlid = connected.dw0 & 0xFFFF
     yield from _enable(host)
     yield from _identify_controller(host)
@@ -124,7 +125,8 @@ def stop(host: HostController) -> Steps:
         yield POLL_NS
 
 
-def _connect(config: HostConfig, queue: HostQueue, *, cntlid: int) -> Part:
+def _connect(host: HostController, queue: HostQueue, *, cntlid: int) -> Part:
+    config = host.config
     data = ConnectData(
         hostid=config.host_id,
         cntlid=cntlid,
@@ -133,7 +135,8 @@ def _connect(config: HostConfig, queue: HostQueue, *, cntlid: int) -> Part:
     )
     command = HostCommand(AdminOpcode.FABRICS.value, FabricsType.CONNECT, data=memoryview(data.encode()))
     command.cdw10 = queue.qid << 16
-    command.cdw11 = queue.entries - 1
+    attributes = 0 if host.has_sq_flow_control else ConnectAttribute.DISABLE_SQ_FLOW_CONTROL.value
+    command.cdw11 = queue.entries - 1 | attributes << 16
     command.cdw12 = 0 if queue.qid else config.keep_alive_ms
     command.queue = queue
     try:
@@ -192,7 +195,7 @@ def _open_io_queues(host: HostController) -> Generator[Step, HostCommand | None,
     for qid in range(1, min(wanted, granted) + 1):
         queue = host.add_io_queue(qid, max(2, entries))
         yield queue
-        yield from _connect(host.config, queue, cntlid=host.cntlid)
+        yield from _connect(host, queue, cntlid=host.cntlid)
 
 
 def _done(command: HostCommand, what: str) -> Part:

@@ -34,7 +34,8 @@ class HostCommand:
     data: the memory that data comes from or goes to, or None; borrowed until `done`.
     is_read: data goes from the controller to the host.
     region, offset: where `data` lies in registered memory; without a region the binding copies through its own.
-    status: a `StatusCode` when done, 0 for success; dw0, dw1: of the completion entry.
+    status: a `StatusCode` when done, 0 for success; status_word: all of it, with DNR and CRD; dw0, dw1: of the
+    completion entry.
     Set on the way: queue, cid, buffer (staging memory of the binding), submitted_ns.
     """
 
@@ -58,6 +59,7 @@ class HostCommand:
         "queue",
         "region",
         "status",
+        "status_word",
         "submitted_ns",
     )
 
@@ -84,7 +86,7 @@ class HostCommand:
         self.done = done
         self.region: Region | None = None
         self.offset = 0
-        self.status = 0
+        self.status = self.status_word = 0
         self.dw0 = self.dw1 = 0
         self.cid = -1
         self.queue: HostQueue | None = None

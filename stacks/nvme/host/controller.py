@@ -46,10 +46,14 @@ class HostController:
 
     config: whom to connect to, and how.
     max_transfer_bytes: the most that the binding moves with one command; MDTS may make it less.
+    has_sq_flow_control: whether completions are to carry SQHD (NVMe over Fabrics 1.1 3.3).
     """
 
-    def __init__(self, config: HostConfig, *, max_transfer_bytes: int = 1 << 20) -> None:
+    def __init__(
+        self, config: HostConfig, *, max_transfer_bytes: int = 1 << 20, has_sq_flow_control: bool = True
+    ) -> None:
         self.config = config
+        self.has_sq_flow_control = has_sq_flow_control
         self.state = HostState.NEW
         self.failure = ""
         self.admin = HostQueue(0, ADMIN_QUEUE_ENTRIES)

@@ -56,6 +56,13 @@ class Store(Protocol):
         Whatever was written is seen by every later read; it may be lost at a power cut until `flush` returns.
         """
 
+    def view(self, block: int, blocks: int) -> memoryview | None:  # noqa: ARG002 (the default has none)
+        """The blocks without a copy, read only, valid until the next change of the store; None to have `read` called.
+
+        For stores whose every verb is quick: nothing may change blocks from another thread.
+        """
+        return None
+
     def flush(self) -> None:
         """Return when everything written before is on the medium."""
         return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import mmap
 from collections.abc import Sequence
 
@@ -24,11 +25,16 @@ class MemoryStore(Store):
         except (OSError, ValueError, OverflowError) as error:
             raise LocalError(f"memory store: no room for {size_bytes} bytes of address space") from error
         self._view = memoryview(self._map)
+        self._readable = self._view.toreadonly()
 
     def read(self, block: int, into: memoryview) -> None:
         """Copy blocks out. The pages behind never-written blocks are shared zero pages."""
         start = block * self.block_bytes
         into[:] = self._view[start : start + len(into)]
+
+    def view(self, block: int, blocks: int) -> memoryview | None:
+        """The blocks themselves."""
+        return self._readable[block * self.block_bytes : (block + blocks) * self.block_bytes]
 
     def write(self, block: int, data: Sequence[memoryview]) -> None:
         """Copy blocks in."""
@@ -55,8 +61,10 @@ class MemoryStore(Store):
 
     def close(self) -> None:
         """Free all of it."""
+        self._readable.release()
         self._view.release()
-        self._map.close()
+        with contextlib.suppress(BufferError):  # blocks that are lent are freed with the last view
+            self._map.close()
 
 
 def block_count_of(what: str, size_bytes: int, block_bytes: int) -> int:

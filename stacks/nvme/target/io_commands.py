@@ -38,6 +38,17 @@ def read(queue: Queue, command: Command) -> None:
     if length != command.data_bytes or length > queue.max_transfer_bytes or command.capsule_data:
         queue.require_length(command, length)
         raise CommandError(StatusCode.INVALID_SGL_TYPE, "read data does not go into a capsule", location=39)
+    if length <= queue.lend_bytes and namespace.view is not None and not words[12] & FUA:
+        # The blocks themselves go to the host, as they are when they are sent.
+        view = namespace.view(block, blocks)
+        if view is not None:
+            queue.lend_bytes -= length
+            namespace.reads += 1
+            namespace.bytes_read += length
+            command.view = view
+            command.send_bytes = length
+            queue.complete(command)
+            return
     buffer = queue.pool.take(length, queue.held)
     if buffer is None:
         queue.wait_for_buffer(command, _start_again)

@@ -11,6 +11,7 @@ class Namespace:
     """One namespace of a subsystem.
 
     nsid: 1 and up; store: its blocks; identifier: its UUID, which is also its NGUID.
+    view: the store's `view`, or None where it has none.
     ana_group: the ANA group it belongs to, 1 and up.
     """
 
@@ -26,6 +27,7 @@ class Namespace:
         "nsid",
         "reads",
         "store",
+        "view",
         "writes",
     )
 
@@ -34,6 +36,7 @@ class Namespace:
         self.store = store
         self.identifier = identifier
         self.ana_group = ana_group
+        self.view = getattr(store, "view", None)
         self.block_bytes = store.block_bytes
         self.block_count = store.block_count
         self.block_shift = store.block_bytes.bit_length() - 1

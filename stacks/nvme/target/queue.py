@@ -31,6 +31,7 @@ class Queue:
 
     port: how its host comes; expected_qid: the QID that the connection announced, or None when it does not say.
     entries: size of its SQ once connected; sqhd: its head. held: what it has of the pool.
+    lend_bytes: how much data of a store may go to the host without a copy; the binding says so, 0 for none.
     is_stopped: nothing new is begun, and what waits for data or memory is aborted.
     is_overdue: it was to be closed in order, and the time for that is over.
     """
@@ -44,6 +45,7 @@ class Queue:
         self.sqhd = 0
         self.has_flow_control = True
         self.in_flight = 0
+        self.lend_bytes = 0
         self.is_stopped = False
         self.is_overdue = False
         self.held = port.pool.new_account()
@@ -251,7 +253,8 @@ def _send_scratch(command: Command) -> None:
         queue.wait_for_buffer(command, _send_scratch)
         return
     command.buffer = buffer
-    buffer.view[: len(content)] = content
+    command.view = buffer.view[: len(content)]
+    command.view[:] = content
     command.send_bytes = len(content)
     command.scratch = None
     queue.complete(command)

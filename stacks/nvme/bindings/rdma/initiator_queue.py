@@ -14,8 +14,9 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING
 
-from stacks.nvme.bindings.rdma.parameters import CAPSULE_BYTES, COMPLETION_BYTES, anonymous_memory
+from stacks.nvme.bindings.rdma.parameters import CAPSULE_BYTES, COMPLETION_BYTES
 from stacks.nvme.bindings.rdma.staging import Staging
+from stacks.nvme.buffers import anonymous_memory
 from stacks.nvme.host import HostCommand, HostQueue
 from stacks.nvme.host.queue import CID_SLOT_MASK
 from stacks.rdma import Access, Cq, FastMr, Mr, Pd, Qp, QpCapacity, RecvWr, SendFlags, SendWr, Sge, WcFlags, WrOpcode

@@ -5,8 +5,6 @@ Follows the NVMe/RDMA transport specification 1.0 (3.2); statuses as Linux nvmet
 
 from __future__ import annotations
 
-import mmap
-
 from stacks.rdma import WcStatus
 from wire.errors import WireError
 from wire.ibcm import RejectReason
@@ -17,11 +15,6 @@ from wire.nvme.rdma_codec import RdmaConnectReject, RdmaConnectRequest
 def service_id(port: int) -> int:
     """The service ID of a port number: RDMA_PS_TCP, which NVMe/RDMA uses."""
     return RDMA_PS_TCP << 16 | port
-
-
-def anonymous_memory(size: int) -> mmap.mmap:
-    """Memory whose pages cost nothing until they are touched, for regions that are larger than what is used."""
-    return mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
 
 
 def reject_reason(private_data: bytes, *, entries_max: int, queues_max: int) -> RdmaRejectStatus | None:

@@ -11,8 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from stacks.nvme.bindings.rdma.parameters import anonymous_memory
-from stacks.nvme.buffers import BufferPool, pool_bytes
+from stacks.nvme.buffers import BufferPool, anonymous_memory, pool_bytes
 from stacks.rdma import Access, Pd
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from stacks.nvme.bindings.rdma.initiator import RdmaInitiator, RdmaInitiatorConfig
+from stacks.nvme.bindings.sync import End
 from stacks.rdma import DeviceConfig
 from stacks.rdma.sync import device_on, open_beside, open_udp
 from transports.clock import RealClock
@@ -17,7 +18,7 @@ Wrap = Callable[[DatagramTransport], DatagramTransport]
 """Puts something around a transport, such as `transports.capture.CapturingTransport`."""
 
 
-class RdmaEnd:
+class RdmaEnd(End):
     """A device on its UDP socket, to initiate from.
 
     remote: numeric address of the target, which decides the local one unless `local` is given.
@@ -38,21 +39,9 @@ class RdmaEnd:
     ) -> None:
         self.udp = open_beside(remote, offload=offload) if not local else open_udp(local, offload=offload)
         self.transport: DatagramTransport = wrap(self.udp) if wrap else self.udp
-        self.clock = RealClock()
-        self.device = device_on(self.udp, config=device, remote=remote)
-        self.initiator = RdmaInitiator(self.device, config=config)
-        self.pump = Pump(self.initiator, self.transport, self.clock)
-
-    def run_until(self, condition: Callable[[], bool], *, timeout_ns: int) -> bool:
-        """Turn the pump until `condition` holds, or for `timeout_ns`; whether it holds."""
-        end = self.clock.now() + timeout_ns
-        while not condition():
-            if not self.pump.pump():
-                remaining = end - self.clock.now()
-                if remaining <= 0:
-                    return False
-                self.pump.wait(remaining)
-        return True
+        own, clock = device_on(self.udp, config=device, remote=remote), RealClock()
+        core = RdmaInitiator(own, config=config)
+        super().__init__(core, Pump(core, self.transport, clock), clock, device=own)
 
     def close(self) -> None:
         """Close the socket; connections that were not ended are left to time out."""

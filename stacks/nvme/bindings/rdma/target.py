@@ -11,14 +11,13 @@ from __future__ import annotations
 from stacks.nvme.bindings.rdma.parameters import (
     NVME_RDMA_PORT,
     QP_READS_MAX,
-    anonymous_memory,
     reject_reason,
     service_id,
 )
 from stacks.nvme.bindings.rdma.target_command import READ, RECV, RdmaCommand
 from stacks.nvme.bindings.rdma.target_configuration import RdmaTargetConfig, RdmaTargetCounters
 from stacks.nvme.bindings.rdma.target_queue import RdmaTargetQueue
-from stacks.nvme.buffers import BufferPool, pool_bytes
+from stacks.nvme.buffers import BufferPool, anonymous_memory, pool_bytes
 from stacks.nvme.target import Command, PortAddress, Target
 from stacks.nvme.target.controller import QUEUE_ENTRIES_MAX
 from stacks.nvme.target.features import IO_QUEUES_MAX

@@ -16,8 +16,9 @@ from __future__ import annotations
 
 from collections import deque
 
-from stacks.nvme.bindings.rdma.parameters import CAPSULE_BYTES, COMPLETION_BYTES, anonymous_memory
+from stacks.nvme.bindings.rdma.parameters import CAPSULE_BYTES, COMPLETION_BYTES
 from stacks.nvme.bindings.rdma.target_command import READ, RECV, RdmaCommand
+from stacks.nvme.buffers import anonymous_memory
 from stacks.nvme.target.command import NO_DATA
 from stacks.nvme.target.port import Port
 from stacks.nvme.target.queue import Queue

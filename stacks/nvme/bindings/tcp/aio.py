@@ -1,0 +1,51 @@
+"""NVMe over TCP under trio: kernel connections, with a driver to run in a nursery."""
+
+from __future__ import annotations
+
+from stacks.nvme.bindings.aio import AsyncEnd, ServerPort, Watch
+from stacks.nvme.bindings.tcp.initiator import TcpInitiator, TcpInitiatorConfig
+from stacks.nvme.bindings.tcp.target import TcpTarget
+from stacks.nvme.bindings.tcp.target_configuration import TcpTargetConfig
+from stacks.nvme.target import Target
+from transports.clock import RealClock
+from transports.driver import Service, StreamDriver
+from transports.stream_network import KernelStreams, tcp_listener
+
+
+class TcpAsyncEnd(AsyncEnd):
+    """Kernel connections to initiate with; arguments as of `sync.TcpEnd`. Run `driver.run` beside whatever uses it."""
+
+    def __init__(self, *, local: str = "", config: TcpInitiatorConfig | None = None) -> None:
+        self._network = KernelStreams(local=local)
+        core, clock, watch = TcpInitiator(config=config), RealClock(), Watch()
+        self._streams = StreamDriver(core, self._network, clock, [watch])
+        super().__init__(core, self._streams, clock, watch)
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._streams.close()
+        self._network.close()
+
+
+class TcpServer(ServerPort):
+    """A target's port at an address of this machine. Run `driver.run`; executor: a service that runs the stores.
+
+    TransportError when the address cannot be had.
+    """
+
+    def __init__(
+        self, target: Target, host: str, port: int, *, executor: Service, config: TcpTargetConfig | None = None
+    ) -> None:
+        listening = tcp_listener(host, port)
+        self.port_number: int = listening.getsockname()[1]
+        self._network = KernelStreams()
+        self._network.listen(listening)
+        watch = Watch()
+        core = TcpTarget(target, host, self.port_number, config=config)
+        self._streams = StreamDriver(core, self._network, RealClock(), [executor, watch])
+        super().__init__(core, self._streams, watch)
+
+    def close(self) -> None:
+        """Close every connection, and stop listening."""
+        self._streams.close()
+        self._network.close()

@@ -1,0 +1,210 @@
+"""A target's TCP port: an endpoint that answers whoever connects.
+
+    driver -> TcpTarget -> TcpTargetConnection -> core Queue -> store requests
+                                              <- answers <- completions <-
+
+Many hosts and connections share one pool of staging buffers. Store requests leave through `target`, whose executor is
+a service of the same driver.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from stacks.nvme.bindings.tcp.parameters import NVME_TCP_PORT, TERMINATE_TIMEOUT_NS
+from stacks.nvme.bindings.tcp.target_command import TcpTargetCommand
+from stacks.nvme.bindings.tcp.target_configuration import TcpTargetConfig, TcpTargetCounters
+from stacks.nvme.bindings.tcp.target_connection import TcpTargetConnection
+from stacks.nvme.buffers import BufferPool, anonymous_memory, pool_bytes
+from stacks.nvme.target import PortAddress, Target
+from stacks.nvme.target.queue import Queue
+from transports.datagram import Address
+from transports.stream import StreamCore
+from wire.nvme.kinds import TransportType
+
+
+class TcpTarget:
+    """A `StreamEndpoint` that serves `target`; host, port: where it listens, for the discovery log."""
+
+    def __init__(
+        self, target: Target, host: str, port: int = NVME_TCP_PORT, *, config: TcpTargetConfig | None = None
+    ) -> None:
+        self.target = target
+        self.config = config or TcpTargetConfig()
+        self.counters = TcpTargetCounters()
+        pool = BufferPool(memoryview(anonymous_memory(pool_bytes(self.config.shelves))), shelves=self.config.shelves)
+        self.port = target.add_port(
+            pool,
+            address=PortAddress(TransportType.TCP, host, port),
+            in_capsule_bytes=self.config.in_capsule_bytes,
+            sgl_support=SGL_SUPPORT,
+        )
+        self.last_termination = ""
+        """Why the last connection was ended by us, for a person."""
+        self._connections: dict[TcpTargetConnection, None] = {}
+        self._by_queue: dict[Queue, TcpTargetConnection] = {}
+        self._active: dict[TcpTargetConnection, None] = {}
+        self._closing: dict[TcpTargetConnection, None] = {}
+        """To be ended once what is under way is answered."""
+        self._ending: dict[TcpTargetConnection, None] = {}
+        """Told to the host, which has yet to close."""
+        self._is_draining = False
+
+    @property
+    def queue_count(self) -> int:
+        """How many connections there are."""
+        return len(self._connections)
+
+    def drain(self) -> None:
+        """Take no more connections and commands, and end each connection once everything under way is answered.
+
+        What a store has not finished after two seconds is given up.
+        """
+        if not self._is_draining:
+            self._is_draining = True
+            for queue in list(self._by_queue):
+                # With an admin queue its controller ends, so that comes after the I/O queues.
+                if queue.controller is None or queue.qid or not queue.controller.io_queues:
+                    queue.ask_to_close()
+
+    @property
+    def is_drained(self) -> bool:
+        """Whether `drain` has ended every connection."""
+        return self._is_draining and not self._connections and not self._ending
+
+    # The endpoint's verbs
+
+    def poll_connects(self) -> Sequence[tuple[StreamCore, Address]]:
+        """None: a target does not connect."""
+        return ()
+
+    def handle_accepted(self, remote: Address, now: int) -> StreamCore | None:
+        """A host connected; None when there are too many without Connect, or in all."""
+        self.target.tick(now)
+        if self._is_draining or not self._has_room_for(remote):
+            self.counters.connections_rejected += 1
+            return None
+        connection = TcpTargetConnection(self, remote)
+        self._connections[connection] = None
+        self._by_queue[connection.queue] = connection
+        self.counters.connections_accepted += 1
+        return connection
+
+    def poll_active(self, now: int) -> Sequence[StreamCore]:
+        """Give the answers to their connections; the connections that have something to say, or end."""
+        self.target.tick(now)
+        port, active = self.port, self._active
+        if port.fetches:
+            self._fetch()
+        if port.completions:
+            self._answer()
+        if port.closing or self._closing:
+            self._close(now)
+        if not active:
+            return ()
+        ready = list(active)
+        active.clear()
+        return ready
+
+    def handle_timeout(self, now: int) -> None:
+        """Timers of the target, and of connections that are being ended."""
+        self.target.handle_timeout(now)
+        for connection in list(self._ending):
+            if connection.deadline_ns is not None and connection.deadline_ns <= now:
+                connection.is_over = True
+                self.ended(connection, "")
+
+    def poll_deadline(self) -> int | None:
+        """The earliest of all."""
+        deadline = self.target.poll_deadline()
+        for connection in self._ending:
+            due = connection.deadline_ns
+            if due is not None and (deadline is None or due < deadline):
+                deadline = due
+        return deadline
+
+    # What connections tell
+
+    def touched(self, connection: TcpTargetConnection) -> None:
+        """It has something to send."""
+        self._active[connection] = None
+
+    def terminated(self, connection: TcpTargetConnection, reason: str) -> None:
+        """It sent a TermReq, and waits for the host to close."""
+        self.counters.terminations_sent += 1
+        self.last_termination = reason
+        self._active[connection] = None
+        self._forget(connection)
+        self._ending[connection] = None
+
+    def ended(self, connection: TcpTargetConnection, failure: str) -> None:
+        """It is over; failure: why, if it was lost."""
+        if failure:
+            self.counters.connections_lost += 1
+        else:
+            self.counters.connections_closed += 1
+        self._active[connection] = None
+        self._forget(connection)
+        self._ending.pop(connection, None)
+        connection.drop()
+
+    # What follows
+
+    def _fetch(self) -> None:
+        for command in self.port.poll_fetches():
+            assert isinstance(command, TcpTargetCommand)
+            connection = command.connection
+            if connection.is_gone:
+                self.port.release(command)
+            else:
+                connection.fetch(command)
+                self._active[connection] = None
+
+    def _answer(self) -> None:
+        active, answers = self._active, self.port.poll_completions()
+        connection = None
+        for command in answers:
+            assert isinstance(command, TcpTargetCommand)
+            if command.connection is not connection:
+                connection = command.connection
+                active[connection] = None
+            if connection.is_gone:
+                self.port.release(command)
+            else:
+                connection.answer(command)
+        self.counters.responses_sent += len(answers)
+
+    def _close(self, now: int) -> None:
+        for queue in self.port.poll_closing():
+            connection = self._by_queue.get(queue)
+            if connection is not None:
+                self._closing[connection] = None
+        for connection in list(self._closing):
+            if connection.can_end or connection.queue.is_overdue:
+                self._forget(connection)
+                connection.is_finished = True
+                connection.deadline_ns = now + TERMINATE_TIMEOUT_NS
+                self._ending[connection] = None
+                self._active[connection] = None
+
+    def _forget(self, connection: TcpTargetConnection) -> None:
+        self._closing.pop(connection, None)
+        if connection not in self._connections:
+            return
+        del self._connections[connection]
+        del self._by_queue[connection.queue]
+        controller = connection.queue.controller
+        connection.stop()
+        if self._is_draining and controller is not None and not controller.io_queues:
+            assert controller.admin_queue is not None
+            controller.admin_queue.ask_to_close()
+
+    def _has_room_for(self, remote: Address) -> bool:
+        if len(self._connections) >= self.config.connections_max:
+            return False
+        pending = [each.remote[0] for each in self._connections if not each.is_connected]
+        return len(pending) < self.config.pending_max and pending.count(remote[0]) < self.config.pending_per_host
+
+
+SGL_SUPPORT = 1 | 1 << 20 | 1 << 21
+"""SGLS of Identify: SGLs, offsets inside a capsule, transport data blocks."""

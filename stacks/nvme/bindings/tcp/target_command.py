@@ -1,0 +1,35 @@
+"""A command of a target's connection, with what it takes to move its data and its answer over TCP."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from stacks.nvme.target.command import Command
+
+if TYPE_CHECKING:
+    from stacks.nvme.bindings.tcp.target_connection import TcpTargetConnection
+
+
+class TcpTargetCommand(Command):
+    """A command; used again for each capsule that it stands for.
+
+    connection: where it came from; tag: its TTAG. headers: room for the headers of its data and its completion.
+    received_bytes: data of the host that has come so far; is_damaged: its digest was wrong.
+    pins: of the buffer that its in-capsule data lies in.
+    """
+
+    __slots__ = ("connection", "headers", "is_damaged", "pins", "received_bytes", "tag")
+
+    def __init__(self, connection: TcpTargetConnection, tag: int) -> None:
+        super().__init__()
+        self.connection = connection
+        self.tag = tag
+        self.headers = memoryview(bytearray(HEADERS_BYTES))
+        self.received_bytes = 0
+        self.is_damaged = False
+        self.pins: list[int] | None = None
+
+
+DATA_HEADER_BYTES = 128 + 4
+"""Of a C2HData PDU with digest and the most padding that a host can ask for."""
+HEADERS_BYTES = DATA_HEADER_BYTES + 24 + 4

@@ -1,0 +1,363 @@
+"""One connection on the target's side: a queue of a host, once its Connect command has succeeded.
+
+    ICReq            -> ICResp
+    CapsuleCmd       -> a command -> core Queue
+    fetch            -> R2T, and H2CData into the command's buffer
+    answer           -> C2HData, and CapsuleResp unless the data's last PDU says success itself
+
+Follows the NVMe/TCP transport specification 1.0. One R2T asks for all that a command needs.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from stacks.nvme.bindings.tcp.connection import HEAD, Pdu, Rule, TcpConnection
+from stacks.nvme.bindings.tcp.errors import PduError, invalid_field, out_of_sequence, unsupported
+from stacks.nvme.bindings.tcp.parameters import (
+    ADMIN_IN_CAPSULE_BYTES,
+    ALIGNMENT_MAX,
+    DIGEST_BYTES,
+    IC_BYTES,
+    TERMINATE_DATA_BYTES,
+)
+from stacks.nvme.bindings.tcp.target_command import DATA_HEADER_BYTES, TcpTargetCommand
+from stacks.nvme.target.command import NO_DATA
+from stacks.nvme.target.queue import Queue
+from transports.datagram import Address
+from wire.checksum import crc32c
+from wire.nvme.commands_codec import SubmissionEntry
+from wire.nvme.kinds import SglKind, TcpDigest, TcpFatalStatus, TcpPduFlag, TcpPduKind
+from wire.nvme.opcodes import AdminOpcode
+from wire.nvme.status import StatusCode
+from wire.nvme.tcp_codec import (
+    TcpCommand,
+    TcpCompletion,
+    TcpControllerData,
+    TcpHeader,
+    TcpHostData,
+    TcpInitializeRequest,
+    TcpInitializeResponse,
+    TcpReadyToTransfer,
+    TcpTerminate,
+)
+
+if TYPE_CHECKING:
+    from stacks.nvme.bindings.tcp.target import TcpTarget
+
+
+class TcpTargetConnection(TcpConnection):
+    """A connection that a host made to `target`; remote: from where."""
+
+    def __init__(self, target: TcpTarget, remote: Address) -> None:
+        super().__init__(TcpPduKind.CONTROLLER_TERMINATE, buffer_bytes=BUFFER_BYTES)
+        self.target = target
+        self.remote = remote
+        self.port = target.port
+        self.queue: Queue = target.port.open_queue()
+        self.queue.lend_bytes = LEND_BYTES
+        self.is_gone = False
+        self._is_ready = False
+        self._alignment = self._digest_flags = 0
+        self._header_digest_bytes = self._data_digest_bytes = 0
+        self._commands: list[TcpTargetCommand] = []
+        self._free: list[TcpTargetCommand] = []
+        self._fetching: dict[int, TcpTargetCommand] = {}
+        self._streaming: TcpTargetCommand | None = None
+        self._data = TcpControllerData()
+        self._completion = TcpCompletion()
+        self._rules = {
+            TcpPduKind.INITIALIZE_REQUEST: Rule(IC_BYTES, self._initialize),
+            TcpPduKind.HOST_TERMINATE: Rule(TcpTerminate.SIZE, self._end_by_host, TERMINATE_DATA_BYTES),
+        }
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether Connect has succeeded."""
+        return self.queue.controller is not None
+
+    @property
+    def can_end(self) -> bool:
+        """Whether every command has its answer, and the answers are sent."""
+        return self._output.is_empty and self.queue.is_idle
+
+    def handle_ended(self, failure: str, now: int) -> None:
+        """The host closed the connection, or it was lost."""
+        self._now = now
+        self.is_over = True
+        self.target.ended(self, failure)
+
+    def sent(self, length: int) -> None:
+        """So much is taken; what the next reads lend is bounded by what was left over."""
+        output = self._output
+        output.sent(length)
+        self.queue.lend_bytes = 0 if output.has_rest else LEND_BYTES
+
+    def stop(self) -> None:
+        """No more commands: those with the core or a store end silently."""
+        self.is_gone = True
+        self.queue.closed()
+        for command in self._fetching.values():
+            self.port.release(command)
+        self._fetching.clear()
+
+    def drop(self) -> None:
+        """The connection is gone: what was to be sent is not."""
+        self._output.drop()
+
+    # What the core wants
+
+    def fetch(self, command: TcpTargetCommand) -> None:
+        """Ask the host for the data of a command."""
+        view = command.view
+        assert view is not None
+        command.received_bytes = 0
+        command.is_damaged = False
+        self._fetching[command.tag] = command
+        header = TcpReadyToTransfer(
+            plen=TcpReadyToTransfer.SIZE + self._header_digest_bytes,
+            flags=_HEADER_DIGEST if self._header_digest_bytes else 0,
+            cid=command.cid,
+            ttag=command.tag,
+            length=len(view),
+        )
+        self._add_header(header, command.headers, TcpReadyToTransfer.SIZE)
+
+    def answer(self, command: TcpTargetCommand) -> None:
+        """Send a command's data, if it has any for the host, and its completion."""
+        if command.send_bytes:
+            is_success = (
+                command.sqhd == NO_SQHD and not command.status_word and not command.dw0 and not command.dw1
+            )
+            self._send_data(command, is_success=is_success)
+            if is_success:
+                self._output.mark(command)
+                return
+        entry = self._completion
+        entry.flags = _HEADER_DIGEST if self._header_digest_bytes else 0
+        entry.plen = TcpCompletion.SIZE + self._header_digest_bytes
+        entry.cqe_dw0 = command.dw0
+        entry.cqe_dw1 = command.dw1
+        entry.cqe_sqhd = command.sqhd
+        entry.cqe_sqid = self.queue.qid
+        entry.cqe_cid = command.cid
+        entry.cqe_status = command.status_word
+        self._add_header(entry, command.headers[DATA_HEADER_BYTES:], TcpCompletion.SIZE)
+        self._output.mark(command)
+
+    def _send_data(self, command: TcpTargetCommand, *, is_success: bool) -> None:
+        view, header, length = command.view, self._data, command.send_bytes
+        assert view is not None
+        header_bytes = TcpControllerData.SIZE + self._header_digest_bytes
+        header.pdo = pdo = -(-header_bytes // self._alignment) * self._alignment if self._alignment else header_bytes
+        header.plen = pdo + length + self._data_digest_bytes
+        header.flags = self._digest_flags | (LAST_SUCCESS if is_success else LAST)
+        header.cid = command.cid
+        header.length = length
+        room = command.headers[:pdo]
+        header.encode_into(room)
+        if self._header_digest_bytes:
+            self._seal(room[:header_bytes])
+        output, data = self._output, view[:length]
+        output.add(room)
+        if command.buffer is None:
+            output.lend(data)
+        else:
+            output.add(data)
+        if self._data_digest_bytes:
+            output.add(crc32c(data).to_bytes(DIGEST_BYTES, "little"))
+
+    def _add_header(self, header: TcpHeader | TcpCompletion | TcpReadyToTransfer, room: memoryview, size: int) -> None:
+        room = room[: size + self._header_digest_bytes]
+        header.encode_into(room)
+        if self._header_digest_bytes:
+            self._seal(room)
+        self._output.add(room)
+
+    def _finished(self, item: object) -> None:
+        assert isinstance(item, TcpTargetCommand)
+        self.port.release(item)
+        if item.pins is not None:
+            item.pins[0] -= 1
+            item.pins = None
+        self._free.append(item)
+
+    # What the host sends
+
+    def _initialize(self, pdu: Pdu) -> None:
+        request = TcpInitializeRequest.decode(self._buffer, pdu.at)
+        if request.pfv:
+            raise unsupported(8, f"PDU format version {request.pfv}")
+        if request.hpda > ALIGNMENT_MAX:
+            raise invalid_field(10, f"HPDA is {request.hpda}")
+        config = self.target.config
+        digests = request.digests & config.digests
+        response = TcpInitializeResponse(
+            cpda=config.alignment, digests=digests, maxh2cdata=config.host_data_bytes
+        )
+        self._output.add(response.encode())
+        self.target.touched(self)
+        self._alignment = (request.hpda + 1) * 4 if request.hpda else 0
+        self._data_alignment = (config.alignment + 1) * 4 if config.alignment else 1
+        self._is_ready = True
+        self._agree(digests)
+        self._rules = {
+            TcpPduKind.COMMAND: Rule(
+                TcpCommand.SIZE, self._command, max(config.in_capsule_bytes, ADMIN_IN_CAPSULE_BYTES)
+            ),
+            TcpPduKind.HOST_DATA: Rule(TcpHostData.SIZE, self._host_data, config.host_data_bytes, streams=True),
+            TcpPduKind.HOST_TERMINATE: self._rules[TcpPduKind.HOST_TERMINATE],
+        }
+
+    def _agree(self, digests: int) -> None:
+        self.has_header_digest = bool(digests & TcpDigest.HEADER)
+        self.has_data_digest = bool(digests & TcpDigest.DATA)
+        self._header_digest_bytes = DIGEST_BYTES if self.has_header_digest else 0
+        self._data_digest_bytes = DIGEST_BYTES if self.has_data_digest else 0
+        self._digest_flags = (_HEADER_DIGEST if self.has_header_digest else 0) | (
+            _DATA_DIGEST if self.has_data_digest else 0
+        )
+
+    def _end_by_host(self, pdu: Pdu) -> None:
+        request = TcpTerminate.decode(self._buffer, pdu.at)
+        self.target.counters.terminations_received += 1
+        self.is_over = True
+        self.target.ended(self, f"the host ended the connection, fatal error {request.fes}")
+
+    def _command(self, pdu: Pdu) -> None:
+        words = SQE_WORDS(self._buffer, pdu.at + TcpHeader.SIZE)
+        if pdu.data_bytes:
+            self._begin_with_data(pdu, words)
+        else:
+            self._begin(words)
+
+    def _take_run(self) -> bool:
+        # Commands without data in a row, such as a queue full of reads: read at once, in strides.
+        buffer, start = self._buffer, self._start
+        first, plen = HEAD(buffer, start)
+        is_plain = plen == TcpCommand.SIZE and first & FIXED_MASK == PLAIN_COMMAND
+        if not is_plain or self.has_header_digest or not self._is_ready:
+            return False
+        count = min((self._end - start) // TcpCommand.SIZE, RUN_MAX)
+        if count < 2:
+            return False
+        heads = TcpHeader.words(count, TcpCommand.SIZE)(buffer, start)
+        entries = SubmissionEntry.words(count, TcpCommand.SIZE)(buffer, start + TcpHeader.SIZE)
+        begin, taken = self._begin, 0
+        while taken < count and heads[2 * taken] == first and heads[2 * taken + 1] == plen:
+            self._pdu.at = start + taken * TcpCommand.SIZE
+            begin(entries[taken * 16 : taken * 16 + 16])
+            taken += 1
+            if self.is_finished or self.is_over:
+                break
+        self._start = start + taken * TcpCommand.SIZE
+        return True
+
+    def _begin(self, words: tuple[int, ...]) -> None:
+        """A command whose capsule has no data."""
+        command = self._free.pop() if self._free else self._new_command()
+        command.words = words
+        command.capsule_data = NO_DATA
+        kind = words[9] >> 24
+        if kind == TRANSPORT:
+            command.data_bytes = words[8]
+            self.queue.handle_capsule(command)
+        elif kind == IN_CAPSULE and not words[8]:
+            command.data_bytes = 0
+            self.queue.handle_capsule(command)
+        else:
+            self._refuse(command, StatusCode.INVALID_SGL_TYPE, location=39)
+
+    def _begin_with_data(self, pdu: Pdu, words: tuple[int, ...]) -> None:
+        command = self._free.pop() if self._free else self._new_command()
+        command.words = words
+        command.capsule_data = NO_DATA
+        limit = self.target.config.in_capsule_bytes
+        if not self.queue.qid or words[0] & 0xFF == AdminOpcode.FABRICS:
+            limit = ADMIN_IN_CAPSULE_BYTES
+        if pdu.data_bytes > limit:
+            raise PduError(TcpFatalStatus.LIMIT_EXCEEDED, f"{pdu.data_bytes} bytes in a capsule")
+        if words[9] >> 24 != IN_CAPSULE:
+            self._refuse(command, StatusCode.INVALID_SGL_TYPE, location=39)
+        elif words[6] or words[7]:
+            self._refuse(command, StatusCode.INVALID_SGL_OFFSET, location=24)
+        elif words[8] != pdu.data_bytes:
+            self._refuse(command, StatusCode.INVALID_SGL_DATA_LENGTH, location=32)
+        elif not self._is_data_intact(pdu):
+            self.target.counters.data_digest_errors += 1
+            self._refuse(command, StatusCode.TRANSIENT_TRANSPORT_ERROR, location=None)
+        else:
+            data_at = pdu.at + pdu.pdo
+            command.data_bytes = pdu.data_bytes
+            command.capsule_data = self._buffer[data_at : data_at + pdu.data_bytes]
+            command.pins = self._pins
+            self._pins[0] += 1
+            self.queue.handle_capsule(command)
+
+    def _refuse(self, command: TcpTargetCommand, code: StatusCode, *, location: int | None) -> None:
+        command.data_bytes = 0
+        self.queue.refuse(command, code.value, location=location)
+
+    def _new_command(self) -> TcpTargetCommand:
+        if len(self._commands) > 2 * max(self.queue.entries, COMMANDS_MIN):
+            raise PduError(TcpFatalStatus.LIMIT_EXCEEDED, "more commands than the submission queue has entries")
+        command = TcpTargetCommand(self, len(self._commands))
+        self._commands.append(command)
+        return command
+
+    def _host_data(self, pdu: Pdu) -> memoryview:
+        header = TcpHostData.decode(self._buffer, pdu.at)
+        command = self._fetching.get(header.ttag)
+        if command is None:
+            raise out_of_sequence(f"nothing was asked for with TTAG {header.ttag}")
+        if header.cid != command.cid:
+            raise out_of_sequence(f"TTAG {header.ttag} is not of CID {header.cid}")
+        view = command.view
+        assert view is not None
+        if header.length != pdu.data_bytes:
+            raise invalid_field(16, f"DATAL is {header.length}, but {pdu.data_bytes} bytes come")
+        end = header.offset + header.length
+        if header.offset != command.received_bytes or end > len(view):
+            raise PduError(TcpFatalStatus.DATA_OUT_OF_RANGE, f"data at {header.offset} to {end}", information=12)
+        if bool(header.flags & LAST) != (end == len(view)):
+            raise invalid_field(1, "LAST is not on the last H2CData, or on another")
+        self._streaming = command
+        return view[header.offset : end]
+
+    def _data_received(self, length: int, *, is_intact: bool) -> None:
+        command, self._streaming = self._streaming, None
+        assert command is not None
+        assert command.view is not None
+        command.received_bytes += length
+        if not is_intact:
+            self.target.counters.data_digest_errors += 1
+            command.is_damaged = True
+        if command.received_bytes < len(command.view):
+            return
+        del self._fetching[command.tag]
+        if command.is_damaged:
+            self.queue.fail(command, StatusCode.TRANSIENT_TRANSPORT_ERROR.value)
+        else:
+            self.port.handle_fetched(command)
+
+    def _terminated(self, reason: str) -> None:
+        self.target.terminated(self, reason)
+
+
+SQE_WORDS = SubmissionEntry.words(1, SubmissionEntry.SIZE)
+NO_SQHD = 0xFFFF
+_HEADER_DIGEST, _DATA_DIGEST = TcpPduFlag.HEADER_DIGEST.value, TcpPduFlag.DATA_DIGEST.value
+LAST = TcpPduFlag.LAST.value
+LAST_SUCCESS = LAST | TcpPduFlag.SUCCESS.value
+TRANSPORT, IN_CAPSULE = SglKind.TRANSPORT.value, SglKind.DATA_BLOCK_OFFSET.value
+
+FIXED_MASK = 0xFFFFFF
+"""Type, flags and HLEN in the first word of a header; PDO means nothing without data."""
+PLAIN_COMMAND = TcpPduKind.COMMAND | TcpCommand.SIZE << 16
+RUN_MAX = 128
+COMMANDS_MIN = 32
+
+BUFFER_BYTES = 256 << 10
+"""Of the receive buffer; more than the capsules with data of a full queue of usual depth."""
+LEND_BYTES = 1 << 20
+"""How much data of a store is sent without a copy in one go: what a connection does not take at once is copied."""
