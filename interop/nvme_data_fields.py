@@ -19,7 +19,7 @@ from wire.nvme import (
     decode_nsids,
     padded_text,
 )
-from wire.nvme.rdma_trace import TracedCommand
+from wire.nvme.traced_command import TracedCommand
 
 Fields = dict[str, list[Value]]
 
@@ -37,6 +37,11 @@ def data_fields(command: TracedCommand) -> Expected:
         case "GET_LOG_PAGE":
             return log_fields(GetLogPage.decode(command.capsule), data)
     return {}
+
+
+def in_capsule_fields(command: TracedCommand) -> Expected:
+    """Our values for what tshark prints of data in a capsule."""
+    return _connect(command.in_capsule) if command.name == "CONNECT" and command.in_capsule else {}
 
 
 def _opaque(_data: bytes) -> Fields:

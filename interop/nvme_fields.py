@@ -30,7 +30,7 @@ from wire.nvme import (
     is_do_not_retry,
     status_code,
 )
-from wire.nvme.rdma_trace import TracedCommand
+from wire.nvme.traced_command import TracedCommand
 
 Fields = dict[str, list[Value]]
 

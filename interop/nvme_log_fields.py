@@ -47,6 +47,7 @@ def _discovery(data: bytes, start: int) -> Fields:
         **_columns(f"{prefix}rcrd.", entries, {name: name for name in DISCOVERY}),
         **_columns(f"{prefix}rcrd.tsas.rdma_", addresses, {name: name for name in ("qptype", "prtype", "cms", "pkey")}),
         f"{prefix}rcrd.tsas": [entry.tsas for entry in entries],
+        f"{prefix}rcrd.tsas.tcp_sectype": [entry.tsas[0] for entry in entries],
         **{f"{prefix}rcrd.{name}": [*values] for name, values in texts.items()},
     }
 

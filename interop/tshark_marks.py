@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from wire.nvme import FeaturesCommand, GetLogPage, IdentifyCommand
-from wire.nvme.rdma_trace import TracedCommand
+from wire.nvme.traced_command import TracedCommand
 
 MARKED = {
     "GET_FEATURES 0x01 completion": "its dissector has one field fewer than it prints of Arbitration",
@@ -12,11 +14,12 @@ MARKED = {
 """By kind; see `kinds`. `nvme-linux-marks` shows that each is marked between two Linux kernels, too."""
 
 
-def kinds(command: TracedCommand) -> dict[int, str]:
-    """What each frame of a command is, by number: `GET_LOG_PAGE 0x01 data`."""
+def kinds(command: TracedCommand) -> Iterator[tuple[int, str]]:
+    """What each frame of a command is: `GET_LOG_PAGE 0x01 data`, with the frame's number."""
     name = command.name + _detail(command)
-    data = dict.fromkeys(command.data_frames, f"{name} data")
-    return data | {command.frame: f"{name} command", command.completion_frame: f"{name} completion"}
+    yield command.frame, f"{name} command"
+    yield from ((number, f"{name} data") for number in command.data_frames)
+    yield command.completion_frame, f"{name} completion"
 
 
 def _detail(command: TracedCommand) -> str:
