@@ -12,7 +12,7 @@ from pathlib import Path
 from interop.ethernet import ethernet_path
 from interop.guest.shared import SharedGuest
 from interop.nvme_guest.command_line import command_line
-from interop.nvme_guest.fabric import FABRICS, Fabric
+from interop.nvme_guest.fabric import RDMA, TCP, TCP_BOTH_DIGESTS, TCP_DATA_DIGEST, TCP_HEADER_DIGEST, Fabric
 from interop.nvme_guest.filesystem import filesystem
 from interop.nvme_guest.fio import fio_verify
 from interop.nvme_guest.initiator import initiator
@@ -84,6 +84,11 @@ def nvme_with_linux(scratch: Path, act: Act, fabric: Fabric) -> str:
     return play_nvme(GUEST, scratch, act, fabric)
 
 
+def nvme_case(fabric: Fabric, name: str, *, is_long: bool) -> Case:
+    """The case of that name over that fabric."""
+    return Case(f"nvme-{fabric.name}-{name}", partial(nvme_with_linux, act=NVME[name], fabric=fabric), is_long)
+
+
 def _judge_ours(path: Path, expected: frozenset[str], *, allow_malformed: bool = False, check_icrc: bool = True) -> str:
     judgement = judge(path, allow_malformed=allow_malformed, check_icrc=check_icrc)
     missing = expected - set(judgement.commands)
@@ -99,14 +104,27 @@ CAPTURES = ROOT / "tests" / "captures"
 EVERY_SESSION = frozenset({"CONNECT", "PROPERTY_GET", "PROPERTY_SET", "IDENTIFY", "READ", "WRITE"})
 EVERY_SIMULATED_SESSION = EVERY_SESSION | {"GET_LOG_PAGE", "FLUSH", "COMPARE", "WRITE_ZEROES", "DATASET_MANAGEMENT"}
 IPV4, IPV6 = ("192.0.2.1", "192.0.2.2"), ("2001:db8::1", "2001:db8::2")
-NVME: tuple[tuple[str, Act], ...] = (
-    ("filesystem", filesystem),
-    ("fio", fio_verify),
-    ("recovery", recovery),
-    ("commands", command_line),
-    ("initiator", initiator),
-)
-"""By the second part of a case's name: `nvme-FABRIC-NAME`."""
+NVME: dict[str, Act] = {
+    "filesystem": filesystem,
+    "fio": fio_verify,
+    "recovery": recovery,
+    "commands": command_line,
+    "initiator": initiator,
+}
+"""By the last part of a case's name: `nvme-FABRIC-NAME`. The initiator tries all digests by itself."""
+NVME_SHORT = {
+    RDMA: ("filesystem", "fio", "recovery", "commands", "initiator"),
+    TCP: ("fio", "recovery", "commands", "initiator"),
+    TCP_HEADER_DIGEST: ("fio",),
+    TCP_DATA_DIGEST: ("fio",),
+    TCP_BOTH_DIGESTS: ("filesystem", "fio"),
+}
+NVME_LONG = {
+    TCP: ("filesystem",),
+    TCP_HEADER_DIGEST: ("filesystem", "recovery", "commands"),
+    TCP_DATA_DIGEST: ("filesystem", "recovery", "commands"),
+    TCP_BOTH_DIGESTS: ("recovery", "commands"),
+}
 PATH_MTUS = (256, 512, 1024, 2048, 4096)
 FAMILIES = (("ipv4", IPV4), ("ipv6", IPV6))
 LOSSES = (0, 1, 10)
@@ -123,14 +141,11 @@ CASES = (
     Case("tshark-demo-capture", partial(demo_capture, options=("--size", "16MiB"))),
     Case("ethernet-mtu-1500", ethernet_path),
     *(Case(f"rxe-{program.name}", partial(against_rxe, program=program)) for program in PROGRAMS),
-    *(
-        Case(f"nvme-{fabric.name}-{name}", partial(nvme_with_linux, act=act, fabric=fabric))
-        for fabric in FABRICS
-        for name, act in NVME
-    ),
+    *(nvme_case(fabric, name, is_long=False) for fabric, names in NVME_SHORT.items() for name in names),
     Case("pyverbs", rdma_core_tests),
     Case("tshark-session-matrix", session_matrix, is_long=True),
     Case("tshark-full-demo-capture", demo_capture, is_long=True),
+    *(nvme_case(fabric, name, is_long=True) for fabric, names in NVME_LONG.items() for name in names),
     *(
         Case(f"rxe-{program.name}-sweep", partial(against_rxe_sweep, program=program), is_long=True)
         for program in PROGRAMS

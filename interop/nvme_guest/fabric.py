@@ -12,12 +12,17 @@ class Fabric:
     """A way between host and target.
 
     name: part of the names of cases. transport: `rdma` or `tcp`, as in URLs and in nvme-cli's `-t`.
-    host_words: what `nvme connect` is told besides.
+    digests: one of DIGESTS, as our initiator is told.
     """
 
     name: str
     transport: str
-    host_words: str = ""
+    digests: str = "none"
+
+    @property
+    def host_words(self) -> str:
+        """What `nvme connect` is told besides."""
+        return DIGESTS[self.digests]
 
     @property
     def host_modules(self) -> str:
@@ -39,5 +44,15 @@ class Fabric:
         return f"-t {self.transport} -a {address} -s {port}"
 
 
+DIGESTS = {
+    "none": "",
+    "header": "--hdr-digest",
+    "data": "--data-digest",
+    "both": "--hdr-digest --data-digest",
+}
+"""By our words for them, those of `nvme connect`."""
 RDMA = Fabric("rdma", "rdma")
-FABRICS = (RDMA,)
+TCP = Fabric("tcp", "tcp")
+TCP_HEADER_DIGEST = Fabric("tcp-header-digest", "tcp", "header")
+TCP_DATA_DIGEST = Fabric("tcp-data-digest", "tcp", "data")
+TCP_BOTH_DIGESTS = Fabric("tcp-both-digests", "tcp", "both")
