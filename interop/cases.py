@@ -12,10 +12,20 @@ from pathlib import Path
 from interop.ethernet import ethernet_path
 from interop.guest.shared import SharedGuest
 from interop.nvme_guest.command_line import command_line
-from interop.nvme_guest.fabric import RDMA, TCP, TCP_BOTH_DIGESTS, TCP_DATA_DIGEST, TCP_HEADER_DIGEST, Fabric
+from interop.nvme_guest.fabric import (
+    RDMA,
+    RDMA_IPV6,
+    TCP,
+    TCP_BOTH_DIGESTS,
+    TCP_DATA_DIGEST,
+    TCP_HEADER_DIGEST,
+    TCP_IPV6,
+    Fabric,
+)
 from interop.nvme_guest.filesystem import filesystem
 from interop.nvme_guest.fio import fio_verify
 from interop.nvme_guest.initiator import initiator
+from interop.nvme_guest.linux_marks import linux_marks
 from interop.nvme_guest.recovery import recovery
 from interop.nvme_guest.session import Act
 from interop.nvme_guest.session import play as play_nvme
@@ -124,6 +134,8 @@ NVME_LONG = {
     TCP_HEADER_DIGEST: ("filesystem", "recovery", "commands"),
     TCP_DATA_DIGEST: ("filesystem", "recovery", "commands"),
     TCP_BOTH_DIGESTS: ("recovery", "commands"),
+    RDMA_IPV6: ("filesystem", "fio", "initiator"),
+    TCP_IPV6: ("filesystem", "fio", "initiator"),
 }
 PATH_MTUS = (256, 512, 1024, 2048, 4096)
 FAMILIES = (("ipv4", IPV4), ("ipv6", IPV6))
@@ -145,6 +157,7 @@ CASES = (
     Case("pyverbs", rdma_core_tests),
     Case("tshark-session-matrix", session_matrix, is_long=True),
     Case("tshark-full-demo-capture", demo_capture, is_long=True),
+    Case("nvme-linux-marks", partial(linux_marks, GUEST), is_long=True),
     *(nvme_case(fabric, name, is_long=True) for fabric, names in NVME_LONG.items() for name in names),
     *(
         Case(f"rxe-{program.name}-sweep", partial(against_rxe_sweep, program=program), is_long=True)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from interop.guest.machine import ADDRESSES
+from interop.guest.network import OURS
+
 PORT = 4420
 
 
@@ -12,12 +15,23 @@ class Fabric:
     """A way between host and target.
 
     name: part of the names of cases. transport: `rdma` or `tcp`, as in URLs and in nvme-cli's `-t`.
-    digests: one of DIGESTS, as our initiator is told.
+    digests: one of DIGESTS, as our initiator is told. is_ipv6: the family of addresses.
     """
 
     name: str
     transport: str
     digests: str = "none"
+    is_ipv6: bool = False
+
+    @property
+    def our_address(self) -> str:
+        """Where our targets listen."""
+        return OURS[self.is_ipv6].partition("/")[0]
+
+    @property
+    def guest_address(self) -> str:
+        """Where the kernel's target listens."""
+        return ADDRESSES[self.is_ipv6]
 
     @property
     def host_words(self) -> str:
@@ -55,4 +69,5 @@ RDMA = Fabric("rdma", "rdma")
 TCP = Fabric("tcp", "tcp")
 TCP_HEADER_DIGEST = Fabric("tcp-header-digest", "tcp", "header")
 TCP_DATA_DIGEST = Fabric("tcp-data-digest", "tcp", "data")
+RDMA_IPV6, TCP_IPV6 = Fabric("rdma-ipv6", "rdma", is_ipv6=True), Fabric("tcp-ipv6", "tcp", is_ipv6=True)
 TCP_BOTH_DIGESTS = Fabric("tcp-both-digests", "tcp", "both")

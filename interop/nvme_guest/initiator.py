@@ -19,7 +19,7 @@ def initiator(stage: Stage) -> str:
     """discover, list, id-ctrl, id-ns and compare; with each kind of digests, write, read, and verified random I/O."""
     fabric = stage.fabric
     with KernelTarget(stage.kernel, fabric) as target, Ours(stage.kernel.machine.namespace) as ours:
-        _look(ours, target, fabric.url(nvmet.ADDRESS))
+        _look(ours, target, fabric.url(fabric.guest_address))
         lines = ["discover, list, id-ctrl, id-ns"]
         for digests in DIGESTS if fabric.transport == "tcp" else ("",):
             words = ("--digests", digests) if digests else ()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from interop.guest.machine import Job, Machine
 from interop.nvme_guest.fabric import Fabric
-from interop.nvme_guest.target import NQN, OUR_ADDRESS
+from interop.nvme_guest.target import NQN
 from interop.outcome import DisagreementError
 
 
@@ -34,9 +34,9 @@ class Kernel:
         modules = f"{fabric.host_modules} {fabric.target_modules} ext4 loop"
         self.run(f"modprobe -a {modules}; nvme disconnect-all; umount -a -t ext4; dmesg -c >/dev/null; mkdir -p /mnt")
 
-    def connect(self, fabric: Fabric, options: str = "", *, address: str = OUR_ADDRESS) -> str:
+    def connect(self, fabric: Fabric, options: str = "") -> str:
         """Connect to our subsystem; the device of its namespace 1, once it is there."""
-        self.run(f"nvme connect {fabric.place(address)} -n {NQN} {fabric.host_words} {options}")
+        self.run(f"nvme connect {fabric.place(fabric.our_address)} -n {NQN} {fabric.host_words} {options}")
         return self.disk()
 
     def disk(self) -> str:

@@ -5,12 +5,10 @@ from __future__ import annotations
 from types import TracebackType
 from typing import Self
 
-from interop.guest.machine import ADDRESSES
 from interop.nvme_guest.fabric import PORT, Fabric
 from interop.nvme_guest.kernel import Kernel
 
 NQN = "nqn.2026-11.org.kernel:nvmet"
-ADDRESS = ADDRESSES[0]
 DEVICE = "/dev/loop0"
 """What namespace 1 is kept in: a loop device over a file in memory."""
 
@@ -23,8 +21,11 @@ class KernelTarget:
 
     def __init__(self, kernel: Kernel, fabric: Fabric, *, size_bytes: int = 32 << 20) -> None:
         self._kernel = kernel
-        self.url = fabric.url(ADDRESS, NQN)
-        self._script = SET_UP.format(nqn=NQN, device=DEVICE, address=ADDRESS, port=PORT, transport=fabric.transport)
+        self.url = fabric.url(fabric.guest_address, NQN)
+        self._script = SET_UP.format(
+            nqn=NQN, device=DEVICE, address=fabric.guest_address, port=PORT, transport=fabric.transport,
+            family="ipv6" if fabric.is_ipv6 else "ipv4",
+        )  # fmt: skip
         self._size_bytes = size_bytes
 
     def sha256(self, length: int) -> str:
@@ -55,7 +56,7 @@ mkdir $subsystem/namespaces/1
 echo {device} > $subsystem/namespaces/1/device_path
 echo 1 > $subsystem/namespaces/1/enable
 mkdir ports/1
-echo ipv4 > ports/1/addr_adrfam
+echo {family} > ports/1/addr_adrfam
 echo {address} > ports/1/addr_traddr
 echo {transport} > ports/1/addr_trtype
 echo {port} > ports/1/addr_trsvcid

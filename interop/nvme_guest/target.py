@@ -10,14 +10,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from interop.guest.network import OURS, Namespace
+from interop.guest.network import Namespace
 from interop.nvme_guest.fabric import Fabric
 from interop.outcome import DisagreementError
 from transports.control import ControlClient, Json, running_processes
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 NQN = "nqn.2026-11.io.baremetal:disk"
-OUR_ADDRESS = OURS[0].partition("/")[0]
 
 
 class OurTarget:
@@ -28,9 +27,9 @@ class OurTarget:
     """
 
     def __init__(self, namespace: Namespace, fabric: Fabric, *sources: str, words: tuple[str, ...] = ()) -> None:
-        self.address = OUR_ADDRESS
+        self.address = fabric.our_address
         self.fabric = fabric
-        arguments = ["nvme", "target", "--listen", fabric.url(OUR_ADDRESS, NQN), "--json", "--until-stdin-ends"]
+        arguments = ["nvme", "target", "--listen", fabric.url(fabric.our_address, NQN), "--json", "--until-stdin-ends"]
         arguments += [word for source in sources for word in ("--namespace", source)]
         self._command = namespace.command(sys.executable, "-m", "apps.main", *arguments, *words)
         self._process = self._started()
