@@ -16,7 +16,15 @@ from stacks.nvme.target.command import Command
 from stacks.nvme.target.compare import compare
 from stacks.nvme.target.errors import CommandError
 from stacks.nvme.target.fabrics import io_fabrics
-from stacks.nvme.target.io_checks import is_gone, namespace_of, not_accessible, range_of, store_failed, writable
+from stacks.nvme.target.io_checks import (
+    is_gone,
+    is_past_end,
+    namespace_of,
+    not_accessible,
+    range_of,
+    store_failed,
+    writable,
+)
 from wire.nvme.commands_codec import DatasetRange
 from wire.nvme.opcodes import DatasetAttribute, IoOpcode
 from wire.nvme.status import StatusCode
@@ -104,7 +112,7 @@ def write(queue: Queue, command: Command) -> None:
 def _write_fetched(command: Command) -> None:
     queue = command.queue
     assert queue is not None
-    if is_gone(queue, command):
+    if is_gone(queue, command) or is_past_end(queue, command, command.blocks):
         return
     command.verb = WRITE
     command.resume = _written
