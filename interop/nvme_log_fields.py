@@ -75,8 +75,11 @@ def _effects(data: bytes) -> Fields:
 
 def _ana(data: bytes, start: int) -> Fields:
     """`data` begins `start` bytes into the log: with the header, or with what tshark takes for a group."""
-    prefix, fields, limit, offset = "nvme.cmd.get_logpage.ana.", Fields(), len(data) // AnaGroup.SIZE, 0
-    if not start:
+    # Of a later piece it takes the first bytes for a group, be it of zeros, or not all there.
+    prefix, fields, limit, offset = "nvme.cmd.get_logpage.ana.", Fields(), 1, 0
+    if start:
+        data = data.ljust(AnaGroup.SIZE, b"\0")
+    else:
         header = AnaHeader.decode(data)
         fields = _columns(prefix, [header], {"chcnt": "change_count", "ngd": "groups"})
         limit, offset = header.groups, AnaHeader.SIZE
