@@ -11,6 +11,7 @@ from pathlib import Path
 
 from interop.ethernet import ethernet_path
 from interop.guest.shared import SharedGuest
+from interop.nvme_guest.ana import ana_failover
 from interop.nvme_guest.command_line import command_line
 from interop.nvme_guest.fabric import (
     RDMA,
@@ -154,6 +155,7 @@ CASES = (
     Case("ethernet-mtu-1500", ethernet_path),
     *(Case(f"rxe-{program.name}", partial(against_rxe, program=program)) for program in PROGRAMS),
     *(nvme_case(fabric, name, is_long=False) for fabric, names in NVME_SHORT.items() for name in names),
+    Case("nvme-ana-failover", partial(nvme_with_linux, act=ana_failover, fabric=RDMA)),
     Case("pyverbs", rdma_core_tests),
     Case("tshark-session-matrix", session_matrix, is_long=True),
     Case("tshark-full-demo-capture", demo_capture, is_long=True),

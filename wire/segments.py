@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from wire.datagrams import ip_packet_of
 from wire.ip import IpProtocol
 from wire.seqnum import seq_add, seq_diff
-from wire.tcp_codec import TcpHeader
+from wire.tcp import TcpFlag, TcpHeader
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +23,16 @@ class Segment:
     destination: str
     header: TcpHeader
     payload: memoryview
+
+    @property
+    def begins(self) -> bool:
+        """Whether it has SYN."""
+        return bool(self.header.flags & TcpFlag.SYN)
+
+    @property
+    def acknowledges(self) -> bool:
+        """Whether it has ACK."""
+        return bool(self.header.flags & TcpFlag.ACK)
 
     @property
     def sender(self) -> tuple[str, int]:

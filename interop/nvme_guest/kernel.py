@@ -35,7 +35,7 @@ class Kernel:
         self.run(f"modprobe -a {modules}; nvme disconnect-all; umount -a -t ext4; dmesg -c >/dev/null; mkdir -p /mnt")
 
     def connect(self, fabric: Fabric, options: str = "") -> str:
-        """Connect to our subsystem; the device of its namespace 1, once it is there."""
+        """Connect to our subsystem; the device of its namespace 1, once it is there, whatever paths there are."""
         self.run(f"nvme connect {fabric.place(fabric.our_address)} -n {NQN} {fabric.host_words} {options}")
         return self.disk()
 

@@ -8,11 +8,10 @@ from __future__ import annotations
 import time
 from typing import Self
 
-from interop.guest.machine import GuestError
-from interop.nvme_guest.fio import Workload
 from interop.nvme_guest.kernel import Kernel
 from interop.nvme_guest.session import Stage
 from interop.nvme_guest.target import OurTarget
+from interop.nvme_guest.writer import Writer
 from interop.outcome import DisagreementError
 
 
@@ -21,7 +20,7 @@ def recovery(stage: Stage) -> str:
     kernel = stage.kernel
     with stage.target(str(stage.image())) as target:
         disk = kernel.connect(stage.fabric, OPTIONS)
-        with _Writer(kernel, disk) as writer:
+        with Writer(kernel, disk) as writer:
             outages = [f"{name} {interrupt(kernel, target):.1f} s" for name, interrupt in INTERRUPTIONS]
         kernel.disconnect()
     return f"{', '.join(outages)} without the path; {writer.rounds} rounds of fio verified"
@@ -80,41 +79,11 @@ class _Outage:
             self.seconds = time.monotonic() - self._started
 
 
-class _Writer:
-    """fio again and again while the block lasts, each time with other data; leaving it says whether all was well."""
-
-    def __init__(self, kernel: Kernel, disk: str) -> None:
-        self._kernel = kernel
-        self.rounds = 0
-        fio = LOAD.command(disk, seed="$round")
-        # An error's output is the last one; a round that passed leaves nothing.
-        script = f"rm -f {STOP}; round=0; while [ ! -e {STOP} ]; do round=$((round + 1))\n"
-        script += f"{fio} >/tmp/fio.json || {{ cat /tmp/fio.json; exit 1; }}; done; echo $round"
-        self._job = kernel.machine.agent.start(script, seconds=LONGEST_S)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if kind is not None and issubclass(kind, GuestError):
-            return
-        self._kernel.machine.run(f"touch {STOP}")
-        result = self._kernel.machine.agent.wait(self._job)
-        if kind is not None:
-            return
-        if result.status:
-            raise DisagreementError(f"fio ends with {result.status}: {result.output[-1000:]}")
-        self.rounds = int(result.output.split()[-1])
-
-
 OPTIONS = "--keep-alive-tmo=1 --reconnect-delay=1 --ctrl-loss-tmo=100"
-LOAD = Workload(size_bytes=256 << 10, iops=40)
 INTERRUPTIONS = (
     ("frozen target", _freeze_target),
     ("killed target", _kill_target),
     ("silent host", _freeze_host),
 )
 PATIENCE_S = 20
-"""Ten times the keep-alive timeout."""
-LONGEST_S = 120
-STOP = "/tmp/stop"
+"""Twenty times the keep-alive timeout."""

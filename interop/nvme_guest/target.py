@@ -19,19 +19,15 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 NQN = "nqn.2026-11.io.baremetal:disk"
 
 
-class OurTarget:
-    """`baremetal nvme target`; a context manager that ends it in good order.
+class TargetProcess:
+    """A process that serves until its standard input ends; a context manager that ends it in good order.
 
-    sources: what its namespaces are, as the command takes them. Leaving the block raises DisagreementError when it
-    ended with another status than 0 or complained of anything.
+    words: the arguments of Python. Leaving the block raises DisagreementError when it ended with another status than 0
+    or complained of anything.
     """
 
-    def __init__(self, namespace: Namespace, fabric: Fabric, *sources: str, words: tuple[str, ...] = ()) -> None:
-        self.address = fabric.our_address
-        self.fabric = fabric
-        arguments = ["nvme", "target", "--listen", fabric.url(fabric.our_address, NQN), "--json", "--until-stdin-ends"]
-        arguments += [word for source in sources for word in ("--namespace", source)]
-        self._command = namespace.command(sys.executable, "-m", "apps.main", *arguments, *words)
+    def __init__(self, namespace: Namespace, *words: str) -> None:
+        self._command = namespace.command(sys.executable, *words)
         self._process = self._started()
 
     def kill(self) -> None:
@@ -53,9 +49,17 @@ class OurTarget:
 
     def snapshot(self) -> dict[str, Json]:
         """What it tells of itself on its control socket."""
-        [entry] = [entry for entry in running_processes() if entry.pid == self._process.pid]
-        with ControlClient(entry.path) as client:
+        with self._control() as client:
             return client.snapshot()
+
+    def command(self, name: str, **arguments: Json) -> Json:
+        """Have it do something, by its control socket."""
+        with self._control() as client:
+            return client.command(name, arguments)
+
+    def _control(self) -> ControlClient:
+        [entry] = [entry for entry in running_processes() if entry.pid == self._process.pid]
+        return ControlClient(entry.path)
 
     def _started(self) -> subprocess.Popen[str]:
         pipe = subprocess.PIPE
@@ -81,6 +85,16 @@ class OurTarget:
             words = f"it did not end in {END_SECONDS} s; {words}"
         if kind is None and (self._process.returncode or words.strip()):
             raise DisagreementError(f"our target ended with {self._process.returncode}: {words.strip()}")
+
+
+class OurTarget(TargetProcess):
+    """`baremetal nvme target` at our address. sources: what its namespaces are, as the command takes them."""
+
+    def __init__(self, namespace: Namespace, fabric: Fabric, *sources: str) -> None:
+        self.address = fabric.our_address
+        words = ["nvme", "target", "--listen", fabric.url(self.address, NQN), "--json", "--until-stdin-ends"]
+        words += [word for source in sources for word in ("--namespace", source)]
+        super().__init__(namespace, "-m", "apps.main", *words)
 
 
 END_SECONDS = 20

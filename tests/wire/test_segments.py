@@ -8,14 +8,15 @@ from itertools import pairwise
 import pytest
 
 from tests.captures.frames import CAPTURES, frames
-from wire.checksum import internet_checksum
 from wire.datagrams import ip_packet_of
 from wire.ethernet import EthernetHeader, Ethertype
-from wire.ip import IpProtocol, Ipv4Header, Ipv6Header, pseudo_header_sum
+from wire.ip import IpProtocol, Ipv4Header, Ipv6Header
 from wire.segments import Stream, segment_of
-from wire.tcp_codec import TcpHeader
+from wire.tcp import TcpFlag, TcpHeader, tcp_checksum
 
-HEADER = TcpHeader(source_port=49152, destination_port=4420, seq=7, ack=9, has_ack=1, psh=1, window=512)
+HEADER = TcpHeader(
+    source_port=49152, destination_port=4420, sequence=7, acknowledgment=9, flags=TcpFlag.ACK | TcpFlag.PSH, window=512
+)
 
 
 def ethernet(ethertype: int, packet: bytes) -> bytes:
@@ -38,8 +39,7 @@ def test_every_segment_of_linux_decodes_has_its_checksum_and_encodes_to_the_same
         assert ip is not None
         whole = bytes(ip.packet[ip.offset :])
         addresses = bytes(ip.packet[12:16]), bytes(ip.packet[16:20])
-        pseudo = pseudo_header_sum(*addresses, protocol=IpProtocol.TCP, length=len(whole))
-        assert internet_checksum(whole, pseudo) == 0
+        assert tcp_checksum(*addresses, whole) == 0
         assert segment.header.encode() == whole[: TcpHeader.SIZE]
         assert whole.endswith(bytes(segment.payload))
         seen += 1

@@ -100,7 +100,7 @@ class TcpTrace:
         if not self._ports & {segment.sender[1], segment.receiver[1]}:
             return
         way = segment.sender, segment.receiver
-        if segment.header.syn:
+        if segment.begins:
             self._open(segment)
         if (direction := self._directions.get(way)) is not None:
             for pdu in direction.take(frame, segment):
@@ -110,8 +110,8 @@ class TcpTrace:
 
     def _open(self, segment: Segment) -> None:
         way, back = (segment.sender, segment.receiver), (segment.receiver, segment.sender)
-        first = seq_add(segment.header.seq, 1)
-        if not segment.header.has_ack:
+        first = seq_add(segment.header.sequence, 1)
+        if not segment.acknowledges:
             queue = TracedTcpQueue(*way)
             self.queues.append(queue)
             self._directions[way] = _Direction(_Work(queue), first, from_host=True)
@@ -139,7 +139,7 @@ class _Direction:
 
     def take(self, frame: int, segment: Segment) -> list[TracedPdu]:
         """The PDUs that a segment completes."""
-        for piece in self._stream.take(segment.header.seq, bytes(segment.payload)):
+        for piece in self._stream.take(segment.header.sequence, bytes(segment.payload)):
             self._bytes += piece
         pdus = []
         while not self._is_lost and len(self._bytes) >= TcpHeader.SIZE:

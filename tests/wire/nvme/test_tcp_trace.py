@@ -12,7 +12,8 @@ from wire.nvme.kinds import TcpDigest, TcpPduFlag, TcpPduKind
 from wire.nvme.tcp_codec import TcpControllerData, TcpHeader
 from wire.nvme.tcp_trace import TcpTrace
 from wire.segments import Segment, segment_of
-from wire.tcp_codec import TcpHeader as Tcp
+from wire.tcp import TcpFlag
+from wire.tcp import TcpHeader as Tcp
 
 HOST, CONTROLLER = ("192.0.2.2", 50000), ("192.0.2.1", 4420)
 each_capture = pytest.mark.parametrize("capture", CAPTURES)
@@ -27,16 +28,18 @@ def trace_of(capture: str) -> TcpTrace:
     return trace
 
 
-def segment(way: tuple[tuple[str, int], tuple[str, int]], payload: bytes = b"", **fields: int) -> Segment:
+def segment(
+    way: tuple[tuple[str, int], tuple[str, int]], payload: bytes = b"", *, seq: int, flags: int = TcpFlag.ACK
+) -> Segment:
     (source, source_port), (destination, destination_port) = way
-    header = Tcp(source_port=source_port, destination_port=destination_port, **fields)
+    header = Tcp(source_port=source_port, destination_port=destination_port, sequence=seq, flags=flags)
     return Segment(source, destination, header, memoryview(payload))
 
 
 def connected() -> TcpTrace:
     trace = TcpTrace()
-    trace.feed(1, segment((HOST, CONTROLLER), seq=99, syn=1))
-    trace.feed(2, segment((CONTROLLER, HOST), seq=499, syn=1, has_ack=1))
+    trace.feed(1, segment((HOST, CONTROLLER), seq=99, flags=TcpFlag.SYN))
+    trace.feed(2, segment((CONTROLLER, HOST), seq=499, flags=TcpFlag.SYN | TcpFlag.ACK))
     return trace
 
 
@@ -78,11 +81,11 @@ def test_a_flipped_bit_under_a_digest_is_noticed(capture: str) -> None:
 def test_success_with_the_last_data_ends_a_command() -> None:
     trace = connected()
     capsule = bytes([TcpPduKind.COMMAND, 0, 72, 0, 72, 0, 0, 0]) + b"\x02\x40\x05\x00" + bytes(60)
-    trace.feed(3, segment((HOST, CONTROLLER), capsule, seq=100, has_ack=1))
+    trace.feed(3, segment((HOST, CONTROLLER), capsule, seq=100))
     flags = TcpPduFlag.LAST | TcpPduFlag.SUCCESS
     answer = TcpControllerData(flags=flags, pdo=24, plen=28, cid=5, length=4).encode() + b"data"
-    trace.feed(4, segment((CONTROLLER, HOST), answer, seq=500, has_ack=1))
-    trace.feed(5, segment((CONTROLLER, HOST), answer, seq=528, has_ack=1))
+    trace.feed(4, segment((CONTROLLER, HOST), answer, seq=500))
+    trace.feed(5, segment((CONTROLLER, HOST), answer, seq=528))
     [command] = trace.commands
     assert (bytes(command.data), command.data_frames, command.completion) == (b"data", [4], b"")
     assert [pdu.command for pdu in trace.pdus] == [command, command, None]
@@ -115,6 +118,6 @@ def test_nothing_is_read_behind_a_header_that_cannot_be(header: TcpHeader) -> No
 def test_connection_without_its_beginning_and_other_ports_are_passed_over() -> None:
     trace = TcpTrace()
     trace.feed(1, segment((HOST, CONTROLLER), bytes(100), seq=5))
-    trace.feed(2, segment((CONTROLLER, HOST), seq=5, syn=1, has_ack=1))
-    trace.feed(3, segment((HOST, ("192.0.2.1", 80)), seq=5, syn=1))
+    trace.feed(2, segment((CONTROLLER, HOST), seq=5, flags=TcpFlag.SYN | TcpFlag.ACK))
+    trace.feed(3, segment((HOST, ("192.0.2.1", 80)), seq=5, flags=TcpFlag.SYN))
     assert (trace.queues, trace.pdus) == ([], [])
