@@ -7,24 +7,7 @@ in nvme-cli 2.3 print memory that was freed, and nothing; with the kernel's own 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """A command and what it prints.
-
-    command: a line for the guest's shell. prints: regular expressions, each of which its output matches. status: what
-    it ends with.
-    """
-
-    command: str
-    prints: tuple[str, ...] = ()
-    status: int = 0
-
-
-def _fails(command: str, error: str) -> Row:
-    return Row(command, (f"NVMe status: {error}",), status=1)
+from interop.nvme_guest.rows import Row, fails
 
 
 def _feature(number: int, value: str, *, words: str = "") -> Row:
@@ -81,7 +64,7 @@ FEATURES = (
     Row("nvme set-feature {controller} -f 4 -v 0x140", ("value:0x00000140",)),
     _feature(0x4, "00000140"),
     Row("nvme set-feature {controller} -f 4 -v 0x157"),
-    _fails("nvme get-feature {controller} -f 0x16", "Invalid Field"),
+    fails("nvme get-feature {controller} -f 0x16", "Invalid Field"),
     Row("nvme get-property {controller} -o 0 -H", (r"\(CRWMS\): Supported", r"\(MQES\): 256")),
     Row("nvme get-property {controller} -o 8 -H", (r"specification 2\.0",)),
     Row("nvme get-property {controller} -o 0x14", (r"value: 460061",)),
@@ -94,21 +77,21 @@ DATA = (
     Row("echo $(($(writes) - before)) more writes", ("^1 more writes",)),
     Row("nvme read {disk} -s 16 -c 1 -z 8192 -d /tmp/r; cmp /tmp/w /tmp/r", ("Success",)),
     Row("nvme compare {disk} -s 16 -c 1 -z 8192 -d /tmp/w", ("Success",)),
-    _fails("nvme compare {disk} -s 17 -c 1 -z 8192 -d /tmp/w", "Compare Failure"),
+    fails("nvme compare {disk} -s 17 -c 1 -z 8192 -d /tmp/w", "Compare Failure"),
     Row("nvme flush {disk}", ("success",)),
     Row("nvme write-zeroes {disk} -s 16 -c 0", ("Success",)),
     Row("nvme dsm {disk} -d -s 17 -b 1", ("success",)),
     Row("nvme read {disk} -s 16 -c 1 -z 8192 -d /tmp/r; cmp -n 8192 /tmp/r /dev/zero", ("Success",)),
-    _fails("nvme read {disk} -s 0x4000 -c 0 -z 4096 -d /tmp/r", "LBA Out of Range"),
+    fails("nvme read {disk} -s 0x4000 -c 0 -z 4096 -d /tmp/r", "LBA Out of Range"),
     Row(
         "nvme error-log {controller} -e 1",
         (r"sqid\s+: 1", r"status_field\s+: 0x4080\(LBA Out of Range", r"lba\s+: 0x4000", r"nsid\s+: 0x1"),
     ),
 )
 ABSENT = (
-    _fails("nvme format {disk} --force", "Invalid Command Opcode"),
-    _fails("nvme sanitize-log {controller}", "Invalid Log Page"),
-    _fails("nvme id-uuid {controller}", "Invalid Field"),
+    fails("nvme format {disk} --force", "Invalid Command Opcode"),
+    fails("nvme sanitize-log {controller}", "Invalid Log Page"),
+    fails("nvme id-uuid {controller}", "Invalid Field"),
 )
 CONNECTIONS = (
     Row("nvme ns-rescan {controller}"),
@@ -116,7 +99,7 @@ CONNECTIONS = (
     Row("nvme discover {target} --persistent", ("nvme subsystem", "subnqn: +{nqn}")),
     Row("nvme id-ctrl /dev/nvme1", (r"cntrltype +: 2", r"\bsubnqn +: nqn.2014-08.org.nvmexpress.discovery")),
     Row("nvme supported-log-pages /dev/nvme1", ("LID 0x70 ",)),
-    _fails("nvme smart-log /dev/nvme1", "Invalid Log Page"),
+    fails("nvme smart-log /dev/nvme1", "Invalid Log Page"),
     Row("nvme disconnect -d nvme1"),
     Row("nvme disconnect -n {nqn}", (r"disconnected 1 controller",)),
     Row("nvme connect-all {target}; until ls /dev/nvme*n1; do sleep 0.05; done 2>/dev/null", (r"^/dev/nvme\dn1",)),
