@@ -28,6 +28,7 @@ from interop.nvme_guest.fio import fio_verify
 from interop.nvme_guest.initiator import initiator
 from interop.nvme_guest.linux_marks import linux_marks
 from interop.nvme_guest.recovery import recovery
+from interop.nvme_guest.reservations import reservations
 from interop.nvme_guest.session import Act
 from interop.nvme_guest.session import play as play_nvme
 from interop.outcome import DisagreementError, require
@@ -90,9 +91,9 @@ def against_rxe_sweep(scratch: Path, program: Program) -> str:
     return "\n".join(play(GUEST, program, conditions, scratch) for conditions in sweep(program))
 
 
-def nvme_with_linux(scratch: Path, act: Act, fabric: Fabric) -> str:
+def nvme_with_linux(scratch: Path, act: Act, fabric: Fabric, *, multipath: bool = True) -> str:
     """The guest's kernel and our processes understand each other over NVMe, one as host and one as target."""
-    return play_nvme(GUEST, scratch, act, fabric)
+    return play_nvme(GUEST, scratch, act, fabric, multipath=multipath)
 
 
 def nvme_case(fabric: Fabric, name: str, *, is_long: bool) -> Case:
@@ -156,6 +157,7 @@ CASES = (
     *(Case(f"rxe-{program.name}", partial(against_rxe, program=program)) for program in PROGRAMS),
     *(nvme_case(fabric, name, is_long=False) for fabric, names in NVME_SHORT.items() for name in names),
     Case("nvme-ana-failover", partial(nvme_with_linux, act=ana_failover, fabric=RDMA)),
+    Case("nvme-reservations", partial(nvme_with_linux, act=reservations, fabric=TCP, multipath=False)),
     Case("pyverbs", rdma_core_tests),
     Case("tshark-session-matrix", session_matrix, is_long=True),
     Case("tshark-full-demo-capture", demo_capture, is_long=True),

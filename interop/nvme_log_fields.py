@@ -16,6 +16,7 @@ from wire.nvme import (
     GetLogPage,
     LogPage,
     RdmaAddress,
+    ReservationNotification,
     SmartLog,
     decode_nsids,
     padded_text,
@@ -112,6 +113,11 @@ def _changed_namespaces(data: bytes) -> Fields:
     return {"nvme.cmd.get_logpage.changed_nslist": [*numbers]}
 
 
+def _reservation(data: bytes) -> Fields:
+    names = {"lpc": "count", "lpt": "kind", "nalp": "available", "nsid": "nsid"}
+    return _columns("nvme.cmd.get_logpage.reserv_notif.", [ReservationNotification.decode(data)], names)
+
+
 PIECES: dict[int, Callable[[bytes, int], Fields]] = {LogPage.DISCOVERY: _discovery, LogPage.ANA: _ana}
 """Also taken apart when they do not begin with the page."""
 WHOLE: dict[int, Callable[[bytes], Fields]] = {
@@ -119,6 +125,7 @@ WHOLE: dict[int, Callable[[bytes], Fields]] = {
     LogPage.FIRMWARE_SLOT: _firmware,
     LogPage.CHANGED_NAMESPACES: _changed_namespaces,
     LogPage.COMMAND_EFFECTS: _effects,
+    LogPage.RESERVATION_NOTIFICATION: _reservation,
 }
 SLOTS = range(1, 8)
 DISCOVERY = ("trtype", "adrfam", "subtype", "treq", "portid", "cntlid", "asqsz")

@@ -10,7 +10,7 @@ from interop.nvme_guest.fabric import PORT, Fabric
 from interop.nvme_guest.kernel import PAUSE, Kernel
 from interop.nvme_guest.rows import Row, fails, play_rows
 from interop.nvme_guest.session import Stage
-from interop.nvme_guest.target import NQN
+from interop.nvme_guest.target import NQN, OurTarget
 
 HOSTS = ("one", "two", "three")
 
@@ -23,10 +23,8 @@ def reservations(stage: Stage) -> str:
             _connect(kernel, stage.fabric, target.address, number)
         names = {host: f"/dev/nvme{number}n1" for number, host in enumerate(HOSTS)} | {"one_controller": "/dev/nvme0"}
         play_rows(kernel, ROWS, names, functions=FUNCTIONS)
-        target.kill()
-        target.restart()
-        live = "\n".join(kernel.until_state("live", controller=f"nvme{number}") for number in range(len(HOSTS)))
-        play_rows(kernel, [Row(live), *ROWS_AFTER_RESTART], names, functions=FUNCTIONS)
+        _restart(kernel, target)
+        play_rows(kernel, ROWS_AFTER_RESTART, names, functions=FUNCTIONS)
         kernel.run("nvme disconnect-all")
     return f"three hosts, {len(ROWS) + len(ROWS_AFTER_RESTART)} commands of nvme-cli, a killed target between them"
 
@@ -37,6 +35,17 @@ def _connect(kernel: Kernel, fabric: Fabric, address: str, number: int) -> None:
     words += f",hostnqn=nqn.2026-11.org.example:{HOSTS[number]},hostid=0000000{number}-0000-4000-8000-000000000000"
     words += ",keep_alive_tmo=1,reconnect_delay=1,ctrl_loss_tmo=100"
     kernel.run(f"echo {words} > /dev/nvme-fabrics; until [ -b /dev/nvme{number}n1 ]; do {PAUSE}; done")
+
+
+def _restart(kernel: Kernel, target: OurTarget) -> None:
+    """Kill the target, start it again, and wait until every host has noticed, and is back."""
+    controllers = [f"nvme{number}" for number in range(len(HOSTS))]
+    noticed = [kernel.start(kernel.until_state("connecting", controller=each)) for each in controllers]
+    target.kill()
+    target.restart()
+    for job in noticed:
+        kernel.finish(job)
+    kernel.run("\n".join(kernel.until_state("live", controller=each) for each in controllers))
 
 
 def _under(kind: int, two: str, three: str) -> list[Row]:
