@@ -27,7 +27,9 @@ PACKET = """
 MALFORMED = """
 <packet>
   <proto name="geninfo"><field name="num" show="9"/></proto>
-  <proto name="_ws.malformed"><field name="_ws.expert"><field name="_ws.expert.severity" show="8388608"/></field></proto>
+  <proto name="_ws.malformed">
+    <field name="_ws.expert"><field name="_ws.expert.severity" show="8388608"/></field>
+  </proto>
 </packet>
 """
 
