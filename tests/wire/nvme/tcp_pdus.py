@@ -92,7 +92,13 @@ def pdus(stream: bytes | bytearray) -> Iterator[Pdu]:
 
 
 def pdu(
-    header: Header, data: bytes = b"", *, digests: int = 0, alignment: int = 0, pdo: int | None = None, plen: int | None = None
+    header: Header,
+    data: bytes = b"",
+    *,
+    digests: int = 0,
+    alignment: int = 0,
+    pdo: int | None = None,
+    plen: int | None = None,
 ) -> bytes:
     """A PDU. Lengths, flags and digests are filled in as they should be; what is in `header.flags` is kept.
 

@@ -14,11 +14,12 @@ class TcpTargetCommand(Command):
     """A command; used again for each capsule that it stands for.
 
     connection: where it came from; tag: its TTAG. headers: room for the headers of its data and its completion.
-    received_bytes: data of the host that has come so far; is_damaged: its digest was wrong.
+    received_bytes: data of the host that has come so far; is_damaged: its digest was wrong; fetched_ns: when it was
+    asked for.
     pins: of the buffer that its in-capsule data lies in.
     """
 
-    __slots__ = ("connection", "headers", "is_damaged", "pins", "received_bytes", "tag")
+    __slots__ = ("connection", "fetched_ns", "headers", "is_damaged", "pins", "received_bytes", "tag")
 
     def __init__(self, connection: TcpTargetConnection, tag: int) -> None:
         super().__init__()
@@ -27,6 +28,7 @@ class TcpTargetCommand(Command):
         self.headers = memoryview(bytearray(HEADERS_BYTES))
         self.received_bytes = 0
         self.is_damaged = False
+        self.fetched_ns = 0
         self.pins: list[int] | None = None
 
 
