@@ -289,6 +289,7 @@ class Relay:
     """Stands between the initiator of `rig` and its target, and changes what the target says.
 
     change: called with the number of the connection, from 0, and each PDU of the target; returns the bytes that go on.
+    ties_ends: whether the end of one side is that of the other.
     """
 
     def __init__(
@@ -303,6 +304,7 @@ class Relay:
         self.address = address
         self.change = change
         self.change_host = change_host
+        self.ties_ends = True
         self.end = _RelayEnd(self)
         self.host = rig.world.attach(self.end, address, ports=[4420])
 
@@ -317,27 +319,26 @@ class _RelayEnd(RawEnd):
         super().__init__()
         self.relay = relay
         self.pairs: list[tuple[RawCore, RawCore]] = []
-        self.sent: list[list[int]] = []
 
     def handle_accepted(self, remote: Address, now: int) -> StreamCore | None:
         near, far = RawCore(), RawCore()
         self.pairs.append((near, far))
-        self.sent.append([0, 0])
         self.connects.append((far, (TARGET, 4420)))
         return near
 
     def poll_active(self, now: int) -> Sequence[StreamCore]:
-        active: list[StreamCore] = []
+        # One that has nothing to say is not active, or it would be read on with.
+        active: list[StreamCore] = [*super().poll_active(now)]
         for number, (near, far) in enumerate(self.pairs):
-            self._carry(number, near, far, 0, self.relay.change_host)
-            self._carry(number, far, near, 1, self.relay.change)
-            if near.is_over != far.is_over:
+            self._carry(number, near, far, self.relay.change_host)
+            self._carry(number, far, near, self.relay.change)
+            if near.is_over != far.is_over and self.relay.ties_ends:
                 near.is_over = far.is_over = True
-            active += [near, far]
+            active += [each for each in (near, far) if each.output or each.is_over]
         return active
 
     def _carry(
-        self, number: int, source: RawCore, target: RawCore, way: int, change: Callable[[int, Pdu], bytes] | None
+        self, number: int, source: RawCore, target: RawCore, change: Callable[[int, Pdu], bytes] | None
     ) -> None:
         if change is None:
             if source.received:
@@ -345,8 +346,10 @@ class _RelayEnd(RawEnd):
                 source.received.clear()
             return
         for each in list(pdus(source.received)):
-            target.output.append(change(number, each))
             del source.received[: each.plen]
+            changed = change(number, each)
+            if changed:
+                target.output.append(changed)
 
 
 __all__ = [

@@ -1,5 +1,4 @@
-"""The TCP binding's own rules, both ends of ours: agreeing, data in and outside of capsules, refusals, the end of things.
-"""
+"""The TCP binding's own rules, between ends of ours: agreeing, data in and outside of capsules, the end of things."""
 
 from __future__ import annotations
 
@@ -26,7 +25,7 @@ DIGESTS = (0, int(TcpDigest.HEADER), int(TcpDigest.DATA), BOTH)
 
 
 class Watched:
-    """A rig whose connections are looked at as they pass; host, target: the PDUs of each, with the connection's number."""
+    """A rig whose connections are looked at; host, target: the PDUs of each side, with their connection's number."""
 
     def __init__(self, *stores: MemoryStore, **options: object) -> None:
         self.rig = TcpRig(*stores, **options)  # type: ignore[arg-type]

@@ -31,7 +31,7 @@ WITHOUT_DATA: dict[str, tuple[bytes, int]] = {
     "too long": (outside(4097), StatusCode.INVALID_SGL_DATA_LENGTH),
     "in a capsule without data": (in_capsule(4096), StatusCode.INVALID_SGL_DATA_LENGTH),
     "nothing in a capsule": (in_capsule(0), StatusCode.INVALID_SGL_DATA_LENGTH),
-    "an address": (DataBlockSgl(address=0x1000, length=4096, kind=SglKind.DATA_BLOCK).encode(), StatusCode.INVALID_SGL_TYPE),
+    "an address": (DataBlockSgl(length=4096, kind=SglKind.DATA_BLOCK).encode(), StatusCode.INVALID_SGL_TYPE),
     "a keyed block": (AnySgl(kind=SglKind.KEYED).encode(), StatusCode.INVALID_SGL_TYPE),
     "a keyed block to invalidate": (AnySgl(kind=SglKind.KEYED_INVALIDATE).encode(), StatusCode.INVALID_SGL_TYPE),
     "a segment": (AnySgl(kind=SglKind.SEGMENT).encode(), StatusCode.INVALID_SGL_TYPE),

@@ -93,7 +93,7 @@ AFTER_AGREEMENT: dict[str, tuple[Callable[[RawHost], bytes], tuple[int, int]]] =
     "data with a short header": (lambda host: head(6, hlen=23, pdo=24, plen=28), (FIELD, 2)),
     "more data than MAXH2CDATA": (lambda host: head(6, hlen=24, pdo=24, plen=24 + 65537), (LIMIT, 0)),
     "data for nothing": (lambda host: pdu(TcpHostData(ttag=0, length=4, flags=4), b"data"), (SEQUENCE, 0)),
-    "data for a tag out of range": (lambda host: pdu(TcpHostData(ttag=9999, length=4, flags=4), b"data"), (SEQUENCE, 0)),
+    "data for a tag out of range": (lambda host: pdu(TcpHostData(ttag=9999, length=4, flags=4), b"no"), (SEQUENCE, 0)),
 }
 
 
@@ -259,7 +259,7 @@ def test_a_host_that_ends_the_connection_gets_no_answer(name: str, digests: int)
 @pytest.mark.parametrize("before", ["termination", "error"])
 def test_nothing_behind_the_end_is_acted_upon(before: str) -> None:
     rig = TcpRig()
-    admin, io = raw_io(rig)
+    _, io = raw_io(rig)
     end = TcpTerminate(fes=1).encode() if before == "termination" else b"\xff" * 8
     write = io.capsule(IoOpcode.WRITE, sgl=in_capsule(4096), data=b"w" * 4096, nsid=1)
     io.send(end + write * 3)
@@ -302,7 +302,7 @@ def test_a_host_that_closes_after_a_term_req_is_gone_at_once() -> None:
 @pytest.mark.parametrize("shortcuts", [True, False])
 def test_many_more_commands_than_the_queue_has_entries_end_the_connection(entries: int, shortcuts: bool) -> None:
     rig = TcpRig(target=TcpTargetConfig(shortcuts=shortcuts))
-    admin, io = raw_io(rig, entries=entries)
+    _, io = raw_io(rig, entries=entries)
     # Data that never comes keeps them under way.
     capsules = [io.capsule(IoOpcode.WRITE, sgl=outside(4096), nsid=1) for _ in range(2 * max(entries, 32) + 2)]
     io.send(*capsules[:entries])
@@ -325,7 +325,7 @@ def test_a_command_may_come_in_two_pieces_cut_anywhere(cut: int) -> None:
 @pytest.mark.slow
 def test_every_pdu_of_a_session_may_come_byte_by_byte() -> None:
     rig = TcpRig(cuts=False)
-    admin, io = raw_io(rig, digests=3)
+    _, io = raw_io(rig, digests=3)
     raw = io.capsule(IoOpcode.WRITE, sgl=in_capsule(4096), data=b"b" * 4096, nsid=1)
     for at in range(len(raw)):
         io.core.output.append(raw[at : at + 1])

@@ -1,8 +1,9 @@
-"""A target's memory: what is on its way does not change, what is given back is not touched, and no host has too much."""
+"""A target's memory: what is on its way stays as it is, what was given back is left alone, and no host has too much."""
 
 from __future__ import annotations
 
 import tracemalloc
+from typing import Self
 
 import pytest
 
@@ -173,7 +174,7 @@ def test_buffers_of_commands_that_are_done_are_not_kept() -> None:
 class Traced:
     """Counts what Python's objects take, as long as it lasts."""
 
-    def __enter__(self) -> Traced:
+    def __enter__(self) -> Self:
         tracemalloc.start()
         self._before, _ = tracemalloc.get_traced_memory()
         return self
