@@ -109,6 +109,7 @@ class TcpMssOption(Header):
     KIND_WORD, KIND_SHIFT, KIND_MASK = 0, 24, 0xFF
     LENGTH_WORD, LENGTH_SHIFT, LENGTH_MASK = 0, 16, 0xFF
     MSS_WORD, MSS_SHIFT, MSS_MASK = 0, 0, 0xFFFF
+    PACK: ClassVar = _TCPMSSOPTION_PACK
 
     def __init__(self, *, kind: int = 2, length: int = 4, mss: int = 0) -> None:
         self.kind = kind
@@ -146,6 +147,7 @@ class TcpWindowScaleOption(Header):
     WORDS: ClassVar = 0
     ORDER: ClassVar[Literal["big", "little"]] = "big"
     FIELDS: ClassVar = (("kind", 8), ("length", 8), ("shift", 8))
+    PACK: ClassVar = _TCPWINDOWSCALEOPTION_PACK
 
     def __init__(self, *, kind: int = 3, length: int = 3, shift: int = 0) -> None:
         self.kind = kind

@@ -43,6 +43,7 @@ class ErrorLogEntry(Header):
     VENDOR_LOG_WORD, VENDOR_LOG_SHIFT, VENDOR_LOG_MASK = 7, 0, 0xFF
     TRTYPE_WORD, TRTYPE_SHIFT, TRTYPE_MASK = 7, 8, 0xFF
     TRANSPORT_SPECIFIC_WORD, TRANSPORT_SPECIFIC_SHIFT, TRANSPORT_SPECIFIC_MASK = 10, 0, 0xFFFF
+    PACK: ClassVar = _ERRORLOGENTRY_PACK
 
     def __init__(
         self, *, error_count: int = 0, sqid: int = 0, cid: int = 0, status: int = 0, location: int = 0, lba: int = 0,
@@ -117,6 +118,7 @@ class SmartLog(Header):
         ("sensors", -16), ("tmt1_transitions", 32), ("tmt2_transitions", 32), ("tmt1_seconds", 32),
         ("tmt2_seconds", 32),
     )
+    PACK: ClassVar = _SMARTLOG_PACK
 
     def __init__(
         self, *, critical_warning: int = 0, temperature: int = 0, available_spare: int = 0, spare_threshold: int = 0,
@@ -218,6 +220,7 @@ class FirmwareSlotLog(Header):
         ("active", 8), ("slot1", -8), ("slot2", -8), ("slot3", -8), ("slot4", -8), ("slot5", -8), ("slot6", -8),
         ("slot7", -8),
     )
+    PACK: ClassVar = _FIRMWARESLOTLOG_PACK
 
     def __init__(
         self, *, active: int = 0, slot1: bytes = bytes(8), slot2: bytes = bytes(8), slot3: bytes = bytes(8),
@@ -353,6 +356,7 @@ class AnaHeader(Header):
     ORDER: ClassVar[Literal["big", "little"]] = "little"
     FIELDS: ClassVar = (("change_count", 64), ("groups", 16))
     GROUPS_WORD, GROUPS_SHIFT, GROUPS_MASK = 2, 0, 0xFFFF
+    PACK: ClassVar = _ANAHEADER_PACK
 
     def __init__(self, *, change_count: int = 0, groups: int = 0) -> None:
         self.change_count = change_count
@@ -392,6 +396,7 @@ class AnaGroup(Header):
     GROUP_WORD, GROUP_SHIFT, GROUP_MASK = 0, 0, 0xFFFFFFFF
     NSIDS_WORD, NSIDS_SHIFT, NSIDS_MASK = 1, 0, 0xFFFFFFFF
     STATE_WORD, STATE_SHIFT, STATE_MASK = 4, 0, 0xFF
+    PACK: ClassVar = _ANAGROUP_PACK
 
     def __init__(self, *, group: int = 0, nsids: int = 0, change_count: int = 0, state: int = 0) -> None:
         self.group = group
@@ -417,31 +422,38 @@ class AnaGroup(Header):
             raise cannot_encode(self, buffer, offset) from None
 
 
-_DISCOVERYHEADER = Struct("<QQH1006x")
+_DISCOVERYHEADER = Struct("<QQHB1xI1000x")
 _DISCOVERYHEADER_UNPACK = _DISCOVERYHEADER.unpack_from
 _DISCOVERYHEADER_PACK = _DISCOVERYHEADER.pack_into
 
 
 class DiscoveryHeader(Header):
-    """Head of LID 70h (NVMe over Fabrics 5.3); `numrec` entries follow."""
+    """Head of LID 70h (NVMe over Fabrics 5.3); `numrec` entries follow. dlpf: `DiscoveryLogOption` in force; tdlpl:
+    length of an extended log in bytes, 0 for one of plain entries.
+    """
 
-    __slots__ = ("genctr", "numrec", "recfmt")
+    __slots__ = ("genctr", "numrec", "recfmt", "dlpf", "tdlpl")
     SIZE: ClassVar = 1024
     WORDS: ClassVar = 0
     ORDER: ClassVar[Literal["big", "little"]] = "little"
-    FIELDS: ClassVar = (("genctr", 64), ("numrec", 64), ("recfmt", 16))
+    FIELDS: ClassVar = (("genctr", 64), ("numrec", 64), ("recfmt", 16), ("dlpf", 8), ("tdlpl", 32))
+    PACK: ClassVar = _DISCOVERYHEADER_PACK
 
-    def __init__(self, *, genctr: int = 0, numrec: int = 0, recfmt: int = 0) -> None:
+    def __init__(self, *, genctr: int = 0, numrec: int = 0, recfmt: int = 0, dlpf: int = 0, tdlpl: int = 0) -> None:
         self.genctr = genctr
         self.numrec = numrec
         self.recfmt = recfmt
+        self.dlpf = dlpf
+        self.tdlpl = tdlpl
 
     @staticmethod
     def decode(buffer: ReadableBuffer, offset: int = 0) -> DiscoveryHeader:
         """Read the 1024 bytes at `offset`; WireError when the buffer is too short."""
         header = _new(DiscoveryHeader)
         try:
-            (header.genctr, header.numrec, header.recfmt) = _DISCOVERYHEADER_UNPACK(buffer, offset)
+            (
+                header.genctr, header.numrec, header.recfmt, header.dlpf, header.tdlpl,
+            ) = _DISCOVERYHEADER_UNPACK(buffer, offset)
         except struct_error:
             raise too_short(DiscoveryHeader, buffer, offset) from None
         return header
@@ -449,7 +461,7 @@ class DiscoveryHeader(Header):
     def encode_into(self, buffer: WriteableBuffer, offset: int = 0) -> None:
         """Write 1024 bytes at `offset`; WireError when a field does not fit or the buffer is short."""
         try:
-            _DISCOVERYHEADER_PACK(buffer, offset, self.genctr, self.numrec, self.recfmt)
+            _DISCOVERYHEADER_PACK(buffer, offset, self.genctr, self.numrec, self.recfmt, self.dlpf, self.tdlpl)
         except struct_error:
             raise cannot_encode(self, buffer, offset) from None
 
@@ -460,7 +472,9 @@ _DISCOVERYENTRY_PACK = _DISCOVERYENTRY.pack_into
 
 
 class DiscoveryEntry(Header):
-    """One entry of the discovery log (NVMe over Fabrics 5.3): text fields padded with spaces or NULs."""
+    """One entry of the discovery log (NVMe over Fabrics 5.3): text fields padded with spaces or NULs. treq:
+    `SecureChannel` in bits 1-0, `TREQ_FLOW_CONTROL_OFF`; eflags: `DiscoveryEntryFlag`.
+    """
 
     __slots__ = (
         "trtype", "adrfam", "subtype", "treq", "portid", "cntlid", "asqsz", "eflags", "trsvcid", "subnqn", "traddr",
@@ -473,6 +487,7 @@ class DiscoveryEntry(Header):
         ("trtype", 8), ("adrfam", 8), ("subtype", 8), ("treq", 8), ("portid", 16), ("cntlid", 16), ("asqsz", 16),
         ("eflags", 16), ("trsvcid", -32), ("subnqn", -256), ("traddr", -256), ("tsas", -256),
     )
+    PACK: ClassVar = _DISCOVERYENTRY_PACK
 
     def __init__(
         self, *, trtype: int = 0, adrfam: int = 0, subtype: int = 0, treq: int = 0, portid: int = 0, cntlid: int = 0,
@@ -518,6 +533,47 @@ class DiscoveryEntry(Header):
             raise cannot_encode(self, buffer, offset) from None
 
 
+_DISCOVERYEXTENSION = Struct("<IH2x")
+_DISCOVERYEXTENSION_UNPACK = _DISCOVERYEXTENSION.unpack_from
+_DISCOVERYEXTENSION_PACK = _DISCOVERYEXTENSION.pack_into
+
+
+class DiscoveryExtension(Header):
+    """What follows a `DISCOVERY_ENTRY` in an extended one (NVMe Base 2.1 5.1.12.3.1). tel: length of both and of
+    `numexat` extended attributes, which come next.
+    """
+
+    __slots__ = ("tel", "numexat")
+    SIZE: ClassVar = 8
+    WORDS: ClassVar = 2
+    ORDER: ClassVar[Literal["big", "little"]] = "little"
+    FIELDS: ClassVar = (("tel", 32), ("numexat", 16))
+    TEL_WORD, TEL_SHIFT, TEL_MASK = 0, 0, 0xFFFFFFFF
+    NUMEXAT_WORD, NUMEXAT_SHIFT, NUMEXAT_MASK = 1, 0, 0xFFFF
+    PACK: ClassVar = _DISCOVERYEXTENSION_PACK
+
+    def __init__(self, *, tel: int = 0, numexat: int = 0) -> None:
+        self.tel = tel
+        self.numexat = numexat
+
+    @staticmethod
+    def decode(buffer: ReadableBuffer, offset: int = 0) -> DiscoveryExtension:
+        """Read the 8 bytes at `offset`; WireError when the buffer is too short."""
+        header = _new(DiscoveryExtension)
+        try:
+            (header.tel, header.numexat) = _DISCOVERYEXTENSION_UNPACK(buffer, offset)
+        except struct_error:
+            raise too_short(DiscoveryExtension, buffer, offset) from None
+        return header
+
+    def encode_into(self, buffer: WriteableBuffer, offset: int = 0) -> None:
+        """Write 8 bytes at `offset`; WireError when a field does not fit or the buffer is short."""
+        try:
+            _DISCOVERYEXTENSION_PACK(buffer, offset, self.tel, self.numexat)
+        except struct_error:
+            raise cannot_encode(self, buffer, offset) from None
+
+
 _RDMAADDRESS = Struct("<BBB5xH")
 _RDMAADDRESS_UNPACK = _RDMAADDRESS.unpack_from
 _RDMAADDRESS_PACK = _RDMAADDRESS.pack_into
@@ -531,6 +587,7 @@ class RdmaAddress(Header):
     WORDS: ClassVar = 0
     ORDER: ClassVar[Literal["big", "little"]] = "little"
     FIELDS: ClassVar = (("qptype", 8), ("prtype", 8), ("cms", 8), ("pkey", 16))
+    PACK: ClassVar = _RDMAADDRESS_PACK
 
     def __init__(self, *, qptype: int = 0, prtype: int = 0, cms: int = 0, pkey: int = 0) -> None:
         self.qptype = qptype
@@ -569,6 +626,7 @@ class TcpAddress(Header):
     WORDS: ClassVar = 0
     ORDER: ClassVar[Literal["big", "little"]] = "big"
     FIELDS: ClassVar = (("sectype", 8),)
+    PACK: ClassVar = _TCPADDRESS_PACK
 
     def __init__(self, *, sectype: int = 0) -> None:
         self.sectype = sectype

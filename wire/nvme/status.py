@@ -90,6 +90,7 @@ class StatusCode(IntEnum):
     CONNECT_INVALID_PARAMETERS = 0x182
     CONNECT_RESTART_DISCOVERY = 0x183
     CONNECT_INVALID_HOST = 0x184
+    INVALID_QUEUE_TYPE = 0x185
     DISCOVER_RESTART = 0x190
     AUTHENTICATION_REQUIRED = 0x191
 
@@ -140,6 +141,11 @@ def status_code(word: int) -> int:
 def is_do_not_retry(word: int) -> bool:
     """Whether the status word says that the same command will fail again."""
     return bool(word & DNR)
+
+
+def retry_delay(word: int) -> int:
+    """CRD of a status word: 0, or which of the controller's three delays to wait for before a retry."""
+    return word >> 12 & 3
 
 
 def status_text(code: int, *, is_io: bool = False) -> str:

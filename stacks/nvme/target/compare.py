@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from stacks.nvme.stores.contract import READ
 from stacks.nvme.target.command import Command
-from stacks.nvme.target.io_checks import is_gone, range_of, store_failed
+from stacks.nvme.target.io_checks import is_gone, is_past_end, range_of, store_failed
 from wire.nvme.status import StatusCode
 
 if TYPE_CHECKING:
@@ -48,8 +48,11 @@ def _next(command: Command) -> None:
     assert queue is not None
     assert store is not None
     assert view is not None
+    left = command.data_bytes - command.offset
+    if is_past_end(queue, command, left // store.block_bytes):
+        return
     command.verb = READ
-    command.view = view[: min(len(view), command.data_bytes - command.offset)]
+    command.view = view[: min(len(view), left)]
     command.resume = _piece
     queue.store_requests.append(command)
 

@@ -7,7 +7,7 @@ An event of one type is held back after delivery until its log page has been rea
 from __future__ import annotations
 
 from stacks.nvme.target.command import Command
-from wire.nvme.opcodes import EventConfiguration, EventType, LogPage, NoticeEvent
+from wire.nvme.opcodes import CommandSetEvent, EventConfiguration, EventType, LogPage, NoticeEvent
 
 
 class Event:
@@ -32,12 +32,24 @@ DISCOVERY_CHANGED = Event(
     EventType.NOTICE, NoticeEvent.DISCOVERY_CHANGE, LogPage.DISCOVERY, EventConfiguration.DISCOVERY_CHANGE.value
 )
 
+RESERVATION_NOTIFIED = Event(
+    # Always on: what is masked is not remembered either (feature 82h).
+    EventType.COMMAND_SET,
+    CommandSetEvent.RESERVATION_LOG,
+    LogPage.RESERVATION_NOTIFICATION,
+    0,
+)
+
 
 class EventQueue:
-    """Events and requests of one controller; deliveries come back from each call, to be completed by the caller."""
+    """Events and requests of one controller; deliveries come back from each call, to be completed by the caller.
 
-    def __init__(self) -> None:
-        self.configuration = 0
+    configuration: feature 0Bh as it is now and after each reset.
+    """
+
+    def __init__(self, configuration: int = 0) -> None:
+        self.default_configuration = configuration
+        self.configuration = configuration
         self.requests: list[Command] = []
         self._pending: list[Event] = []
         self._masked: set[int] = set()
@@ -67,6 +79,14 @@ class EventQueue:
         """A log was read with RAE 0: its events may be told again."""
         self._masked.discard(log_page)
         return self.deliver()
+
+    def reset(self) -> list[Command]:
+        """Forget every event, and what the host configured; the requests that waited, to be ended by the caller."""
+        self.configuration = self.default_configuration
+        self._pending.clear()
+        self._masked.clear()
+        waiting, self.requests = self.requests, []
+        return waiting
 
     def take_request(self, cid: int) -> Command | None:
         """The waiting request of that CID, for Abort."""

@@ -358,7 +358,7 @@ def test_an_answer_that_comes_twice_does_no_harm() -> None:
     changed = Changed(has_sq_flow_control=True)
     changed.change = lambda each: each.raw * (2 if each.kind is COMPLETION else 1)
     for _ in range(300):
-        transfer, into = changed.read(1)
+        transfer, _ = changed.read(1)
         assert changed.rig.do(transfer) == 0
     changed.settle()
     queue = changed.host.io_queues[0]
