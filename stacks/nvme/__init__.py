@@ -1,6 +1,6 @@
 """NVMe over Fabrics: targets, initiators and the stores behind them.
 
-    program -> aio, sync -> host (Multipath, Path, HostController, HostNamespace) -> bindings/rdma, bindings/tcp -> driver
+    program -> aio, sync -> host (Multipath, Path, HostController, HostNamespace) -> bindings/rdma, tcp -> driver
                                                                                                   ... network ...
     stores <- executor <- target (Target, Subsystem, Controller, Queue) <- bindings/rdma, bindings/tcp <- driver
 
