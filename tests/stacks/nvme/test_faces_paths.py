@@ -65,6 +65,25 @@ class Running:
         await self._is_over.wait()
 
 
+def test_a_path_that_is_away_at_first_comes_in_when_it_is_there(urls: list[str]) -> None:
+    store = MemoryStore(1 << 20)
+
+    async def main() -> None:
+        async with trio.open_nursery() as nursery:
+            second: Running = await nursery.start(Running().run, urls[1], store)
+            async with connect(urls[:2], reconnect=QUICK) as namespace:
+                paths = namespace.connection.multipath.paths
+                assert [path.is_live for path in paths] == [False, True]
+                await namespace.write(0, b"\7" * 4096)
+                first: Running = await nursery.start(Running().run, urls[0], store)
+                await namespace.connection.end.wait_until(lambda: all(path.is_live for path in paths))
+                assert await namespace.read(0) == b"\7" * 4096
+            await first.stop()
+            await second.stop()
+
+    trio.run(main)
+
+
 async def read_for_ever(namespace: Namespace) -> None:
     while True:
         await namespace.read(0)
