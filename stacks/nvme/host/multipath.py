@@ -96,8 +96,14 @@ class Multipath:
         for path in self.paths:
             path.stop(now)
         for command in self._delayed:
-            self._arm(command, now)
-        self._settle_soon()
+            self._timers.cancel(command)
+            self.heads[command.nsid].waiting.append(command)
+        self._delayed.clear()
+        self._timers.cancel(self)
+        if self._connector is not None:
+            self._connector.policies.pop(self, None)
+        for head in self.heads.values():
+            head.settle()
 
     def namespace(self, nsid: int = 0) -> HostNamespace:
         """A namespace by number, or (0) the only one; LocalError when there is none, or more than one."""
