@@ -270,9 +270,15 @@ async def _ends(open_end: Callable[[str, str], AsyncEnd], local: str) -> AsyncIt
 
 
 async def _only_subsystem(end: AsyncEnds, urls: Sequence[NvmeUrl], config: HostConfig) -> str:
-    connection = Connection(end, urls[:1])
-    try:
-        await connection.open(replace(config, nqn=DISCOVERY_NQN, keep_alive_ms=0), NO_RECONNECT)
-        return only_subsystem(urls[0], await connection.discover())
-    finally:
-        await connection.close()
+    """The NQN of the only subsystem, as the first of the places says where somebody answers."""
+    for url in urls:
+        connection = Connection(end, [url])
+        try:
+            await connection.open(replace(config, nqn=DISCOVERY_NQN, keep_alive_ms=0), NO_RECONNECT)
+            return only_subsystem(url, await connection.discover())
+        except ConnectionFailed:
+            if url is urls[-1]:
+                raise
+        finally:
+            await connection.close()
+    raise AssertionError("there is always a URL")

@@ -297,12 +297,18 @@ def discover(
 
 
 def _only_subsystem(end: Ends, urls: Sequence[NvmeUrl], config: HostConfig) -> str:
-    connection = Connection(end, urls[:1])
-    try:
-        connection.open(replace(config, nqn=DISCOVERY_NQN, keep_alive_ms=0), NO_RECONNECT)
-        return only_subsystem(urls[0], connection.discover())
-    finally:
-        connection.close()
+    """The NQN of the only subsystem, as the first of the places says where somebody answers."""
+    for url in urls:
+        connection = Connection(end, [url])
+        try:
+            connection.open(replace(config, nqn=DISCOVERY_NQN, keep_alive_ms=0), NO_RECONNECT)
+            return only_subsystem(url, connection.discover())
+        except ConnectionFailed:
+            if url is urls[-1]:
+                raise
+        finally:
+            connection.close()
+    raise AssertionError("there is always a URL")
 
 
 def _bytes_view(buffer: bytes | bytearray | memoryview) -> memoryview:
