@@ -10,8 +10,8 @@ from stacks.nvme.bindings.tcp import TcpTargetConfig
 from stacks.nvme.stores import MemoryStore
 from tests.captures.frames import CAPTURES, frames
 from tests.stacks.nvme.tcp_raw import RawHost
-from tests.stacks.nvme.test_linux_replay import WE_CAN
 from tests.stacks.nvme.tcp_rig import TcpRig
+from tests.stacks.nvme.test_linux_replay import WE_CAN
 from tests.wire.nvme.tcp_pdus import Pdu, pdu
 from wire.nvme.commands_codec import CompletionEntry
 from wire.nvme.fabrics_codec import ConnectData
