@@ -289,7 +289,7 @@ class Subsystem:
 
 
 def _checked(cntlids: range) -> range:
-    if not cntlids or min(cntlids) < 1 or max(cntlids) > CNTLID_MAX:
+    if not cntlids or min(cntlids[0], cntlids[-1]) < 1 or max(cntlids[0], cntlids[-1]) > CNTLID_MAX:
         raise LocalError(f"controller IDs go from 1 to {CNTLID_MAX:#06x}")
     return cntlids
 
