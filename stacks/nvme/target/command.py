@@ -71,14 +71,15 @@ class Command(StoreRequest):
         self.offset = 0
         self.namespace: Namespace | None = None
         self.scratch: memoryview | None = None
-        self.resume: Callable[[Command], None] = _not_resumed
+        self.resume: Callable[[Command], None] = not_resumed
 
     def answer(self, value: int) -> None:
         """Put a 64-bit result into DW0 and DW1."""
         self.dw0, self.dw1 = value & 0xFFFFFFFF, value >> 32
 
 
-def _not_resumed(command: Command) -> None:
+def not_resumed(command: Command) -> None:
+    """What `resume` is for a command that waits for nothing; also how an object that resumed one is let go."""
     raise AssertionError(f"command {command.cid} was resumed though it waits for nothing")
 
 

@@ -12,12 +12,16 @@ class CommandError(RemoteError):
     """A command cannot be done.
 
     code: a `StatusCode`; location: byte of the submission entry that is wrong, or None; dw0: what else to report.
+    lba: the block where it went wrong, None for the command's first, if it has one.
     """
 
-    def __init__(self, code: int, reason: str, *, location: int | None = None, dw0: int = 0) -> None:
+    def __init__(
+        self, code: int, reason: str, *, location: int | None = None, dw0: int = 0, lba: int | None = None
+    ) -> None:
         super().__init__(code, reason)
         self.location = location
         self.dw0 = dw0
+        self.lba = lba
 
 
 class ErrorLog:

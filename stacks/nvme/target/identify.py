@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from stacks.nvme.target.command import Command
 from stacks.nvme.target.controller import KEEP_ALIVE_GRANULARITY_MS, QUEUE_ENTRIES_MAX
+from stacks.nvme.target.copy import COPY_BLOCKS_MAX, COPY_RANGE_BLOCKS_MAX, COPY_RANGES_MAX
 from stacks.nvme.target.errors import ERROR_LOG_ENTRIES, CommandError
 from stacks.nvme.target.features import WARNING_KELVIN
 from stacks.nvme.target.subsystem import NAMESPACES_MAX
@@ -84,7 +85,9 @@ def _add_io_fields(page: IdentifyController, controller: Controller) -> None:
     page.anagrpmax = page.nanagrpid = max(controller.subsystem.ana_states)
     page.sqes, page.cqes = 0x66, 0x44
     page.nn = page.mnan = NAMESPACES_MAX
-    page.oncs = ONCS_COMPARE | ONCS_DATASET_MANAGEMENT | ONCS_WRITE_ZEROES
+    page.oncs = ONCS_COMPARE | ONCS_WRITE_UNCORRECTABLE | ONCS_DATASET_MANAGEMENT | ONCS_WRITE_ZEROES
+    page.oncs |= ONCS_VERIFY | ONCS_COPY
+    page.ocfs = OCFS_FORMAT_0
     page.vwc = VWC_PRESENT | VWC_FLUSH_OF_ONE_NAMESPACE
     page.ioccsz = (64 + controller.port.in_capsule_bytes) // 16
     page.iorcsz = 1
@@ -110,6 +113,9 @@ def _namespace_page(controller: Controller, command: Command) -> bytes:
         nvmcap=namespace.block_count * namespace.block_bytes,
         anagrpid=namespace.ana_group,
         nsattr=int(store.is_read_only),
+        mssrl=COPY_RANGE_BLOCKS_MAX,
+        mcl=COPY_BLOCKS_MAX,
+        msrc=COPY_RANGES_MAX - 1,
         nguid=namespace.identifier.bytes,
         lbaf=LbaFormat(lbads=namespace.block_shift).encode().ljust(256, b"\0"),
     )
@@ -203,7 +209,10 @@ CTRATT_TRAFFIC_KEEP_ALIVE = 1 << 6
 CMIC_MANY_PORTS, CMIC_MANY_CONTROLLERS, CMIC_ANA = 1 << 0, 1 << 1, 1 << 3
 FRMW_ONE_SLOT_READ_ONLY = 0x03
 LPA_SMART_PER_NAMESPACE, LPA_EFFECTS, LPA_EXTENDED = 1 << 0, 1 << 1, 1 << 2
-ONCS_COMPARE, ONCS_DATASET_MANAGEMENT, ONCS_WRITE_ZEROES = 1 << 0, 1 << 2, 1 << 3
+ONCS_COMPARE, ONCS_WRITE_UNCORRECTABLE, ONCS_DATASET_MANAGEMENT, ONCS_WRITE_ZEROES = 1 << 0, 1 << 1, 1 << 2, 1 << 3
+ONCS_VERIFY, ONCS_COPY = 1 << 7, 1 << 8
+OCFS_FORMAT_0 = 1 << 0
+"""Copy takes source ranges of descriptor format 0h."""
 VWC_PRESENT, VWC_FLUSH_OF_ONE_NAMESPACE = 1 << 0, 2 << 1
 OFCS_DISCONNECT = 1 << 0
 NMIC_SHARED = 1 << 0

@@ -160,6 +160,9 @@ IO_EFFECTS: dict[int, int] = {
     IoOpcode.WRITE.value: _SUPPORTED | _CHANGES_BLOCKS,
     IoOpcode.WRITE_ZEROES.value: _SUPPORTED | _CHANGES_BLOCKS,
     IoOpcode.DATASET_MANAGEMENT.value: _SUPPORTED | _CHANGES_BLOCKS,
+    IoOpcode.WRITE_UNCORRECTABLE.value: _SUPPORTED | _CHANGES_BLOCKS,
+    IoOpcode.COPY.value: _SUPPORTED | _CHANGES_BLOCKS,
+    IoOpcode.VERIFY.value: _SUPPORTED,
 }
 
 _Page = Callable[["Controller", Command], bytes]

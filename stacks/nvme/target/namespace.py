@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 
 from stacks.nvme.stores.contract import Store
+from stacks.nvme.target.block_marks import BlockMarks
 
 
 class Namespace:
@@ -12,6 +13,8 @@ class Namespace:
 
     nsid: 1 and up; store: its blocks; identifier: its UUID, which is also its NGUID.
     view: the store's `view`, or None where it has none.
+    uncorrectable: the blocks that Write Uncorrectable has marked, None while there are none.
+    plain_blocks: every block below can be read; a read that ends by then needs no second look.
     ana_group: the ANA group it belongs to, 1 and up.
     """
 
@@ -25,8 +28,10 @@ class Namespace:
         "identifier",
         "media_errors",
         "nsid",
+        "plain_blocks",
         "reads",
         "store",
+        "uncorrectable",
         "view",
         "writes",
     )
@@ -39,9 +44,45 @@ class Namespace:
         self.view = getattr(store, "view", None)
         self.block_bytes = store.block_bytes
         self.block_count = store.block_count
+        self.plain_blocks = self.block_count
+        self.uncorrectable: BlockMarks | None = None
         self.block_shift = store.block_bytes.bit_length() - 1
         self.reads = 0
         self.writes = 0
         self.bytes_read = 0
         self.bytes_written = 0
         self.media_errors = 0
+
+    def mark_uncorrectable(self, block: int, blocks: int) -> bool:
+        """Mark blocks: they cannot be read from now on. False, and nothing is marked, when that takes too much memory."""
+        marks = BlockMarks() if self.uncorrectable is None else self.uncorrectable
+        if len(marks) >= MARKS_MAX:
+            return False
+        marks.add(block, blocks)
+        self._use(marks)
+        return True
+
+    def written(self, block: int, blocks: int) -> None:
+        """Blocks have been written, or made zero: they can be read again."""
+        if self.uncorrectable is not None:
+            self.uncorrectable.remove(block, blocks)
+            self._use(self.uncorrectable)
+
+    def first_uncorrectable(self, block: int, blocks: int) -> int | None:
+        """The first block of a range that is marked, None when all of them can be read."""
+        return None if self.uncorrectable is None else self.uncorrectable.first_in(block, blocks)
+
+    def count_copy(self, length: int) -> None:
+        """A Copy of so many bytes is done: it reads user data and writes user data (NVM Command Set 1.0 1.4.2)."""
+        self.reads += 1
+        self.writes += 1
+        self.bytes_read += length
+        self.bytes_written += length
+
+    def _use(self, marks: BlockMarks) -> None:
+        self.uncorrectable = marks or None
+        self.plain_blocks = min(marks.first, self.block_count) if marks else self.block_count
+
+
+MARKS_MAX = 1 << 16
+"""Ranges of uncorrectable blocks; marking more is a write fault, so that a host cannot fill our memory with them."""

@@ -84,10 +84,14 @@ class Port:
 
     def release(self, command: Command) -> None:
         """The binding is done with the command: its buffer goes to whoever waits for one."""
-        buffer, command.buffer = command.buffer, None
         command.view = None
         command.send_bytes = command.dw0 = command.dw1 = 0
         command.is_fua = False
+        self.give_back(command)
+
+    def give_back(self, command: Command) -> None:
+        """The command goes on, but needs its buffer no more."""
+        buffer, command.buffer = command.buffer, None
         if buffer is not None:
             self.pool.give_back(buffer)
             if self.waiting.by_queue:

@@ -14,7 +14,7 @@ from stacks.nvme.target.admin import ADMIN_HANDLERS
 from stacks.nvme.target.command import Command
 from stacks.nvme.target.errors import CommandError
 from stacks.nvme.target.fabrics import connect
-from stacks.nvme.target.io_commands import IO_HANDLERS, STOPPED_IO_HANDLERS
+from stacks.nvme.target.io_commands import IO_HANDLERS, OPCODES_WITH_BLOCKS, STOPPED_IO_HANDLERS
 from stacks.nvme.target.namespace import Namespace
 from stacks.nvme.target.queue_state import QUEUE_TABLE, QueueEvent, QueueState
 from stacks.runtime import Verdict
@@ -93,7 +93,7 @@ class Queue:
         try:
             handler(self, command)
         except CommandError as error:
-            self.fail(command, error.code, dw0=error.dw0, location=error.location)
+            self.fail(command, error.code, dw0=error.dw0, location=error.location, lba=error.lba)
 
     def refuse(self, command: Command, code: int, *, location: int | None = None) -> None:
         """The binding cannot take the command (a wrong SGL): fail it without looking at its opcode."""
@@ -111,8 +111,13 @@ class Queue:
         command.status_word = 0
         self._finish(command)
 
-    def fail(self, command: Command, code: int, *, dw0: int = 0, location: int | None = None) -> None:
-        """End a command with a status, and remember it in the error log."""
+    def fail(
+        self, command: Command, code: int, *, dw0: int = 0, location: int | None = None, lba: int | None = None
+    ) -> None:
+        """End a command with a status, and remember it in the error log.
+
+        location: byte of the submission entry that is wrong; lba: the block, None for the command's first, if any.
+        """
         command.status_word = status_word(code, do_not_retry=code not in _WORTH_A_RETRY)
         command.dw0 = dw0
         command.send_bytes = 0
@@ -123,10 +128,14 @@ class Queue:
                 cid=command.cid,
                 status=command.status_word,
                 location=location,
-                lba=command.words[10] | command.words[11] << 32 if self.qid else 0,
+                lba=self._first_block(command) if lba is None else lba,
                 nsid=command.words[1],
             )
         self._finish(command)
+
+    def _first_block(self, command: Command) -> int:
+        has_blocks = self.qid and command.opcode in OPCODES_WITH_BLOCKS
+        return command.words[10] | command.words[11] << 32 if has_blocks else 0
 
     def require_length(self, command: Command, length: int) -> None:
         """CommandError unless the command's SGL describes exactly `length` bytes, and the port can move them."""
