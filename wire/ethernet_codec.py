@@ -29,6 +29,7 @@ class EthernetHeader(Header):
     WORDS: ClassVar = 0
     ORDER: ClassVar[Literal["big", "little"]] = "big"
     FIELDS: ClassVar = (("destination", -6), ("source", -6), ("ethertype", 16))
+    PACK: ClassVar = _ETHERNETHEADER_PACK
 
     def __init__(self, *, destination: bytes = bytes(6), source: bytes = bytes(6), ethertype: int = 0) -> None:
         self.destination = destination

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
 from struct import Struct
 from typing import TYPE_CHECKING, ClassVar, Literal, Protocol
@@ -24,7 +25,9 @@ class Header:
 
     SIZE: bytes on the wire. WORDS: whole 32-bit words in it, 0 when it is not a multiple of four or too large to be
     read in bursts. ORDER: "big" or "little". FIELDS: (name, width) of each field in order; the width is bits of an
-    integer, or minus the bytes of a byte string.
+    integer, or minus the bytes of a byte string. PACK: where every field is whole in the format, writes values into a
+    buffer at an offset, in the order of FIELDS: what `encode_into` does, for who has the values at hand and no object.
+    It raises struct.error for what does not fit; byte strings must have their length.
     """
 
     __slots__ = ()
@@ -33,6 +36,7 @@ class Header:
     WORDS: ClassVar[int]
     ORDER: ClassVar[Literal["big", "little"]]
     FIELDS: ClassVar[tuple[tuple[str, int], ...]]
+    PACK: ClassVar[Callable[..., None]]
 
     @staticmethod
     def decode(buffer: ReadableBuffer, offset: int = 0) -> Header:

@@ -421,6 +421,7 @@ class CmRtu(Header):
     WORDS: ClassVar = 0
     ORDER: ClassVar[Literal["big", "little"]] = "big"
     FIELDS: ClassVar = (("local_comm_id", 32), ("remote_comm_id", 32), ("private_data", -224))
+    PACK: ClassVar = _CMRTU_PACK
 
     def __init__(self, *, local_comm_id: int = 0, remote_comm_id: int = 0, private_data: bytes = bytes(224)) -> None:
         self.local_comm_id = local_comm_id
@@ -508,6 +509,7 @@ class CmDrep(Header):
     WORDS: ClassVar = 0
     ORDER: ClassVar[Literal["big", "little"]] = "big"
     FIELDS: ClassVar = (("local_comm_id", 32), ("remote_comm_id", 32), ("private_data", -224))
+    PACK: ClassVar = _CMDREP_PACK
 
     def __init__(self, *, local_comm_id: int = 0, remote_comm_id: int = 0, private_data: bytes = bytes(224)) -> None:
         self.local_comm_id = local_comm_id
@@ -547,6 +549,7 @@ class CmSidrReq(Header):
     WORDS: ClassVar = 0
     ORDER: ClassVar[Literal["big", "little"]] = "big"
     FIELDS: ClassVar = (("request_id", 32), ("pkey", 16), ("service_id", 64), ("private_data", -216))
+    PACK: ClassVar = _CMSIDRREQ_PACK
 
     def __init__(
         self, *, request_id: int = 0, pkey: int = 0, service_id: int = 0, private_data: bytes = bytes(216),
@@ -741,6 +744,7 @@ class CmApr(Header):
         ("local_comm_id", 32), ("remote_comm_id", 32), ("info_length", 8), ("ap_status", 8), ("info", -72),
         ("private_data", -148),
     )
+    PACK: ClassVar = _CMAPR_PACK
 
     def __init__(
         self, *, local_comm_id: int = 0, remote_comm_id: int = 0, info_length: int = 0, ap_status: int = 0,

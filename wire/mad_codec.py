@@ -43,6 +43,7 @@ class MadHeader(Header):
     CLASS_SPECIFIC_WORD, CLASS_SPECIFIC_SHIFT, CLASS_SPECIFIC_MASK = 1, 0, 0xFFFF
     ATTRIBUTE_WORD, ATTRIBUTE_SHIFT, ATTRIBUTE_MASK = 4, 16, 0xFFFF
     MODIFIER_WORD, MODIFIER_SHIFT, MODIFIER_MASK = 5, 0, 0xFFFFFFFF
+    PACK: ClassVar = _MADHEADER_PACK
 
     def __init__(
         self, *, base_version: int = 1, mgmt_class: int = 0, class_version: int = 0, method: int = 0, status: int = 0,

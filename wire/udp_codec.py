@@ -33,6 +33,7 @@ class UdpHeader(Header):
     DESTINATION_PORT_WORD, DESTINATION_PORT_SHIFT, DESTINATION_PORT_MASK = 0, 0, 0xFFFF
     LENGTH_WORD, LENGTH_SHIFT, LENGTH_MASK = 1, 16, 0xFFFF
     CHECKSUM_WORD, CHECKSUM_SHIFT, CHECKSUM_MASK = 1, 0, 0xFFFF
+    PACK: ClassVar = _UDPHEADER_PACK
 
     def __init__(
         self, *, source_port: int = 0, destination_port: int = 0, length: int = 0, checksum: int = 0,

@@ -78,7 +78,9 @@ def _class_text(layout: Layout) -> str:
         "formats": _formats(prefix, layout, tokens),
         "doc": _docstring(layout),
         "slots": _listed("    __slots__ = (", [f'"{field.name}"' for field in named], ")"),
-        "fields": _listed("    FIELDS: ClassVar = (", widths, ")") + _word_constants(layout) * has_words,
+        "fields": _listed("    FIELDS: ClassVar = (", widths, ")")
+        + _word_constants(layout) * has_words
+        + [f"    PACK: ClassVar = {prefix}_PACK"] * all(token.field and token.field.name for token in tokens),
         "init": _init(named),
         "fetch": _listed("            (", [_target(token) for token in tokens], f") = {prefix}_UNPACK(buffer, offset)"),
         "cut": _cut(layout, tokens),

@@ -47,6 +47,7 @@ class SubmissionEntry(Header):
     CDW13_WORD, CDW13_SHIFT, CDW13_MASK = 13, 0, 0xFFFFFFFF
     CDW14_WORD, CDW14_SHIFT, CDW14_MASK = 14, 0, 0xFFFFFFFF
     CDW15_WORD, CDW15_SHIFT, CDW15_MASK = 15, 0, 0xFFFFFFFF
+    PACK: ClassVar = _SUBMISSIONENTRY_PACK
 
     def __init__(
         self, *, opcode: int = 0, flags: int = 64, cid: int = 0, nsid: int = 0, cdw2: int = 0, cdw3: int = 0,
@@ -113,6 +114,7 @@ class CompletionEntry(Header):
     SQID_WORD, SQID_SHIFT, SQID_MASK = 2, 16, 0xFFFF
     CID_WORD, CID_SHIFT, CID_MASK = 3, 0, 0xFFFF
     STATUS_WORD, STATUS_SHIFT, STATUS_MASK = 3, 16, 0xFFFF
+    PACK: ClassVar = _COMPLETIONENTRY_PACK
 
     def __init__(
         self, *, dw0: int = 0, dw1: int = 0, sqhd: int = 0, sqid: int = 0, cid: int = 0, status: int = 0,
@@ -178,6 +180,7 @@ class ReadWrite(Header):
     REFERENCE_TAG_WORD, REFERENCE_TAG_SHIFT, REFERENCE_TAG_MASK = 14, 0, 0xFFFFFFFF
     APPLICATION_TAG_WORD, APPLICATION_TAG_SHIFT, APPLICATION_TAG_MASK = 15, 0, 0xFFFF
     APPLICATION_MASK_WORD, APPLICATION_MASK_SHIFT, APPLICATION_MASK_MASK = 15, 16, 0xFFFF
+    PACK: ClassVar = _READWRITE_PACK
 
     def __init__(
         self, *, opcode: int = 0, flags: int = 64, cid: int = 0, nsid: int = 0, cdw2: int = 0, cdw3: int = 0,
@@ -262,6 +265,7 @@ class IdentifyCommand(Header):
     CDW13_WORD, CDW13_SHIFT, CDW13_MASK = 13, 0, 0xFFFFFFFF
     UUID_INDEX_WORD, UUID_INDEX_SHIFT, UUID_INDEX_MASK = 14, 0, 0xFFFFFFFF
     CDW15_WORD, CDW15_SHIFT, CDW15_MASK = 15, 0, 0xFFFFFFFF
+    PACK: ClassVar = _IDENTIFYCOMMAND_PACK
 
     def __init__(
         self, *, opcode: int = 0, flags: int = 64, cid: int = 0, nsid: int = 0, cdw2: int = 0, cdw3: int = 0,
@@ -349,6 +353,7 @@ class GetLogPage(Header):
     UUID_INDEX_WORD, UUID_INDEX_SHIFT, UUID_INDEX_MASK = 14, 0, 0xFF
     CSI_WORD, CSI_SHIFT, CSI_MASK = 14, 24, 0xFF
     CDW15_WORD, CDW15_SHIFT, CDW15_MASK = 15, 0, 0xFFFFFFFF
+    PACK: ClassVar = _GETLOGPAGE_PACK
 
     def __init__(
         self, *, opcode: int = 0, flags: int = 64, cid: int = 0, nsid: int = 0, cdw2: int = 0, cdw3: int = 0,
@@ -437,6 +442,7 @@ class FeaturesCommand(Header):
     CDW13_WORD, CDW13_SHIFT, CDW13_MASK = 13, 0, 0xFFFFFFFF
     UUID_INDEX_WORD, UUID_INDEX_SHIFT, UUID_INDEX_MASK = 14, 0, 0xFFFFFFFF
     CDW15_WORD, CDW15_SHIFT, CDW15_MASK = 15, 0, 0xFFFFFFFF
+    PACK: ClassVar = _FEATURESCOMMAND_PACK
 
     def __init__(
         self, *, opcode: int = 0, flags: int = 64, cid: int = 0, nsid: int = 0, cdw2: int = 0, cdw3: int = 0,
@@ -521,6 +527,7 @@ class AbortCommand(Header):
     CDW13_WORD, CDW13_SHIFT, CDW13_MASK = 13, 0, 0xFFFFFFFF
     CDW14_WORD, CDW14_SHIFT, CDW14_MASK = 14, 0, 0xFFFFFFFF
     CDW15_WORD, CDW15_SHIFT, CDW15_MASK = 15, 0, 0xFFFFFFFF
+    PACK: ClassVar = _ABORTCOMMAND_PACK
 
     def __init__(
         self, *, opcode: int = 0, flags: int = 64, cid: int = 0, nsid: int = 0, cdw2: int = 0, cdw3: int = 0,
@@ -601,6 +608,7 @@ class DatasetManagement(Header):
     CDW13_WORD, CDW13_SHIFT, CDW13_MASK = 13, 0, 0xFFFFFFFF
     CDW14_WORD, CDW14_SHIFT, CDW14_MASK = 14, 0, 0xFFFFFFFF
     CDW15_WORD, CDW15_SHIFT, CDW15_MASK = 15, 0, 0xFFFFFFFF
+    PACK: ClassVar = _DATASETMANAGEMENT_PACK
 
     def __init__(
         self, *, opcode: int = 0, flags: int = 64, cid: int = 0, nsid: int = 0, cdw2: int = 0, cdw3: int = 0,
@@ -663,6 +671,7 @@ class DatasetRange(Header):
     FIELDS: ClassVar = (("context", 32), ("blocks", 32), ("slba", 64))
     CONTEXT_WORD, CONTEXT_SHIFT, CONTEXT_MASK = 0, 0, 0xFFFFFFFF
     BLOCKS_WORD, BLOCKS_SHIFT, BLOCKS_MASK = 1, 0, 0xFFFFFFFF
+    PACK: ClassVar = _DATASETRANGE_PACK
 
     def __init__(self, *, context: int = 0, blocks: int = 0, slba: int = 0) -> None:
         self.context = context
@@ -883,6 +892,7 @@ class QueueCounts(Header):
     FIELDS: ClassVar = (("submission", 16), ("completion", 16))
     SUBMISSION_WORD, SUBMISSION_SHIFT, SUBMISSION_MASK = 0, 0, 0xFFFF
     COMPLETION_WORD, COMPLETION_SHIFT, COMPLETION_MASK = 0, 16, 0xFFFF
+    PACK: ClassVar = _QUEUECOUNTS_PACK
 
     def __init__(self, *, submission: int = 0, completion: int = 0) -> None:
         self.submission = submission

@@ -33,6 +33,7 @@ class FabricsCommand(Header):
     FLAGS_WORD, FLAGS_SHIFT, FLAGS_MASK = 0, 8, 0xFF
     CID_WORD, CID_SHIFT, CID_MASK = 0, 16, 0xFFFF
     FCTYPE_WORD, FCTYPE_SHIFT, FCTYPE_MASK = 1, 0, 0xFF
+    PACK: ClassVar = _FABRICSCOMMAND_PACK
 
     def __init__(
         self, *, opcode: int = 127, flags: int = 64, cid: int = 0, fctype: int = 0, sgl: bytes = bytes(16),
@@ -96,6 +97,7 @@ class ConnectCommand(Header):
     SQSIZE_WORD, SQSIZE_SHIFT, SQSIZE_MASK = 11, 0, 0xFFFF
     CATTR_WORD, CATTR_SHIFT, CATTR_MASK = 11, 16, 0xFF
     KATO_WORD, KATO_SHIFT, KATO_MASK = 12, 0, 0xFFFFFFFF
+    PACK: ClassVar = _CONNECTCOMMAND_PACK
 
     def __init__(
         self, *, opcode: int = 127, flags: int = 64, cid: int = 0, fctype: int = 1, sgl: bytes = bytes(16),
@@ -151,6 +153,7 @@ class ConnectData(Header):
     WORDS: ClassVar = 0
     ORDER: ClassVar[Literal["big", "little"]] = "little"
     FIELDS: ClassVar = (("hostid", -16), ("cntlid", 16), ("subnqn", -256), ("hostnqn", -256))
+    PACK: ClassVar = _CONNECTDATA_PACK
 
     def __init__(
         self, *, hostid: bytes = bytes(16), cntlid: int = 0, subnqn: bytes = bytes(256), hostnqn: bytes = bytes(256),
@@ -200,6 +203,7 @@ class ConnectCompletion(Header):
     SQHD_WORD, SQHD_SHIFT, SQHD_MASK = 2, 0, 0xFFFF
     CID_WORD, CID_SHIFT, CID_MASK = 3, 0, 0xFFFF
     STATUS_WORD, STATUS_SHIFT, STATUS_MASK = 3, 16, 0xFFFF
+    PACK: ClassVar = _CONNECTCOMPLETION_PACK
 
     def __init__(self, *, cntlid: int = 0, authreq: int = 0, sqhd: int = 0, cid: int = 0, status: int = 0) -> None:
         self.cntlid = cntlid
@@ -248,6 +252,7 @@ class ConnectRejection(Header):
     SQHD_WORD, SQHD_SHIFT, SQHD_MASK = 2, 0, 0xFFFF
     CID_WORD, CID_SHIFT, CID_MASK = 3, 0, 0xFFFF
     STATUS_WORD, STATUS_SHIFT, STATUS_MASK = 3, 16, 0xFFFF
+    PACK: ClassVar = _CONNECTREJECTION_PACK
 
     def __init__(self, *, ipo: int = 0, iattr: int = 0, sqhd: int = 0, cid: int = 0, status: int = 0) -> None:
         self.ipo = ipo
@@ -297,6 +302,7 @@ class PropertyGetCommand(Header):
     FCTYPE_WORD, FCTYPE_SHIFT, FCTYPE_MASK = 1, 0, 0xFF
     ATTRIB_WORD, ATTRIB_SHIFT, ATTRIB_MASK = 10, 0, 0xFF
     OFFSET_WORD, OFFSET_SHIFT, OFFSET_MASK = 11, 0, 0xFFFFFFFF
+    PACK: ClassVar = _PROPERTYGETCOMMAND_PACK
 
     def __init__(
         self, *, opcode: int = 127, flags: int = 64, cid: int = 0, fctype: int = 4, sgl: bytes = bytes(16),
@@ -350,6 +356,7 @@ class PropertyGetCompletion(Header):
     SQHD_WORD, SQHD_SHIFT, SQHD_MASK = 2, 0, 0xFFFF
     CID_WORD, CID_SHIFT, CID_MASK = 3, 0, 0xFFFF
     STATUS_WORD, STATUS_SHIFT, STATUS_MASK = 3, 16, 0xFFFF
+    PACK: ClassVar = _PROPERTYGETCOMPLETION_PACK
 
     def __init__(self, *, value: int = 0, sqhd: int = 0, cid: int = 0, status: int = 0) -> None:
         self.value = value
@@ -397,6 +404,7 @@ class PropertySetCommand(Header):
     FCTYPE_WORD, FCTYPE_SHIFT, FCTYPE_MASK = 1, 0, 0xFF
     ATTRIB_WORD, ATTRIB_SHIFT, ATTRIB_MASK = 10, 0, 0xFF
     OFFSET_WORD, OFFSET_SHIFT, OFFSET_MASK = 11, 0, 0xFFFFFFFF
+    PACK: ClassVar = _PROPERTYSETCOMMAND_PACK
 
     def __init__(
         self, *, opcode: int = 127, flags: int = 64, cid: int = 0, fctype: int = 0, sgl: bytes = bytes(16),
@@ -455,6 +463,7 @@ class DisconnectCommand(Header):
     CID_WORD, CID_SHIFT, CID_MASK = 0, 16, 0xFFFF
     FCTYPE_WORD, FCTYPE_SHIFT, FCTYPE_MASK = 1, 0, 0xFF
     RECFMT_WORD, RECFMT_SHIFT, RECFMT_MASK = 10, 0, 0xFFFF
+    PACK: ClassVar = _DISCONNECTCOMMAND_PACK
 
     def __init__(
         self, *, opcode: int = 127, flags: int = 64, cid: int = 0, fctype: int = 8, sgl: bytes = bytes(16),
@@ -515,6 +524,7 @@ class AuthenticationCommand(Header):
     SPSP1_WORD, SPSP1_SHIFT, SPSP1_MASK = 10, 16, 0xFF
     SECP_WORD, SECP_SHIFT, SECP_MASK = 10, 24, 0xFF
     LENGTH_WORD, LENGTH_SHIFT, LENGTH_MASK = 11, 0, 0xFFFFFFFF
+    PACK: ClassVar = _AUTHENTICATIONCOMMAND_PACK
 
     def __init__(
         self, *, opcode: int = 127, flags: int = 64, cid: int = 0, fctype: int = 0, sgl: bytes = bytes(16),

@@ -57,6 +57,7 @@ class IdentifyController(Header):
         ("ioccsz", 32), ("iorcsz", 32), ("icdoff", 16), ("fcatt", 8), ("msdbd", 8), ("ofcs", 16), ("dctype", 8),
         ("psd", -1024), ("vendor", -1024),
     )
+    PACK: ClassVar = _IDENTIFYCONTROLLER_PACK
 
     def __init__(
         self, *, vid: int = 0, ssvid: int = 0, sn: bytes = bytes(20), mn: bytes = bytes(40), fr: bytes = bytes(8),
@@ -245,6 +246,7 @@ class IdentifyNamespace(Header):
         ("mcl", 32), ("msrc", 8), ("anagrpid", 32), ("nsattr", 8), ("nvmsetid", 16), ("endgid", 16), ("nguid", -16),
         ("eui64", -8), ("lbaf", -256), ("vendor", -3712),
     )
+    PACK: ClassVar = _IDENTIFYNAMESPACE_PACK
 
     def __init__(
         self, *, nsze: int = 0, ncap: int = 0, nuse: int = 0, nsfeat: int = 0, nlbaf: int = 0, flbas: int = 0,
@@ -343,6 +345,7 @@ class LbaFormat(Header):
     MS_WORD, MS_SHIFT, MS_MASK = 0, 0, 0xFFFF
     LBADS_WORD, LBADS_SHIFT, LBADS_MASK = 0, 16, 0xFF
     RP_WORD, RP_SHIFT, RP_MASK = 0, 24, 0xFF
+    PACK: ClassVar = _LBAFORMAT_PACK
 
     def __init__(self, *, ms: int = 0, lbads: int = 0, rp: int = 0) -> None:
         self.ms = ms
@@ -383,6 +386,7 @@ class IdentifyNamespaceIndependent(Header):
         ("nsfeat", 8), ("nmic", 8), ("rescap", 8), ("fpi", 8), ("anagrpid", 32), ("nsattr", 8), ("nvmsetid", 16),
         ("endgid", 16), ("nstat", 8),
     )
+    PACK: ClassVar = _IDENTIFYNAMESPACEINDEPENDENT_PACK
 
     def __init__(
         self, *, nsfeat: int = 0, nmic: int = 0, rescap: int = 0, fpi: int = 0, anagrpid: int = 0, nsattr: int = 0,
@@ -435,6 +439,7 @@ class IdentifyControllerNvm(Header):
     WORDS: ClassVar = 0
     ORDER: ClassVar[Literal["big", "little"]] = "little"
     FIELDS: ClassVar = (("vsl", 8), ("wzsl", 8), ("wusl", 8), ("dmrl", 8), ("dmrsl", 32), ("dmsl", 64))
+    PACK: ClassVar = _IDENTIFYCONTROLLERNVM_PACK
 
     def __init__(
         self, *, vsl: int = 0, wzsl: int = 0, wusl: int = 0, dmrl: int = 0, dmrsl: int = 0, dmsl: int = 0,
@@ -483,6 +488,7 @@ class NamespaceDescriptorHeader(Header):
     FIELDS: ClassVar = (("nidt", 8), ("nidl", 8))
     NIDT_WORD, NIDT_SHIFT, NIDT_MASK = 0, 24, 0xFF
     NIDL_WORD, NIDL_SHIFT, NIDL_MASK = 0, 16, 0xFF
+    PACK: ClassVar = _NAMESPACEDESCRIPTORHEADER_PACK
 
     def __init__(self, *, nidt: int = 0, nidl: int = 0) -> None:
         self.nidt = nidt
@@ -534,6 +540,7 @@ class PowerState(Header):
     IPS_WORD, IPS_SHIFT, IPS_MASK = 4, 16, 0xFF
     ACTP_WORD, ACTP_SHIFT, ACTP_MASK = 5, 0, 0xFFFF
     APW_WORD, APW_SHIFT, APW_MASK = 5, 16, 0xFF
+    PACK: ClassVar = _POWERSTATE_PACK
 
     def __init__(
         self, *, mp: int = 0, flags: int = 0, enlat: int = 0, exlat: int = 0, rrt: int = 0, rrl: int = 0,

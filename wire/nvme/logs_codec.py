@@ -43,6 +43,7 @@ class ErrorLogEntry(Header):
     VENDOR_LOG_WORD, VENDOR_LOG_SHIFT, VENDOR_LOG_MASK = 7, 0, 0xFF
     TRTYPE_WORD, TRTYPE_SHIFT, TRTYPE_MASK = 7, 8, 0xFF
     TRANSPORT_SPECIFIC_WORD, TRANSPORT_SPECIFIC_SHIFT, TRANSPORT_SPECIFIC_MASK = 10, 0, 0xFFFF
+    PACK: ClassVar = _ERRORLOGENTRY_PACK
 
     def __init__(
         self, *, error_count: int = 0, sqid: int = 0, cid: int = 0, status: int = 0, location: int = 0, lba: int = 0,
@@ -117,6 +118,7 @@ class SmartLog(Header):
         ("sensors", -16), ("tmt1_transitions", 32), ("tmt2_transitions", 32), ("tmt1_seconds", 32),
         ("tmt2_seconds", 32),
     )
+    PACK: ClassVar = _SMARTLOG_PACK
 
     def __init__(
         self, *, critical_warning: int = 0, temperature: int = 0, available_spare: int = 0, spare_threshold: int = 0,
@@ -218,6 +220,7 @@ class FirmwareSlotLog(Header):
         ("active", 8), ("slot1", -8), ("slot2", -8), ("slot3", -8), ("slot4", -8), ("slot5", -8), ("slot6", -8),
         ("slot7", -8),
     )
+    PACK: ClassVar = _FIRMWARESLOTLOG_PACK
 
     def __init__(
         self, *, active: int = 0, slot1: bytes = bytes(8), slot2: bytes = bytes(8), slot3: bytes = bytes(8),
@@ -464,6 +467,7 @@ class AnaHeader(Header):
     ORDER: ClassVar[Literal["big", "little"]] = "little"
     FIELDS: ClassVar = (("change_count", 64), ("groups", 16))
     GROUPS_WORD, GROUPS_SHIFT, GROUPS_MASK = 2, 0, 0xFFFF
+    PACK: ClassVar = _ANAHEADER_PACK
 
     def __init__(self, *, change_count: int = 0, groups: int = 0) -> None:
         self.change_count = change_count
@@ -503,6 +507,7 @@ class AnaGroup(Header):
     GROUP_WORD, GROUP_SHIFT, GROUP_MASK = 0, 0, 0xFFFFFFFF
     NSIDS_WORD, NSIDS_SHIFT, NSIDS_MASK = 1, 0, 0xFFFFFFFF
     STATE_WORD, STATE_SHIFT, STATE_MASK = 4, 0, 0xFF
+    PACK: ClassVar = _ANAGROUP_PACK
 
     def __init__(self, *, group: int = 0, nsids: int = 0, change_count: int = 0, state: int = 0) -> None:
         self.group = group
@@ -541,6 +546,7 @@ class DiscoveryHeader(Header):
     WORDS: ClassVar = 0
     ORDER: ClassVar[Literal["big", "little"]] = "little"
     FIELDS: ClassVar = (("genctr", 64), ("numrec", 64), ("recfmt", 16))
+    PACK: ClassVar = _DISCOVERYHEADER_PACK
 
     def __init__(self, *, genctr: int = 0, numrec: int = 0, recfmt: int = 0) -> None:
         self.genctr = genctr
@@ -584,6 +590,7 @@ class DiscoveryEntry(Header):
         ("trtype", 8), ("adrfam", 8), ("subtype", 8), ("treq", 8), ("portid", 16), ("cntlid", 16), ("asqsz", 16),
         ("eflags", 16), ("trsvcid", -32), ("subnqn", -256), ("traddr", -256), ("tsas", -256),
     )
+    PACK: ClassVar = _DISCOVERYENTRY_PACK
 
     def __init__(
         self, *, trtype: int = 0, adrfam: int = 0, subtype: int = 0, treq: int = 0, portid: int = 0, cntlid: int = 0,
@@ -642,6 +649,7 @@ class RdmaAddress(Header):
     WORDS: ClassVar = 0
     ORDER: ClassVar[Literal["big", "little"]] = "little"
     FIELDS: ClassVar = (("qptype", 8), ("prtype", 8), ("cms", 8), ("pkey", 16))
+    PACK: ClassVar = _RDMAADDRESS_PACK
 
     def __init__(self, *, qptype: int = 0, prtype: int = 0, cms: int = 0, pkey: int = 0) -> None:
         self.qptype = qptype
@@ -680,6 +688,7 @@ class TcpAddress(Header):
     WORDS: ClassVar = 0
     ORDER: ClassVar[Literal["big", "little"]] = "big"
     FIELDS: ClassVar = (("sectype", 8),)
+    PACK: ClassVar = _TCPADDRESS_PACK
 
     def __init__(self, *, sectype: int = 0) -> None:
         self.sectype = sectype

@@ -36,6 +36,7 @@ class RdmaConnectRequest(Header):
     HRQSIZE_WORD, HRQSIZE_SHIFT, HRQSIZE_MASK = 1, 0, 0xFFFF
     HSQSIZE_WORD, HSQSIZE_SHIFT, HSQSIZE_MASK = 1, 16, 0xFFFF
     CNTLID_WORD, CNTLID_SHIFT, CNTLID_MASK = 2, 0, 0xFFFF
+    PACK: ClassVar = _RDMACONNECTREQUEST_PACK
 
     def __init__(self, *, recfmt: int = 0, qid: int = 0, hrqsize: int = 0, hsqsize: int = 0, cntlid: int = 0) -> None:
         self.recfmt = recfmt
@@ -79,6 +80,7 @@ class RdmaConnectAccept(Header):
     FIELDS: ClassVar = (("recfmt", 16), ("crqsize", 16))
     RECFMT_WORD, RECFMT_SHIFT, RECFMT_MASK = 0, 0, 0xFFFF
     CRQSIZE_WORD, CRQSIZE_SHIFT, CRQSIZE_MASK = 0, 16, 0xFFFF
+    PACK: ClassVar = _RDMACONNECTACCEPT_PACK
 
     def __init__(self, *, recfmt: int = 0, crqsize: int = 0) -> None:
         self.recfmt = recfmt
@@ -117,6 +119,7 @@ class RdmaConnectReject(Header):
     FIELDS: ClassVar = (("recfmt", 16), ("status", 16))
     RECFMT_WORD, RECFMT_SHIFT, RECFMT_MASK = 0, 0, 0xFFFF
     STATUS_WORD, STATUS_SHIFT, STATUS_MASK = 0, 16, 0xFFFF
+    PACK: ClassVar = _RDMACONNECTREJECT_PACK
 
     def __init__(self, *, recfmt: int = 0, status: int = 0) -> None:
         self.recfmt = recfmt

@@ -260,6 +260,7 @@ class ControllerVersion(Header):
     TERTIARY_WORD, TERTIARY_SHIFT, TERTIARY_MASK = 0, 24, 0xFF
     MINOR_WORD, MINOR_SHIFT, MINOR_MASK = 0, 16, 0xFF
     MAJOR_WORD, MAJOR_SHIFT, MAJOR_MASK = 0, 8, 0xFF
+    PACK: ClassVar = _CONTROLLERVERSION_PACK
 
     def __init__(self, *, tertiary: int = 0, minor: int = 0, major: int = 0) -> None:
         self.tertiary = tertiary

@@ -33,6 +33,7 @@ class DataBlockSgl(Header):
     FIELDS: ClassVar = (("address", 64), ("length", 32), ("kind", 8))
     LENGTH_WORD, LENGTH_SHIFT, LENGTH_MASK = 2, 0, 0xFFFFFFFF
     KIND_WORD, KIND_SHIFT, KIND_MASK = 3, 24, 0xFF
+    PACK: ClassVar = _DATABLOCKSGL_PACK
 
     def __init__(self, *, address: int = 0, length: int = 0, kind: int = 0) -> None:
         self.address = address
@@ -114,6 +115,7 @@ class AnySgl(Header):
     ORDER: ClassVar[Literal["big", "little"]] = "big"
     FIELDS: ClassVar = (("body", -15), ("kind", 8))
     KIND_WORD, KIND_SHIFT, KIND_MASK = 3, 0, 0xFF
+    PACK: ClassVar = _ANYSGL_PACK
 
     def __init__(self, *, body: bytes = bytes(15), kind: int = 0) -> None:
         self.body = body

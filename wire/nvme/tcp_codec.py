@@ -34,6 +34,7 @@ class TcpHeader(Header):
     HLEN_WORD, HLEN_SHIFT, HLEN_MASK = 0, 16, 0xFF
     PDO_WORD, PDO_SHIFT, PDO_MASK = 0, 24, 0xFF
     PLEN_WORD, PLEN_SHIFT, PLEN_MASK = 1, 0, 0xFFFFFFFF
+    PACK: ClassVar = _TCPHEADER_PACK
 
     def __init__(self, *, kind: int = 0, flags: int = 0, hlen: int = 0, pdo: int = 0, plen: int = 0) -> None:
         self.kind = kind
@@ -78,6 +79,7 @@ class TcpInitializeRequest(Header):
         ("kind", 8), ("flags", 8), ("hlen", 8), ("pdo", 8), ("plen", 32), ("pfv", 16), ("hpda", 8), ("digests", 8),
         ("maxr2t", 32),
     )
+    PACK: ClassVar = _TCPINITIALIZEREQUEST_PACK
 
     def __init__(
         self, *, kind: int = 0, flags: int = 0, hlen: int = 128, pdo: int = 0, plen: int = 128, pfv: int = 0,
@@ -133,6 +135,7 @@ class TcpInitializeResponse(Header):
         ("kind", 8), ("flags", 8), ("hlen", 8), ("pdo", 8), ("plen", 32), ("pfv", 16), ("cpda", 8), ("digests", 8),
         ("maxh2cdata", 32),
     )
+    PACK: ClassVar = _TCPINITIALIZERESPONSE_PACK
 
     def __init__(
         self, *, kind: int = 1, flags: int = 0, hlen: int = 128, pdo: int = 0, plen: int = 128, pfv: int = 0,
@@ -198,6 +201,7 @@ class TcpTerminate(Header):
     FES_WORD, FES_SHIFT, FES_MASK = 2, 0, 0xFFFF
     FEI_LOW_WORD, FEI_LOW_SHIFT, FEI_LOW_MASK = 2, 16, 0xFFFF
     FEI_HIGH_WORD, FEI_HIGH_SHIFT, FEI_HIGH_MASK = 3, 0, 0xFFFF
+    PACK: ClassVar = _TCPTERMINATE_PACK
 
     def __init__(
         self, *, kind: int = 2, flags: int = 0, hlen: int = 24, pdo: int = 0, plen: int = 24, fes: int = 0,
@@ -258,6 +262,7 @@ class TcpCommand(Header):
         ("sqe_cdw10", 32), ("sqe_cdw11", 32), ("sqe_cdw12", 32), ("sqe_cdw13", 32), ("sqe_cdw14", 32),
         ("sqe_cdw15", 32),
     )
+    PACK: ClassVar = _TCPCOMMAND_PACK
 
     def __init__(
         self, *, kind: int = 4, flags: int = 0, hlen: int = 72, pdo: int = 0, plen: int = 72, sqe_opcode: int = 0,
@@ -344,6 +349,7 @@ class TcpCompletion(Header):
     CQE_SQID_WORD, CQE_SQID_SHIFT, CQE_SQID_MASK = 4, 16, 0xFFFF
     CQE_CID_WORD, CQE_CID_SHIFT, CQE_CID_MASK = 5, 0, 0xFFFF
     CQE_STATUS_WORD, CQE_STATUS_SHIFT, CQE_STATUS_MASK = 5, 16, 0xFFFF
+    PACK: ClassVar = _TCPCOMPLETION_PACK
 
     def __init__(
         self, *, kind: int = 5, flags: int = 0, hlen: int = 24, pdo: int = 0, plen: int = 24, cqe_dw0: int = 0,
@@ -410,6 +416,7 @@ class TcpHostData(Header):
     TTAG_WORD, TTAG_SHIFT, TTAG_MASK = 2, 16, 0xFFFF
     OFFSET_WORD, OFFSET_SHIFT, OFFSET_MASK = 3, 0, 0xFFFFFFFF
     LENGTH_WORD, LENGTH_SHIFT, LENGTH_MASK = 4, 0, 0xFFFFFFFF
+    PACK: ClassVar = _TCPHOSTDATA_PACK
 
     def __init__(
         self, *, kind: int = 6, flags: int = 0, hlen: int = 24, pdo: int = 0, plen: int = 24, cid: int = 0,
@@ -472,6 +479,7 @@ class TcpControllerData(Header):
     CID_WORD, CID_SHIFT, CID_MASK = 2, 0, 0xFFFF
     OFFSET_WORD, OFFSET_SHIFT, OFFSET_MASK = 3, 0, 0xFFFFFFFF
     LENGTH_WORD, LENGTH_SHIFT, LENGTH_MASK = 4, 0, 0xFFFFFFFF
+    PACK: ClassVar = _TCPCONTROLLERDATA_PACK
 
     def __init__(
         self, *, kind: int = 7, flags: int = 0, hlen: int = 24, pdo: int = 0, plen: int = 24, cid: int = 0,
@@ -535,6 +543,7 @@ class TcpReadyToTransfer(Header):
     TTAG_WORD, TTAG_SHIFT, TTAG_MASK = 2, 16, 0xFFFF
     OFFSET_WORD, OFFSET_SHIFT, OFFSET_MASK = 3, 0, 0xFFFFFFFF
     LENGTH_WORD, LENGTH_SHIFT, LENGTH_MASK = 4, 0, 0xFFFFFFFF
+    PACK: ClassVar = _TCPREADYTOTRANSFER_PACK
 
     def __init__(
         self, *, kind: int = 9, flags: int = 0, hlen: int = 24, pdo: int = 0, plen: int = 24, cid: int = 0,

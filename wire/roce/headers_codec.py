@@ -196,6 +196,7 @@ class Reth(Header):
     FIELDS: ClassVar = (("va", 64), ("rkey", 32), ("length", 32))
     RKEY_WORD, RKEY_SHIFT, RKEY_MASK = 2, 0, 0xFFFFFFFF
     LENGTH_WORD, LENGTH_SHIFT, LENGTH_MASK = 3, 0, 0xFFFFFFFF
+    PACK: ClassVar = _RETH_PACK
 
     def __init__(self, *, va: int = 0, rkey: int = 0, length: int = 0) -> None:
         self.va = va
@@ -237,6 +238,7 @@ class AtomicEth(Header):
     ORDER: ClassVar[Literal["big", "little"]] = "big"
     FIELDS: ClassVar = (("va", 64), ("rkey", 32), ("swap_add", 64), ("compare", 64))
     RKEY_WORD, RKEY_SHIFT, RKEY_MASK = 2, 0, 0xFFFFFFFF
+    PACK: ClassVar = _ATOMICETH_PACK
 
     def __init__(self, *, va: int = 0, rkey: int = 0, swap_add: int = 0, compare: int = 0) -> None:
         self.va = va
@@ -356,6 +358,7 @@ class AtomicAckEth(Header):
     WORDS: ClassVar = 2
     ORDER: ClassVar[Literal["big", "little"]] = "big"
     FIELDS: ClassVar = (("original", 64),)
+    PACK: ClassVar = _ATOMICACKETH_PACK
 
     def __init__(self, *, original: int = 0) -> None:
         self.original = original
@@ -391,6 +394,7 @@ class ImmDt(Header):
     WORDS: ClassVar = 1
     ORDER: ClassVar[Literal["big", "little"]] = "big"
     FIELDS: ClassVar = (("imm", -4),)
+    PACK: ClassVar = _IMMDT_PACK
 
     def __init__(self, *, imm: bytes = bytes(4)) -> None:
         self.imm = imm
@@ -429,6 +433,7 @@ class Ieth(Header):
     ORDER: ClassVar[Literal["big", "little"]] = "big"
     FIELDS: ClassVar = (("rkey", 32),)
     RKEY_WORD, RKEY_SHIFT, RKEY_MASK = 0, 0, 0xFFFFFFFF
+    PACK: ClassVar = _IETH_PACK
 
     def __init__(self, *, rkey: int = 0) -> None:
         self.rkey = rkey

@@ -79,6 +79,20 @@ def test_nested_names_join_bit_groups_vanish_and_defaults_hold() -> None:
     assert (values["kind"], values["text"]) == (0x40, b"abc  ")
 
 
+@settings(max_examples=30)
+@given(data=st.data())
+def test_packing_values_is_encoding_an_object_of_them(data: st.DataObject) -> None:
+    form = derive("Plain", Struct("one" / Int8ub, "two" / Int32ub, Padding(3), "text" / Bytes(5), "last" / Int16ub))
+    values = data.draw(values_of(form.codec))
+    buffer = bytearray(form.codec.SIZE + 2)
+    form.codec.PACK(buffer, 2, *values.values())
+    assert buffer[2:] == form.make(**values).encode()
+
+
+def test_a_format_with_cut_fields_or_constants_cannot_be_packed() -> None:
+    assert not hasattr(derive("Everything", EVERYTHING).codec, "PACK")
+
+
 def test_a_constant_is_written_and_checked() -> None:
     codec = derive("Everything", EVERYTHING).codec
     raw = bytearray(codec().encode())

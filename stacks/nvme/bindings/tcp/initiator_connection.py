@@ -26,7 +26,7 @@ from stacks.nvme.bindings.tcp.parameters import (
 from stacks.nvme.host import HostCommand, HostQueue
 from wire.checksum import crc32c
 from wire.nvme.kinds import SglKind, TcpDigest, TcpFatalStatus, TcpPduFlag, TcpPduKind
-from wire.nvme.opcodes import AdminOpcode
+from wire.nvme.opcodes import FLAGS_SGL, AdminOpcode
 from wire.nvme.sgl_codec import DataBlockSgl
 from wire.nvme.status import StatusCode
 from wire.nvme.tcp_codec import (
@@ -71,7 +71,6 @@ class TcpHostConnection(TcpConnection):
         """H2CData PDUs that are not sent yet, by CID."""
         self._early: dict[int, tuple[int, int, int]] = {}
         """Commands that ended while their data was still on its way out."""
-        self._entry = TcpCommand(hlen=TcpCommand.SIZE)
         self._sgls: dict[int, bytes] = {}
         self._rules = {
             TcpPduKind.INITIALIZE_RESPONSE: Rule(IC_BYTES, self._initialized),
@@ -92,54 +91,40 @@ class TcpHostConnection(TcpConnection):
 
     def post_outgoing(self) -> None:
         """Send what the queue has; capsules without data lie in one piece of memory."""
-        commands, entry = self.queue.outgoing, self._entry
-        header_bytes = TcpCommand.SIZE + self._header_digest_bytes
+        commands, pack, sgls = self.queue.outgoing, TcpCommand.PACK, self._sgls
+        header_bytes, flags = TcpCommand.SIZE + self._header_digest_bytes, self._digest_flags & _HEADER_DIGEST
         room = memoryview(bytearray(len(commands) * header_bytes))
         start = end = 0
         for command in commands:
             data = command.data
             length = 0 if data is None else len(data)
-            self._describe(command)
             if length and not command.is_read and length <= self._room_in_capsule(command):
                 self._add_run(room[start:end])
                 start = end
                 assert data is not None
                 self._post_with_data(command, data, header_bytes)
                 continue
-            entry.flags = self._digest_flags & _HEADER_DIGEST
-            entry.pdo = 0
-            entry.plen = header_bytes
-            entry.sqe_sgl = self._sgls.get(length) or self._transport_sgl(length)
-            entry.encode_into(room, end)
-            if self._header_digest_bytes:
+            sgl = sgls.get(length) or self._transport_sgl(length)
+            pack(room, end, COMMAND, flags, TcpCommand.SIZE, 0, header_bytes, *_entry_of(command, sgl))
+            if flags:
                 self._seal(room[end : end + header_bytes])
             end += header_bytes
         self._add_run(room[start:end])
         commands.clear()
-
-    def _describe(self, command: HostCommand) -> None:
-        entry = self._entry
-        entry.sqe_opcode = command.opcode
-        entry.sqe_cid = command.cid
-        entry.sqe_nsid = command.nsid
-        entry.sqe_cdw10 = command.cdw10
-        entry.sqe_cdw11 = command.cdw11
-        entry.sqe_cdw12 = command.cdw12
-        entry.sqe_cdw13 = command.cdw13
-        entry.sqe_cdw14 = command.cdw14
-        entry.sqe_cdw15 = command.cdw15
 
     def _add_run(self, capsules: memoryview) -> None:
         if capsules:
             self._output.add(capsules)
 
     def _post_with_data(self, command: HostCommand, data: memoryview, header_bytes: int) -> None:
-        entry, length = self._entry, len(data)
-        entry.flags = self._digest_flags
-        entry.pdo = pdo = self._padded(header_bytes)
-        entry.plen = pdo + length + self._data_digest_bytes
-        entry.sqe_sgl = DataBlockSgl(length=length, kind=IN_CAPSULE).encode()
-        self._add_header(entry, header_bytes, padded_to=pdo)
+        length, pdo = len(data), self._padded(header_bytes)
+        plen = pdo + length + self._data_digest_bytes
+        sgl = DataBlockSgl(length=length, kind=IN_CAPSULE).encode()
+        room = memoryview(bytearray(pdo))
+        TcpCommand.PACK(
+            room, 0, COMMAND, self._digest_flags, TcpCommand.SIZE, pdo, plen, *_entry_of(command, sgl)
+        )
+        self._add_sealed(room, header_bytes)
         self._add_data(command, data)
 
     def _room_in_capsule(self, command: HostCommand) -> int:
@@ -155,9 +140,8 @@ class TcpHostConnection(TcpConnection):
     def _padded(self, header_bytes: int) -> int:
         return -(-header_bytes // self._alignment) * self._alignment if self._alignment else header_bytes
 
-    def _add_header(self, entry: TcpCommand | TcpHostData, header_bytes: int, *, padded_to: int) -> None:
-        room = memoryview(bytearray(padded_to))
-        entry.encode_into(room)
+    def _add_sealed(self, room: memoryview, header_bytes: int) -> None:
+        """Send a header with its digest, where digests are used, and its padding."""
         if self._header_digest_bytes:
             self._seal(room[:header_bytes])
         self._output.add(room)
@@ -352,7 +336,9 @@ class TcpHostConnection(TcpConnection):
                 offset=at,
                 length=length,
             )
-            self._add_header(header, header_bytes, padded_to=pdo)
+            room = memoryview(bytearray(pdo))
+            header.encode_into(room)
+            self._add_sealed(room, header_bytes)
             self._add_data(command, data[at : at + length])
             at += length
         self.owner.touched(self)
@@ -361,6 +347,27 @@ class TcpHostConnection(TcpConnection):
         self.owner.terminated(self, reason, self._now)
 
 
+def _entry_of(command: HostCommand, sgl: bytes) -> tuple[int | bytes, ...]:
+    """The fields of a command's submission entry, in their order."""
+    return (
+        command.opcode,
+        FLAGS_SGL,
+        command.cid,
+        command.nsid,
+        0,
+        0,
+        0,
+        sgl,
+        command.cdw10,
+        command.cdw11,
+        command.cdw12,
+        command.cdw13,
+        command.cdw14,
+        command.cdw15,
+    )
+
+
+COMMAND = TcpPduKind.COMMAND.value
 FABRICS = AdminOpcode.FABRICS.value
 TRANSPORT, IN_CAPSULE = SglKind.TRANSPORT.value, SglKind.DATA_BLOCK_OFFSET.value
 _HEADER_DIGEST, _DATA_DIGEST = TcpPduFlag.HEADER_DIGEST.value, TcpPduFlag.DATA_DIGEST.value

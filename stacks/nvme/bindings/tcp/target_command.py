@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from stacks.nvme.bindings.tcp.parameters import DIGEST_BYTES
 from stacks.nvme.target.command import Command
 
 if TYPE_CHECKING:
@@ -13,23 +14,25 @@ if TYPE_CHECKING:
 class TcpTargetCommand(Command):
     """A command; used again for each capsule that it stands for.
 
-    connection: where it came from; tag: its TTAG. headers: room for the headers of its data and its completion.
+    connection: where it came from; tag: its TTAG. headers: room for the headers of its data and its completion;
+    completion: the part of it for a completion without a digest.
     received_bytes: data of the host that has come so far; is_damaged: its digest was wrong.
     pins: of the buffer that its in-capsule data lies in.
     """
 
-    __slots__ = ("connection", "headers", "is_damaged", "pins", "received_bytes", "tag")
+    __slots__ = ("completion", "connection", "headers", "is_damaged", "pins", "received_bytes", "tag")
 
     def __init__(self, connection: TcpTargetConnection, tag: int) -> None:
         super().__init__()
         self.connection = connection
         self.tag = tag
-        self.headers = memoryview(bytearray(HEADERS_BYTES))
+        self.headers = memoryview(bytearray(COMPLETION_END))
+        self.completion = self.headers[DATA_HEADER_BYTES:-DIGEST_BYTES]
         self.received_bytes = 0
         self.is_damaged = False
         self.pins: list[int] | None = None
 
 
-DATA_HEADER_BYTES = 128 + 4
+DATA_HEADER_BYTES = 128 + DIGEST_BYTES
 """Of a C2HData PDU with digest and the most padding that a host can ask for."""
-HEADERS_BYTES = DATA_HEADER_BYTES + 24 + 4
+COMPLETION_END = DATA_HEADER_BYTES + 24 + DIGEST_BYTES

@@ -21,7 +21,7 @@ from stacks.nvme.bindings.tcp.parameters import (
     IC_BYTES,
     TERMINATE_DATA_BYTES,
 )
-from stacks.nvme.bindings.tcp.target_command import DATA_HEADER_BYTES, TcpTargetCommand
+from stacks.nvme.bindings.tcp.target_command import COMPLETION_END, DATA_HEADER_BYTES, TcpTargetCommand
 from stacks.nvme.target.command import NO_DATA
 from stacks.nvme.target.queue import Queue
 from transports.datagram import Address
@@ -58,14 +58,13 @@ class TcpTargetConnection(TcpConnection):
         self.queue.lend_bytes = LEND_BYTES
         self.is_gone = False
         self._is_ready = False
-        self._alignment = self._digest_flags = 0
+        self._digest_flags = 0
+        self._data_offset = DATA_HLEN
         self._header_digest_bytes = self._data_digest_bytes = 0
         self._commands: list[TcpTargetCommand] = []
         self._free: list[TcpTargetCommand] = []
         self._fetching: dict[int, TcpTargetCommand] = {}
         self._streaming: TcpTargetCommand | None = None
-        self._data = TcpControllerData()
-        self._completion = TcpCompletion()
         self._rules = {
             TcpPduKind.INITIALIZE_REQUEST: Rule(IC_BYTES, self._initialize),
             TcpPduKind.HOST_TERMINATE: Rule(TcpTerminate.SIZE, self._end_by_host, TERMINATE_DATA_BYTES),
@@ -121,7 +120,9 @@ class TcpTargetConnection(TcpConnection):
             ttag=command.tag,
             length=len(view),
         )
-        self._add_header(header, command.headers, TcpReadyToTransfer.SIZE)
+        room = command.headers[: header.plen]
+        header.encode_into(room)
+        self._add_sealed(room)
 
     def answer(self, command: TcpTargetCommand) -> None:
         """Send a command's data, if it has any for the host, and its completion."""
@@ -133,32 +134,37 @@ class TcpTargetConnection(TcpConnection):
             if is_success:
                 self._output.mark(command)
                 return
-        entry = self._completion
-        entry.flags = _HEADER_DIGEST if self._header_digest_bytes else 0
-        entry.plen = TcpCompletion.SIZE + self._header_digest_bytes
-        entry.cqe_dw0 = command.dw0
-        entry.cqe_dw1 = command.dw1
-        entry.cqe_sqhd = command.sqhd
-        entry.cqe_sqid = self.queue.qid
-        entry.cqe_cid = command.cid
-        entry.cqe_status = command.status_word
-        self._add_header(entry, command.headers[DATA_HEADER_BYTES:], TcpCompletion.SIZE)
+        room = command.headers[DATA_HEADER_BYTES:COMPLETION_END] if self._header_digest_bytes else command.completion
+        TcpCompletion.PACK(
+            room,
+            0,
+            COMPLETION,
+            _HEADER_DIGEST if self._header_digest_bytes else 0,
+            TcpCompletion.SIZE,
+            0,
+            len(room),
+            command.dw0,
+            command.dw1,
+            command.sqhd,
+            self.queue.qid,
+            command.cid,
+            command.status_word,
+        )
+        self._add_sealed(room)
         self._output.mark(command)
 
     def _send_data(self, command: TcpTargetCommand, *, is_success: bool) -> None:
-        view, header, length = command.view, self._data, command.send_bytes
+        view, length, pdo = command.view, command.send_bytes, self._data_offset
         assert view is not None
-        header_bytes = TcpControllerData.SIZE + self._header_digest_bytes
-        header.pdo = pdo = -(-header_bytes // self._alignment) * self._alignment if self._alignment else header_bytes
-        header.plen = pdo + length + self._data_digest_bytes
-        header.flags = self._digest_flags | (LAST_SUCCESS if is_success else LAST)
-        header.cid = command.cid
-        header.length = length
+        flags = self._digest_flags | (LAST_SUCCESS if is_success else LAST)
         room = command.headers[:pdo]
-        header.encode_into(room)
+        TcpControllerData.PACK(
+            room, 0, DATA, flags, DATA_HLEN, pdo, pdo + length + self._data_digest_bytes, command.cid, 0, length
+        )
         if self._header_digest_bytes:
-            self._seal(room[:header_bytes])
-        output, data = self._output, view[:length]
+            self._seal(room[: DATA_HLEN + DIGEST_BYTES])
+        output = self._output
+        data = view if len(view) == length else view[:length]
         output.add(room)
         if command.buffer is None:
             output.lend(data)
@@ -167,9 +173,8 @@ class TcpTargetConnection(TcpConnection):
         if self._data_digest_bytes:
             output.add(crc32c(data).to_bytes(DIGEST_BYTES, "little"))
 
-    def _add_header(self, header: TcpHeader | TcpCompletion | TcpReadyToTransfer, room: memoryview, size: int) -> None:
-        room = room[: size + self._header_digest_bytes]
-        header.encode_into(room)
+    def _add_sealed(self, room: memoryview) -> None:
+        """Send a header with its digest, where digests are used; `room` has a place for it then."""
         if self._header_digest_bytes:
             self._seal(room)
         self._output.add(room)
@@ -197,10 +202,9 @@ class TcpTargetConnection(TcpConnection):
         )
         self._output.add(response.encode())
         self.target.touched(self)
-        self._alignment = (request.hpda + 1) * 4 if request.hpda else 0
         self._data_alignment = (config.alignment + 1) * 4 if config.alignment else 1
         self._is_ready = True
-        self._agree(digests)
+        self._agree(digests, alignment=(request.hpda + 1) * 4)
         self._rules = {
             TcpPduKind.COMMAND: Rule(
                 TcpCommand.SIZE, self._command, max(config.in_capsule_bytes, ADMIN_IN_CAPSULE_BYTES)
@@ -209,7 +213,7 @@ class TcpTargetConnection(TcpConnection):
             TcpPduKind.HOST_TERMINATE: self._rules[TcpPduKind.HOST_TERMINATE],
         }
 
-    def _agree(self, digests: int) -> None:
+    def _agree(self, digests: int, *, alignment: int) -> None:
         self.has_header_digest = bool(digests & TcpDigest.HEADER)
         self.has_data_digest = bool(digests & TcpDigest.DATA)
         self._header_digest_bytes = DIGEST_BYTES if self.has_header_digest else 0
@@ -217,6 +221,8 @@ class TcpTargetConnection(TcpConnection):
         self._digest_flags = (_HEADER_DIGEST if self.has_header_digest else 0) | (
             _DATA_DIGEST if self.has_data_digest else 0
         )
+        # Data towards the host starts where HPDA wants it; 4 bytes, the least, are kept anyway.
+        self._data_offset = -(-(DATA_HLEN + self._header_digest_bytes) // alignment) * alignment
 
     def _end_by_host(self, pdu: Pdu) -> None:
         request = TcpTerminate.decode(self._buffer, pdu.at)
@@ -344,6 +350,8 @@ class TcpTargetConnection(TcpConnection):
         self.target.terminated(self, reason)
 
 
+COMPLETION, DATA = TcpPduKind.COMPLETION.value, TcpPduKind.CONTROLLER_DATA.value
+DATA_HLEN = TcpControllerData.SIZE
 SQE_WORDS = SubmissionEntry.words(1, SubmissionEntry.SIZE)
 NO_SQHD = 0xFFFF
 _HEADER_DIGEST, _DATA_DIGEST = TcpPduFlag.HEADER_DIGEST.value, TcpPduFlag.DATA_DIGEST.value
