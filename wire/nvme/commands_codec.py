@@ -731,6 +731,7 @@ class CopyCommand(Header):
     REFERENCE_TAG_WORD, REFERENCE_TAG_SHIFT, REFERENCE_TAG_MASK = 14, 0, 0xFFFFFFFF
     APPLICATION_TAG_WORD, APPLICATION_TAG_SHIFT, APPLICATION_TAG_MASK = 15, 0, 0xFFFF
     APPLICATION_MASK_WORD, APPLICATION_MASK_SHIFT, APPLICATION_MASK_MASK = 15, 16, 0xFFFF
+    PACK: ClassVar = _COPYCOMMAND_PACK
 
     def __init__(
         self, *, opcode: int = 0, flags: int = 64, cid: int = 0, nsid: int = 0, cdw2: int = 0, cdw3: int = 0,
@@ -801,6 +802,7 @@ class CopyRange(Header):
     REFERENCE_TAG_WORD, REFERENCE_TAG_SHIFT, REFERENCE_TAG_MASK = 6, 0, 0xFFFFFFFF
     APPLICATION_TAG_WORD, APPLICATION_TAG_SHIFT, APPLICATION_TAG_MASK = 7, 0, 0xFFFF
     APPLICATION_MASK_WORD, APPLICATION_MASK_SHIFT, APPLICATION_MASK_MASK = 7, 16, 0xFFFF
+    PACK: ClassVar = _COPYRANGE_PACK
 
     def __init__(
         self, *, slba: int = 0, nlb: int = 0, reference_tag: int = 0, application_tag: int = 0,

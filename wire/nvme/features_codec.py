@@ -252,6 +252,7 @@ class HostBehavior(Header):
     WORDS: ClassVar = 0
     ORDER: ClassVar[Literal["big", "little"]] = "little"
     FIELDS: ClassVar = (("acre", 8), ("etdas", 8), ("lbafee", 8), ("cdfe", 16))
+    PACK: ClassVar = _HOSTBEHAVIOR_PACK
 
     def __init__(self, *, acre: int = 0, etdas: int = 0, lbafee: int = 0, cdfe: int = 0) -> None:
         self.acre = acre

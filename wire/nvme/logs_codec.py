@@ -430,6 +430,7 @@ class LogSupportEntry(Header):
     FIELDS: ClassVar = (("supported", 16), ("parameter", 16))
     SUPPORTED_WORD, SUPPORTED_SHIFT, SUPPORTED_MASK = 0, 0, 0xFFFF
     PARAMETER_WORD, PARAMETER_SHIFT, PARAMETER_MASK = 0, 16, 0xFFFF
+    PACK: ClassVar = _LOGSUPPORTENTRY_PACK
 
     def __init__(self, *, supported: int = 0, parameter: int = 0) -> None:
         self.supported = supported
