@@ -22,11 +22,13 @@ from dataclasses import replace
 
 import trio
 
+from stacks.nvme.admin_calls import AsyncAdminCalls
 from stacks.nvme.bindings.aio import AsyncEnd, ServerPort
 from stacks.nvme.bindings.rdma.aio import RdmaAsyncEnd, RdmaServer
 from stacks.nvme.bindings.rdma.sync import DeviceConfig, Wrap
 from stacks.nvme.bindings.tcp import TcpInitiatorConfig, TcpTargetConfig
 from stacks.nvme.bindings.tcp.aio import TcpAsyncEnd, TcpServer
+from stacks.nvme.block_calls import AsyncBlockCalls
 from stacks.nvme.host import (
     ConnectionFailed,
     DiscoveredSubsystem,
@@ -36,6 +38,7 @@ from stacks.nvme.host import (
     Transfer,
     read_discovery_log,
 )
+from stacks.nvme.host.script import Steps
 from stacks.nvme.stores import Store, StoreClient, StoreRequest, open_store
 from stacks.nvme.stores.contract import run
 from stacks.nvme.stores.executor import is_slow, run_together
@@ -119,7 +122,7 @@ class ThreadExecutor:
             del self._slow[store]
 
 
-class Connection:
+class Connection(AsyncAdminCalls):
     """An association with a controller; made by `attach`."""
 
     def __init__(self, end: AsyncEnd, url: NvmeUrl) -> None:
@@ -149,12 +152,16 @@ class Connection:
     async def discover(self) -> list[DiscoveredSubsystem]:
         """Read the discovery log; on an association with a discovery controller."""
         found: list[DiscoveredSubsystem] = []
+        await self.run_steps(read_discovery_log(self.host, found))
+        return found
+
+    async def run_steps(self, steps: Steps) -> None:
+        """Run a sequence of admin commands (`stacks.nvme.host.script`), and raise what ended it."""
         outcome: list[StackError | None] = []
-        self.host.run(read_discovery_log(self.host, found), outcome.append, self.end.clock.now())
+        self.host.run(steps, outcome.append, self.end.clock.now())
         await self.end.wait_until(lambda: bool(outcome))
         if outcome[0] is not None:
             raise outcome[0]
-        return found
 
     async def close(self) -> None:
         """Shut the controller down and end the connections; takes two seconds at most, even when cancelled."""
@@ -165,7 +172,7 @@ class Connection:
             await end.wait_until(lambda: (host is None or host.is_closed) and end.initiator.is_quiet)
 
 
-class Namespace:
+class Namespace(AsyncBlockCalls):
     """A connected namespace.
 
     nsid: its number; block_bytes, block_count, size_bytes: its size; core: the same in the core.

@@ -17,10 +17,12 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
+from stacks.nvme.admin_calls import AdminCalls
 from stacks.nvme.bindings.rdma.sync import DeviceConfig, RdmaEnd, Wrap
 from stacks.nvme.bindings.sync import End
 from stacks.nvme.bindings.tcp import TcpInitiatorConfig
 from stacks.nvme.bindings.tcp.sync import TcpEnd, WrapStreams
+from stacks.nvme.block_calls import BlockCalls
 from stacks.nvme.host import (
     CommandFailed,
     ConnectionFailed,
@@ -32,13 +34,14 @@ from stacks.nvme.host import (
     Transfer,
     read_discovery_log,
 )
+from stacks.nvme.host.script import Steps
 from stacks.nvme.url import NvmeUrl, parse_url
 from stacks.runtime import LocalError
 from stacks.runtime.errors import StackError
 from wire.nvme.opcodes import DISCOVERY_NQN
 
 
-class Connection:
+class Connection(AdminCalls):
     """An association with a controller, and the device it uses; made by `attach`."""
 
     def __init__(self, end: End, url: NvmeUrl) -> None:
@@ -67,12 +70,16 @@ class Connection:
     def discover(self) -> list[DiscoveredSubsystem]:
         """Read the discovery log; on an association with a discovery controller."""
         found: list[DiscoveredSubsystem] = []
+        self.run_steps(read_discovery_log(self.host, found))
+        return found
+
+    def run_steps(self, steps: Steps) -> None:
+        """Run a sequence of admin commands (`stacks.nvme.host.script`), and raise what ended it."""
         outcome: list[StackError | None] = []
-        self.host.run(read_discovery_log(self.host, found), outcome.append, self.end.clock.now())
+        self.host.run(steps, outcome.append, self.end.clock.now())
         self.run_until(lambda: bool(outcome))
         if outcome and outcome[0] is not None:
             raise outcome[0]
-        return found
 
     def poll(self) -> bool:
         """Turn the pump once; whether anything was done."""
@@ -98,7 +105,7 @@ class Connection:
         end.run_until(lambda: (host is None or host.is_closed) and end.initiator.is_quiet, timeout_ns=CLOSE_TIMEOUT_NS)
 
 
-class Namespace:
+class Namespace(BlockCalls):
     """A connected namespace.
 
     nsid: its number; block_bytes, block_count, size_bytes: its size; core: the same in the core.

@@ -7,19 +7,22 @@
 multipath, abort and other error recovery short of ending the association.
 """
 
+from stacks.nvme.host.admin import FeatureValue
 from stacks.nvme.host.command import HostCommand, Region
 from stacks.nvme.host.configuration import HostConfig
 from stacks.nvme.host.controller import HostController
 from stacks.nvme.host.controller_state import HostState
 from stacks.nvme.host.discovery import DiscoveredSubsystem, read_discovery_log
 from stacks.nvme.host.errors import CommandFailed, ConnectionFailed
-from stacks.nvme.host.namespace import HostNamespace, Transfer
+from stacks.nvme.host.namespace import HostNamespace
 from stacks.nvme.host.queue import HostQueue, HostQueueState
+from stacks.nvme.host.transfer import Transfer
 
 __all__ = [
     "CommandFailed",
     "ConnectionFailed",
     "DiscoveredSubsystem",
+    "FeatureValue",
     "HostCommand",
     "HostConfig",
     "HostController",

@@ -86,6 +86,7 @@ def refresh_namespaces(host: HostController) -> Steps:
                 continue
             namespace = host.namespaces.get(nsid) or HostNamespace(host, nsid)
             namespace.describe(data, block_bytes=1 << layout.lbads)
+            namespace.compare_and_write_blocks = _pair_blocks(host, data, block_bytes=1 << layout.lbads)
             found[nsid] = namespace
         if len(nsids) < NSIDS_OF_A_PAGE or nsids[-1] >= NSID_LAST:
             break
@@ -101,6 +102,14 @@ def _why_unusable(host: HostController, layout: LbaFormat) -> str:
     if 1 << layout.lbads > host.max_transfer_bytes:
         return f"its blocks of {1 << layout.lbads} bytes are more than the {host.max_transfer_bytes} of one command"
     return ""
+
+
+def _pair_blocks(host: HostController, data: IdentifyNamespace, *, block_bytes: int) -> int:
+    # ACWU, or NACWU where the namespace has its own; both are 0-based (NVM Command Set 1.0 2.1.4).
+    if not host.identity.fuses & FUSES_COMPARE_AND_WRITE:
+        return 0
+    own = data.nacwu if data.nsfeat & NSFEAT_OWN_ATOMICITY else 0
+    return min((own or host.identity.acwu) + 1, host.max_transfer_bytes // block_bytes)
 
 
 def changed_namespaces(host: HostController) -> Steps:
@@ -215,6 +224,9 @@ CSS_NVM, CSS_ALL = 0, 6
 CAP_CSS_MANY = 1 << 6
 SUBNQN_IN_DATA = 256 | 1 << 16
 """DW0 of a refused Connect: the byte at fault is the subsystem NQN in the data."""
+
+FUSES_COMPARE_AND_WRITE = 1 << 0
+NSFEAT_OWN_ATOMICITY = 1 << 1
 
 POLL_NS = 100_000_000
 POLLS_PER_HALF_SECOND = 5

@@ -146,6 +146,12 @@ class HostController:
             rotated = queues[self._next_queue :] + queues[: self._next_queue]
             min(rotated, key=_load).submit(command, self._now)
 
+    def submit_pair(self, first: HostCommand) -> None:
+        """Send a fused pair on one of the I/O queues; LocalError when a queue has no room for two commands."""
+        if not self.io_queues:
+            self._refuse_io()
+        min(self.io_queues, key=_load).submit_pair(first, self._now)
+
     def run(self, steps: Steps, finished: Callable[[StackError | None], None], now: int) -> None:
         """Run a sequence of admin commands (`script`); finished: called with None or the error that ended it."""
         self._now = now

@@ -1,66 +1,31 @@
 """A namespace as an initiator sees it: its size, and I/O of any length on it.
 
-I/O larger than one command may move is split here; `Transfer` gathers the pieces. Everything is started at once, the
+I/O larger than one command may move is split here; a `Transfer` gathers the pieces. Everything is started at once, the
 queues keep the order and the limit.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from stacks.nvme.host.command import HostCommand, Region
+from stacks.nvme.host.command import HostCommand, Region, fuse
+from stacks.nvme.host.copying import copy_batches, copy_command
+from stacks.nvme.host.transfer import Done, Transfer
 from stacks.runtime import LocalError
 from wire.nvme.commands_codec import DatasetRange
 from wire.nvme.identify_codec import IdentifyNamespace
 from wire.nvme.opcodes import DatasetAttribute, IoOpcode
-from wire.nvme.status import status_text
 
 if TYPE_CHECKING:
     from stacks.nvme.host.controller import HostController
-
-
-class Transfer:
-    """An I/O operation of a program; `done` is called with it once, when all its commands are over.
-
-    what: its name for messages; status: 0, or the status of the first command that failed.
-    ending: why the connection ended, as a sentence, where that is why it failed.
-    """
-
-    __slots__ = ("done", "ending", "left", "status", "what")
-
-    def __init__(self, what: str, done: Callable[[Transfer], None] | None) -> None:
-        self.what = what
-        self.done = done
-        self.left = 0
-        self.status = 0
-        self.ending = ""
-
-    @property
-    def is_done(self) -> bool:
-        """Whether all of it is over."""
-        return self.left == 0
-
-    @property
-    def problem(self) -> str:
-        """What went wrong, in words for a message: a status, or how the connection ended. Empty for success."""
-        return self.ending or (status_text(self.status, is_io=True) if self.status else "")
-
-    def piece_done(self, command: HostCommand) -> None:
-        """One of its commands is over."""
-        if command.status and not self.status:
-            self.status = command.status
-            if command.queue is not None:
-                self.ending = command.queue.failure
-        self.left -= 1
-        if not self.left and self.done is not None:
-            self.done(self)
 
 
 class HostNamespace:
     """A namespace.
 
     nsid: its number; block_bytes, block_count: its size; is_read_only: whether it says that it is write protected.
+    compare_and_write_blocks: how many blocks `compare_and_write` takes at most, 0 where the controller has no pairs.
     Its operations start I/O and return at once; views are borrowed until `done`. Each raises LocalError for a range
     outside the namespace, data that is no whole number of blocks, or when there is no connection.
     """
@@ -70,6 +35,7 @@ class HostNamespace:
         self.block_bytes = 0
         self.block_count = 0
         self.is_read_only = False
+        self.compare_and_write_blocks = 0
         self.data = IdentifyNamespace()
         self._host = host
         self._largest_bytes = 0
@@ -111,19 +77,66 @@ class HostNamespace:
         """Compare blocks with `data`; the status is COMPARE_FAILURE when they differ."""
         return self._move(_COMPARE, block, data, region=None, offset=0, control=0, done=done)
 
+    def compare_and_write(
+        self, block: int, expected: memoryview, data: memoryview, *, is_fua: bool = False, done: Done = None
+    ) -> Transfer:
+        """Write blocks if they hold `expected`, and let nothing come between; COMPARE_FAILURE, and they stay as they
+        are, when they do not.
+
+        expected, data: of the same length, at most `compare_and_write_blocks` blocks.
+        """
+        limit = self.compare_and_write_blocks
+        if not limit:
+            raise LocalError("the controller has no fused compare and write")
+        self._check_data(len(data))
+        blocks = len(data) // self.block_bytes
+        if len(expected) != len(data) or blocks > limit:
+            raise LocalError(f"compare and write takes two equal lengths of at most {limit} blocks")
+        self._check_range(block, blocks)
+        first = self._piece(_COMPARE, block, expected, region=None, offset=0, control=0)
+        second = self._piece(_WRITE, block, data, region=None, offset=0, control=FUA if is_fua else 0)
+        fuse(first, second)
+        transfer = Transfer("compare and write", done)
+        transfer.left = 2
+        first.done = second.done = transfer.piece_done
+        self._host.submit_pair(first)
+        return transfer
+
     def flush(self, *, done: Done = None) -> Transfer:
         """Bring every write that is done onto the medium."""
         return self._send([HostCommand(IoOpcode.FLUSH.value, self.nsid)], "flush", done)
 
     def write_zeroes(self, block: int, blocks: int, *, done: Done = None) -> Transfer:
         """Make blocks read as zeroes, without sending any."""
-        self._check_range(block, blocks)
+        return self._send_ranged(IoOpcode.WRITE_ZEROES, block, blocks, control=DEALLOCATE, done=done)
+
+    def verify(self, block: int, blocks: int, *, done: Done = None) -> Transfer:
+        """Have the controller read blocks, to learn whether they can be read."""
+        return self._send_ranged(IoOpcode.VERIFY, block, blocks, control=0, done=done)
+
+    def write_uncorrectable(self, block: int, blocks: int, *, done: Done = None) -> Transfer:
+        """Make blocks unreadable until they are written again."""
+        return self._send_ranged(IoOpcode.WRITE_UNCORRECTABLE, block, blocks, control=0, done=done)
+
+    def copy(
+        self, block: int, ranges: Sequence[tuple[int, int]], *, is_fua: bool = False, done: Done = None
+    ) -> Transfer:
+        """Copy (block, blocks) ranges to `block` on, one behind the other, without moving any data over the fabric.
+
+        What the controller does not do at once is split into several commands, which run side by side.
+        """
+        if not self.data.mssrl or not self.data.mcl:
+            raise LocalError("the controller does not copy")
+        if not ranges:
+            raise LocalError("copy: no ranges")
+        for source, blocks in ranges:
+            self._check_range(source, blocks)
+        self._check_range(block, sum(blocks for _, blocks in ranges))
         commands = []
-        while blocks:
-            count = min(blocks, BLOCKS_MAX)
-            commands.append(self._ranged(IoOpcode.WRITE_ZEROES.value, block, count, control=DEALLOCATE))
-            block, blocks = block + count, blocks - count
-        return self._send(commands, "write zeroes", done)
+        for batch in copy_batches(ranges, self.data):
+            commands.append(copy_command(self.nsid, block, batch, control=FUA if is_fua else 0))
+            block += sum(blocks for _, blocks in batch)
+        return self._send(commands, "copy", done)
 
     def deallocate(self, ranges: Sequence[tuple[int, int]], *, done: Done = None) -> Transfer:
         """Give back the space of (block, blocks) ranges, at most 256 of them."""
@@ -190,6 +203,15 @@ class HostNamespace:
         command.offset = offset
         return command
 
+    def _send_ranged(self, opcode: IoOpcode, block: int, blocks: int, *, control: int, done: Done) -> Transfer:
+        self._check_range(block, blocks)
+        commands = []
+        while blocks:
+            count = min(blocks, BLOCKS_MAX)
+            commands.append(self._ranged(opcode.value, block, count, control=control))
+            block, blocks = block + count, blocks - count
+        return self._send(commands, opcode.name.lower().replace("_", " "), done)
+
     def _ranged(self, opcode: int, block: int, blocks: int, *, control: int) -> HostCommand:
         return HostCommand(
             opcode,
@@ -216,8 +238,6 @@ class HostNamespace:
         if block < 0 or blocks < 1 or block + blocks > self.block_count:
             raise LocalError(f"blocks {block} to {block + blocks - 1} are not in a namespace of {self.block_count}")
 
-
-Done = Callable[[Transfer], None] | None
 
 FUA = 1 << 30
 DEALLOCATE = 1 << 25

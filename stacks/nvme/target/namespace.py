@@ -54,7 +54,7 @@ class Namespace:
         self.media_errors = 0
 
     def mark_uncorrectable(self, block: int, blocks: int) -> bool:
-        """Mark blocks: they cannot be read from now on. False, and nothing is marked, when there are too many ranges."""
+        """Mark blocks: they cannot be read from now on. False, and none is marked, when that is too many ranges."""
         marks = BlockMarks() if self.uncorrectable is None else self.uncorrectable
         if len(marks) >= MARKS_MAX:
             return False
