@@ -10,7 +10,7 @@ PYTEST := $(PY) -m pytest -q -n 2 --dist worksteal
 export PYTHONPYCACHEPREFIX := $(CURDIR)/$(VENV)/pycache
 export HYPOTHESIS_STORAGE_DIRECTORY := $(CURDIR)/$(VENV)/hypothesis
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
-unexport PYTHONPATH PYTHONHOME
+unexport PYTHONPATH PYTHONHOME PYTHONDONTWRITEBYTECODE
 
 .PHONY: help demo test test-long lint bench interop interop-long clean
 .DELETE_ON_ERROR:

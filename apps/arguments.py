@@ -12,8 +12,8 @@ from typing import Annotated
 import typer
 
 from apps.sizes import parse_size
-from stacks.nvme.stores.memory import BLOCK_SIZES
-from stacks.nvme.target.subsystem import check_nqn
+from stacks.nvme.stores.capacity import BLOCK_SIZES
+from stacks.nvme.target.nqn import check_nqn
 from stacks.nvme.url import NvmeUrl
 from stacks.nvme.url import parse_url as parse_nvme_url
 from stacks.rdma.attributes import PATH_MTUS

@@ -81,7 +81,11 @@ HOST_NQN = SessionOptions().host_nqn
 def target(
     namespace: Annotated[
         list[str],
-        typer.Option(parser=parse_source, metavar="IMAGE", help="An image file, or mem:SIZE; repeated for several."),
+        typer.Option(
+            parser=parse_source,
+            metavar="IMAGE",
+            help="An image file, mem:SIZE, or overlay:BASE+LAYER, ro:, faulty: (docs/stores.md); repeated for several.",
+        ),
     ],
     listen: Annotated[
         list[NvmeUrl],

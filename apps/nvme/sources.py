@@ -9,11 +9,12 @@ from apps.errors import CommandError
 from apps.output import complain
 from apps.sizes import parse_some
 from stacks.nvme.stores import Store, open_store
+from stacks.nvme.stores.specification import is_image
 from stacks.nvme.target.namespace import Namespace
 
 
 def parse_source(text: str) -> str:
-    """`mem:SIZE` or a path; typer.BadParameter for a size that is none."""
+    """What `open_store` takes; typer.BadParameter for a size that is none."""
     if text.startswith("mem:"):
         parse_some(text.removeprefix("mem:"))
     return text
@@ -26,6 +27,8 @@ def open_source(text: str, *, block_bytes: int) -> Store:
         if size % block_bytes:
             problem = f"{text}: {size} bytes are no whole number of blocks of {block_bytes}"
             raise CommandError(problem, "choose another size or --block-size", status=2)
+        return open_store(text, block_bytes=block_bytes)
+    if not is_image(text):
         return open_store(text, block_bytes=block_bytes)
     path = text.removeprefix("file:")
     check_image(path, block_bytes)
@@ -55,7 +58,7 @@ def check_each_once(sources: Sequence[str]) -> None:
     """CommandError when the same file is there twice, under whatever name."""
     seen: dict[str, str] = {}
     for text in sources:
-        if text.startswith("mem:"):
+        if not is_image(text):
             continue
         real = str(Path(text.removeprefix("file:")).resolve())
         if real in seen:

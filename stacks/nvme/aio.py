@@ -42,6 +42,7 @@ from stacks.nvme.host.script import Steps
 from stacks.nvme.stores import Store, StoreClient, StoreRequest, open_store
 from stacks.nvme.stores.contract import run
 from stacks.nvme.stores.executor import is_slow, run_together
+from stacks.nvme.stores.held import HeldCompletions
 from stacks.nvme.sync import CLOSE_TIMEOUT_NS, CONNECT_TIMEOUT_NS, check_transfer, only_subsystem
 from stacks.nvme.target import Subsystem, Target
 from stacks.nvme.url import NvmeUrl, parse_url
@@ -68,6 +69,7 @@ class ThreadExecutor:
         self._wake = wake
         self._slow: dict[int, deque[StoreRequest]] = {}
         self._finished: list[StoreRequest] = []
+        self._held = HeldCompletions()
         self._nursery: trio.Nursery | None = None
 
     def pump(self, now: int) -> bool:
@@ -77,11 +79,17 @@ class ThreadExecutor:
             done, self._finished = self._finished, []
             for request in self._client.poll_store_requests():
                 did_anything = True
+                store = request.store
+                assert store is not None
+                if store.has_delays:
+                    self._held.expect(request, now)
                 if is_slow(request):
                     self._hand_over(request)
                 else:
                     run(request)
                     done.append(request)
+            if self._held.expected:
+                done = self._held.sift(done, now)
             if not done:
                 return did_anything
             self._client.handle_store_completions(done, now)
@@ -89,6 +97,10 @@ class ThreadExecutor:
             if self.is_shared:
                 # The answers may belong to the core of another driver.
                 self._wake()
+
+    def poll_deadline(self) -> int | None:
+        """When a completion that a store wants late is due."""
+        return self._held.poll_deadline()
 
     async def run(self) -> None:
         """Keep the threads; when cancelled, waits for the verb that each is in."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from urllib.parse import unquote
 
-from stacks.nvme.target.subsystem import check_nqn
+from stacks.nvme.target.nqn import check_nqn
 from stacks.runtime import LocalError
 
 

@@ -126,6 +126,34 @@ def test_a_namespace_is_chosen_by_its_number(url: str, tmp_path: Path, image: Pa
     assert (tmp_path / "all.bin").read_bytes()[:4096] == original.read_bytes()
 
 
+def test_overlays_of_one_image_are_served_beside_each_other(loopback_address: str, tmp_path: Path, image: Path) -> None:
+    before = image.read_bytes()
+    written, found, layer = payload(tmp_path, 3 * 4096), tmp_path / "found.bin", tmp_path / "one.layer"
+    sources = (f"overlay:{image}+{layer}", f"overlay:{image}+mem:", f"faulty:ro:{image}+read:error=EIO")
+    url = f"nvme+rdma://{loopback_address}"
+    with serving(loopback_address, *sources) as target:
+        json_of("nvme", "write", f"{url}/1", "--file", str(written))
+        assert "write protected" in only_line(baremetal("nvme", "write", f"{url}/3", "--file", str(written)))
+        assert target.stop(LIMIT_S) == 0
+    with serving(loopback_address, *sources):
+        for nsid, expected in ((1, written.read_bytes()), (2, bytes(3 * 4096))):
+            json_of("nvme", "read", f"{url}/{nsid}", "--file", str(found), "--length", "12k")
+            assert found.read_bytes() == expected
+        failed = baremetal("nvme", "read", f"{url}/3", "--file", str(found), "--length", "12k")
+        assert "unrecovered read error" in only_line(failed)
+    assert image.read_bytes() == before
+
+
+def test_what_is_wrong_with_an_overlay_is_one_line(image: Path) -> None:
+    for text, words in (
+        (f"overlay:{image}", "has no base or no layer"),
+        (f"overlay:{image}+{image}", "image is in use"),
+        (f"overlay:{image}.not+mem:", "no such file"),
+        ("dir:/srv", "several namespaces"),
+    ):
+        assert words in only_line(baremetal("nvme", "target", "--namespace", text))
+
+
 @pytest.mark.parametrize("block", ["512", "4096"])
 def test_both_block_sizes_and_single_packets_verify(loopback_address: str, block: str) -> None:
     with serving(loopback_address, "mem:1MiB", options=("--block-size", block, "--no-offload")):

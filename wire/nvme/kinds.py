@@ -108,6 +108,23 @@ class SecureChannel(IntEnum):
     NOT_REQUIRED = 2
 
 
+class DiscoveryEntryFlag(IntFlag):
+    """EFLAGS of a discovery entry."""
+
+    DUPLICATE_INFORMATION = 1 << 0
+    """The discovery services of all entries with this flag have the same to say."""
+    PERSISTENT_CONNECTION = 1 << 1
+    """A host may stay connected, and be told of changes."""
+
+
+class DiscoveryLogOption(IntFlag):
+    """LSP of Get Log Page for the discovery log, DLPF in its header, and the LID specific parameter of log page 00h."""
+
+    EXTENDED_ENTRIES = 1 << 0
+    PORT_LOCAL_ENTRIES = 1 << 1
+    ALL_ENTRIES = 1 << 2
+
+
 class RdmaQpType(IntEnum):
     """QPTYPE in the transport part of an RDMA discovery entry."""
 
@@ -156,3 +173,7 @@ class AnaState(IntEnum):
     INACCESSIBLE = 0x3
     PERSISTENT_LOSS = 0x4
     CHANGE = 0xF
+
+
+TREQ_FLOW_CONTROL_OFF = 1 << 2
+"""TREQ of a discovery entry: queues without SQ flow control can be had."""

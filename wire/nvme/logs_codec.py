@@ -534,32 +534,38 @@ class AnaGroup(Header):
             raise cannot_encode(self, buffer, offset) from None
 
 
-_DISCOVERYHEADER = Struct("<QQH1006x")
+_DISCOVERYHEADER = Struct("<QQHB1xI1000x")
 _DISCOVERYHEADER_UNPACK = _DISCOVERYHEADER.unpack_from
 _DISCOVERYHEADER_PACK = _DISCOVERYHEADER.pack_into
 
 
 class DiscoveryHeader(Header):
-    """Head of LID 70h (NVMe over Fabrics 5.3); `numrec` entries follow."""
+    """Head of LID 70h (NVMe over Fabrics 5.3); `numrec` entries follow. dlpf: `DiscoveryLogOption` in force; tdlpl:
+    length of an extended log in bytes, 0 for one of plain entries.
+    """
 
-    __slots__ = ("genctr", "numrec", "recfmt")
+    __slots__ = ("genctr", "numrec", "recfmt", "dlpf", "tdlpl")
     SIZE: ClassVar = 1024
     WORDS: ClassVar = 0
     ORDER: ClassVar[Literal["big", "little"]] = "little"
-    FIELDS: ClassVar = (("genctr", 64), ("numrec", 64), ("recfmt", 16))
+    FIELDS: ClassVar = (("genctr", 64), ("numrec", 64), ("recfmt", 16), ("dlpf", 8), ("tdlpl", 32))
     PACK: ClassVar = _DISCOVERYHEADER_PACK
 
-    def __init__(self, *, genctr: int = 0, numrec: int = 0, recfmt: int = 0) -> None:
+    def __init__(self, *, genctr: int = 0, numrec: int = 0, recfmt: int = 0, dlpf: int = 0, tdlpl: int = 0) -> None:
         self.genctr = genctr
         self.numrec = numrec
         self.recfmt = recfmt
+        self.dlpf = dlpf
+        self.tdlpl = tdlpl
 
     @staticmethod
     def decode(buffer: ReadableBuffer, offset: int = 0) -> DiscoveryHeader:
         """Read the 1024 bytes at `offset`; WireError when the buffer is too short."""
         header = _new(DiscoveryHeader)
         try:
-            (header.genctr, header.numrec, header.recfmt) = _DISCOVERYHEADER_UNPACK(buffer, offset)
+            (
+                header.genctr, header.numrec, header.recfmt, header.dlpf, header.tdlpl,
+            ) = _DISCOVERYHEADER_UNPACK(buffer, offset)
         except struct_error:
             raise too_short(DiscoveryHeader, buffer, offset) from None
         return header
@@ -567,7 +573,7 @@ class DiscoveryHeader(Header):
     def encode_into(self, buffer: WriteableBuffer, offset: int = 0) -> None:
         """Write 1024 bytes at `offset`; WireError when a field does not fit or the buffer is short."""
         try:
-            _DISCOVERYHEADER_PACK(buffer, offset, self.genctr, self.numrec, self.recfmt)
+            _DISCOVERYHEADER_PACK(buffer, offset, self.genctr, self.numrec, self.recfmt, self.dlpf, self.tdlpl)
         except struct_error:
             raise cannot_encode(self, buffer, offset) from None
 
@@ -578,7 +584,9 @@ _DISCOVERYENTRY_PACK = _DISCOVERYENTRY.pack_into
 
 
 class DiscoveryEntry(Header):
-    """One entry of the discovery log (NVMe over Fabrics 5.3): text fields padded with spaces or NULs."""
+    """One entry of the discovery log (NVMe over Fabrics 5.3): text fields padded with spaces or NULs. treq:
+    `SecureChannel` in bits 1-0, `TREQ_FLOW_CONTROL_OFF`; eflags: `DiscoveryEntryFlag`.
+    """
 
     __slots__ = (
         "trtype", "adrfam", "subtype", "treq", "portid", "cntlid", "asqsz", "eflags", "trsvcid", "subnqn", "traddr",
@@ -633,6 +641,47 @@ class DiscoveryEntry(Header):
                 buffer, offset, self.trtype, self.adrfam, self.subtype, self.treq, self.portid, self.cntlid,
                 self.asqsz, self.eflags, self.trsvcid, self.subnqn, self.traddr, self.tsas,
             )
+        except struct_error:
+            raise cannot_encode(self, buffer, offset) from None
+
+
+_DISCOVERYEXTENSION = Struct("<IH2x")
+_DISCOVERYEXTENSION_UNPACK = _DISCOVERYEXTENSION.unpack_from
+_DISCOVERYEXTENSION_PACK = _DISCOVERYEXTENSION.pack_into
+
+
+class DiscoveryExtension(Header):
+    """What follows a `DISCOVERY_ENTRY` in an extended one (NVMe Base 2.1 5.1.12.3.1). tel: length of both and of
+    `numexat` extended attributes, which come next.
+    """
+
+    __slots__ = ("tel", "numexat")
+    SIZE: ClassVar = 8
+    WORDS: ClassVar = 2
+    ORDER: ClassVar[Literal["big", "little"]] = "little"
+    FIELDS: ClassVar = (("tel", 32), ("numexat", 16))
+    TEL_WORD, TEL_SHIFT, TEL_MASK = 0, 0, 0xFFFFFFFF
+    NUMEXAT_WORD, NUMEXAT_SHIFT, NUMEXAT_MASK = 1, 0, 0xFFFF
+    PACK: ClassVar = _DISCOVERYEXTENSION_PACK
+
+    def __init__(self, *, tel: int = 0, numexat: int = 0) -> None:
+        self.tel = tel
+        self.numexat = numexat
+
+    @staticmethod
+    def decode(buffer: ReadableBuffer, offset: int = 0) -> DiscoveryExtension:
+        """Read the 8 bytes at `offset`; WireError when the buffer is too short."""
+        header = _new(DiscoveryExtension)
+        try:
+            (header.tel, header.numexat) = _DISCOVERYEXTENSION_UNPACK(buffer, offset)
+        except struct_error:
+            raise too_short(DiscoveryExtension, buffer, offset) from None
+        return header
+
+    def encode_into(self, buffer: WriteableBuffer, offset: int = 0) -> None:
+        """Write 8 bytes at `offset`; WireError when a field does not fit or the buffer is short."""
+        try:
+            _DISCOVERYEXTENSION_PACK(buffer, offset, self.tel, self.numexat)
         except struct_error:
             raise cannot_encode(self, buffer, offset) from None
 

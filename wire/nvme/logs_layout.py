@@ -167,9 +167,14 @@ DISCOVERY_HEADER = (
         "genctr" / Int64ul,
         "numrec" / Int64ul,
         "recfmt" / Int16ul,
-        Padding(1006),
+        "dlpf" / Int8ul,
+        Padding(1),
+        "tdlpl" / Int32ul,
+        Padding(1000),
     )
-    * "Head of LID 70h (NVMe over Fabrics 5.3); `numrec` entries follow."
+    * """Head of LID 70h (NVMe over Fabrics 5.3); `numrec` entries follow. dlpf: `DiscoveryLogOption` in force; tdlpl:
+    length of an extended log in bytes, 0 for one of plain entries.
+    """
 )
 
 DISCOVERY_ENTRY = (
@@ -189,7 +194,20 @@ DISCOVERY_ENTRY = (
         "traddr" / Bytes(256),
         "tsas" / Bytes(256),
     )
-    * "One entry of the discovery log (NVMe over Fabrics 5.3): text fields padded with spaces or NULs."
+    * """One entry of the discovery log (NVMe over Fabrics 5.3): text fields padded with spaces or NULs. treq:
+    `SecureChannel` in bits 1-0, `TREQ_FLOW_CONTROL_OFF`; eflags: `DiscoveryEntryFlag`.
+    """
+)
+
+DISCOVERY_EXTENSION = (
+    Struct(
+        "tel" / Int32ul,
+        "numexat" / Int16ul,
+        Padding(2),
+    )
+    * """What follows a `DISCOVERY_ENTRY` in an extended one (NVMe Base 2.1 5.1.12.3.1). tel: length of both and of
+    `numexat` extended attributes, which come next.
+    """
 )
 
 RDMA_ADDRESS = (

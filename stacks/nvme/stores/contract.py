@@ -11,6 +11,8 @@ A store has small synchronous verbs and knows nothing of NVMe, queues or time; a
         def write(self, block, data):
             raise OSError(errno.EROFS, "nothing can be written here")
 
+What every store must do, as a suite of tests to run on one's own: tests/stacks/nvme/store_contract.py.
+
 A core never calls a verb: it fills a `StoreRequest`, hands out a batch of them, and takes them back when an executor
 has run them (`executor`), inline or in a worker thread. The request object is the token of its completion.
 """
@@ -21,6 +23,7 @@ import errno
 from collections.abc import Sequence
 from typing import Final, Protocol
 
+from stacks.runtime import LocalError
 from wire.nvme.status import StatusCode
 
 
@@ -35,7 +38,7 @@ class Store(Protocol):
     """Size of a block in bytes, 512 or 4096."""
 
     block_count: int
-    """Number of blocks."""
+    """Number of blocks; only `resize` changes it."""
 
     is_read_only: bool = False
     """Whether every change is refused; the namespace then says that it is write protected."""
@@ -46,6 +49,9 @@ class Store(Protocol):
     slow_verbs: frozenset[int] = frozenset()
     """Verbs that may block for long. An executor with threads runs them there, one thread at a time for a store,
     while reads and writes go on in the other: only name verbs for which the store is ready for that."""
+
+    has_delays: bool = False
+    """Whether executors are to ask `delay_ns` of every request; never changes."""
 
     def read(self, block: int, into: memoryview) -> None:
         """Fill `into`, a whole number of blocks owned by the caller, from `block` on. The view may not be kept."""
@@ -59,7 +65,8 @@ class Store(Protocol):
     def view(self, block: int, blocks: int) -> memoryview | None:  # noqa: ARG002 (the default has none)
         """The blocks without a copy, read only, valid until the next change of the store; None to have `read` called.
 
-        For stores whose every verb is quick: nothing may change blocks from another thread.
+        It shows what `read` would give, without an executor: None where a read is to fail, or to be late. For blocks
+        that nothing changes from another thread.
         """
         return None
 
@@ -78,6 +85,21 @@ class Store(Protocol):
             count = min(blocks, len(chunk) // self.block_bytes)
             self.write(block, [chunk[: count * self.block_bytes]])
             block, blocks = block + count, blocks - count
+
+    def delay_ns(self, request: StoreRequest) -> int:  # noqa: ARG002 (the default is never late)
+        """How long after it came `request` completes at the earliest; asked once, before the verb is called.
+
+        A store has no clock: the executor holds the completion back. Must not raise.
+        """
+        return 0
+
+    def resize(self, size_bytes: int, *, may_shrink: bool = False) -> None:  # noqa: ARG002 (the default never can)
+        """Have another size, which is durable on return; new blocks read as zeroes, and those cut off are gone.
+
+        LocalError, with everything as it was, where that cannot be done, for a size that is no whole number of
+        blocks, and for a smaller one unless `may_shrink`. Whoever checks ranges must know of a smaller size first.
+        """
+        raise LocalError(f"{type(self).__name__} cannot be resized to {size_bytes} bytes", errno=errno.EOPNOTSUPP)
 
     def close(self) -> None:
         """Release what the store holds; nothing is called afterwards."""

@@ -1,8 +1,8 @@
 """Running store requests: the inline executor, and the seam for others.
 
 A core that has store requests is a `StoreClient`; an executor is a driver's service: each `pump` takes what the core
-hands out, runs it, and brings it back, before the driver sends what the core then has to say. The one with worker
-threads is in `stacks.nvme.aio`, since it needs an event loop.
+hands out, runs it, and brings it back, before the driver sends what the core then has to say; later where the store
+wants that (`held`). The one with worker threads is in `stacks.nvme.aio`, since it needs an event loop.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from stacks.nvme.stores.contract import FLUSH, StoreRequest, fail, run
+from stacks.nvme.stores.held import HeldCompletions
 
 
 class StoreClient(Protocol):
@@ -28,16 +29,30 @@ class InlineExecutor:
 
     def __init__(self, client: StoreClient) -> None:
         self._client = client
+        self._held = HeldCompletions()
 
     def pump(self, now: int) -> bool:
         """Run what is there, and what follows from it; True when there was anything."""
         did_anything = False
-        while requests := self._client.poll_store_requests():
-            for request in requests:
+        while True:
+            done = self._client.poll_store_requests()
+            for request in done:
+                store = request.store
+                assert store is not None
+                if store.has_delays:
+                    self._held.expect(request, now)
                 run(request)
-            self._client.handle_store_completions(requests, now)
+                did_anything = True
+            if self._held.expected:
+                done = self._held.sift(done, now)
+            if not done:
+                return did_anything
+            self._client.handle_store_completions(done, now)
             did_anything = True
-        return did_anything
+
+    def poll_deadline(self) -> int | None:
+        """When a completion that a store wants late is due."""
+        return self._held.poll_deadline()
 
 
 def is_slow(request: StoreRequest) -> bool:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import mmap
 from collections.abc import Sequence
 
+from stacks.nvme.stores.capacity import block_count_of, resized_block_count
 from stacks.nvme.stores.contract import Store
 from stacks.runtime import LocalError
 
@@ -19,11 +21,11 @@ class MemoryStore(Store):
 
     def __init__(self, size_bytes: int, *, block_bytes: int = 4096) -> None:
         self.block_bytes = block_bytes
-        self.block_count = block_count_of("memory store", size_bytes, block_bytes)
+        self.block_count = block_count_of(NAME, size_bytes, block_bytes)
         try:
             self._map = mmap.mmap(-1, size_bytes, flags=_FLAGS)
         except (OSError, ValueError, OverflowError) as error:
-            raise LocalError(f"memory store: no room for {size_bytes} bytes of address space") from error
+            raise no_room(size_bytes) from error
         self._view = memoryview(self._map)
         self._readable = self._view.toreadonly()
 
@@ -32,7 +34,7 @@ class MemoryStore(Store):
         start = block * self.block_bytes
         into[:] = self._view[start : start + len(into)]
 
-    def view(self, block: int, blocks: int) -> memoryview | None:
+    def view(self, block: int, blocks: int) -> memoryview:
         """The blocks themselves."""
         return self._readable[block * self.block_bytes : (block + blocks) * self.block_bytes]
 
@@ -59,6 +61,30 @@ class MemoryStore(Store):
         self._view[last_page:stop] = bytes(stop - last_page)
         self._map.madvise(mmap.MADV_DONTNEED, first_page, last_page - first_page)
 
+    def resize(self, size_bytes: int, *, may_shrink: bool = False) -> None:
+        """Grow the mapping, or give back what is cut off; LocalError while somebody has a view and it has to grow."""
+        count, old = resized_block_count(NAME, self, size_bytes, may_shrink=may_shrink), self.block_count
+        if count < old:
+            self.block_count = count
+            self.write_zeroes(count, old - count)
+        elif size_bytes > len(self._map):
+            self._grow(size_bytes)
+        self.block_count = count
+
+    def _grow(self, size_bytes: int) -> None:
+        self._readable.release()
+        self._view.release()
+        try:
+            self._map.resize(size_bytes)
+        except BufferError as error:
+            # The mapping may have to move, and nobody's view may be left behind.
+            raise LocalError(f"{NAME}: blocks of it are on their way out, resize it when they are gone") from error
+        except (OSError, ValueError, OverflowError) as error:
+            raise no_room(size_bytes) from error
+        finally:
+            self._view = memoryview(self._map)
+            self._readable = self._view.toreadonly()
+
     def close(self) -> None:
         """Free all of it."""
         self._readable.release()
@@ -67,16 +93,12 @@ class MemoryStore(Store):
             self._map.close()
 
 
-def block_count_of(what: str, size_bytes: int, block_bytes: int) -> int:
-    """How many blocks `size_bytes` holds; raises LocalError, naming `what`, when that is not a whole number of them."""
-    if block_bytes not in BLOCK_SIZES:
-        raise LocalError(f"{what}: block size {block_bytes} is not supported, use 512 or 4096")
-    if size_bytes <= 0 or size_bytes % block_bytes:
-        raise LocalError(f"{what}: size {size_bytes} is not a positive multiple of the {block_bytes}-byte block")
-    return size_bytes // block_bytes
+def no_room(size_bytes: int) -> LocalError:
+    """What to raise when there is no address space for a store of that size."""
+    return LocalError(f"{NAME}: no room for {size_bytes} bytes of address space", errno=errno.ENOMEM)
 
 
-BLOCK_SIZES = (512, 4096)
+NAME = "memory store"
 
 # Python names MAP_NORESERVE from 3.13 on; without it a big mapping needs as much memory and swap as it is long.
 _FLAGS = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | int(getattr(mmap, "MAP_NORESERVE", 0x4000))

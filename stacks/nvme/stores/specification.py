@@ -1,23 +1,44 @@
-"""A store from the words a person types: `mem:1GiB` or a path."""
+"""A store from the words a person types.
+
+    mem:1GiB                            memory
+    disk.img                            an image file; file:disk.img for odd names
+    ro:ANY                              any of them, read-only
+    overlay:BASE+LAYER                  changes go into the layer, a file that is made where there is none, or mem:
+    overlay:BASE+LAYER@SNAPSHOT         a snapshot, read-only
+    faulty:ANY+read:error=EIO,count=3   with faults; also +cache for one that power cuts lose, and +seed=7
+
+BASE is any of them as well, and opened read-only.
+"""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 from stacks.nvme.stores.contract import Store
+from stacks.nvme.stores.faults import is_fault, parse_fault
+from stacks.nvme.stores.faulty import FaultyStore
 from stacks.nvme.stores.file import open_image
 from stacks.nvme.stores.memory import MemoryStore
+from stacks.nvme.stores.overlay import open_overlay, open_snapshot
+from stacks.nvme.stores.read_only import ReadOnlyStore
 from stacks.runtime import LocalError
 
 
 def open_store(text: str, *, block_bytes: int = 4096, is_read_only: bool = False) -> Store:
-    """The store that `text` names: `mem:SIZE`, or the path of an image file (`file:PATH` for odd names).
+    """The store that `text` names, in one of the forms of this module; its `close` closes all that it is made of.
 
-    Raises LocalError with one line for a person.
+    block_bytes: 512 or 4096. Raises LocalError with one line for a person.
     """
-    if text.startswith("mem:"):
-        return MemoryStore(parse_size(text.removeprefix("mem:")), block_bytes=block_bytes)
-    return open_image(text.removeprefix("file:"), block_bytes=block_bytes, is_read_only=is_read_only)
+    kind, colon, rest = text.partition(":")
+    opener = _OPENERS.get(kind) if colon else None
+    return _image(text, block_bytes, is_read_only) if opener is None else opener(rest, block_bytes, is_read_only)
+
+
+def is_image(text: str) -> bool:
+    """Whether `text` is the path of an image, and no other form."""
+    kind, colon, _ = text.partition(":")
+    return not colon or kind not in _OPENERS or kind == "file"
 
 
 def parse_size(text: str) -> int:
@@ -34,3 +55,70 @@ def parse_size(text: str) -> int:
     if size != int(size):
         raise LocalError(f"{text!r} is not a whole number of bytes")
     return int(size)
+
+
+def _memory(rest: str, block_bytes: int, is_read_only: bool) -> Store:
+    store = MemoryStore(parse_size(rest), block_bytes=block_bytes)
+    return ReadOnlyStore(store) if is_read_only else store
+
+
+def _image(rest: str, block_bytes: int, is_read_only: bool) -> Store:
+    return open_image(rest, block_bytes=block_bytes, is_read_only=is_read_only)
+
+
+def _read_only(rest: str, block_bytes: int, _: bool) -> Store:
+    return open_store(rest, block_bytes=block_bytes, is_read_only=True)
+
+
+def _overlay(rest: str, block_bytes: int, is_read_only: bool) -> Store:
+    base, _, layer = rest.rpartition("+")
+    path, at, snapshot = layer.rpartition("@") if "@" in layer else (layer, "", "")
+    if not base or not path:
+        raise LocalError(f"overlay:{rest} has no base or no layer; write overlay:golden.img+changes.layer")
+
+    def over(below: Store) -> Store:
+        if at:
+            return open_snapshot(below, path, snapshot)
+        return open_overlay(below, path, is_read_only=is_read_only)
+
+    return _around(open_store(base, block_bytes=block_bytes, is_read_only=True), over)
+
+
+def _faulty(rest: str, block_bytes: int, is_read_only: bool) -> Store:
+    options: list[str] = []
+    inner, plus, option = rest.rpartition("+")
+    while plus and _is_option(option):
+        options.insert(0, option)
+        rest = inner
+        inner, plus, option = rest.rpartition("+")
+    rules = [parse_fault(each) for each in options if is_fault(each)]
+    seed = next((int(each.removeprefix("seed=")) for each in options if each.startswith("seed=")), 0)
+    store = open_store(rest, block_bytes=block_bytes, is_read_only=is_read_only)
+    return FaultyStore(store, rules, has_cache="cache" in options, seed=seed)
+
+
+def _is_option(text: str) -> bool:
+    return text == "cache" or is_fault(text) or re.fullmatch(r"seed=\d+", text, re.ASCII) is not None
+
+
+def _folder(rest: str, _: int, __: bool) -> Store:
+    raise LocalError(f"dir:{rest} has several namespaces, and is no single store; name an image in it")
+
+
+def _around(inner: Store, make: Callable[[Store], Store]) -> Store:
+    try:
+        return make(inner)
+    except LocalError:
+        inner.close()
+        raise
+
+
+_OPENERS: dict[str, Callable[[str, int, bool], Store]] = {
+    "mem": _memory,
+    "file": _image,
+    "ro": _read_only,
+    "overlay": _overlay,
+    "faulty": _faulty,
+    "dir": _folder,
+}
+"""Each form's word, and what opens what comes behind it."""

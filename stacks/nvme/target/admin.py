@@ -56,6 +56,8 @@ def _async_event_request(queue: Queue, command: Command) -> None:
 
 
 def _keep_alive(queue: Queue, command: Command) -> None:
+    assert queue.controller is not None
+    queue.controller.restart_keep_alive()
     queue.complete(command)
 
 

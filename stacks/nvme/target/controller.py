@@ -8,17 +8,22 @@ Follows NVM Express Base 2.0 3.1.3, 3.5, 3.6 and 3.9.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING
 
+from stacks.nvme.target.attachments import Attachments
 from stacks.nvme.target.command import Command
+from stacks.nvme.target.controller_kind import DISCOVERY, READY_TIMEOUT_HALF_SECONDS
 from stacks.nvme.target.controller_state import CONTROLLER_TABLE, ControllerEvent, ControllerState
 from stacks.nvme.target.errors import CommandError, ErrorLog
 from stacks.nvme.target.events import Event, EventQueue
 from stacks.nvme.target.features import default_features
 from stacks.nvme.target.flushing import Flush
+from stacks.nvme.target.keep_alive import effective_kato, silence_ns
 from stacks.runtime import Verdict
+from wire.nvme.opcodes import EventConfiguration
 from wire.nvme.properties import VERSION_2_0, PropertyOffset, ShutdownStatus
-from wire.nvme.registers_codec import ControllerCapabilities, ControllerConfiguration, ControllerStatus
+from wire.nvme.registers_codec import ControllerConfiguration, ControllerStatus
 from wire.nvme.status import StatusCode
 
 if TYPE_CHECKING:
@@ -28,16 +33,20 @@ if TYPE_CHECKING:
 
 
 class Controller:
-    """A controller, made by `fabrics` when a host connects an admin queue.
+    """A controller, made by `connect` when a host connects an admin queue.
 
-    subsystem, port: what it belongs to, and how its host came; cntlid: its number.
-    host_nqn, host_id: the host; kato_ms: keep-alive timeout in milliseconds, 0 for none.
+    subsystem, port: what it belongs to, and how its host came; cntlid: its number; kind: its type.
+    host_nqn, host_id: the host; kato_ms: keep-alive timeout in milliseconds, 0 for none; CommandError when it is too
+    long. attachments: the namespaces that it has, and what their ANA groups let through.
+    has_traffic: whether a command has come in this keep-alive interval.
     """
 
     def __init__(
         self, subsystem: Subsystem, port: Port, cntlid: int, *, host_nqn: str, host_id: bytes, kato_ms: int
     ) -> None:
+        self.kato_ms = effective_kato(kato_ms)
         self.subsystem = subsystem
+        self.kind = subsystem.kind
         self.port = port
         self.cntlid = cntlid
         self.host_nqn = host_nqn
@@ -46,44 +55,63 @@ class Controller:
         self.configuration = 0
         self.admin_queue: Queue | None = None
         self.io_queues: dict[int, Queue] = {}
-        self.events = EventQueue()
+        self.attachments = Attachments(subsystem, host_nqn=host_nqn, portid=port.portid)
+        # A host that sets KATO wants a persistent connection, and to be told (NVMe Base 2.0 3.1.2.3).
+        is_persistent = self.kind is DISCOVERY and self.kato_ms
+        self.events = EventQueue(EventConfiguration.DISCOVERY_CHANGE.value if is_persistent else 0)
         self.errors = ErrorLog()
         self.features = default_features()
-        self.changed_namespaces: set[int] = set()
         self.has_traffic = False
-        self.kato_ns = 0
         self._shutdown: Flush | None = None
-        self.set_keep_alive(kato_ms)
+        self.restart_keep_alive()
 
     @property
     def is_ready(self) -> bool:
         """Whether admin and I/O commands are taken."""
         return self.state is ControllerState.READY
 
-    @property
-    def silence_ns(self) -> int:
-        """How long the host may be silent, 0 for as long as it likes: KATO, or the limit for discovery controllers
-        without one.
-        """
-        return self.kato_ns or (DISCOVERY_SILENCE_NS if self.subsystem.is_discovery else 0)
-
     def set_keep_alive(self, kato_ms: int) -> None:
-        """Start, change or (with 0) stop the keep-alive timer; rounded up to the granularity that KAS announces."""
-        self.kato_ns = -(-kato_ms // KEEP_ALIVE_GRANULARITY_MS) * KEEP_ALIVE_GRANULARITY_MS * 1_000_000
-        self.port.target.arm_keep_alive(self)
+        """Change or (with 0) stop the keep-alive timeout; CommandError when it is too long."""
+        self.kato_ms = effective_kato(kato_ms)
+        self.restart_keep_alive()
+
+    def restart_keep_alive(self) -> None:
+        """Begin a keep-alive interval, as long as the host may be silent now."""
+        self.has_traffic = False
+        target, silence = self.port.target, silence_ns(self.kind, self.state, self.kato_ms)
+        if silence:
+            target.arm(self, silence)
+        else:
+            target.cancel(self)
+
+    def handle_deadline(self) -> None:
+        """A keep-alive interval is over (NVMe Base 2.0 3.9)."""
+        if self.is_ready and self.has_traffic:
+            self.restart_keep_alive()
+            return
+        if self.is_ready:
+            self.port.target.keep_alive_expirations += 1
+        else:
+            self.port.target.associations_expired += 1
+        self.fail()
+
+    def refresh(self, changed: Collection[int] = ()) -> None:
+        """Look at the subsystem again, and tell the host what is different for it; see `Attachments.refresh`."""
+        for event in self.attachments.refresh(self.subsystem, changed):
+            self.raise_event(event)
 
     def property(self, offset: int) -> tuple[int, int]:
         """(value, size in bytes) of a property; CommandError when it does not exist."""
         if offset == PropertyOffset.CAP:
-            return CAPABILITIES, 8
+            return self.kind.capabilities, 8
         if offset == PropertyOffset.VS:
             return VERSION_2_0, 4
         if offset == PropertyOffset.CC:
             return self.configuration, 4
         if offset == PropertyOffset.CSTS:
             return self._status(), 4
-        if offset == PropertyOffset.CRTO:
-            return _READY_TIMEOUT_HALF_SECONDS, 4
+        if offset == PropertyOffset.CRTO and self.kind.has_ready_timeouts:
+            return READY_TIMEOUT_HALF_SECONDS, 4
         raise CommandError(StatusCode.INVALID_FIELD, f"no property at {offset:#x}", location=44)
 
     def configure(self, value: int) -> None:
@@ -91,8 +119,7 @@ class Controller:
         old, new = (ControllerConfiguration.decode(each.to_bytes(4, "little")) for each in (self.configuration, value))
         self.configuration = value
         if new.en and not old.en:
-            is_right = new.mps == 0 and new.ams == 0 and new.css in SUPPORTED_CSS and _entry_sizes_fit(new)
-            self._apply(ControllerEvent.ENABLE if is_right else ControllerEvent.ENABLE_WRONG)
+            self._apply(ControllerEvent.ENABLE if self.kind.can_enable(new) else ControllerEvent.ENABLE_WRONG)
         if old.en and not new.en:
             self._apply(ControllerEvent.DISABLE)
         if new.shn and not old.shn:
@@ -100,8 +127,9 @@ class Controller:
 
     def fail(self) -> None:
         """A fatal error, such as an expired keep-alive: stop, and have every queue closed (NVMe Base 2.0 3.9)."""
+        self.subsystem.unsafe_shutdowns += self.is_ready
         self._apply(ControllerEvent.FAIL)
-        self.subsystem.unsafe_shutdowns += 1
+        self.port.target.cancel(self)
         for queue in [*self.io_queues.values(), self.admin_queue]:
             if queue is not None:
                 queue.ask_to_close()
@@ -125,6 +153,7 @@ class Controller:
         if isinstance(outcome, Verdict):
             return
         self.state = outcome
+        self.restart_keep_alive()
         for queue in list(self.io_queues.values()):
             queue.stop()
         if outcome is ControllerState.DISABLED:
@@ -147,9 +176,8 @@ class Controller:
         for queue in list(self.io_queues.values()):
             queue.ask_to_close()
         self.features = default_features()
-        self.events.configuration = 0
-        waiting, self.events.requests = self.events.requests, []
-        for command in waiting:
+        self.attachments.reset()
+        for command in self.events.reset():
             assert self.admin_queue is not None
             self.admin_queue.fail(command, StatusCode.ABORTED_SQ_DELETION.value)
 
@@ -163,40 +191,7 @@ class Controller:
         return int.from_bytes(status.encode(), "little")
 
 
-def _entry_sizes_fit(configuration: ControllerConfiguration) -> bool:
-    return configuration.iosqes == SQ_ENTRY_SHIFT and configuration.iocqes == CQ_ENTRY_SHIFT
-
-
-QUEUE_ENTRIES_MAX = 256
-"""Largest SQ; each entry of one costs the target a receive buffer."""
-
-SQ_ENTRY_SHIFT, CQ_ENTRY_SHIFT = 6, 4
-SUPPORTED_CSS = (0, 6)
-"""CC.CSS: the NVM command set alone, or all that are supported."""
-
-KEEP_ALIVE_GRANULARITY_MS = 1000
-"""KAS times 100 ms."""
-
-DISCOVERY_SILENCE_NS = 120 * 10**9
-"""A discovery controller whose host set no KATO ends after this long without a command (NVMe over Fabrics 1.1 4.2)."""
-
 _SHUTDOWN_STATUS = {
     ControllerState.SHUTTING_DOWN: ShutdownStatus.IN_PROGRESS,
     ControllerState.SHUT_DOWN: ShutdownStatus.COMPLETE,
 }
-
-_READY_TIMEOUT_HALF_SECONDS = 15
-_CSS_NVM, _CSS_MULTIPLE = 0x01, 0x40
-_CRMS_WITH_MEDIA = 0x1
-"""Ready means that the namespaces are; required since NVMe Base 2.0, and with it the property CRTO."""
-
-CAPABILITIES = int.from_bytes(
-    ControllerCapabilities(
-        mqes=QUEUE_ENTRIES_MAX - 1,
-        cqr=1,
-        timeout=_READY_TIMEOUT_HALF_SECONDS,
-        css=_CSS_NVM | _CSS_MULTIPLE,
-        crms=_CRMS_WITH_MEDIA,
-    ).encode(),
-    "little",
-)

@@ -1,72 +1,108 @@
-"""The discovery log: one entry for each subsystem and each port through which it is reached.
+"""The discovery service: what there is to connect to, told to each host as far as it may know.
 
-Follows NVMe over Fabrics 5.3 (NVMe Base 2.0 5.16.1.23).
+    this discovery service, at every port                                 SUBTYPE 3
+    every subsystem that admits the host, at every port that reaches it   SUBTYPE 2
+    referrals to discovery services elsewhere                             SUBTYPE 1
+
+A host that stays connected is told when its own view of the log is another one, and only then. The generation counts
+every change of what anybody could see, so it never stays the same while a log differs.
+
+Left out, and not claimed in log page 00h: entries of subsystems that the host may not connect to (LSP bit 2).
+
+Follows NVMe over Fabrics 1.1 5 (NVMe Base 2.0 5.16.1.23; LSP, DLPF and TDLPL as in 2.1 5.1.12.3.1).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from wire.nvme.kinds import (
-    AddressFamily,
-    RdmaConnectionService,
-    RdmaProvider,
-    RdmaQpType,
-    SecureChannel,
-    SubsystemType,
-    TransportType,
-)
-from wire.nvme.logs_codec import DiscoveryEntry, DiscoveryHeader, RdmaAddress
-from wire.nvme.opcodes import CNTLID_DYNAMIC
-from wire.nvme.text import padded
+from stacks.nvme.target.discovery_record import CURRENT_FLAGS, PortAddress, Record, check_address
+from stacks.nvme.target.events import DISCOVERY_CHANGED
+from stacks.runtime import LocalError
+from wire.nvme.kinds import DiscoveryLogOption, SubsystemType
+from wire.nvme.logs_codec import DiscoveryHeader
+from wire.nvme.opcodes import DISCOVERY_NQN
 
 if TYPE_CHECKING:
+    from stacks.nvme.target.controller import Controller
+    from stacks.nvme.target.port import Port
     from stacks.nvme.target.target import Target
 
 
-@dataclass(frozen=True, slots=True)
-class PortAddress:
-    """Where a port listens: the transport, the host in numeric form, and the port number."""
+class DiscoveryService:
+    """The discovery service of a target.
 
-    transport: TransportType
-    host: str
-    port: int
+    generation: GENCTR, how often what there is has changed. referrals: other services that hosts are sent to.
+    """
+
+    def __init__(self, target: Target) -> None:
+        self.generation = 0
+        self.referrals: dict[PortAddress, str] = {}
+        self._target = target
+        self._views: dict[Controller, tuple[Record, ...]] = {}
+
+    def add_referral(self, address: PortAddress, nqn: str = DISCOVERY_NQN) -> None:
+        """Send hosts to the discovery service `nqn` at another address; LocalError when they are already, or for an
+        address that nobody could connect to.
+        """
+        check_address(address)
+        if address in self.referrals:
+            raise LocalError(f"there is a referral to {address.host} port {address.port} already")
+        self.referrals[address] = nqn
+        self.changed()
+
+    def remove_referral(self, address: PortAddress) -> None:
+        """Send hosts there no more; LocalError when they are not."""
+        if address not in self.referrals:
+            raise LocalError(f"there is no referral to {address.host} port {address.port}")
+        del self.referrals[address]
+        self.changed()
+
+    def changed(self) -> None:
+        """What there is has changed: count it, and tell the hosts that see something else now."""
+        self.generation += 1
+        for controller, view in list(self._views.items()):
+            self._views[controller] = now = tuple(self._records(controller))
+            if now != view:
+                controller.raise_event(DISCOVERY_CHANGED)
+
+    def begin(self, controller: Controller) -> None:
+        """A discovery controller is there."""
+        self._views[controller] = tuple(self._records(controller))
+
+    def end(self, controller: Controller) -> None:
+        """A controller is gone."""
+        self._views.pop(controller, None)
+
+    def log(self, controller: Controller, options: int) -> bytes:
+        """The whole log page 70h; options: LSP, of which the ones that are not supported have no effect."""
+        options &= SUPPORTED_OPTIONS
+        is_extended = bool(options & DiscoveryLogOption.EXTENDED_ENTRIES)
+        only = controller.port if options & DiscoveryLogOption.PORT_LOCAL_ENTRIES else None
+        entries = [record.encode(is_extended=is_extended) for record in self._records(controller, only)]
+        length = DiscoveryHeader.SIZE + sum(map(len, entries))
+        header = DiscoveryHeader(
+            genctr=self.generation, numrec=len(entries), dlpf=options, tdlpl=length if is_extended else 0
+        )
+        return header.encode() + b"".join(entries)
+
+    def _records(self, controller: Controller, only: Port | None = None) -> Iterator[Record]:
+        assert controller.admin_queue is not None
+        local_host = controller.admin_queue.local_host
+        for subsystem in self._target.subsystems.values():
+            if not subsystem.admits(controller.host_nqn):
+                continue
+            is_this = subsystem is controller.subsystem
+            subtype, flags = (SubsystemType.CURRENT_DISCOVERY, CURRENT_FLAGS) if is_this else (SubsystemType.NVM, 0)
+            for port in self._target.ports:
+                address = None if port.address is None else port.address.as_seen_by(local_host)
+                if address is not None and only in (None, port) and port.reaches(subsystem):
+                    yield Record(subtype, address, subsystem.nqn, port.portid, flags)
+        if only is None:
+            for address, nqn in self.referrals.items():
+                yield Record(SubsystemType.REFERRAL, address, nqn, 0)
 
 
-def discovery_log(target: Target, host_nqn: str) -> bytes:
-    """The whole log page 70h, with the subsystems that this host may connect to."""
-    entries = [
-        _entry(number, port.address, subsystem.nqn, is_discovery=subsystem.is_discovery)
-        for subsystem in target.subsystems.values()
-        for number, port in enumerate(target.ports, 1)
-        if subsystem.admits(host_nqn) and port.address is not None
-    ]
-    header = DiscoveryHeader(genctr=target.discovery_generation, numrec=len(entries))
-    return header.encode() + b"".join(entry.encode() for entry in entries)
-
-
-def _entry(number: int, address: PortAddress, nqn: str, *, is_discovery: bool) -> DiscoveryEntry:
-    is_rdma = address.transport is TransportType.RDMA
-    return DiscoveryEntry(
-        trtype=address.transport,
-        adrfam=AddressFamily.IPV6 if ":" in address.host else AddressFamily.IPV4,
-        subtype=SubsystemType.CURRENT_DISCOVERY if is_discovery else SubsystemType.NVM,
-        treq=SecureChannel.NOT_REQUIRED,
-        portid=number,
-        cntlid=CNTLID_DYNAMIC,
-        asqsz=ADMIN_QUEUE_ENTRIES,
-        trsvcid=padded(str(address.port), 32, fill=b" "),
-        subnqn=padded(nqn, 256),
-        traddr=padded(address.host, 256, fill=b" "),
-        tsas=_RDMA_TSAS if is_rdma else bytes(256),
-    )
-
-
-ADMIN_QUEUE_ENTRIES = 32
-
-_RDMA_TSAS = (
-    RdmaAddress(qptype=RdmaQpType.RELIABLE_CONNECTED, prtype=RdmaProvider.ROCE_V2, cms=RdmaConnectionService.RDMA_CM)
-    .encode()
-    .ljust(256, b"\0")
-)
+SUPPORTED_OPTIONS = DiscoveryLogOption.EXTENDED_ENTRIES | DiscoveryLogOption.PORT_LOCAL_ENTRIES
+"""Of LSP, as log page 00h says."""

@@ -34,10 +34,14 @@ DISCOVERY_CHANGED = Event(
 
 
 class EventQueue:
-    """Events and requests of one controller; deliveries come back from each call, to be completed by the caller."""
+    """Events and requests of one controller; deliveries come back from each call, to be completed by the caller.
 
-    def __init__(self) -> None:
-        self.configuration = 0
+    configuration: feature 0Bh as it is now and after each reset.
+    """
+
+    def __init__(self, configuration: int = 0) -> None:
+        self.default_configuration = configuration
+        self.configuration = configuration
         self.requests: list[Command] = []
         self._pending: list[Event] = []
         self._masked: set[int] = set()
@@ -67,6 +71,14 @@ class EventQueue:
         """A log was read with RAE 0: its events may be told again."""
         self._masked.discard(log_page)
         return self.deliver()
+
+    def reset(self) -> list[Command]:
+        """Forget every event, and what the host configured; the requests that waited, to be ended by the caller."""
+        self.configuration = self.default_configuration
+        self._pending.clear()
+        self._masked.clear()
+        waiting, self.requests = self.requests, []
+        return waiting
 
     def take_request(self, cid: int) -> Command | None:
         """The waiting request of that CID, for Abort."""

@@ -8,9 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from stacks.nvme.target.ana_effects import check_feature
 from stacks.nvme.target.command import Command
+from stacks.nvme.target.controller_kind import DISCOVERY, IO_QUEUES_MAX
 from stacks.nvme.target.errors import CommandError
 from stacks.nvme.target.flushing import Flush
+from wire.nvme.kinds import ControllerType
 from wire.nvme.opcodes import FeatureId, FeatureSelect
 from wire.nvme.status import StatusCode
 
@@ -30,6 +33,7 @@ def set_features(queue: Queue, command: Command) -> None:
     assert controller is not None
     fid, value = words[10] & 0xFF, words[11]
     _check(controller, fid)
+    check_feature(controller, fid, words[1], is_set=True)
     if words[10] >> 31:
         raise CommandError(StatusCode.FEATURE_NOT_SAVEABLE, "no feature is saveable", location=43)
     if fid not in _SETTERS:
@@ -60,6 +64,7 @@ def get_features(queue: Queue, command: Command) -> None:
     assert controller is not None
     fid, select = words[10] & 0xFF, words[10] >> 8 & 7
     _check(controller, fid)
+    check_feature(controller, fid, words[1], is_set=False)
     if select == FeatureSelect.SUPPORTED:
         command.dw0 = CHANGEABLE if fid in _SETTERS else 0
     elif select > FeatureSelect.SUPPORTED:
@@ -72,22 +77,22 @@ def get_features(queue: Queue, command: Command) -> None:
     queue.complete(command)
 
 
-def feature_ids(*, is_discovery: bool) -> frozenset[int]:
-    """The features that a controller has."""
-    return DISCOVERY_FEATURES if is_discovery else frozenset(_DEFAULTS)
+def feature_ids(controller_type: ControllerType) -> frozenset[int]:
+    """The features that a controller of that type has."""
+    return _FEATURES[controller_type]
 
 
 def current_value(controller: Controller, fid: int) -> int:
     """The value in force; some live in the controller and not in its table."""
     if fid == FeatureId.KEEP_ALIVE_TIMER:
-        return controller.kato_ns // 1_000_000
+        return controller.kato_ms
     if fid == FeatureId.ASYNC_EVENT_CONFIGURATION:
         return controller.events.configuration
     return controller.features[fid]
 
 
 def _check(controller: Controller, fid: int) -> None:
-    if fid not in feature_ids(is_discovery=controller.subsystem.is_discovery):
+    if fid not in feature_ids(controller.kind.type):
         raise CommandError(StatusCode.INVALID_FIELD, f"no feature {fid:#x}", location=40)
 
 
@@ -116,18 +121,15 @@ def _set_event_configuration(controller: Controller, value: int) -> int:
 
 
 def _set_keep_alive(controller: Controller, value: int) -> int:
-    if value == 0 and not controller.subsystem.is_discovery:
+    if value == 0 and controller.kind is not DISCOVERY:
         raise CommandError(StatusCode.KEEP_ALIVE_INVALID, "keep-alive cannot be turned off", location=44)
     controller.set_keep_alive(value)
     return 0
 
 
-IO_QUEUES_MAX = 128
 WARNING_KELVIN = 343
 CHANGEABLE = 1 << 2
 """Bit of the answer to SEL 3."""
-
-DISCOVERY_FEATURES = frozenset((FeatureId.ASYNC_EVENT_CONFIGURATION.value, FeatureId.KEEP_ALIVE_TIMER.value))
 
 _DEFAULTS: dict[int, int] = {
     FeatureId.ARBITRATION.value: 0,
@@ -152,4 +154,18 @@ _SETTERS: dict[int, Callable[[Controller, int], int]] = {
     FeatureId.WRITE_ATOMICITY.value: _store(FeatureId.WRITE_ATOMICITY, 1),
     FeatureId.ASYNC_EVENT_CONFIGURATION.value: _set_event_configuration,
     FeatureId.KEEP_ALIVE_TIMER.value: _set_keep_alive,
+}
+
+_FEATURES: dict[ControllerType, frozenset[int]] = {
+    ControllerType.IO: frozenset(_DEFAULTS),
+    ControllerType.DISCOVERY: frozenset(
+        (FeatureId.ASYNC_EVENT_CONFIGURATION.value, FeatureId.KEEP_ALIVE_TIMER.value)
+    ),
+    ControllerType.ADMINISTRATIVE: frozenset(
+        (
+            FeatureId.ASYNC_EVENT_CONFIGURATION.value,
+            FeatureId.KEEP_ALIVE_TIMER.value,
+            FeatureId.HOST_IDENTIFIER.value,
+        )
+    ),
 }

@@ -9,11 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from stacks.nvme.target.ana import ANA_CAPABILITIES, ANA_GROUPS_MAX, ANATT_SECONDS
+from stacks.nvme.target.ana_effects import WITHOUT_CAPACITY
 from stacks.nvme.target.command import Command
-from stacks.nvme.target.controller import KEEP_ALIVE_GRANULARITY_MS, QUEUE_ENTRIES_MAX
+from stacks.nvme.target.controller_kind import ADMINISTRATIVE, IO, QUEUE_ENTRIES_MAX
 from stacks.nvme.target.copy import COPY_BLOCKS_MAX, COPY_RANGE_BLOCKS_MAX, COPY_RANGES_MAX
 from stacks.nvme.target.errors import ERROR_LOG_ENTRIES, CommandError
 from stacks.nvme.target.features import WARNING_KELVIN
+from stacks.nvme.target.keep_alive import KATO_GRANULARITY_MS
 from stacks.nvme.target.subsystem import NAMESPACES_MAX
 from wire.nvme.identifiers import IDENTIFY_BYTES, encode_identifiers
 from wire.nvme.identify_codec import (
@@ -23,7 +26,7 @@ from wire.nvme.identify_codec import (
     IdentifyNamespaceIndependent,
     LbaFormat,
 )
-from wire.nvme.kinds import ControllerType, IdentifierType
+from wire.nvme.kinds import IdentifierType
 from wire.nvme.opcodes import NSID_BROADCAST, CommandSet, EventConfiguration, IdentifyCns
 from wire.nvme.properties import VERSION_2_0
 from wire.nvme.status import StatusCode
@@ -40,14 +43,14 @@ def identify(queue: Queue, command: Command) -> None:
     controller = queue.controller
     assert controller is not None
     cns = command.words[10] & 0xFF
-    pages = _DISCOVERY_PAGES if controller.subsystem.is_discovery else _PAGES
+    pages = _PAGES if controller.kind is IO else _CONTROLLER_PAGES
     if cns not in pages:
         raise CommandError(StatusCode.INVALID_FIELD, f"no identify data {cns:#x}", location=40)
     queue.send_data(command, pages[cns](controller, command))
 
 
 def controller_page(controller: Controller, _: Command) -> bytes:
-    """CNS 01h, of either kind of controller."""
+    """CNS 01h, of every kind of controller."""
     port, subsystem = controller.port, controller.subsystem
     page = IdentifyController(
         sn=padded(subsystem.serial, 20, fill=b" "),
@@ -56,23 +59,36 @@ def controller_page(controller: Controller, _: Command) -> bytes:
         mdts=(port.max_transfer_bytes // PAGE_BYTES).bit_length() - 1,
         cntlid=controller.cntlid,
         ver=VERSION_2_0,
-        cntrltype=ControllerType.DISCOVERY,
+        cntrltype=controller.kind.type,
         ctratt=CTRATT_HOST_ID_128_BITS | CTRATT_TRAFFIC_KEEP_ALIVE,
-        oaes=EventConfiguration.DISCOVERY_CHANGE,
         aerl=EVENT_REQUESTS_MAX - 1,
         lpa=LPA_EXTENDED,
-        kas=KEEP_ALIVE_GRANULARITY_MS // 100,
+        kas=KATO_GRANULARITY_MS // 100,
         maxcmd=QUEUE_ENTRIES_MAX,
         sgls=port.sgl_support,
         subnqn=padded(subsystem.nqn, 256),
     )
-    if not subsystem.is_discovery:
+    if controller.kind is IO:
         _add_io_fields(page, controller)
+    elif controller.kind is ADMINISTRATIVE:
+        _add_management_fields(page)
+    else:
+        page.oaes = EventConfiguration.DISCOVERY_CHANGE
+        page.dctype = DCTYPE_DIRECT
     return page.encode()
 
 
+def _add_management_fields(page: IdentifyController) -> None:
+    # Of a controller that has no I/O queues and no namespaces.
+    page.cmic = CMIC_MANY_PORTS | CMIC_MANY_CONTROLLERS
+    page.acl = 3
+    page.frmw = FRMW_ONE_SLOT_READ_ONLY
+    page.lpa = LPA_EFFECTS | LPA_EXTENDED
+    page.elpe = ERROR_LOG_ENTRIES - 1
+    page.wctemp, page.cctemp = WARNING_KELVIN, WARNING_KELVIN + 10
+
+
 def _add_io_fields(page: IdentifyController, controller: Controller) -> None:
-    page.cntrltype = ControllerType.IO
     page.rab = 6
     page.cmic = CMIC_MANY_PORTS | CMIC_MANY_CONTROLLERS | CMIC_ANA
     page.oaes = EventConfiguration.NAMESPACE_ATTRIBUTE | EventConfiguration.ANA_CHANGE
@@ -81,8 +97,8 @@ def _add_io_fields(page: IdentifyController, controller: Controller) -> None:
     page.lpa = LPA_SMART_PER_NAMESPACE | LPA_EFFECTS | LPA_EXTENDED
     page.elpe = ERROR_LOG_ENTRIES - 1
     page.wctemp, page.cctemp = WARNING_KELVIN, WARNING_KELVIN + 10
-    page.anatt, page.anacap = 10, 0x1F
-    page.anagrpmax = page.nanagrpid = max(controller.subsystem.ana_states)
+    page.anatt, page.anacap = ANATT_SECONDS, ANA_CAPABILITIES
+    page.anagrpmax = page.nanagrpid = ANA_GROUPS_MAX
     page.sqes, page.cqes = 0x66, 0x44
     page.nn = page.mnan = NAMESPACES_MAX
     page.oncs = ONCS_COMPARE | ONCS_WRITE_UNCORRECTABLE | ONCS_DATASET_MANAGEMENT | ONCS_WRITE_ZEROES
@@ -100,17 +116,18 @@ def _namespace_page(controller: Controller, command: Command) -> bytes:
     if nsid == NSID_BROADCAST:
         return _common_page(controller)
     _check_nsid(nsid)
-    namespace = controller.subsystem.namespaces.get(nsid)
+    namespace = controller.attachments.attached.get(nsid)
     if namespace is None:
         return bytes(IDENTIFY_BYTES)
     store = namespace.store
+    has_capacity = controller.attachments.state_of(namespace) not in WITHOUT_CAPACITY
     page = IdentifyNamespace(
         nsze=namespace.block_count,
         ncap=namespace.block_count,
-        nuse=namespace.block_count,
+        nuse=namespace.block_count if has_capacity else 0,
         nmic=NMIC_SHARED,
         dlfeat=DLFEAT_ZEROES | DLFEAT_WRITE_ZEROES_DEALLOCATES if store.is_zero_after_deallocate else 0,
-        nvmcap=namespace.block_count * namespace.block_bytes,
+        nvmcap=namespace.block_count * namespace.block_bytes if has_capacity else 0,
         anagrpid=namespace.ana_group,
         nsattr=int(store.is_read_only),
         mssrl=COPY_RANGE_BLOCKS_MAX,
@@ -124,7 +141,7 @@ def _namespace_page(controller: Controller, command: Command) -> bytes:
 
 def _common_page(controller: Controller) -> bytes:
     # NSID FFFFFFFF asks for what all namespaces have in common: the formats there are.
-    shifts = sorted({namespace.block_shift for namespace in controller.subsystem.namespaces.values()}) or [12]
+    shifts = sorted({namespace.block_shift for namespace in controller.attachments.attached.values()}) or [12]
     formats = b"".join(LbaFormat(lbads=shift).encode() for shift in shifts)
     return IdentifyNamespace(nlbaf=len(shifts) - 1, lbaf=formats.ljust(256, b"\0")).encode()
 
@@ -133,7 +150,7 @@ def _active_list(controller: Controller, command: Command) -> bytes:
     after = command.words[1]
     if after >= NSID_BROADCAST - 1:
         raise CommandError(StatusCode.INVALID_NAMESPACE, "no list starts after that", location=4)
-    nsids = [nsid for nsid in controller.subsystem.active_nsids() if nsid > after]
+    nsids = [nsid for nsid in controller.attachments.attached if nsid > after]
     return encode_nsids(nsids[: IDENTIFY_BYTES // 4], IDENTIFY_BYTES)
 
 
@@ -182,7 +199,7 @@ def _command_sets(controller: Controller, command: Command) -> bytes:
 
 
 def _active(controller: Controller, command: Command) -> Namespace:
-    namespace = controller.subsystem.namespaces.get(command.words[1])
+    namespace = controller.attachments.attached.get(command.words[1])
     if namespace is None:
         raise CommandError(StatusCode.INVALID_NAMESPACE, f"no namespace {command.words[1]}", location=4)
     return namespace
@@ -215,13 +232,17 @@ OCFS_FORMAT_0 = 1 << 0
 """Copy takes source ranges of descriptor format 0h."""
 VWC_PRESENT, VWC_FLUSH_OF_ONE_NAMESPACE = 1 << 0, 2 << 1
 OFCS_DISCONNECT = 1 << 0
+DCTYPE_DIRECT = 1
+"""A discovery controller that knows its own subsystems (NVMe Base 2.1 5.1.13.2.1); without it a host ignores what log
+page 00h says of port-local entries."""
 NMIC_SHARED = 1 << 0
 NSTAT_READY = 1 << 0
 DLFEAT_ZEROES, DLFEAT_WRITE_ZEROES_DEALLOCATES = 1, 1 << 3
 
 _Page = Callable[["Controller", Command], bytes]
 
-_DISCOVERY_PAGES: dict[int, _Page] = {IdentifyCns.CONTROLLER.value: controller_page}
+_CONTROLLER_PAGES: dict[int, _Page] = {IdentifyCns.CONTROLLER.value: controller_page}
+"""Of controllers without namespaces."""
 
 _PAGES: dict[int, _Page] = {
     IdentifyCns.NAMESPACE.value: _namespace_page,

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from stacks.nvme.target.ana_effects import not_reached
 from stacks.nvme.target.command import Command
 from stacks.nvme.target.errors import CommandError
 from stacks.nvme.target.namespace import Namespace
-from wire.nvme.kinds import AnaState
+from stacks.nvme.target.subsystem import NAMESPACES_MAX
 from wire.nvme.opcodes import NSID_BROADCAST
 from wire.nvme.status import StatusCode
 
@@ -55,23 +56,28 @@ def writable(namespace: Namespace) -> Namespace:
 
 
 def not_accessible(queue: Queue, nsid: int) -> CommandError:
-    """Why there is no I/O on that namespace: it does not exist, or its ANA group is not accessible."""
+    """Why there is no I/O on that namespace: this host has none of that number, or its ANA group is not accessible."""
     assert queue.controller is not None
-    subsystem = queue.controller.subsystem
-    namespace = subsystem.namespaces.get(nsid)
+    attachments = queue.controller.attachments
+    namespace = attachments.attached.get(nsid)
     if namespace is not None:
-        code = _ANA_CODES.get(subsystem.ana_states.get(namespace.ana_group), StatusCode.ANA_TRANSITION)
-        return CommandError(code, f"namespace {nsid} is not reached this way")
-    what = "all namespaces at once" if nsid == NSID_BROADCAST else f"no namespace {nsid}"
+        return not_reached(nsid, attachments.state_of(namespace))
+    if 1 <= nsid <= NAMESPACES_MAX:
+        # An inactive NSID, where those below are invalid (NVMe Base 2.0 3.2.1.3, 3.2.1.4).
+        return CommandError(StatusCode.INVALID_FIELD, f"no namespace {nsid}", location=4)
+    what = "all namespaces at once" if nsid == NSID_BROADCAST else f"{nsid} is no namespace ID"
     return CommandError(StatusCode.INVALID_NAMESPACE, what, location=4)
 
 
 def is_gone(queue: Queue, command: Command) -> bool:
     """Whether the namespace went, and perhaps its store, while the host's data came; then the command has failed."""
-    if queue.namespaces.get(command.words[1]) is command.namespace:
+    nsid = command.words[1]
+    now = queue.namespaces.get(nsid)
+    if now is command.namespace:
         return False
-    error = not_accessible(queue, command.words[1])
-    queue.fail(command, error.code, location=error.location)
+    # One that is there now is another of the same number: the one that the command is for has gone all the same.
+    code = not_accessible(queue, nsid).code if now is None else StatusCode.INVALID_FIELD.value
+    queue.fail(command, code, location=4)
     return True
 
 
@@ -102,9 +108,3 @@ def store_failed(queue: Queue, command: Command, *, lba: int | None = None, dw0:
 
 FUA = 1 << 30
 """Force Unit Access in CDW12."""
-
-_ANA_CODES: dict[AnaState | None, StatusCode] = {
-    AnaState.INACCESSIBLE: StatusCode.ANA_INACCESSIBLE,
-    AnaState.PERSISTENT_LOSS: StatusCode.ANA_PERSISTENT_LOSS,
-    AnaState.CHANGE: StatusCode.ANA_TRANSITION,
-}

@@ -24,6 +24,7 @@ from stacks.nvme.target.io_checks import (
     FUA,
     check_readable,
     is_gone,
+    is_past_end,
     namespace_of,
     not_accessible,
     range_of,
@@ -119,7 +120,7 @@ def write(queue: Queue, command: Command) -> None:
 def _write_fetched(command: Command) -> None:
     queue = command.queue
     assert queue is not None
-    if is_gone(queue, command):
+    if is_gone(queue, command) or is_past_end(queue, command, command.blocks):
         return
     command.verb = WRITE
     command.resume = _written

@@ -9,12 +9,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from stacks.nvme.target.ana import ANA_GROUPS_MAX
 from stacks.nvme.target.command import Command
-from stacks.nvme.target.discovery import discovery_log
+from stacks.nvme.target.controller_kind import IO
+from stacks.nvme.target.discovery import SUPPORTED_OPTIONS
 from stacks.nvme.target.errors import CommandError
 from stacks.nvme.target.features import feature_ids
 from stacks.nvme.target.identify import FIRMWARE_REVISION
 from stacks.nvme.target.subsystem import NAMESPACES_MAX
+from wire.nvme.kinds import ControllerType
 from wire.nvme.logs_codec import AnaGroup, AnaHeader, FirmwareSlotLog, SmartLog
 from wire.nvme.opcodes import NSID_BROADCAST, AdminOpcode, IoOpcode, LogPage
 from wire.nvme.status import StatusCode
@@ -30,7 +33,7 @@ def get_log_page(queue: Queue, command: Command) -> None:
     controller, words = queue.controller, command.words
     assert controller is not None
     page = words[10] & 0xFF
-    pages = _DISCOVERY_PAGES if controller.subsystem.is_discovery else _PAGES
+    pages = _PAGES_OF[controller.kind.type]
     if page not in pages:
         raise CommandError(StatusCode.INVALID_LOG_PAGE, f"no log page {page:#x}", location=40)
     length = ((words[10] >> 16 | (words[11] & 0xFFFF) << 16) + 1) * 4
@@ -45,13 +48,16 @@ def get_log_page(queue: Queue, command: Command) -> None:
     queue.send_data(command, content[offset : offset + length].ljust(length, b"\0"))
     if not words[10] & RETAIN_EVENT:
         if page == LogPage.CHANGED_NAMESPACES:
-            controller.changed_namespaces.clear()
+            controller.attachments.changed_nsids.clear()
         controller.log_was_read(page)
 
 
 def _supported_logs(controller: Controller, _: Command) -> bytes:
-    pages = _DISCOVERY_PAGES if controller.subsystem.is_discovery else _PAGES
-    return b"".join(int(page in pages).to_bytes(4, "little") for page in range(256))
+    pages = _PAGES_OF[controller.kind.type]
+    return b"".join(
+        (int(page in pages) | (_PARAMETERS.get(page, 0) << 16 if page in pages else 0)).to_bytes(4, "little")
+        for page in range(256)
+    )
 
 
 def _error_log(controller: Controller, _: Command) -> bytes:
@@ -62,9 +68,9 @@ def _smart_log(controller: Controller, command: Command) -> bytes:
     subsystem, nsid = controller.subsystem, command.words[1]
     namespaces = list(subsystem.namespaces.values())
     if nsid not in (0, NSID_BROADCAST):
-        if nsid not in subsystem.namespaces:
+        if nsid not in controller.attachments.attached:
             raise CommandError(StatusCode.INVALID_NAMESPACE, f"no namespace {nsid}", location=4)
-        namespaces = [subsystem.namespaces[nsid]]
+        namespaces = [controller.attachments.attached[nsid]]
     return SmartLog(
         available_spare=100,
         spare_threshold=10,
@@ -85,36 +91,35 @@ def _firmware_log(_: Controller, __: Command) -> bytes:
 
 
 def _changed_namespaces(controller: Controller, _: Command) -> bytes:
-    changed = sorted(controller.changed_namespaces)
+    changed = sorted(controller.attachments.changed_nsids)
     if len(changed) > CHANGED_NAMESPACES_MAX:
         changed = [NSID_BROADCAST]
     return encode_nsids(changed, CHANGED_NAMESPACES_MAX * 4)
 
 
-def _effects_log(_: Controller, command: Command) -> bytes:
+def _effects_log(controller: Controller, command: Command) -> bytes:
     if command.words[14] >> 24:
         raise CommandError(StatusCode.INVALID_FIELD, "effects of an unknown command set", location=59)
+    io_effects = IO_EFFECTS if controller.kind is IO else {}
     entries = [ADMIN_EFFECTS.get(opcode, 0) for opcode in range(256)] + [
-        IO_EFFECTS.get(opcode, 0) for opcode in range(256)
+        io_effects.get(opcode, 0) for opcode in range(256)
     ]
     return b"".join(entry.to_bytes(4, "little") for entry in entries).ljust(4096, b"\0")
 
 
 def _ana_log(controller: Controller, command: Command) -> bytes:
-    subsystem = controller.subsystem
-    has_groups_only = bool(command.words[10] >> 8 & 1)
-    parts = [AnaHeader(change_count=subsystem.ana_change_count, groups=len(subsystem.ana_states)).encode()]
-    for group, state in sorted(subsystem.ana_states.items()):
-        nsids = [nsid for nsid in subsystem.active_nsids() if subsystem.namespaces[nsid].ana_group == group]
-        shown = [] if has_groups_only else nsids
-        header = AnaGroup(group=group, nsids=len(shown), change_count=subsystem.ana_change_count, state=state)
-        parts += [header.encode(), encode_nsids(shown)]
-    # Linux reads room for every namespace in one go, however few there are.
-    return b"".join(parts).ljust(AnaHeader.SIZE + AnaGroup.SIZE * len(subsystem.ana_states) + 4 * NAMESPACES_MAX, b"\0")
+    attachments, has_groups_only = controller.attachments, bool(command.words[10] >> 8 & 1)
+    parts = [AnaHeader(change_count=attachments.ana_change_count, groups=len(attachments.groups)).encode()]
+    for group, seen in attachments.groups.items():
+        nsids = () if has_groups_only else seen.nsids
+        header = AnaGroup(group=group, nsids=len(nsids), change_count=seen.change_count, state=seen.state)
+        parts += [header.encode(), encode_nsids(nsids)]
+    # Linux reads room for every group and namespace in one go, however few there are.
+    return b"".join(parts).ljust(AnaHeader.SIZE + AnaGroup.SIZE * ANA_GROUPS_MAX + 4 * NAMESPACES_MAX, b"\0")
 
 
 def _feature_effects(controller: Controller, _: Command) -> bytes:
-    features = feature_ids(is_discovery=controller.subsystem.is_discovery)
+    features = feature_ids(controller.kind.type)
     return b"".join(int(fid in features).to_bytes(4, "little") for fid in range(256))
 
 
@@ -122,8 +127,8 @@ def _management_interface_effects(_: Controller, __: Command) -> bytes:
     return bytes(1024)
 
 
-def _discovery(controller: Controller, _: Command) -> bytes:
-    return discovery_log(controller.port.target, controller.host_nqn)
+def _discovery(controller: Controller, command: Command) -> bytes:
+    return controller.port.target.discovery.log(controller, command.words[10] >> 8 & 0x7F)
 
 
 def _data_units(count: int) -> int:
@@ -185,3 +190,25 @@ _PAGES: dict[int, _Page] = {
     LogPage.FEATURE_IDS_EFFECTS.value: _feature_effects,
     LogPage.MI_COMMAND_EFFECTS.value: _management_interface_effects,
 }
+
+_ADMINISTRATIVE_PAGES: dict[int, _Page] = {
+    page: _PAGES[page]
+    for page in (
+        LogPage.SUPPORTED_LOGS.value,
+        LogPage.ERROR.value,
+        LogPage.SMART.value,
+        LogPage.FIRMWARE_SLOT.value,
+        LogPage.COMMAND_EFFECTS.value,
+        LogPage.FEATURE_IDS_EFFECTS.value,
+        LogPage.MI_COMMAND_EFFECTS.value,
+    )
+}
+
+_PAGES_OF: dict[ControllerType, dict[int, _Page]] = {
+    ControllerType.IO: _PAGES,
+    ControllerType.DISCOVERY: _DISCOVERY_PAGES,
+    ControllerType.ADMINISTRATIVE: _ADMINISTRATIVE_PAGES,
+}
+
+_PARAMETERS = {LogPage.DISCOVERY.value: SUPPORTED_OPTIONS.value}
+"""LID specific parameters: which options a log page has."""

@@ -16,6 +16,7 @@ class Namespace:
     uncorrectable: the blocks that Write Uncorrectable has marked, None while there are none.
     plain_blocks: every block below can be read; a read that ends by then needs no second look.
     ana_group: the ANA group it belongs to, 1 and up.
+    visible_to: NQNs of the hosts that have it, None for every host; for the others its NSID is inactive.
     """
 
     __slots__ = (
@@ -33,14 +34,24 @@ class Namespace:
         "store",
         "uncorrectable",
         "view",
+        "visible_to",
         "writes",
     )
 
-    def __init__(self, nsid: int, store: Store, identifier: uuid.UUID, *, ana_group: int = 1) -> None:
+    def __init__(
+        self,
+        nsid: int,
+        store: Store,
+        identifier: uuid.UUID,
+        *,
+        ana_group: int = 1,
+        visible_to: frozenset[str] | None = None,
+    ) -> None:
         self.nsid = nsid
         self.store = store
         self.identifier = identifier
         self.ana_group = ana_group
+        self.visible_to = visible_to
         self.view = getattr(store, "view", None)
         self.block_bytes = store.block_bytes
         self.block_count = store.block_count
@@ -52,6 +63,18 @@ class Namespace:
         self.bytes_read = 0
         self.bytes_written = 0
         self.media_errors = 0
+
+    def is_visible_to(self, host_nqn: str) -> bool:
+        """Whether the host has it."""
+        return self.visible_to is None or host_nqn in self.visible_to
+
+    def measure(self) -> bool:
+        """Take the size that the store has now; whether it is another one."""
+        before, self.block_count = self.block_count, self.store.block_count
+        if before > self.block_count:
+            self.written(self.block_count, before - self.block_count)
+        self._bound_plain_blocks()
+        return before != self.block_count
 
     def mark_uncorrectable(self, block: int, blocks: int) -> bool:
         """Mark blocks: they cannot be read from now on. False, and none is marked, when that is too many ranges."""
@@ -81,7 +104,11 @@ class Namespace:
 
     def _use(self, marks: BlockMarks) -> None:
         self.uncorrectable = marks or None
-        self.plain_blocks = min(marks.first, self.block_count) if marks else self.block_count
+        self._bound_plain_blocks()
+
+    def _bound_plain_blocks(self) -> None:
+        marks = self.uncorrectable
+        self.plain_blocks = self.block_count if marks is None else min(marks.first, self.block_count)
 
 
 MARKS_MAX = 1 << 16

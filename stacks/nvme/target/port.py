@@ -14,24 +14,29 @@ Each list is drained in batches. Store requests go the same way through the targ
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING, TypeVar
 
 from stacks.nvme.buffers import BufferPool
 from stacks.nvme.target.command import Command
-from stacks.nvme.target.discovery import PortAddress
+from stacks.nvme.target.discovery_record import PortAddress
 from stacks.nvme.target.queue import CONNECT_TIMEOUT_NS, Queue
 from stacks.nvme.target.waiting import WaitingRoom
 from wire.nvme.status import StatusCode
 
 if TYPE_CHECKING:
+    from stacks.nvme.target.subsystem import Subsystem
     from stacks.nvme.target.target import Target
 
 
 class Port:
     """A port of `target`; made by `Target.add_port`.
 
+    portid: its number (PORTID), 1 to 65535; ANA states can be set for it.
     pool: staging memory that the binding has registered; its largest buffer bounds a transfer (MDTS).
     address: where hosts find it, for the discovery log; None keeps it out of there.
+    serves: NQNs of the subsystems that are reached through it, None for all; the discovery service always is, so a port
+    that serves nothing is one for discovery alone.
     in_capsule_bytes: data that a capsule of an I/O queue may carry; sgl_support: SGLS of Identify.
     """
 
@@ -40,11 +45,15 @@ class Port:
         target: Target,
         pool: BufferPool,
         *,
+        portid: int,
         address: PortAddress | None = None,
+        serves: Collection[str] | None = None,
         in_capsule_bytes: int = 0,
         sgl_support: int = 0,
     ) -> None:
         self.target = target
+        self.portid = portid
+        self.serves = None if serves is None else frozenset(serves)
         self.pool = pool
         self.address = address
         self.in_capsule_bytes = in_capsule_bytes
@@ -55,11 +64,19 @@ class Port:
         self.closing: list[Queue] = []
         self.waiting = WaitingRoom(pool)
 
-    def open_queue(self, *, expected_qid: int | None = None) -> Queue:
-        """A queue for a new connection; its first command must be Connect, and come soon."""
-        queue = Queue(self, expected_qid=expected_qid)
-        self.target.arm_close(queue, CONNECT_TIMEOUT_NS)
+    def open_queue(self, *, expected_qid: int | None = None, local_host: str = "", remote: str = "") -> Queue:
+        """A queue for a new connection; its first command must be Connect, and come soon.
+
+        expected_qid: the QID that the connection announced; local_host, remote: see `Queue`.
+        """
+        queue = Queue(self, expected_qid=expected_qid, local_host=local_host, remote=remote)
+        self.target.arm(queue, CONNECT_TIMEOUT_NS)
         return queue
+
+    def reaches(self, subsystem: Subsystem) -> bool:
+        """Whether hosts reach the subsystem through this port."""
+        is_served = self.serves is None or subsystem.nqn in self.serves or subsystem.is_discovery
+        return is_served and self in self.target.ports
 
     def poll_fetches(self) -> list[Command]:
         """Commands whose `view` is to be filled from the host, since the last call."""

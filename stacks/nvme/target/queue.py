@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 from stacks.nvme.target.admin import ADMIN_HANDLERS
 from stacks.nvme.target.command import Command
+from stacks.nvme.target.connect import connect
 from stacks.nvme.target.errors import CommandError
-from stacks.nvme.target.fabrics import connect
 from stacks.nvme.target.io_commands import IO_HANDLERS, OPCODES_WITH_BLOCKS, STOPPED_IO_HANDLERS
 from stacks.nvme.target.namespace import Namespace
 from stacks.nvme.target.queue_state import QUEUE_TABLE, QueueEvent, QueueState
@@ -30,15 +30,21 @@ class Queue:
     """A queue; made by `Port.open_queue`.
 
     port: how its host comes; expected_qid: the QID that the connection announced, or None when it does not say.
+    local_host, remote: the addresses of the connection, where the binding says them: ours in numeric form, and the
+    host's as a person reads it.
     entries: size of its SQ once connected; sqhd: its head. held: what it has of the pool.
     lend_bytes: how much data of a store may go to the host without a copy; the binding says so, 0 for none.
     is_stopped: nothing new is begun, and what waits for data or memory is aborted.
     is_overdue: it was to be closed in order, and the time for that is over.
     """
 
-    def __init__(self, port: Port, *, expected_qid: int | None = None) -> None:
+    def __init__(
+        self, port: Port, *, expected_qid: int | None = None, local_host: str = "", remote: str = ""
+    ) -> None:
         self.port = port
         self.expected_qid = expected_qid
+        self.local_host = local_host
+        self.remote = remote
         self.state = QueueState.FRESH
         self.qid = 0
         self.entries = 1
@@ -55,6 +61,7 @@ class Queue:
         self.max_transfer_bytes = port.max_transfer_bytes
         self.store_requests = port.target.store_requests
         self._completions = port.completions
+        self._disconnect: Command | None = None
         self._handlers: Mapping[int, Callable[[Queue, Command], None]] = _FRESH_HANDLERS
 
     @property
@@ -76,7 +83,7 @@ class Queue:
         command.opcode = first & 0xFF
         command.cid = first >> 16
         self.in_flight += 1
-        if self.controller is not None:
+        if self.controller is not None and command.opcode != _FABRICS:
             self.controller.has_traffic = True
         if first & 0xFF00 != _FLAGS and self.state is not _CLOSING:
             # PRPs and fused commands do not go over this fabric (NVMe over Fabrics 3.1, Identify FUSES 0).
@@ -101,6 +108,8 @@ class Queue:
         command.opcode = command.words[0] & 0xFF
         command.cid = command.words[0] >> 16
         self.in_flight += 1
+        if self.controller is not None and command.opcode != _FABRICS:
+            self.controller.has_traffic = True
         if self.state is _CLOSING:
             _drop(self, command)
         else:
@@ -184,13 +193,26 @@ class Queue:
     def connected(self, controller: Controller, qid: int, *, entries: int, has_flow_control: bool) -> None:
         """Connect succeeded: become a queue of `controller`."""
         self._apply(QueueEvent.CONNECT)
-        self.port.target.cancel_close(self)
+        self.port.target.cancel(self)
         self.controller = controller
         self.qid = qid
         self.entries = entries
         self.has_flow_control = has_flow_control
-        self.namespaces = controller.subsystem.accessible
+        self.namespaces = controller.attachments.accessible
         self._handlers = IO_HANDLERS if qid else ADMIN_HANDLERS
+
+    def disconnect(self, command: Command) -> None:
+        """End the queue with this Disconnect command: its answer is the last, behind those of all others under way
+        (NVMe Base 2.0 6.4). CommandError when there is one already.
+        """
+        if not self._apply(QueueEvent.DISCONNECT):
+            raise CommandError(StatusCode.COMMAND_SEQUENCE_ERROR, "a Disconnect is under way", location=4)
+        self._handlers = STOPPED_IO_HANDLERS
+        self._stop()
+        if self.in_flight == 1:
+            self._end_with(command)
+        else:
+            self._disconnect = command
 
     def stop(self) -> None:
         """The controller is not ready any more: refuse I/O from now on, and abort what has not reached a store."""
@@ -198,8 +220,9 @@ class Queue:
             self._handlers = STOPPED_IO_HANDLERS
             self._stop()
 
-    def handle_overdue(self) -> None:
+    def handle_deadline(self) -> None:
         """No Connect came in time, or the queue is not closed yet though it was to be: have the binding end it."""
+        self.port.target.queues_overdue += 1
         self.is_overdue = True
         if self.state is _CLOSING:
             self.port.closing.append(self)
@@ -211,15 +234,17 @@ class Queue:
         if self._apply(QueueEvent.CLOSE):
             self._handlers = _CLOSING_HANDLERS
             self.port.closing.append(self)
-            self.port.target.arm_close(self, CLOSE_TIMEOUT_NS)
+            self.port.target.arm(self, CLOSE_TIMEOUT_NS)
             self._stop()
 
     def closed(self) -> None:
         """The connection is gone. With the admin queue the whole controller ends."""
         if not self._apply(QueueEvent.LOST):
             return
-        self.port.target.cancel_close(self)
+        self.port.target.cancel(self)
         self._stop()
+        if self._disconnect is not None:
+            self._finish(self._disconnect)
         controller, self.controller = self.controller, None
         if controller is None:
             return
@@ -235,8 +260,7 @@ class Queue:
 
     def _finish(self, command: Command) -> None:
         self.in_flight -= 1
-        if self.state is _CLOSED:
-            self.port.release(command)
+        if self.state is not _LIVE and self._is_finished(command):
             return
         if self.has_flow_control:
             self.sqhd = sqhd = (self.sqhd + 1) % self.entries
@@ -244,6 +268,24 @@ class Queue:
         else:
             command.sqhd = 0xFFFF
         self._completions.append(command)
+
+    def _is_finished(self, command: Command) -> bool:
+        if self.state is _CLOSED:
+            self.port.release(command)
+            return True
+        last = self._disconnect
+        if last is None or self.in_flight > 1:
+            return False
+        # Of all that was under way only this command and the Disconnect are left.
+        self._disconnect = None
+        self.in_flight += 1
+        self._finish(command)
+        self._end_with(last)
+        return True
+
+    def _end_with(self, disconnect: Command) -> None:
+        self.complete(disconnect)
+        self.ask_to_close()
 
     def _apply(self, event: QueueEvent) -> bool:
         outcome = QUEUE_TABLE.apply(self.state, event)
@@ -275,10 +317,11 @@ def _drop(queue: Queue, command: Command) -> None:
     queue.port.release(command)
 
 
-_CLOSING, _CLOSED = QueueState.CLOSING, QueueState.CLOSED
+_LIVE, _CLOSING, _CLOSED = QueueState.LIVE, QueueState.CLOSING, QueueState.CLOSED
 _CLOSING_HANDLERS = dict.fromkeys(range(256), _drop)
 _FLAGS = FLAGS_SGL << 8
-_FRESH_HANDLERS = {AdminOpcode.FABRICS.value: connect}
+_FABRICS = AdminOpcode.FABRICS.value
+_FRESH_HANDLERS = {_FABRICS: connect}
 
 _WORTH_A_RETRY = frozenset(
     (

@@ -1,7 +1,8 @@
 r"""Where a queue is, and what moves it.
 
     FRESH --BEGIN--> CONNECTING --CONNECT--> LIVE --CLOSE--> CLOSING --LOST--> CLOSED
-      ^----REFUSE---------/
+      ^----REFUSE---------/                   |                ^
+                                              \--DISCONNECT--> DISCONNECTING
 
 Any state but CLOSED goes to CLOSING when the queue is to be closed, and to CLOSED when its connection is lost.
 """
@@ -22,6 +23,8 @@ class QueueState(enum.Enum):
     """The data of a Connect command is on its way."""
     LIVE = "live"
     """Connected; commands are taken."""
+    DISCONNECTING = "disconnecting"
+    """A Disconnect command waits until all others are answered; nothing else is taken."""
     CLOSING = "closing"
     """What is under way is answered, nothing else is taken, then the binding ends the connection."""
     CLOSED = "closed"
@@ -34,6 +37,7 @@ class QueueEvent(enum.Enum):
     BEGIN = "begin"
     CONNECT = "connect"
     REFUSE = "refuse"
+    DISCONNECT = "disconnect"
     CLOSE = "close"
     LOST = "lost"
 
@@ -52,8 +56,11 @@ QUEUE_TABLE = StateTable[QueueState, QueueEvent](
         (_S.CONNECTING, _E.REFUSE): _S.FRESH,
         (_S.CONNECTING, _E.CLOSE): _S.CLOSING,
         (_S.CONNECTING, _E.LOST): _S.CLOSED,
+        (_S.LIVE, _E.DISCONNECT): _S.DISCONNECTING,
         (_S.LIVE, _E.CLOSE): _S.CLOSING,
         (_S.LIVE, _E.LOST): _S.CLOSED,
+        (_S.DISCONNECTING, _E.CLOSE): _S.CLOSING,
+        (_S.DISCONNECTING, _E.LOST): _S.CLOSED,
         (_S.CLOSING, _E.CLOSE): IGNORE,
         (_S.CLOSING, _E.LOST): _S.CLOSED,
         (_S.CLOSED, _E.CLOSE): IGNORE,

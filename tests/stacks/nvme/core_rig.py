@@ -16,6 +16,7 @@ from wire.nvme.text import padded
 
 NQN = "nqn.2026-11.io.baremetal:disk"
 HOST_NQN = "nqn.2014-08.org.nvmexpress:uuid:host"
+HOST_ID = bytes(range(16))
 SHELVES = ((8 << 10, 8), (128 << 10, 2))
 SQE_WORDS = SubmissionEntry.words(1, 64)
 
@@ -97,9 +98,10 @@ class CoreHost:
         return self.answers.pop(cid)
 
     def connect(self, *, qid: int = 0, cntlid: int = CNTLID_DYNAMIC, nqn: str = NQN, kato_ms: int = 0,
-                entries: int = 32, host_nqn: str = HOST_NQN, cattr: int = 0, recfmt: int = 0) -> Answer:  # fmt: skip
+                entries: int = 32, host_nqn: str = HOST_NQN, cattr: int = 0, recfmt: int = 0,
+                host_id: bytes = HOST_ID) -> Answer:  # fmt: skip
         """Send Connect."""
-        content = connect_data(cntlid=cntlid, nqn=nqn, host_nqn=host_nqn)
+        content = connect_data(cntlid=cntlid, nqn=nqn, host_nqn=host_nqn, host_id=host_id)
         words = fabrics(FabricsType.CONNECT, cdw10=recfmt | qid << 16, cdw11=entries - 1 | cattr << 16, cdw12=kato_ms)
         return self.do(words, data=content)
 
@@ -145,10 +147,12 @@ def fabrics(fctype: int, *, cdw10: int = 0, cdw11: int = 0, cdw12: int = 0) -> S
     return sqe(AdminOpcode.FABRICS, nsid=fctype, cdw10=cdw10, cdw11=cdw11, cdw12=cdw12)
 
 
-def connect_data(*, cntlid: int = CNTLID_DYNAMIC, nqn: str = NQN, host_nqn: str = HOST_NQN) -> bytes:
+def connect_data(
+    *, cntlid: int = CNTLID_DYNAMIC, nqn: str = NQN, host_nqn: str = HOST_NQN, host_id: bytes = HOST_ID
+) -> bytes:
     """The 1024 bytes of Connect."""
     return ConnectData(
-        hostid=bytes(range(16)), cntlid=cntlid, subnqn=padded(nqn, 256), hostnqn=padded(host_nqn, 256)
+        hostid=host_id, cntlid=cntlid, subnqn=padded(nqn, 256), hostnqn=padded(host_nqn, 256)
     ).encode()
 
 

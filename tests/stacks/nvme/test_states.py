@@ -22,12 +22,13 @@ REVIEWED = {
         FAIL          FAILED         FAILED         FAILED         FAILED     ignore
         """,
     "queue": """\
-                 FRESH       CONNECTING  LIVE     CLOSING  CLOSED
-        BEGIN    CONNECTING  drop        drop     drop     drop
-        CONNECT  drop        LIVE        drop     drop     drop
-        REFUSE   drop        FRESH       drop     drop     drop
-        CLOSE    CLOSING     CLOSING     CLOSING  ignore   ignore
-        LOST     CLOSED      CLOSED      CLOSED   CLOSED   ignore
+                    FRESH       CONNECTING  LIVE           DISCONNECTING  CLOSING  CLOSED
+        BEGIN       CONNECTING  drop        drop           drop           drop     drop
+        CONNECT     drop        LIVE        drop           drop           drop     drop
+        REFUSE      drop        FRESH       drop           drop           drop     drop
+        DISCONNECT  drop        drop        DISCONNECTING  drop           drop     drop
+        CLOSE       CLOSING     CLOSING     CLOSING        CLOSING        ignore   ignore
+        LOST        CLOSED      CLOSED      CLOSED         CLOSED         CLOSED   ignore
         """,
     "host controller": """\
                  NEW       STARTING  LIVE      STOPPING  CLOSED

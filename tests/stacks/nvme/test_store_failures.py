@@ -124,7 +124,7 @@ def test_a_write_whose_namespace_goes_while_its_data_comes_does_not_reach_the_st
     store.close()
     subsystem.add_namespace(MemoryStore(1 << 20), nsid=2)
     io.pump()
-    assert [io.answers[cid].status for cid in cids] == 3 * [StatusCode.INVALID_NAMESPACE]
+    assert [io.answers[cid].status for cid in cids] == 3 * [StatusCode.INVALID_FIELD]
     assert io.port.target.store_failures == 0
     assert io.io(IoOpcode.WRITE, 0, 1, nsid=2, data=BLOCK).status == 0
 

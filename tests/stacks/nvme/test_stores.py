@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -12,7 +12,9 @@ import pytest
 from stacks.nvme.stores import (
     FileStore,
     MemoryStore,
+    ReadOnlyStore,
     Store,
+    StoreWrapper,
     VolatileStore,
     create_image,
     open_image,
@@ -22,80 +24,120 @@ from stacks.nvme.stores import (
 from stacks.nvme.stores.contract import READ, WRITE, StoreRequest, run
 from stacks.nvme.stores.executor import run_together
 from stacks.runtime import LocalError
+from tests.stacks.nvme.store_contract import ReadOnlyContract, StoreContract, pattern, read
 from tests.stacks.nvme.vanishing_file import VanishingFile
 from wire.nvme.status import StatusCode
 
 SIZE = 1 << 20
 
 
-def make_memory(_: Path, block_bytes: int) -> Store:
-    return MemoryStore(SIZE, block_bytes=block_bytes)
-
-
-def make_file(folder: Path, block_bytes: int) -> Store:
+def make_file(folder: Path, block_bytes: int = 4096) -> Store:
     create_image(str(folder / "disk.img"), SIZE)
     return open_image(str(folder / "disk.img"), block_bytes=block_bytes)
 
 
-def make_fake(_: Path, block_bytes: int) -> Store:
-    return FileStore(VanishingFile(SIZE), block_bytes=block_bytes)
+class TestMemoryStore(StoreContract):
+    def make(self, folder: Path, block_bytes: int) -> Store:
+        return MemoryStore(SIZE, block_bytes=block_bytes)
 
 
-def make_volatile(_: Path, block_bytes: int) -> Store:
-    return VolatileStore(MemoryStore(SIZE, block_bytes=block_bytes), random.Random(1))
+class TestFileStore(StoreContract):
+    def make(self, folder: Path, block_bytes: int) -> Store:
+        return make_file(folder, block_bytes)
 
 
-@pytest.fixture(params=[make_memory, make_file, make_fake, make_volatile])
-def make(request: pytest.FixtureRequest) -> Callable[[Path, int], Store]:
-    chosen: Callable[[Path, int], Store] = request.param
-    return chosen
+class TestFileStoreOfPart(StoreContract):
+    def make(self, folder: Path, block_bytes: int) -> Store:
+        return FileStore(VanishingFile(2 * SIZE), block_bytes=block_bytes, size_bytes=SIZE)
 
 
-@pytest.fixture(params=[512, 4096])
-def store(request: pytest.FixtureRequest, make: Callable[[Path, int], Store], tmp_path: Path) -> Store:
-    return make(tmp_path, request.param)
+class TestFileStoreWithShortWrites(StoreContract):
+    def make(self, folder: Path, block_bytes: int) -> Store:
+        return FileStore(VanishingFile(SIZE), block_bytes=block_bytes)
 
 
-def read(store: Store, block: int, blocks: int) -> bytes:
-    into = bytearray(blocks * store.block_bytes)
-    store.read(block, memoryview(into))
-    return bytes(into)
+class TestVolatileStore(StoreContract):
+    def make(self, folder: Path, block_bytes: int) -> Store:
+        return VolatileStore(MemoryStore(SIZE, block_bytes=block_bytes), random.Random(1))
 
 
-def pattern(store: Store, blocks: int, seed: int = 1) -> bytes:
-    rng = random.Random(seed)
-    return b"".join(bytes([int(rng.random() * 255) + 1]) * store.block_bytes for _ in range(blocks))
+class TestVolatileStoreOverFile(StoreContract):
+    def make(self, folder: Path, block_bytes: int) -> Store:
+        return VolatileStore(make_file(folder, block_bytes), random.Random(1))
 
 
-def test_an_unwritten_store_reads_as_zeroes(store: Store) -> None:
-    assert store.block_count == SIZE // store.block_bytes
-    assert read(store, 0, 3) == bytes(3 * store.block_bytes)
-    assert read(store, store.block_count - 1, 1) == bytes(store.block_bytes)
+class TestStoreWrapper(StoreContract):
+    def make(self, folder: Path, block_bytes: int) -> Store:
+        return StoreWrapper(MemoryStore(SIZE, block_bytes=block_bytes))
 
 
-def test_blocks_come_back_as_they_were_written_from_several_views(store: Store) -> None:
-    data = pattern(store, 5)
-    cut = memoryview(data)
-    store.write(7, [cut[:100], cut[100 : store.block_bytes * 2], cut[store.block_bytes * 2 :]])
-    assert read(store, 7, 5) == data
-    assert read(store, 6, 1) == bytes(store.block_bytes)
-    store.flush()
-    assert read(store, 7, 5) == data
+class TestReadOnlyStore(ReadOnlyContract):
+    def make(self, folder: Path, block_bytes: int) -> Store:
+        inner = MemoryStore(SIZE, block_bytes=block_bytes)
+        inner.write(0, [memoryview(pattern(inner, 20))])
+        return ReadOnlyStore(inner)
 
 
-@pytest.mark.parametrize("verb", ["write_zeroes", "deallocate"])
-def test_zeroed_and_deallocated_blocks_read_as_zeroes_and_neighbours_stay(store: Store, verb: str) -> None:
-    data = pattern(store, 64)
-    store.write(3, [memoryview(data)])
-    store.flush()
-    getattr(store, verb)(5, 41)
-    size = store.block_bytes
-    if verb == "write_zeroes" or not isinstance(store, VolatileStore):
-        assert read(store, 3, 64) == data[: 2 * size] + bytes(41 * size) + data[43 * size :]
+class TestReadOnlyFile(ReadOnlyContract):
+    def make(self, folder: Path, block_bytes: int) -> Store:
+        store = make_file(folder, block_bytes)
+        store.write(0, [memoryview(pattern(store, 20))])
+        store.close()
+        return open_store(f"ro:{folder / 'disk.img'}", block_bytes=block_bytes)
+
+
+class Dictionary(Store):
+    """A store as a user would write one, with nothing but what he must."""
+
+    block_bytes, block_count = 512, 10000
+
+    def __init__(self) -> None:
+        self.blocks: dict[int, bytes] = {}
+
+    def read(self, block: int, into: memoryview) -> None:
+        for at in range(0, len(into), 512):
+            into[at : at + 512] = self.blocks.get(block + at // 512, bytes(512))
+
+    def write(self, block: int, data: Sequence[memoryview]) -> None:
+        whole = b"".join(data)
+        for at in range(0, len(whole), 512):
+            self.blocks[block + at // 512] = whole[at : at + 512]
+
+    is_zero_after_deallocate = False
+
+
+class TestStoreOfAUser(StoreContract):
+    def make(self, folder: Path, block_bytes: int) -> Store:
+        return Dictionary()
+
+
+class Counting(Store):
+    """A store that computes its blocks, of which there are many."""
+
+    block_bytes, block_count, is_read_only = 4096, 1 << 50, True
+
+    def read(self, block: int, into: memoryview) -> None:
+        for at in range(0, len(into), 4096):
+            into[at : at + 4096] = (block + at // 4096).to_bytes(8, "little") * 512
+
+    def write(self, block: int, data: object) -> None:
+        raise OSError(errno.EROFS, "nothing can be written here")
+
+
+class TestComputedStore(ReadOnlyContract):
+    def make(self, folder: Path, block_bytes: int) -> Store:
+        return Counting()
+
+
+@pytest.mark.parametrize("block_bytes", [512, 4096])
+def test_new_stores_read_as_zeroes(tmp_path: Path, block_bytes: int) -> None:
+    for store in (MemoryStore(SIZE, block_bytes=block_bytes), make_file(tmp_path, block_bytes)):
+        assert store.block_count == SIZE // block_bytes
+        assert read(store, 0, store.block_count) == bytes(SIZE)
 
 
 def test_a_file_keeps_what_was_written_after_it_is_opened_again(tmp_path: Path) -> None:
-    store = make_file(tmp_path, 4096)
+    store = make_file(tmp_path)
     data = pattern(store, 2)
     store.write(9, [memoryview(data)])
     store.close()
@@ -103,13 +145,13 @@ def test_a_file_keeps_what_was_written_after_it_is_opened_again(tmp_path: Path) 
 
 
 def test_an_image_in_use_is_refused(tmp_path: Path) -> None:
-    make_file(tmp_path, 4096)
+    make_file(tmp_path)
     with pytest.raises(LocalError, match="image is in use"):
         open_image(str(tmp_path / "disk.img"))
 
 
 def test_a_closed_image_can_be_opened_again(tmp_path: Path) -> None:
-    make_file(tmp_path, 4096).close()
+    make_file(tmp_path).close()
     open_image(str(tmp_path / "disk.img")).close()
 
 
@@ -134,7 +176,7 @@ def test_a_missing_image_is_named(tmp_path: Path) -> None:
 
 
 def test_a_file_that_was_cut_short_is_a_read_error(tmp_path: Path) -> None:
-    store = make_file(tmp_path, 4096)
+    store = make_file(tmp_path)
     with (tmp_path / "disk.img").open("r+b") as file:
         file.truncate(4096)
     request = StoreRequest()
@@ -154,7 +196,7 @@ def test_a_terabyte_file_costs_no_space(tmp_path: Path) -> None:
 
 
 def test_a_deallocated_range_of_a_file_gives_its_space_back(tmp_path: Path) -> None:
-    store = make_file(tmp_path, 4096)
+    store = make_file(tmp_path)
     store.write(0, [memoryview(bytearray(b"q" * SIZE))])
     store.flush()
     before = (tmp_path / "disk.img").stat().st_blocks
@@ -193,29 +235,6 @@ def test_an_errno_becomes_the_status_that_it_stands_for(number: int, verb: int, 
     request.verb, request.store, request.view = verb, Full(number), memoryview(bytearray(512))
     run(request)
     assert request.status == status
-
-
-def test_a_store_of_a_user_needs_only_read_and_write() -> None:
-    class Dictionary(Store):
-        block_bytes, block_count = 512, 100
-
-        def __init__(self) -> None:
-            self.blocks: dict[int, bytes] = {}
-
-        def read(self, block: int, into: memoryview) -> None:
-            for at in range(0, len(into), 512):
-                into[at : at + 512] = self.blocks.get(block + at // 512, bytes(512))
-
-        def write(self, block: int, data: Sequence[memoryview]) -> None:
-            whole = b"".join(data)
-            for at in range(0, len(whole), 512):
-                self.blocks[block + at // 512] = whole[at : at + 512]
-
-    store = Dictionary()
-    store.write(1, [memoryview(b"a" * 1024)])
-    store.write_zeroes(2, 1)
-    store.flush()
-    assert read(store, 1, 2) == b"a" * 512 + bytes(512)
 
 
 def test_a_power_cut_drops_or_tears_only_what_was_not_flushed() -> None:
@@ -276,3 +295,151 @@ def test_a_memory_store_is_named_by_its_size() -> None:
     assert open_store("mem:1GiB").block_count == 1 << 18
     with pytest.raises(LocalError, match="not a positive multiple"):
         open_store("mem:1000")
+
+
+def test_a_memory_store_does_not_grow_under_somebodys_view() -> None:
+    store = MemoryStore(SIZE)
+    store.write(1, [memoryview(b"v" * 4096)])
+    view = store.view(1, 1)
+    with pytest.raises(LocalError, match="on their way out"):
+        store.resize(2 * SIZE)
+    assert (store.block_count, view, read(store, 1, 1)) == (SIZE // 4096, b"v" * 4096, b"v" * 4096)
+    view.release()
+    store.resize(2 * SIZE)
+    assert read(store, 1, 1) + read(store, store.block_count - 1, 1) == b"v" * 4096 + bytes(4096)
+
+
+def test_a_memory_store_shrinks_under_somebodys_view_and_grows_back_with_zeroes() -> None:
+    store = MemoryStore(SIZE)
+    store.write(255, [memoryview(b"v" * 4096)])
+    view = store.view(0, 1)
+    store.resize(SIZE // 2, may_shrink=True)
+    store.resize(SIZE)
+    assert view == bytes(4096)
+    assert read(store, 255, 1) == bytes(4096)
+
+
+def test_a_memory_store_without_room_keeps_its_size() -> None:
+    store = MemoryStore(SIZE)
+    store.write(1, [memoryview(b"v" * 4096)])
+    with pytest.raises(LocalError, match="no room for") as caught:
+        store.resize(1 << 60)
+    assert caught.value.errno == errno.ENOMEM
+    assert (store.block_count, read(store, 1, 1)) == (SIZE // 4096, b"v" * 4096)
+
+
+def test_a_view_outlives_its_memory_store() -> None:
+    store = MemoryStore(SIZE)
+    store.write(1, [memoryview(b"v" * 4096)])
+    view = store.view(1, 1)
+    store.close()
+    assert view == b"v" * 4096
+
+
+def test_a_new_size_of_a_file_is_on_the_medium() -> None:
+    layer = VanishingFile(SIZE)
+    FileStore(layer).resize(3 * SIZE)
+    layer.power_cut()
+    assert layer.size() == 3 * SIZE
+
+
+def test_what_a_file_has_beyond_its_store_does_not_come_to_light() -> None:
+    layer = VanishingFile(2 * SIZE)
+    layer.write_from(SIZE, [memoryview(b"secret" * 600)])
+    store = FileStore(layer, size_bytes=SIZE)
+    assert store.block_count == SIZE // 4096
+    store.resize(2 * SIZE)
+    assert read(store, SIZE // 4096, SIZE // 4096) == bytes(SIZE)
+
+
+def test_a_file_that_is_shorter_than_its_store_is_refused() -> None:
+    with pytest.raises(LocalError, match="the file has 1048576 bytes, less than"):
+        FileStore(VanishingFile(SIZE), size_bytes=2 * SIZE)
+
+
+class FixedFile(VanishingFile):
+    """A file whose size cannot be changed, as a block device's."""
+
+    def resize(self, size_bytes: int) -> None:
+        raise OSError(errno.EINVAL, "Invalid argument")
+
+
+@pytest.mark.parametrize("size", [SIZE // 2, 2 * SIZE])
+def test_a_block_device_keeps_its_size(size: int) -> None:
+    store = FileStore(FixedFile(SIZE), name="/dev/loop9")
+    with pytest.raises(LocalError, match=r"^/dev/loop9: invalid argument$"):
+        store.resize(size, may_shrink=True)
+    assert store.block_count == SIZE // 4096
+    assert read(store, store.block_count - 1, 1) == bytes(4096)
+
+
+def test_a_file_whose_size_cannot_be_synced_keeps_what_it_has() -> None:
+    class Failing(VanishingFile):
+        def sync(self) -> None:
+            raise OSError(errno.EIO, "Input/output error")
+
+    store = FileStore(Failing(SIZE))
+    for why in ("input/output error", "written data was lost earlier"):
+        with pytest.raises(LocalError, match=why):
+            store.resize(2 * SIZE)
+    assert store.block_count == SIZE // 4096
+
+
+def test_ro_makes_any_store_read_only(tmp_path: Path) -> None:
+    make_file(tmp_path).close()
+    for text in ("ro:mem:1MiB", f"ro:{tmp_path / 'disk.img'}", f"ro:file:{tmp_path / 'disk.img'}"):
+        store = open_store(text)
+        assert store.is_read_only
+        with pytest.raises(OSError, match="read-only"):
+            store.write(0, [memoryview(bytes(4096))])
+        store.close()
+
+
+def test_a_read_only_image_is_shared_with_readers_alone(tmp_path: Path) -> None:
+    make_file(tmp_path).close()
+    path = str(tmp_path / "disk.img")
+    one, other = open_store(f"ro:{path}"), open_store(f"ro:{path}")
+    with pytest.raises(LocalError, match="image is in use"):
+        open_store(path)
+    one.close()
+    other.close()
+    open_store(path).close()
+
+
+def test_a_full_cache_is_written_back_without_a_flush() -> None:
+    medium = MemoryStore(128 << 20)
+    store = VolatileStore(medium, random.Random(1))
+    data = memoryview(b"c" * (1 << 20))
+    for megabyte in range(65):
+        store.write(megabyte * 256, [data])
+    assert store.flushes == 0
+    assert read(medium, 0, 1) == b"c" * 4096
+    store.power_cut()
+    assert read(store, 0, 256) == data
+
+
+def test_zeroes_in_a_cache_are_lost_with_it_unless_flushed() -> None:
+    medium = MemoryStore(SIZE)
+    store = VolatileStore(medium, random.Random(3))
+    store.write(0, [memoryview(b"f" * SIZE)])
+    store.flush()
+    for block in range(0, 128, 8):
+        store.deallocate(block, 8)
+    assert read(store, 0, 128) == bytes(SIZE // 2)
+    assert store.view(0, 1) is None
+    assert store.view(200, 1) == b"f" * 4096
+    store.power_cut()
+    assert 0 < read(store, 0, 128).count(b"f" * 4096) < 128
+    store.deallocate(0, 100)
+    store.flush()
+    store.power_cut()
+    assert read(store, 0, 100) == bytes(100 * 4096)
+
+
+def test_a_big_deallocation_does_not_fill_the_cache() -> None:
+    medium = MemoryStore(1 << 40)
+    store = VolatileStore(medium, random.Random(1))
+    store.write(3, [memoryview(b"x" * 4096)])
+    store.write_zeroes(0, store.block_count)
+    store.power_cut()
+    assert read(store, 3, 1) == bytes(4096)

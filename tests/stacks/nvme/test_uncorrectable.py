@@ -143,3 +143,17 @@ def test_a_namespace_without_marks_looks_no_further(io: CoreHost) -> None:
     io.io(IoOpcode.WRITE, 200, 1, data=BLOCK)
     assert namespace.uncorrectable is None
     assert namespace.plain_blocks == namespace.block_count
+
+
+def test_marks_beyond_the_end_of_a_namespace_that_shrank_are_gone() -> None:
+    store = MemoryStore(1 << 20)
+    _, io = connected(make_port(store))
+    subsystem = io.port.target.subsystems[NQN]
+    spoil(io, 100, 4)
+    spoil(io, 126, 4)
+    store.block_count = 102
+    subsystem.resize_namespace(1)
+    assert [read_status(io, 99), read_status(io, 101)] == [0, StatusCode.UNRECOVERED_READ_ERROR]
+    store.block_count = 256
+    subsystem.resize_namespace(1)
+    assert [read_status(io, block) for block in (101, 102, 103, 126)] == [0x281, 0, 0, 0]

@@ -85,7 +85,7 @@ def test_packing_values_is_encoding_an_object_of_them(data: st.DataObject) -> No
     form = derive("Plain", Struct("one" / Int8ub, "two" / Int32ub, Padding(3), "text" / Bytes(5), "last" / Int16ub))
     values = data.draw(values_of(form.codec))
     buffer = bytearray(form.codec.SIZE + 2)
-    form.codec.PACK(buffer, 2, *values.values())
+    form.codec.PACK(buffer, 2, *(values[name] for name, _ in form.codec.FIELDS))
     assert buffer[2:] == form.make(**values).encode()
 
 

@@ -8,6 +8,8 @@ Many hosts and queues share one completion queue and one pool of staging buffers
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from stacks.nvme.bindings.rdma.parameters import (
     NVME_RDMA_PORT,
     QP_READS_MAX,
@@ -19,8 +21,7 @@ from stacks.nvme.bindings.rdma.target_configuration import RdmaTargetConfig, Rdm
 from stacks.nvme.bindings.rdma.target_queue import RdmaTargetQueue
 from stacks.nvme.buffers import BufferPool, anonymous_memory, pool_bytes
 from stacks.nvme.target import Command, PortAddress, Target
-from stacks.nvme.target.controller import QUEUE_ENTRIES_MAX
-from stacks.nvme.target.features import IO_QUEUES_MAX
+from stacks.nvme.target.controller_kind import IO_QUEUES_MAX, QUEUE_ENTRIES_MAX
 from stacks.nvme.target.queue import Queue
 from stacks.rdma import Access, Device, WcStatus
 from stacks.rdma.cm import CmEvent, CmEventType, Connection, ConnectionParameters
@@ -33,11 +34,18 @@ class RdmaTarget:
     """A `DatagramCore` that serves `target` on `device`, at `port`.
 
     The device belongs to it from now on. Store requests leave through `target`, whose executor is a service of the
-    same driver.
+    same driver. portid, serves: see `Target.add_port`.
     """
 
     def __init__(
-        self, device: Device, target: Target, *, port: int = NVME_RDMA_PORT, config: RdmaTargetConfig | None = None
+        self,
+        device: Device,
+        target: Target,
+        *,
+        port: int = NVME_RDMA_PORT,
+        portid: int = 0,
+        serves: Collection[str] | None = None,
+        config: RdmaTargetConfig | None = None,
     ) -> None:
         self.device = device
         self.target = target
@@ -50,7 +58,9 @@ class RdmaTarget:
         pool = BufferPool(memoryview(memory), self._mr.address, shelves=self.config.shelves)
         self.port = target.add_port(
             pool,
+            portid=portid,
             address=PortAddress(TransportType.RDMA, device.address[0], port),
+            serves=serves,
             in_capsule_bytes=self.config.in_capsule_bytes,
             sgl_support=SGL_SUPPORT,
         )

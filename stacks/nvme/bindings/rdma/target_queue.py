@@ -51,7 +51,7 @@ class RdmaTargetQueue:
     ) -> None:
         self.port = port
         self.connection = connection
-        self.queue: Queue = port.open_queue(expected_qid=qid)
+        self.queue: Queue = port.open_queue(expected_qid=qid, remote=connection.remote_address)
         self.entries = entries
         self.is_failed = False
         self.is_closing = False

@@ -9,7 +9,7 @@ a service of the same driver.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from stacks.nvme.bindings.tcp.parameters import NVME_TCP_PORT, TERMINATE_TIMEOUT_NS
 from stacks.nvme.bindings.tcp.target_command import TcpTargetCommand
@@ -24,10 +24,20 @@ from wire.nvme.kinds import TransportType
 
 
 class TcpTarget:
-    """A `StreamEndpoint` that serves `target`; host, port: where it listens, for the discovery log."""
+    """A `StreamEndpoint` that serves `target`.
+
+    host, port: where it listens, for the discovery log; portid, serves: see `Target.add_port`.
+    """
 
     def __init__(
-        self, target: Target, host: str, port: int = NVME_TCP_PORT, *, config: TcpTargetConfig | None = None
+        self,
+        target: Target,
+        host: str,
+        port: int = NVME_TCP_PORT,
+        *,
+        portid: int = 0,
+        serves: Collection[str] | None = None,
+        config: TcpTargetConfig | None = None,
     ) -> None:
         self.target = target
         self.config = config or TcpTargetConfig()
@@ -35,7 +45,9 @@ class TcpTarget:
         pool = BufferPool(memoryview(anonymous_memory(pool_bytes(self.config.shelves))), shelves=self.config.shelves)
         self.port = target.add_port(
             pool,
+            portid=portid,
             address=PortAddress(TransportType.TCP, host, port),
+            serves=serves,
             in_capsule_bytes=self.config.in_capsule_bytes,
             sgl_support=SGL_SUPPORT,
         )

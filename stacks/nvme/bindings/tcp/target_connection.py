@@ -54,7 +54,7 @@ class TcpTargetConnection(TcpConnection):
         self.target = target
         self.remote = remote
         self.port = target.port
-        self.queue: Queue = target.port.open_queue()
+        self.queue: Queue = target.port.open_queue(remote=remote[0])
         self.queue.lend_bytes = LEND_BYTES
         self.is_gone = False
         self._is_ready = False

@@ -1,0 +1,41 @@
+"""TOML documents whose mistakes are told with their line, which the standard library's parser forgets.
+
+A document is read whole; a complaint about what a key says then asks where that key stands.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+
+from stacks.runtime.errors import LocalError
+
+
+def parse_toml(text: str, name: str) -> dict[str, object]:
+    """The document; LocalError `name, line N: what` when it is no TOML."""
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        words = str(error)
+        match = re.search(r"\s*\(at line (\d+), column \d+\)$", words)
+        where = "" if match is None else f", line {match[1]}"
+        what = words if match is None else words[: match.start()]
+        raise LocalError(f"{name}{where}: {what.lower()}") from error
+
+
+def table_lines(text: str, table: str) -> list[int]:
+    """The lines, from 1, at which the tables of an array `[[table]]` start."""
+    start = re.compile(rf"\s*\[\[\s*{re.escape(table)}\s*\]\]")
+    return [number for number, line in enumerate(text.splitlines(), 1) if start.match(line)]
+
+
+def key_line(text: str, key: str, start: int = 1) -> int:
+    """The line, from 1, that sets `key` in the table that starts at line `start`; `start` when none does."""
+    lines = text.splitlines()
+    for number in range(start, len(lines) + 1):
+        line = lines[number - 1]
+        if number > start and re.match(r"\s*\[", line):
+            break
+        if key and re.match(rf"""\s*["']?{re.escape(key)}["']?\s*=""", line):
+            return number
+    return start
