@@ -31,8 +31,13 @@ class ErrorLog:
         self.count = 0
         self._entries: deque[ErrorLogEntry] = deque(maxlen=ERROR_LOG_ENTRIES)
 
-    def add(self, *, sqid: int, cid: int, status: int, location: int | None, lba: int, nsid: int) -> None:
-        """Remember a command that failed. status: the status word of its completion."""
+    def add(
+        self, *, sqid: int, cid: int, status: int, location: int | None, lba: int, nsid: int, transport: int
+    ) -> None:
+        """Remember a command that failed.
+
+        status: the status word of its completion; transport: a `TransportType`, 0 for an error that has none.
+        """
         self.count += 1
         self._entries.appendleft(
             ErrorLogEntry(
@@ -43,8 +48,13 @@ class ErrorLog:
                 location=UNKNOWN_LOCATION if location is None else location,
                 lba=lba,
                 nsid=nsid,
+                trtype=transport,
             )
         )
+
+    def clear(self) -> None:
+        """Forget the errors after a Controller Level Reset, but not how many there were (NVMe Base 2.0 5.16.1.2)."""
+        self._entries.clear()
 
     def encode(self) -> bytes:
         """The whole log page; entries that are not used are zero."""

@@ -16,6 +16,7 @@ class Namespace:
     uncorrectable: the blocks that Write Uncorrectable has marked, None while there are none.
     plain_blocks: every block below can be read; a read that ends by then needs no second look.
     ana_group: the ANA group it belongs to, 1 and up.
+    recovery_limit: TLER of feature 05h; a store's recovery cannot be hurried, so it is only kept.
     visible_to: NQNs of the hosts that have it, None for every host; for the others its NSID is inactive.
     """
 
@@ -31,6 +32,7 @@ class Namespace:
         "nsid",
         "plain_blocks",
         "reads",
+        "recovery_limit",
         "store",
         "uncorrectable",
         "view",
@@ -63,6 +65,7 @@ class Namespace:
         self.bytes_read = 0
         self.bytes_written = 0
         self.media_errors = 0
+        self.recovery_limit = 0
 
     def is_visible_to(self, host_nqn: str) -> bool:
         """Whether the host has it."""

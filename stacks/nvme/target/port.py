@@ -73,6 +73,11 @@ class Port:
         self.target.arm(queue, CONNECT_TIMEOUT_NS)
         return queue
 
+    @property
+    def transport(self) -> int:
+        """Its `TransportType`, 0 where the binding does not say."""
+        return 0 if self.address is None else self.address.transport.value
+
     def reaches(self, subsystem: Subsystem) -> bool:
         """Whether hosts reach the subsystem through this port."""
         is_served = self.serves is None or subsystem.nqn in self.serves or subsystem.is_discovery

@@ -10,15 +10,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
-from stacks.nvme.target.admin import ADMIN_HANDLERS
 from stacks.nvme.target.command import Command
 from stacks.nvme.target.connect import connect
 from stacks.nvme.target.errors import CommandError
-from stacks.nvme.target.io_commands import IO_HANDLERS, OPCODES_WITH_BLOCKS, STOPPED_IO_HANDLERS
+from stacks.nvme.target.handlers import NO_TABLES, TABLES
+from stacks.nvme.target.io_commands import OPCODES_WITH_BLOCKS, STOPPED_IO_HANDLERS
 from stacks.nvme.target.namespace import Namespace
 from stacks.nvme.target.queue_state import QUEUE_TABLE, QueueEvent, QueueState
 from stacks.runtime import Verdict
-from wire.nvme.opcodes import FLAGS_SGL, AdminOpcode, FeatureId
+from wire.nvme.opcodes import FLAGS_SGL, AdminOpcode
 from wire.nvme.status import StatusCode, status_word
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ class Queue:
     host's as a person reads it.
     entries: size of its SQ once connected; sqhd: its head. held: what it has of the pool.
     lend_bytes: how much data of a store may go to the host without a copy; the binding says so, 0 for none.
+    tables: the commands of its controller's type.
     is_stopped: nothing new is begun, and what waits for data or memory is aborted.
     is_overdue: it was to be closed in order, and the time for that is over.
     """
@@ -61,6 +62,7 @@ class Queue:
         self.max_transfer_bytes = port.max_transfer_bytes
         self.store_requests = port.target.store_requests
         self._completions = port.completions
+        self.tables = NO_TABLES
         self._disconnect: Command | None = None
         self._handlers: Mapping[int, Callable[[Queue, Command], None]] = _FRESH_HANDLERS
 
@@ -68,7 +70,7 @@ class Queue:
     def has_write_cache(self) -> bool:
         """Whether the host left the volatile write cache on; without it every write goes to the medium."""
         assert self.controller is not None
-        return bool(self.controller.features[FeatureId.VOLATILE_WRITE_CACHE.value])
+        return self.controller.features.has_write_cache
 
     @property
     def is_idle(self) -> bool:
@@ -127,10 +129,11 @@ class Queue:
 
         location: byte of the submission entry that is wrong; lba: the block, None for the command's first, if any.
         """
-        command.status_word = status_word(code, do_not_retry=code not in _WORTH_A_RETRY)
+        controller = self.controller
+        is_logged = controller is not None
+        command.status_word = status_word(code, more=is_logged, do_not_retry=code not in _WORTH_A_RETRY)
         command.dw0 = dw0
         command.send_bytes = 0
-        controller = self.controller
         if controller is not None:
             controller.errors.add(
                 sqid=self.qid,
@@ -139,6 +142,7 @@ class Queue:
                 location=location,
                 lba=self._first_block(command) if lba is None else lba,
                 nsid=command.words[1],
+                transport=self.port.transport if code in _OF_THE_TRANSPORT else 0,
             )
         self._finish(command)
 
@@ -199,7 +203,8 @@ class Queue:
         self.entries = entries
         self.has_flow_control = has_flow_control
         self.namespaces = controller.attachments.accessible
-        self._handlers = IO_HANDLERS if qid else ADMIN_HANDLERS
+        self.tables = TABLES[controller.kind.type]
+        self._handlers = self.tables.io if qid else self.tables.admin
 
     def disconnect(self, command: Command) -> None:
         """End the queue with this Disconnect command: its answer is the last, behind those of all others under way
@@ -336,6 +341,9 @@ _WORTH_A_RETRY = frozenset(
     )
 )
 """Statuses without DNR: the same command may succeed later, or on another path."""
+
+_OF_THE_TRANSPORT = frozenset((StatusCode.DATA_TRANSFER_ERROR.value, StatusCode.TRANSIENT_TRANSPORT_ERROR.value))
+"""Errors for which the error log names the transport."""
 
 CLOSE_TIMEOUT_NS = 2 * 10**9
 """How long commands that are in a store may hold up the end of their connection."""

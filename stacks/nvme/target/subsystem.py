@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from stacks.nvme.stores.contract import Store
 from stacks.nvme.target.ana import AnaGroups
 from stacks.nvme.target.ana_change import AnaChanges
+from stacks.nvme.target.busy_time import BusyTime
 from stacks.nvme.target.controller_kind import IO, ControllerKind, kind_of_nqn
 from stacks.nvme.target.namespace import Namespace
 from stacks.nvme.target.nqn import check_nqn, host_set
@@ -66,6 +67,7 @@ class Subsystem:
         self.ana = AnaGroups()
         self.controllers_made = 0
         self.unsafe_shutdowns = 0
+        self.busy_time = BusyTime()
         self._allowed_hosts = host_set(allowed_hosts)
         self._ana_changes = AnaChanges(self)
         self._next_cntlid = 0

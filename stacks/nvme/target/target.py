@@ -12,6 +12,7 @@ from typing import Protocol
 
 from stacks.nvme.buffers import BufferPool
 from stacks.nvme.stores.contract import DEALLOCATE, READ, WRITE, WRITE_ZEROES, StoreRequest
+from stacks.nvme.target.busy_time import SAMPLE_NS
 from stacks.nvme.target.command import Command
 from stacks.nvme.target.controller import Controller
 from stacks.nvme.target.controller_kind import DISCOVERY
@@ -61,9 +62,15 @@ class Target:
         self._timers: Timers[Timed] = Timers()
         self._now = 0
         self._started_ns: int | None = None
+        self._sampled_ns = 0
         self._discovery = Subsystem(discovery_nqn, kind=DISCOVERY)
         for subsystem in (self._discovery, *subsystems):
             self.add_subsystem(subsystem)
+
+    @property
+    def now(self) -> int:
+        """The time as of the last `tick`."""
+        return self._now
 
     @property
     def up_time_ns(self) -> int:
@@ -181,10 +188,17 @@ class Target:
     def tick(self, now: int) -> None:
         """Note the time; bindings call it before they hand anything in."""
         self._now = now
+        if now - self._sampled_ns >= SAMPLE_NS:
+            self._sample_busy_time(now - self._sampled_ns)
         if self._started_ns is None:
             self._started_ns = now
             for subsystem in self.subsystems.values():
                 subsystem.start_clock()
+
+    def _sample_busy_time(self, elapsed_ns: int) -> None:
+        self._sampled_ns = self._now
+        for subsystem in self.subsystems.values():
+            subsystem.busy_time.sample(subsystem, elapsed_ns)
 
     def arm(self, timed: Timed, delay_ns: int) -> None:
         """(Re)start somebody's timer."""
