@@ -2,7 +2,7 @@
 
 `X_layout` modules hold the definitions, `X_codec` the classes derived from them; the numbers of opcodes, status codes,
 features and properties are plain `IntEnum`s in modules of their own. Codecs decode every field and judge nothing. Left
-out so far: authentication messages, reservations, and command sets other than NVM.
+out so far: authentication messages, and command sets other than NVM.
 
 Follows NVM Express Base 2.0, NVM Command Set 1.0, NVMe over Fabrics 1.1, NVMe/RDMA 1.0 and NVMe/TCP 1.0.
 """
@@ -99,6 +99,7 @@ from wire.nvme.opcodes import (
     NSID_BROADCAST,
     AdminOpcode,
     CommandSet,
+    CommandSetEvent,
     ConnectAttribute,
     CriticalWarning,
     DatasetAttribute,
@@ -134,6 +135,29 @@ from wire.nvme.registers_codec import (
     ControllerConfiguration,
     ControllerStatus,
     ControllerVersion,
+)
+from wire.nvme.reservations import (
+    CNTLID_NONE,
+    AcquireAction,
+    PersistenceChange,
+    RegisterAction,
+    ReleaseAction,
+    ReportedRegistrant,
+    ReservationCapability,
+    ReservationNotice,
+    ReservationReport,
+    ReservationType,
+    decode_report,
+)
+from wire.nvme.reservations_codec import (
+    Registrant,
+    RegistrantExtended,
+    ReservationAcquireData,
+    ReservationNotification,
+    ReservationRegisterData,
+    ReservationReleaseData,
+    ReservationStatus,
+    ReservationStatusExtended,
 )
 from wire.nvme.sgl_codec import (
     AnySgl,
@@ -171,6 +195,7 @@ from wire.nvme.text import (
 
 __all__ = [
     "CNTLID_DYNAMIC",
+    "CNTLID_NONE",
     "DISCOVERY_NQN",
     "DNR",
     "FLAGS_SGL",
@@ -181,6 +206,7 @@ __all__ = [
     "VERSION_1_3",
     "VERSION_2_0",
     "AbortCommand",
+    "AcquireAction",
     "AddressFamily",
     "AdminOpcode",
     "AnaGroup",
@@ -190,6 +216,7 @@ __all__ = [
     "AsyncEvent",
     "AuthenticationCommand",
     "CommandSet",
+    "CommandSetEvent",
     "CompletionEntry",
     "ConnectAttribute",
     "ConnectCommand",
@@ -245,6 +272,7 @@ __all__ = [
     "LogSupportEntry",
     "NamespaceDescriptorHeader",
     "NoticeEvent",
+    "PersistenceChange",
     "PowerManagement",
     "PowerState",
     "PropertyGetCommand",
@@ -263,6 +291,21 @@ __all__ = [
     "RdmaQpType",
     "RdmaRejectStatus",
     "ReadWrite",
+    "RegisterAction",
+    "Registrant",
+    "RegistrantExtended",
+    "ReleaseAction",
+    "ReportedRegistrant",
+    "ReservationAcquireData",
+    "ReservationCapability",
+    "ReservationNotice",
+    "ReservationNotification",
+    "ReservationRegisterData",
+    "ReservationReleaseData",
+    "ReservationReport",
+    "ReservationStatus",
+    "ReservationStatusExtended",
+    "ReservationType",
     "SecureChannel",
     "SglKind",
     "ShutdownNotification",
@@ -293,6 +336,7 @@ __all__ = [
     "TransportType",
     "decode_identifiers",
     "decode_nsids",
+    "decode_report",
     "encode_identifiers",
     "encode_nsids",
     "is_do_not_retry",

@@ -62,6 +62,7 @@ class HostQueue:
 
     qid: 0 for the admin queue; entries: size of its submission queue.
     outgoing: commands with a CID that the binding has to send, in order; it drains the list.
+    recover: is shown each command that failed, before its owner is; True takes it away, to be sent again.
     """
 
     def __init__(self, qid: int, entries: int) -> None:
@@ -71,6 +72,7 @@ class HostQueue:
         self.outgoing: list[HostCommand] = []
         self.failure = ""
         self.on_abandon: Callable[[HostCommand], None] | None = None
+        self.recover: Callable[[HostCommand], bool] | None = None
         self.unknown_cids = 0
         self.stale_cids = 0
         self.keys_not_invalidated = 0
@@ -145,12 +147,22 @@ class HostQueue:
         cid = command.cid + CID_GENERATION & CID_MASK
         slot = cid & CID_SLOT_MASK
         self._by_slot[slot] = None
-        self._free_cids.append(cid)
-        if self._waiting:
-            self._send_waiting()
+        waiting = self._waiting
+        if waiting and waiting[0].partner is None and not self._free_cids:
+            follower = waiting.popleft()
+            follower.cid = cid
+            follower.submitted_ns = JUST_NOW
+            self._by_slot[slot] = follower
+            self.outgoing.append(follower)
+        else:
+            self._free_cids.append(cid)
+            if waiting:
+                self._send_waiting()
         command.status = code
         command.dw0 = dw0
         command.dw1 = dw1
+        if code and self.recover is not None and self.recover(command):
+            return
         if command.done is not None:
             command.done(command)
 
@@ -173,16 +185,9 @@ class HostQueue:
             self.on_abandon(command)
         self._end(command, StatusCode.HOST_PATH_ERROR.value)
 
-    def oldest_ns(self, *, exclude_opcode: int = -1) -> int | None:
-        """When the longest waiting command in flight was submitted; None without any. Looks at every CID."""
-        return min(
-            (
-                command.submitted_ns
-                for command in self._by_slot
-                if command is not None and command.opcode != exclude_opcode
-            ),
-            default=None,
-        )
+    def commands_in_flight(self) -> list[HostCommand]:
+        """The commands that have a CID. Looks at every CID."""
+        return [command for command in self._by_slot if command is not None]
 
     def _send_waiting(self) -> None:
         free, waiting = self._free_cids, self._waiting
@@ -195,12 +200,15 @@ class HostQueue:
             waiting.popleft()
             while command is not None:
                 command.cid = cid = free.pop()
+                command.submitted_ns = JUST_NOW
                 self._by_slot[cid & CID_SLOT_MASK] = command
                 self.outgoing.append(command)
                 command = command.partner
 
     def _end(self, command: HostCommand, code: int) -> None:
         command.status = code
+        if self.recover is not None and self.recover(command):
+            return
         if command.done is not None:
             command.done(command)
 
@@ -213,5 +221,7 @@ CID_SLOT_MASK = 0xFFF
 """The part of a CID that says which of a queue's places a command has. The four bits above count how often the place
 was used, as in Linux, so that an answer that comes twice does not end a later command."""
 CID_GENERATION, CID_MASK = CID_SLOT_MASK + 1, 0xFFFF
+JUST_NOW = -1
+"""`submitted_ns` of a command that had to wait for its CID: whoever next looks at the clock writes the time."""
 ENTRIES_MAX = CID_SLOT_MASK + 1
 """Of a submission queue, for as many places there are."""

@@ -7,7 +7,7 @@ An event of one type is held back after delivery until its log page has been rea
 from __future__ import annotations
 
 from stacks.nvme.target.command import Command
-from wire.nvme.opcodes import EventConfiguration, EventType, LogPage, NoticeEvent
+from wire.nvme.opcodes import CommandSetEvent, EventConfiguration, EventType, LogPage, NoticeEvent
 
 
 class Event:
@@ -30,6 +30,14 @@ NAMESPACE_CHANGED = Event(
 ANA_CHANGED = Event(EventType.NOTICE, NoticeEvent.ANA_CHANGE, LogPage.ANA, EventConfiguration.ANA_CHANGE.value)
 DISCOVERY_CHANGED = Event(
     EventType.NOTICE, NoticeEvent.DISCOVERY_CHANGE, LogPage.DISCOVERY, EventConfiguration.DISCOVERY_CHANGE.value
+)
+
+RESERVATION_NOTIFIED = Event(
+    # Always on: what is masked is not remembered either (feature 82h).
+    EventType.COMMAND_SET,
+    CommandSetEvent.RESERVATION_LOG,
+    LogPage.RESERVATION_NOTIFICATION,
+    0,
 )
 
 
@@ -80,9 +88,9 @@ class EventQueue:
         waiting, self.requests = self.requests, []
         return waiting
 
-    def take_request(self, cid: int) -> Command | None:
-        """The waiting request of that CID, for Abort."""
-        for index, command in enumerate(self.requests):
-            if command.cid == cid:
-                return self.requests.pop(index)
-        return None
+    def take_request(self, command: Command) -> bool:
+        """Take a waiting request back, for Abort; whether the command is one."""
+        if command not in self.requests:
+            return False
+        self.requests.remove(command)
+        return True

@@ -27,6 +27,7 @@ from stacks.nvme.target.feature_data import HOST_BEHAVIOR, HOST_IDENTIFIER, TIME
 from stacks.nvme.target.feature_values import NUMBERS, THRESHOLDS
 from stacks.nvme.target.flushing import Flush
 from stacks.nvme.target.health import EVENTS_OF
+from stacks.nvme.target.reservations.features import NAMESPACE_SETTERS, namespace_feature
 from wire.nvme.features_codec import ErrorRecovery, PowerManagement, TemperatureThreshold
 from wire.nvme.kinds import ControllerType
 from wire.nvme.opcodes import FeatureId
@@ -195,4 +196,8 @@ FEATURES: dict[int, Feature] = {
     ),
     FeatureId.HOST_BEHAVIOR.value: HOST_BEHAVIOR,
     FeatureId.HOST_IDENTIFIER.value: HOST_IDENTIFIER,
+    **{
+        fid: Feature(namespace_feature, constant(0), setter, scope=NAMESPACE)
+        for fid, setter in NAMESPACE_SETTERS.items()
+    },
 }

@@ -16,6 +16,7 @@ from stacks.nvme.target.controller_kind import ADMINISTRATIVE, IO, QUEUE_ENTRIES
 from stacks.nvme.target.copy import COPY_BLOCKS_MAX, COPY_RANGE_BLOCKS_MAX, COPY_RANGES_MAX
 from stacks.nvme.target.errors import ERROR_LOG_ENTRIES, CommandError
 from stacks.nvme.target.feature_values import WARNING_KELVIN
+from stacks.nvme.target.fused import ACWU
 from stacks.nvme.target.health import EVENTS_OF, WARNINGS
 from stacks.nvme.target.keep_alive import KATO_GRANULARITY_MS
 from stacks.nvme.target.subsystem import NAMESPACES_MAX
@@ -30,6 +31,7 @@ from wire.nvme.identify_codec import (
 from wire.nvme.kinds import IdentifierType
 from wire.nvme.opcodes import NSID_BROADCAST, CommandSet, IdentifyCns
 from wire.nvme.properties import VERSION_2_0
+from wire.nvme.reservations import ReservationCapability
 from wire.nvme.status import StatusCode
 from wire.nvme.text import encode_nsids, padded
 
@@ -101,8 +103,10 @@ def _add_io_fields(page: IdentifyController, controller: Controller) -> None:
     page.sqes, page.cqes = 0x66, 0x44
     page.nn = page.mnan = NAMESPACES_MAX
     page.oncs = ONCS_COMPARE | ONCS_WRITE_UNCORRECTABLE | ONCS_DATASET_MANAGEMENT | ONCS_WRITE_ZEROES
-    page.oncs |= ONCS_SAVE_AND_SELECT | ONCS_TIMESTAMP | ONCS_VERIFY | ONCS_COPY
+    page.oncs |= ONCS_RESERVATIONS | ONCS_SAVE_AND_SELECT | ONCS_TIMESTAMP | ONCS_VERIFY | ONCS_COPY
     page.ocfs = OCFS_FORMAT_0
+    page.fuses = FUSES_COMPARE_AND_WRITE
+    page.acwu = ACWU
     page.vwc = VWC_PRESENT | VWC_FLUSH_OF_ONE_NAMESPACE
     page.ioccsz = (64 + controller.port.in_capsule_bytes) // 16
     page.iorcsz = 1
@@ -123,6 +127,7 @@ def _namespace_page(controller: Controller, command: Command) -> bytes:
         ncap=namespace.block_count,
         nuse=namespace.block_count if has_capacity else 0,
         nmic=NMIC_SHARED,
+        rescap=_reservation_capabilities(namespace),
         dlfeat=DLFEAT_WRITE_ZEROES_DEALLOCATES | (DLFEAT_ZEROES if store.is_zero_after_deallocate else 0),
         nvmcap=namespace.block_count * namespace.block_bytes if has_capacity else 0,
         anagrpid=namespace.ana_group,
@@ -180,10 +185,16 @@ def _independent_page(controller: Controller, command: Command) -> bytes:
         return bytes(IDENTIFY_BYTES)
     return IdentifyNamespaceIndependent(
         nmic=NMIC_SHARED,
+        rescap=_reservation_capabilities(namespace),
         anagrpid=namespace.ana_group,
         nsattr=int(namespace.store.is_read_only),
         nstat=NSTAT_READY,
     ).encode()
+
+
+def _reservation_capabilities(namespace: Namespace) -> int:
+    persists = ReservationCapability.PERSISTS_THROUGH_POWER_LOSS if namespace.reservations.can_persist else 0
+    return RESCAP_ALL_TYPES | persists
 
 
 def _command_sets(controller: Controller, command: Command) -> bytes:
@@ -227,8 +238,10 @@ LPA_SCOPES = 1 << 5
 """Log pages 00h, 12h and 13h are there, and page 05h has scopes."""
 ONCS_COMPARE, ONCS_WRITE_UNCORRECTABLE, ONCS_DATASET_MANAGEMENT, ONCS_WRITE_ZEROES = 1 << 0, 1 << 1, 1 << 2, 1 << 3
 ONCS_SAVE_AND_SELECT, ONCS_TIMESTAMP, ONCS_VERIFY, ONCS_COPY = 1 << 4, 1 << 6, 1 << 7, 1 << 8
+FUSES_COMPARE_AND_WRITE = 1 << 0
 OCFS_FORMAT_0 = 1 << 0
 """Copy takes source ranges of descriptor format 0h."""
+ONCS_RESERVATIONS = 1 << 5
 VWC_PRESENT, VWC_FLUSH_OF_ONE_NAMESPACE = 1 << 0, 2 << 1
 OFCS_DISCONNECT = 1 << 0
 DCTYPE_DIRECT = 1
@@ -236,6 +249,8 @@ DCTYPE_DIRECT = 1
 page 00h says of port-local entries."""
 NMIC_SHARED = 1 << 0
 NSTAT_READY = 1 << 0
+RESCAP_ALL_TYPES = ~ReservationCapability.PERSISTS_THROUGH_POWER_LOSS & 0xFF
+"""Every type of reservation, and IEKEY as since NVMe 1.3."""
 DLFEAT_ZEROES, DLFEAT_WRITE_ZEROES_DEALLOCATES = 1, 1 << 3
 
 _Page = Callable[["Controller", Command], bytes]

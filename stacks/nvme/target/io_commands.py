@@ -6,7 +6,7 @@ next in `resume`; errors are raised as `CommandError` or, once the command is un
 Commands that are rarer or go in pieces have modules of their own. Bits of CDW12 and CDW13 that are for protection
 information, directives and hints are ignored, as the document asks where there are none of those.
 
-Follows NVM Command Set 1.0 3. Left out, with Invalid Opcode: reservations.
+Follows NVM Command Set 1.0 3.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ from stacks.nvme.target.io_checks import (
     store_failed,
     writable,
 )
+from stacks.nvme.target.reservations import commands as reservations
 from stacks.nvme.target.uncorrectable import write_uncorrectable
 from stacks.nvme.target.verify import verify
 from wire.nvme.commands_codec import DatasetRange
@@ -44,7 +45,7 @@ if TYPE_CHECKING:
 def read(queue: Queue, command: Command) -> None:
     """Read: from the store into a buffer, from there to the host."""
     words = command.words
-    namespace = queue.namespaces.get(words[1])
+    namespace = queue.readable.get(words[1])
     if namespace is None:
         raise not_accessible(queue, words[1])
     block, blocks = words[10] | words[11] << 32, (words[12] & 0xFFFF) + 1
@@ -247,23 +248,14 @@ IO_HANDLERS: dict[int, Callable[[Queue, Command], None]] = {
     IoOpcode.COMPARE.value: compare,
     IoOpcode.WRITE_ZEROES.value: write_zeroes,
     IoOpcode.DATASET_MANAGEMENT.value: dataset_management,
+    IoOpcode.RESERVATION_REGISTER.value: reservations.register,
+    IoOpcode.RESERVATION_REPORT.value: reservations.report,
+    IoOpcode.RESERVATION_ACQUIRE.value: reservations.acquire,
+    IoOpcode.RESERVATION_RELEASE.value: reservations.release,
     IoOpcode.VERIFY.value: verify,
     IoOpcode.COPY.value: copy,
     IoOpcode.FABRICS.value: io_fabrics,
 }
-
-OPCODES_WITH_BLOCKS = frozenset(
-    (
-        IoOpcode.WRITE.value,
-        IoOpcode.READ.value,
-        IoOpcode.WRITE_UNCORRECTABLE.value,
-        IoOpcode.COMPARE.value,
-        IoOpcode.WRITE_ZEROES.value,
-        IoOpcode.VERIFY.value,
-        IoOpcode.COPY.value,
-    )
-)
-"""Commands whose CDW10 and CDW11 are a block: where an error is said to be when nobody knows better."""
 
 STOPPED_IO_HANDLERS: dict[int, Callable[[Queue, Command], None]] = {
     **dict.fromkeys(range(256), _refuse),

@@ -47,6 +47,9 @@ def get_log_page(queue: Queue, command: Command) -> None:
     if offset > len(content):
         raise CommandError(StatusCode.INVALID_FIELD, "offset past the end of a log page", location=48)
     queue.send_data(command, content[offset : offset + length].ljust(length, b"\0"))
+    if page == LogPage.RESERVATION_NOTIFICATION and offset + length >= len(content):
+        # Reading takes the oldest out, also with RAE 1, which is about the event (NVMe Base 2.0 5.16.1.24).
+        controller.notices.take()
     if not words[10] & RETAIN_EVENT:
         if page == LogPage.CHANGED_NAMESPACES:
             controller.attachments.changed_nsids.clear()
@@ -93,6 +96,10 @@ def _ana_log(controller: Controller, command: Command) -> bytes:
         parts += [header.encode(), encode_nsids(nsids)]
     # Linux reads room for every group and namespace in one go, however few there are.
     return b"".join(parts).ljust(AnaHeader.SIZE + AnaGroup.SIZE * ANA_GROUPS_MAX + 4 * NAMESPACES_MAX, b"\0")
+
+
+def _reservation_log(controller: Controller, _: Command) -> bytes:
+    return controller.notices.page()
 
 
 def _feature_effects(controller: Controller, command: Command) -> bytes:
@@ -144,6 +151,7 @@ _PAGES: dict[int, _Page] = {
     LogPage.ANA.value: _ana_log,
     LogPage.FEATURE_IDS_EFFECTS.value: _feature_effects,
     LogPage.MI_COMMAND_EFFECTS.value: _management_interface_effects,
+    LogPage.RESERVATION_NOTIFICATION.value: _reservation_log,
 }
 
 _ADMINISTRATIVE_PAGES: dict[int, _Page] = {

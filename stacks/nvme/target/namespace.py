@@ -5,7 +5,9 @@ from __future__ import annotations
 import uuid
 
 from stacks.nvme.stores.contract import Store
+from stacks.nvme.stores.reservations import ReservationStore
 from stacks.nvme.target.block_marks import BlockMarks
+from stacks.nvme.target.reservations.line import NamespaceReservations
 
 
 class Namespace:
@@ -18,6 +20,7 @@ class Namespace:
     ana_group: the ANA group it belongs to, 1 and up.
     recovery_limit: TLER of feature 05h; a store's recovery cannot be hurried, so it is only kept.
     visible_to: NQNs of the hosts that have it, None for every host; for the others its NSID is inactive.
+    reservations: who has registered with it, and what is reserved; kept: where those are kept through a loss of power.
     """
 
     __slots__ = (
@@ -33,6 +36,7 @@ class Namespace:
         "plain_blocks",
         "reads",
         "recovery_limit",
+        "reservations",
         "store",
         "uncorrectable",
         "view",
@@ -48,12 +52,14 @@ class Namespace:
         *,
         ana_group: int = 1,
         visible_to: frozenset[str] | None = None,
+        kept: ReservationStore | None = None,
     ) -> None:
         self.nsid = nsid
         self.store = store
         self.identifier = identifier
         self.ana_group = ana_group
         self.visible_to = visible_to
+        self.reservations = NamespaceReservations(kept)
         self.view = getattr(store, "view", None)
         self.block_bytes = store.block_bytes
         self.block_count = store.block_count

@@ -12,14 +12,15 @@ from typing import TYPE_CHECKING
 
 from stacks.nvme.target.command import Command
 from stacks.nvme.target.connect import connect
-from stacks.nvme.target.errors import CommandError
+from stacks.nvme.target.errors import CommandError, failure_word
 from stacks.nvme.target.handlers import NO_TABLES, TABLES
-from stacks.nvme.target.io_commands import OPCODES_WITH_BLOCKS, STOPPED_IO_HANDLERS
+from stacks.nvme.target.io_commands import STOPPED_IO_HANDLERS
 from stacks.nvme.target.namespace import Namespace
+from stacks.nvme.target.pairing import refuse_half, take_unusual
 from stacks.nvme.target.queue_state import QUEUE_TABLE, QueueEvent, QueueState
 from stacks.runtime import Verdict
 from wire.nvme.opcodes import FLAGS_SGL, AdminOpcode
-from wire.nvme.status import StatusCode, status_word
+from wire.nvme.status import StatusCode
 
 if TYPE_CHECKING:
     from stacks.nvme.target.controller import Controller
@@ -33,6 +34,8 @@ class Queue:
     local_host, remote: the addresses of the connection, where the binding says them: ours in numeric form, and the
     host's as a person reads it.
     entries: size of its SQ once connected; sqhd: its head. held: what it has of the pool.
+    under_way: the commands that have no completion yet. host_id: whose they are, also when the connection is gone.
+    readable, writable: the namespaces that the host may read and write now; namespaces: those that it reaches.
     lend_bytes: how much data of a store may go to the host without a copy; the binding says so, 0 for none.
     tables: the commands of its controller's type.
     is_stopped: nothing new is begun, and what waits for data or memory is aborted.
@@ -51,19 +54,24 @@ class Queue:
         self.entries = 1
         self.sqhd = 0
         self.has_flow_control = True
-        self.in_flight = 0
+        self.under_way: set[Command] = set()
         self.lend_bytes = 0
         self.is_stopped = False
         self.is_overdue = False
         self.held = port.pool.new_account()
         self.controller: Controller | None = None
+        self.host_id = b""
         self.namespaces: Mapping[int, Namespace] = {}
+        self.readable: Mapping[int, Namespace] = {}
+        self.writable: Mapping[int, Namespace] = {}
         self.pool = port.pool
         self.max_transfer_bytes = port.max_transfer_bytes
         self.store_requests = port.target.store_requests
         self._completions = port.completions
         self.tables = NO_TABLES
         self._disconnect: Command | None = None
+        self._first_half: Command | None = None
+        self._usual_flags = _FLAGS
         self._handlers: Mapping[int, Callable[[Queue, Command], None]] = _FRESH_HANDLERS
 
     @property
@@ -71,6 +79,11 @@ class Queue:
         """Whether the host left the volatile write cache on; without it every write goes to the medium."""
         assert self.controller is not None
         return self.controller.features.has_write_cache
+
+    @property
+    def in_flight(self) -> int:
+        """How many commands are under way."""
+        return len(self.under_way)
 
     @property
     def is_idle(self) -> bool:
@@ -84,12 +97,11 @@ class Queue:
         command.queue = self
         command.opcode = first & 0xFF
         command.cid = first >> 16
-        self.in_flight += 1
+        self.under_way.add(command)
         if self.controller is not None and command.opcode != _FABRICS:
             self.controller.has_traffic = True
-        if first & 0xFF00 != _FLAGS and self.state is not _CLOSING:
-            # PRPs and fused commands do not go over this fabric (NVMe over Fabrics 3.1, Identify FUSES 0).
-            self.fail(command, StatusCode.INVALID_FIELD.value, location=1)
+        if first & 0xFF00 != self._usual_flags:
+            take_unusual(self, command)
             return
         self.dispatch(command)
 
@@ -109,12 +121,13 @@ class Queue:
         command.queue = self
         command.opcode = command.words[0] & 0xFF
         command.cid = command.words[0] >> 16
-        self.in_flight += 1
+        self.under_way.add(command)
         if self.controller is not None and command.opcode != _FABRICS:
             self.controller.has_traffic = True
         if self.state is _CLOSING:
             _drop(self, command)
         else:
+            refuse_half(self, command)
             self.fail(command, code, location=location)
 
     def complete(self, command: Command) -> None:
@@ -129,26 +142,26 @@ class Queue:
 
         location: byte of the submission entry that is wrong; lba: the block, None for the command's first, if any.
         """
-        controller = self.controller
-        is_logged = controller is not None
-        command.status_word = status_word(code, more=is_logged, do_not_retry=code not in _WORTH_A_RETRY)
+        command.status_word = failure_word(code, is_logged=self.controller is not None)
         command.dw0 = dw0
         command.send_bytes = 0
-        if controller is not None:
-            controller.errors.add(
-                sqid=self.qid,
-                cid=command.cid,
-                status=command.status_word,
-                location=location,
-                lba=self._first_block(command) if lba is None else lba,
-                nsid=command.words[1],
-                transport=self.port.transport if code in _OF_THE_TRANSPORT else 0,
-            )
+        if self.controller is not None:
+            self.controller.errors.add(self, command, location=location, lba=lba)
+        if command is self._first_half:
+            self._first_half = None
         self._finish(command)
+        if command.pair is not None:
+            command.pair.half_failed(command)
 
-    def _first_block(self, command: Command) -> int:
-        has_blocks = self.qid and command.opcode in OPCODES_WITH_BLOCKS
-        return command.words[10] | command.words[11] << 32 if has_blocks else 0
+    def expect_second(self, first: Command | None) -> None:
+        """The next command should be the second half of a fused pair. first: None when that has failed already."""
+        self._first_half, self._usual_flags = first, _NO_FLAGS
+
+    def end_first_half(self) -> tuple[bool, Command | None]:
+        """Stop to expect a second half: whether one was expected, and the first if it has not failed."""
+        was_expected, first = self._usual_flags == _NO_FLAGS, self._first_half
+        self._first_half, self._usual_flags = None, _FLAGS
+        return was_expected, first
 
     def require_length(self, command: Command, length: int) -> None:
         """CommandError unless the command's SGL describes exactly `length` bytes, and the port can move them."""
@@ -185,6 +198,16 @@ class Queue:
         command.resume = resume
         self.port.waiting.add(self, command)
 
+    def take_back(self, command: Command) -> bool:
+        """Take a command back that still waits for memory, for its other half, for the binding or for an executor;
+        whether it did.
+        """
+        if command in self.port.fetches:
+            self.port.fetches.remove(command)
+            return True
+        line, waiting = self.port.target.line, self.port.waiting
+        return command is self._first_half or line.take_back(command) or waiting.remove(self, command)
+
     def begin_connect(self) -> None:
         """A Connect command is under way; CommandError when there is one already."""
         if not self._apply(QueueEvent.BEGIN):
@@ -202,7 +225,9 @@ class Queue:
         self.qid = qid
         self.entries = entries
         self.has_flow_control = has_flow_control
+        self.host_id = controller.host_id
         self.namespaces = controller.attachments.accessible
+        self.readable, self.writable = controller.access.readable, controller.access.writable
         self.tables = TABLES[controller.kind.type]
         self._handlers = self.tables.io if qid else self.tables.admin
 
@@ -255,16 +280,23 @@ class Queue:
             return
         if self.qid:
             controller.io_queues.pop(self.qid, None)
+            # A store brings back what it has; what the binding was fetching it gives up itself.
+            self.under_way = {command for command in self.under_way if command.verb}
+            controller.subsystem.sharing.queue_departed(self)
         else:
             self.port.target.end_controller(controller)
 
     def _stop(self) -> None:
         self.is_stopped = True
-        for command in (*self.port.waiting.take_all(self), *self.port.target.withdraw(self)):
+        half = () if self._first_half is None else (self._first_half,)
+        for command in (*self.port.waiting.take_all(self), *self.port.target.line.withdraw(self), *half):
             self.fail(command, StatusCode.ABORTED_SQ_DELETION.value)
+        for pair in {command.pair for command in self.under_way}:
+            if pair is not None:
+                pair.stop()
 
     def _finish(self, command: Command) -> None:
-        self.in_flight -= 1
+        self.under_way.discard(command)
         if self.state is not _LIVE and self._is_finished(command):
             return
         if self.has_flow_control:
@@ -283,7 +315,7 @@ class Queue:
             return False
         # Of all that was under way only this command and the Disconnect are left.
         self._disconnect = None
-        self.in_flight += 1
+        self.under_way.add(command)
         self._finish(command)
         self._end_with(last)
         return True
@@ -318,32 +350,17 @@ def _send_scratch(command: Command) -> None:
 
 def _drop(queue: Queue, command: Command) -> None:
     # The host is told by the end of the connection; an answer would only put that off.
-    queue.in_flight -= 1
+    queue.under_way.discard(command)
     queue.port.release(command)
 
 
 _LIVE, _CLOSING, _CLOSED = QueueState.LIVE, QueueState.CLOSING, QueueState.CLOSED
 _CLOSING_HANDLERS = dict.fromkeys(range(256), _drop)
 _FLAGS = FLAGS_SGL << 8
+_NO_FLAGS = -1
+"""What no command has, so that every one is looked at."""
 _FABRICS = AdminOpcode.FABRICS.value
 _FRESH_HANDLERS = {_FABRICS: connect}
-
-_WORTH_A_RETRY = frozenset(
-    (
-        StatusCode.NAMESPACE_NOT_READY.value,
-        StatusCode.CONNECT_CONTROLLER_BUSY.value,
-        StatusCode.ABORTED_BY_REQUEST.value,
-        StatusCode.ABORTED_SQ_DELETION.value,
-        StatusCode.TRANSIENT_TRANSPORT_ERROR.value,
-        StatusCode.ANA_INACCESSIBLE.value,
-        StatusCode.ANA_PERSISTENT_LOSS.value,
-        StatusCode.ANA_TRANSITION.value,
-    )
-)
-"""Statuses without DNR: the same command may succeed later, or on another path."""
-
-_OF_THE_TRANSPORT = frozenset((StatusCode.DATA_TRANSFER_ERROR.value, StatusCode.TRANSIENT_TRANSPORT_ERROR.value))
-"""Errors for which the error log names the transport."""
 
 CLOSE_TIMEOUT_NS = 2 * 10**9
 """How long commands that are in a store may hold up the end of their connection."""

@@ -246,7 +246,7 @@ def test_features_are_set_and_read_back(rig: TcpRig, host: HostController) -> No
     run(rig, host, read_feature(found, fid=fid, select=FeatureSelect.DEFAULT, value=0, nsid=0))
     run(rig, host, read_feature(found, fid=FeatureId.HOST_IDENTIFIER, select=0, value=1, nsid=0))
     assert [each.value for each in found[:2]] == [0, 1]
-    assert found[2].data == host.config.host_id
+    assert found[2].data == host.config.host_identifier
     with pytest.raises(CommandFailed, match="feature not saveable"):
         run(rig, host, write_feature(values, fid=fid, value=0, nsid=0, data=b"", is_saved=True))
     smart: list[memoryview] = []
