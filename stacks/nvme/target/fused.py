@@ -18,7 +18,15 @@ from stacks.nvme.stores.contract import READ, WRITE
 from stacks.nvme.target.command import Command, not_resumed
 from stacks.nvme.target.errors import CommandError
 from stacks.nvme.target.exclusions import Exclusion
-from stacks.nvme.target.io_checks import FUA, check_readable, is_gone, is_past_end, range_of, store_failed
+from stacks.nvme.target.io_checks import (
+    FUA,
+    check_readable,
+    is_gone,
+    is_past_end,
+    namespace_of,
+    range_of,
+    store_failed,
+)
 from wire.nvme.opcodes import IoOpcode
 from wire.nvme.status import StatusCode
 
@@ -62,7 +70,9 @@ class Pair:
                 self._queue.fail(command, StatusCode.INVALID_FIELD.value, location=location)
             return
         try:
-            namespace, block, blocks = range_of(self._queue, first, changes=False)
+            # Whether the blocks can be read is another matter, for when it is their turn.
+            namespace, (block, blocks) = namespace_of(self._queue, first, changes=False), _range(first)
+            check_readable(namespace, block, blocks, is_read=False)
             if blocks > ACWU + 1:
                 raise CommandError(StatusCode.ATOMIC_WRITE_UNIT_EXCEEDED, f"{blocks} blocks", location=48)
             self._queue.require_length(first, blocks << namespace.block_shift)
@@ -234,7 +244,7 @@ def _mismatch(first: Command, second: Command) -> int | None:
         return 1
     if first.words[1] != second.words[1]:
         return 4
-    return 40 if _range(first) != _range(second) else None
+    return None if _range(first) == _range(second) else 40
 
 
 def _namespace(command: Command) -> Namespace:
@@ -242,9 +252,9 @@ def _namespace(command: Command) -> Namespace:
     return command.namespace
 
 
-def _range(command: Command) -> tuple[int, int, int]:
+def _range(command: Command) -> tuple[int, int]:
     words = command.words
-    return words[10], words[11], words[12] & 0xFFFF
+    return words[10] | words[11] << 32, (words[12] & 0xFFFF) + 1
 
 
 ACWU = 15
