@@ -78,7 +78,7 @@ def test_a_program_without_one_does_too(target: str, local: str) -> None:
             namespace.verify(101)
         assert caught.value.code == StatusCode.UNRECOVERED_READ_ERROR
         assert namespace.core.compare_and_write_blocks == 16
-        namespace.compare_and_write(108, DATA[5 * BLOCK : 13 * BLOCK], DATA[: 8 * BLOCK])
+        namespace.compare_and_write(108, DATA[8 * BLOCK :], DATA[: 8 * BLOCK])
         assert namespace.read(108, 8) == DATA[: 8 * BLOCK]
 
 
