@@ -70,12 +70,5 @@ def test_a_fifth_event_request_is_too_many(admin: CoreHost) -> None:
     assert admin.answers[cids[-1]].status == StatusCode.ASYNC_EVENT_LIMIT_EXCEEDED
 
 
-def test_abort_takes_a_waiting_event_request_back(admin: CoreHost) -> None:
-    cid = aer(admin)
-    assert admin.do(sqe(AdminOpcode.ABORT, cdw10=cid << 16)).dw0 == 0
-    assert admin.answers[cid].status == StatusCode.ABORTED_BY_REQUEST
-    assert admin.do(sqe(AdminOpcode.ABORT, cdw10=cid << 16)).dw0 == 1
-
-
 def test_keep_alive_is_answered(admin: CoreHost) -> None:
     assert admin.do(sqe(AdminOpcode.KEEP_ALIVE)).status == 0
