@@ -55,6 +55,7 @@ class StreamPump:
         self._endpoint = endpoint
         self._network = network
         self._waiting = network if isinstance(network, Waiting) else None
+        self._file = network if isinstance(network, HasFileno) else None
         self._now = clock.now
         self._services = tuple(services)
         self._timed_services = tuple(service for service in services if isinstance(service, TimedService))
@@ -118,10 +119,9 @@ class StreamPump:
 
     def enlist(self, poller: select.poll, timeout_ns: int | None) -> int | None:
         """Have `poller` wait for the network as well; the time left, `timeout_ns` at most, until a pass is due."""
-        network = self._network
-        if not isinstance(network, HasFileno):
-            raise TransportError(f"{type(network).__name__} has no file descriptor to wait for")
-        poller.register(network.fileno(), select.POLLIN)
+        if self._file is None:
+            raise TransportError(f"{type(self._network).__name__} has no file descriptor to wait for")
+        poller.register(self._file.fileno(), select.POLLIN)
         return self._time_left(timeout_ns)
 
     def attach(self, core: StreamCore, transport: StreamTransport) -> None:

@@ -42,7 +42,6 @@ from apps.nvme.files import Difference, Extent, FileMover, Progress
 from apps.nvme.serving import TargetOptions, run_target
 from apps.nvme.session import (
     SessionOptions,
-    discovered,
     open_connection,
     open_namespace,
     subsystems,
@@ -136,13 +135,6 @@ def target(
             as_json=as_json,
         )
     )
-
-
-@app.command()
-def discover(url: Url, local: Local = "", host_nqn: HostNqn = HOST_NQN, as_json: Json = False) -> None:
-    """Show which subsystems a target has."""
-    found = discovered(url, SessionOptions(local=local, host_nqn=host_nqn))
-    tables.show_discovered(found, console(), as_json=as_json)
 
 
 @app.command("list")

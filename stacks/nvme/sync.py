@@ -56,14 +56,21 @@ from wire.nvme.opcodes import DISCOVERY_NQN
 class Connection:
     """A subsystem that is connected, over one path or several; made by `attach`.
 
-    end: the ends it uses; urls: its paths; multipath: the same in the core.
+    end: the ends it uses; urls: its paths; multipath: the same in the core, if that is there already.
     """
 
-    def __init__(self, end: Ends, urls: Sequence[NvmeUrl], *, policy: PathPolicy = PathPolicy.ROUND_ROBIN) -> None:
+    def __init__(
+        self,
+        end: Ends,
+        urls: Sequence[NvmeUrl],
+        *,
+        policy: PathPolicy = PathPolicy.ROUND_ROBIN,
+        multipath: Multipath | None = None,
+    ) -> None:
         self.end = end
         self.urls = urls
         self.url = urls[0]
-        self.multipath = Multipath(policy=policy)
+        self.multipath = multipath or Multipath(policy=policy)
 
     @property
     def host(self) -> HostController:
@@ -290,12 +297,18 @@ def discover(
 
 
 def _only_subsystem(end: Ends, urls: Sequence[NvmeUrl], config: HostConfig) -> str:
-    connection = Connection(end, urls[:1])
-    try:
-        connection.open(replace(config, nqn=DISCOVERY_NQN, keep_alive_ms=0), NO_RECONNECT)
-        return only_subsystem(urls[0], connection.discover())
-    finally:
-        connection.close()
+    """The NQN of the only subsystem, as the first of the places says where somebody answers."""
+    for url in urls:
+        connection = Connection(end, [url])
+        try:
+            connection.open(replace(config, nqn=DISCOVERY_NQN, keep_alive_ms=0), NO_RECONNECT)
+            return only_subsystem(url, connection.discover())
+        except ConnectionFailed:
+            if url is urls[-1]:
+                raise
+        finally:
+            connection.close()
+    raise AssertionError("there is always a URL")
 
 
 def _bytes_view(buffer: bytes | bytearray | memoryview) -> memoryview:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from typing import Protocol
 
 import trio
@@ -177,6 +178,23 @@ def _reschedule_when_done(transfer: Transfer) -> Callable[[object], trio.lowleve
 
     transfer.done = finished
     return abandon
+
+
+@asynccontextmanager
+async def beside(*tasks: Callable[[], Awaitable[None]]) -> AsyncIterator[trio.Nursery]:
+    """Run tasks for as long as the block lasts. What the block raises leaves as it is, and not in a group."""
+    failure: Exception | None = None
+    async with trio.open_nursery() as nursery:
+        for task in tasks:
+            nursery.start_soon(task)
+        try:
+            yield nursery
+        except Exception as error:  # noqa: BLE001 (raised again below)
+            failure = error
+        finally:
+            nursery.cancel_scope.cancel()
+    if failure is not None:
+        raise failure
 
 
 class TargetCore(Protocol):

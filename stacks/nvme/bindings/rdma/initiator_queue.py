@@ -20,6 +20,7 @@ from stacks.nvme.buffers import anonymous_memory
 from stacks.nvme.host import HostCommand, HostQueue
 from stacks.nvme.host.queue import CID_SLOT_MASK
 from stacks.rdma import Access, Cq, FastMr, Mr, Pd, Qp, QpCapacity, RecvWr, SendFlags, SendWr, Sge, WcFlags, WrOpcode
+from stacks.runtime import LocalError
 from wire.nvme.commands_codec import CompletionEntry, SubmissionEntry
 from wire.nvme.kinds import SglKind
 from wire.nvme.opcodes import FLAGS_SGL
@@ -66,7 +67,11 @@ class RdmaHostQueue:
         self._answers_at = entries * self._slot_bytes
         memory = anonymous_memory(self._answers_at + entries * COMPLETION_BYTES)
         self._view = memoryview(memory)
-        self._mr = pd.reg_mr(memory, Access.LOCAL_WRITE)
+        try:
+            self._mr = pd.reg_mr(memory, Access.LOCAL_WRITE)
+        except LocalError:
+            self.qp.destroy()
+            raise
         self._receives = [self._make_receive(index) for index in range(entries)]
         self._capsules = [self._make_capsule(slot) for slot in range(entries)]
         self._send = SendWr(0, WrOpcode.SEND)

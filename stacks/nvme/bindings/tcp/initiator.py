@@ -47,6 +47,7 @@ class TcpInitiator:
 
     def __init__(self, *, config: TcpInitiatorConfig | None = None) -> None:
         self.config = config or TcpInitiatorConfig()
+        self.transport = "tcp"
         self.hosts: list[HostController] = []
         self.policies: dict[Policy, None] = {}
         self.data_digest_errors = 0
