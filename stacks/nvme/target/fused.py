@@ -218,7 +218,7 @@ class Pair:
         if second.status:
             store_failed(self._queue, second)
             return
-        namespace.written(second.block, second.blocks)
+        # The compare has read them, so none of these blocks was marked uncorrectable.
         namespace.writes += 1
         namespace.bytes_written += second.data_bytes
         self._let_go(second)
