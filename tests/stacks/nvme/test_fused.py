@@ -503,7 +503,7 @@ def test_a_queue_that_stops_ends_its_pair(
 def test_a_connection_that_goes_leaves_nothing_of_its_pair(
     bench: Bench, io: BenchQueue, other: BenchQueue, stage: Callable[..., tuple[int, int]]
 ) -> None:
-    stage(bench, io, other)
+    cids = stage(bench, io, other)
     gone = [command for command in bench.with_hosts if command.queue is io.queue]
     io.queue.closed()
     for command in gone:
@@ -511,6 +511,7 @@ def test_a_connection_that_goes_leaves_nothing_of_its_pair(
         bench.with_hosts.remove(command)
         bench.port.release(command)
     settle(bench)
+    assert sorted(bench.released[io.queue])[-2:] == sorted(cids), "the binding has both back"
     late = other.begin_pair(BLOCK, bench.read(BLOCK), OTHER)
     bench.pump()
     assert other.statuses(late) == [0, 0]
