@@ -603,6 +603,32 @@ def test_many_pairs_do_not_wait_for_each_others_buffers(bench: Bench) -> None:
     assert [io.statuses(each) for io, each in cids] == [[0, 0]] * 9
 
 
+def test_a_crowd_that_waits_for_the_same_block_ends_without_climbing_on_each_other(bench: Bench) -> None:
+    bench.is_storing = False
+    queues = [bench.host(queues=8)[1:] for _ in range(2)]
+    cids = [
+        (io, io.begin_pair(BLOCK, OLD, NEW)) for io in (*queues[0], *queues[1]) for _ in range(32)
+    ]
+    bench.pump()
+    bench.target.subsystems[NQN].remove_namespace(1)
+    settle(bench)
+    statuses = [tuple(io.statuses(each)) for io, each in cids]
+    assert statuses[0] == (0, StatusCode.INVALID_FIELD), "the store had it"
+    assert set(statuses[1:]) == {(StatusCode.INVALID_FIELD, FAILED)}
+
+
+def test_a_wide_pair_is_not_overtaken_for_ever_by_narrow_ones(bench: Bench, io: BenchQueue, other: BenchQueue) -> None:
+    bench.is_storing = False
+    narrow = other.begin_pair(10, bytes(BLOCK_BYTES), NEW)
+    bench.pump()
+    wide = io.begin_pair(10, NEW + bytes(BLOCK_BYTES), OTHER * 2)
+    late = other.begin_pair(11, bytes(BLOCK_BYTES), NEW)
+    settle(bench)
+    assert (other.statuses(narrow), io.statuses(wide)) == ([0, 0], [0, 0])
+    assert other.statuses(late) == [DIFFERENT, FAILED]
+    assert bench.read(10, 2) == OTHER * 2
+
+
 def test_what_a_pair_holds_back_fails_when_its_namespace_shrinks_below_it(
     bench: Bench, io: BenchQueue, other: BenchQueue
 ) -> None:
