@@ -12,6 +12,7 @@ each batch of store requests, and no more.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from itertools import chain
 
 from stacks.nvme.stores.contract import DEALLOCATE, NOTHING, WRITE, WRITE_ZEROES, Store, StoreRequest
 from stacks.nvme.target.command import Command
@@ -57,6 +58,7 @@ class Exclusions:
         self._requests = requests
         self._under_way = under_way
         self._next: list[Exclusion] = []
+        self._is_settling = False
 
     @property
     def held(self) -> list[Command]:
@@ -65,20 +67,10 @@ class Exclusions:
 
     def claim(self, exclusion: Exclusion) -> None:
         """Have the blocks of `exclusion` for its owner alone, perhaps at once."""
-        if any(
-            each.store is exclusion.store and each.overlaps(exclusion.block, exclusion.blocks) for each in self.active
-        ):
+        if self._is_taken(exclusion, self._next):
             self._next.append(exclusion)
-            return
-        held = set(self.held)
-        self.active.append(exclusion)
-        exclusion.waiting_for = {
-            command for command in self._under_way() if command not in held and exclusion.is_changed_by(command)
-        }
-        for command in exclusion.waiting_for:
-            command.resume = self._back_of(exclusion, command.resume)
-        if not exclusion.waiting_for:
-            exclusion.granted()
+        else:
+            self._begin(exclusion)
 
     def end(self, exclusion: Exclusion) -> None:
         """The blocks are everybody's again; also takes back a claim that is not granted yet."""
@@ -86,10 +78,9 @@ class Exclusions:
             self.active.remove(exclusion)
             self._requests += exclusion.held
             exclusion.held.clear()
-        waiting, self._next = self._next, []
-        for each in waiting:
-            if each is not exclusion:
-                self.claim(each)
+        elif exclusion in self._next:
+            self._next.remove(exclusion)
+        self._settle()
 
     def sift(self, requests: Sequence[Command]) -> list[Command]:
         """Of a batch of store requests those that may go; the others are held back."""
@@ -103,6 +94,38 @@ class Exclusions:
             if exclusion.waiting_for & taken:
                 exclusion.waiting_for -= taken
                 self._look_at(exclusion)
+
+    def _settle(self) -> None:
+        # Claims that are granted may end at once: then those behind them are found here, and not from within.
+        if self._is_settling:
+            return
+        self._is_settling = True
+        while (exclusion := self._find_free()) is not None:
+            self._next.remove(exclusion)
+            self._begin(exclusion)
+        self._is_settling = False
+
+    def _find_free(self) -> Exclusion | None:
+        for index, exclusion in enumerate(self._next):
+            if not self._is_taken(exclusion, self._next[:index]):
+                return exclusion
+        return None
+
+    def _is_taken(self, exclusion: Exclusion, before: Sequence[Exclusion]) -> bool:
+        return any(
+            each.store is exclusion.store and each.overlaps(exclusion.block, exclusion.blocks)
+            for each in chain(self.active, before)
+        )
+
+    def _begin(self, exclusion: Exclusion) -> None:
+        held = set(self.held)
+        self.active.append(exclusion)
+        exclusion.waiting_for = {
+            command for command in self._under_way() if command not in held and exclusion.is_changed_by(command)
+        }
+        for command in exclusion.waiting_for:
+            command.resume = self._back_of(exclusion, command.resume)
+        self._look_at(exclusion)
 
     def _hold(self, request: Command) -> bool:
         for exclusion in self.active:

@@ -27,6 +27,7 @@ from stacks.nvme.target.io_checks import (
     range_of,
     store_failed,
 )
+from stacks.nvme.target.queue_state import QueueState
 from wire.nvme.opcodes import IoOpcode
 from wire.nvme.status import StatusCode
 
@@ -102,15 +103,22 @@ class Pair:
             self._end()
 
     def stop(self) -> None:
-        """The queue has stopped: end what is in no line that the queue clears itself."""
+        """The queue has stopped: end what is in no line that the queue clears itself.
+
+        Where the connection is gone, data that was on its way does not come, and the binding gives that half up.
+        """
         if self._stage is Stage.CLAIM:
             self._compare_now()
+        elif self._queue.state is QueueState.CLOSED:
+            beside = {Stage.FIRST_DATA: self._second, Stage.SECOND_DATA: self._first}.get(self._stage)
+            if beside is not None:
+                self._queue.fail(beside, StatusCode.ABORTED_SQ_DELETION.value)
 
     # The steps
 
     def _first_failed(self) -> None:
         second = self._second
-        # While its data is on its way the second cannot end; it does when that is there.
+        # While its data is on its way the second cannot end.
         if self._stage is not Stage.SECOND_DATA and second is not None:
             self._queue.fail(second, StatusCode.ABORTED_FAILED_FUSED.value)
         self._end()
@@ -144,13 +152,10 @@ class Pair:
 
     def _second_here(self, second: Command) -> None:
         first = self._first
-        if first is None:
-            self._let_go(second)
-            self._queue.fail(second, StatusCode.ABORTED_FAILED_FUSED.value)
-            return
+        assert first is not None
+        assert first.store is not None
         second.resume = self._write
         self._stage = Stage.CLAIM
-        assert first.store is not None
         self._exclusion = Exclusion(
             first.store, first.block, first.blocks, owner=second, granted=self._compare_now
         )
@@ -218,7 +223,7 @@ class Pair:
         if second.status:
             store_failed(self._queue, second)
             return
-        namespace.written(second.block, second.blocks)
+        # The compare has read them, so none of these blocks was marked uncorrectable.
         namespace.writes += 1
         namespace.bytes_written += second.data_bytes
         self._let_go(second)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 
 from stacks.nvme.stores import MemoryStore, Store, StoreRequest
@@ -65,7 +66,7 @@ class Bench:
     """A target, the queues of its hosts, and what waits.
 
     is_storing: whether stores answer; with_store: what they have and have not run. is_fetching: whether hosts give
-    their data; with_hosts: commands that wait for it.
+    their data; with_hosts: commands that wait for it. released: CIDs of the commands that a binding would have back.
     """
 
     def __init__(self, *stores: Store) -> None:
@@ -75,7 +76,9 @@ class Bench:
         self.is_storing = self.is_fetching = True
         self.with_store: list[StoreRequest] = []
         self.with_hosts: list[Command] = []
+        self.released: dict[Queue, list[int]] = defaultdict(list)
         self.now = 0
+        self._release, self.port.release = self.port.release, self._released  # type: ignore[method-assign]
         self._queues: dict[Queue, BenchQueue] = {}
 
     def host(self, *, queues: int = 1) -> tuple[BenchQueue, ...]:
@@ -120,6 +123,11 @@ class Bench:
         queue = BenchQueue(self)
         self._queues[queue.queue] = queue
         return queue
+
+    def _released(self, command: Command) -> None:
+        assert command.queue is not None
+        self.released[command.queue].append(command.cid)
+        self._release(command)
 
     def _run_stores(self) -> bool:
         self.with_store += self.target.poll_store_requests()

@@ -503,7 +503,7 @@ def test_a_queue_that_stops_ends_its_pair(
 def test_a_connection_that_goes_leaves_nothing_of_its_pair(
     bench: Bench, io: BenchQueue, other: BenchQueue, stage: Callable[..., tuple[int, int]]
 ) -> None:
-    stage(bench, io, other)
+    cids = stage(bench, io, other)
     gone = [command for command in bench.with_hosts if command.queue is io.queue]
     io.queue.closed()
     for command in gone:
@@ -511,6 +511,7 @@ def test_a_connection_that_goes_leaves_nothing_of_its_pair(
         bench.with_hosts.remove(command)
         bench.port.release(command)
     settle(bench)
+    assert sorted(bench.released[io.queue])[-2:] == sorted(cids), "the binding has both back"
     late = other.begin_pair(BLOCK, bench.read(BLOCK), OTHER)
     bench.pump()
     assert other.statuses(late) == [0, 0]
@@ -600,6 +601,32 @@ def test_many_pairs_do_not_wait_for_each_others_buffers(bench: Bench) -> None:
     ]
     bench.pump()
     assert [io.statuses(each) for io, each in cids] == [[0, 0]] * 9
+
+
+def test_a_crowd_that_waits_for_the_same_block_ends_without_climbing_on_each_other(bench: Bench) -> None:
+    bench.is_storing = False
+    queues = [bench.host(queues=8)[1:] for _ in range(2)]
+    cids = [
+        (io, io.begin_pair(BLOCK, OLD, NEW)) for io in (*queues[0], *queues[1]) for _ in range(32)
+    ]
+    bench.pump()
+    bench.target.subsystems[NQN].remove_namespace(1)
+    settle(bench)
+    statuses = [tuple(io.statuses(each)) for io, each in cids]
+    assert statuses[0] == (0, StatusCode.INVALID_FIELD), "the store had it"
+    assert set(statuses[1:]) == {(StatusCode.INVALID_FIELD, FAILED)}
+
+
+def test_a_wide_pair_is_not_overtaken_for_ever_by_narrow_ones(bench: Bench, io: BenchQueue, other: BenchQueue) -> None:
+    bench.is_storing = False
+    narrow = other.begin_pair(10, bytes(BLOCK_BYTES), NEW)
+    bench.pump()
+    wide = io.begin_pair(10, NEW + bytes(BLOCK_BYTES), OTHER * 2)
+    late = other.begin_pair(11, bytes(BLOCK_BYTES), NEW)
+    settle(bench)
+    assert (other.statuses(narrow), io.statuses(wide)) == ([0, 0], [0, 0])
+    assert other.statuses(late) == [DIFFERENT, FAILED]
+    assert bench.read(10, 2) == OTHER * 2
 
 
 def test_what_a_pair_holds_back_fails_when_its_namespace_shrinks_below_it(
