@@ -153,12 +153,12 @@ class NbdConnection:
             return ()
         elif len(self._buffer) - self._end < ROOM_BYTES:
             self._move_to_front()
-        free = self._buffer[self._end :]
-        if transmission is not None and not self._end:
-            self._sink = transmission.sink()
-            if self._sink is not None:
-                return (self._sink, free)
-        return (free,)
+        if transmission is None or self._end:
+            return (self._buffer[self._end :],)
+        # Little is taken into the buffer while large writes come: their data would have to be copied out of it.
+        free = self._buffer[:BULK_WINDOW_BYTES] if transmission.is_bulk else self._buffer
+        self._sink = transmission.sink()
+        return (free,) if self._sink is None else (self._sink, free)
 
     def handle_received(self, length: int, now: int) -> None:  # noqa: ARG002 (only the handshake has a clock)
         """Bytes are there: act on all that is complete."""
@@ -263,5 +263,6 @@ QUIET = frozenset({ClientState.DRAINING, ClientState.OVER})
 ENDING = frozenset({ClientState.STOPPING, ClientState.DRAINING})
 
 BUFFER_BYTES = 256 << 10
+BULK_WINDOW_BYTES = 4 << 10
 ROOM_BYTES = 32 << 10
 """How much of the buffer is free at least when it is offered; more than any option that is looked at."""

@@ -27,11 +27,13 @@ class Transmission:
 
     answers: what answers it. needs_room: whether the next request waits until one of those under way is over.
     is_disconnecting: the client said that it ends; is_broken: it said nonsense. is_stopping: nothing more is done.
+    is_bulk: whether the last request was a large write, and the next may be one.
     """
 
     def __init__(self, changes: Changes, answers: Answers, *, config: NbdConfig, counters: NbdCounters) -> None:
         export = changes.export
         self.needs_room = self.is_disconnecting = self.is_broken = self.is_stopping = False
+        self.is_bulk = False
         self._export = export
         self._backend = changes.backend
         self._changes = changes
@@ -112,6 +114,8 @@ class Transmission:
                 request.shape(length)
             self._read(request, offset >> shift)
         count = (start - first) // REQUEST_BYTES
+        if count:
+            self.is_bulk = False
         self._answers.under_way += count
         self._counters.reads += count
         self._counters.bytes_read += moved
@@ -197,6 +201,7 @@ class Transmission:
             if lead or request.shaped != request.length:
                 request.shape(request.length, lead=lead, block_bytes=self._mask + 1)
             self._filling, self._filled = request, 0
+            self.is_bulk = request.length >= BULK_BYTES
         elif kind == TRIM:
             self._counters.trims += 1
             self._changes.trim(request)
@@ -229,5 +234,7 @@ DISC = CommandKind.DISC.value
 MOVES = frozenset({READ, WRITE})
 SHUTTING_DOWN = (NbdError.ESHUTDOWN, "the server is shutting down")
 
+BULK_BYTES = 64 << 10
+"""Writes from this size on come alone rather than many at a time."""
 DIRECT_BYTES = 16 << 10
 """Data of which so much is still to come is received where it belongs; less is cheaper to copy."""
