@@ -17,7 +17,7 @@ from stacks.nvme.nbd.changes import Changes
 from stacks.nvme.nbd.checks import FLUSH, READ, TRIM, WRITE, Problem, problem
 from stacks.nvme.nbd.configuration import NbdConfig, NbdCounters
 from stacks.nvme.nbd.outcome import attempt, refused
-from stacks.nvme.nbd.request import HEAD_BYTES, Request
+from stacks.nvme.nbd.request import HEAD_BYTES, SMALLEST_BYTES, Request, shelf_of
 from stacks.runtime import LocalError
 from wire.nbd import PORTABLE_BYTES_MAX, CommandKind, NbdError, NbdRequest
 
@@ -92,6 +92,7 @@ class Transmission:
     def _take_reads(self, buffer: memoryview, start: int, end: int) -> int:
         # Reads of whole blocks in a row, which is what most of all requests are.
         mask, shift, size, room = self._mask, self._shift, self._size, self._limit - self._answers.under_way
+        shelves, make, read = self._requests.shelves, self._requests.make, self._backend.read
         first, moved = start, 0
         while end - start >= REQUEST_BYTES:
             magic, word, cookie_high, cookie, high, offset, length = WORDS(buffer, start)
@@ -100,7 +101,9 @@ class Transmission:
                 break
             if offset + length > size:
                 break
-            request = self._requests.take(length) if room else None
+            shelf = shelf_of(length) if length > SMALLEST_BYTES else 0
+            free = shelves[shelf]
+            request = (free.pop() if free else make(shelf)) if room else None
             if request is None:
                 self._wait()
                 break
@@ -112,7 +115,13 @@ class Transmission:
             request.length = length
             if request.shaped != length:
                 request.shape(length)
-            self._read(request, offset >> shift)
+            if request.region is not None:
+                self._read(request, offset >> shift)
+                continue
+            try:
+                read(offset >> shift, request.blocks, done=request.read_ended)
+            except LocalError as error:
+                request.read_ended(refused(error))
         count = (start - first) // REQUEST_BYTES
         if count:
             self.is_bulk = False

@@ -7,8 +7,8 @@ import random
 import pytest
 
 from stacks.nvme.host import Region
-from stacks.nvme.nbd import Export, NbdConfig, NbdServer
-from stacks.nvme.nbd.request import HEAD_BYTES, Requests
+from stacks.nvme.nbd import Ended, Export, NbdConfig, NbdServer
+from stacks.nvme.nbd.request import HEAD_BYTES, Request, Requests
 from stacks.runtime import LocalError
 from tests.stacks.nvme.nbd.disk import Disk
 from tests.stacks.nvme.nbd.rig import NbdRig
@@ -144,9 +144,16 @@ class Registry:
         self.regions.remove(region)
 
 
+class Nobody:
+    """Answers no requests."""
+
+    def read_ended(self, request: Request, ended: Ended) -> None:
+        raise AssertionError
+
+
 def test_memory_is_used_again_and_given_up_for_what_needs_another_size() -> None:
     registry = Registry()
-    requests = Requests(None, registry, block_bytes=512, limit_bytes=40 * MIB)  # type: ignore[arg-type]
+    requests = Requests(Nobody(), registry, block_bytes=512, limit_bytes=40 * MIB)  # type: ignore[arg-type]
     small = [requests.take(4096) for _ in range(100)]
     used = requests.used_bytes
     assert used == 100 * (HEAD_BYTES + 4096 + 512)
