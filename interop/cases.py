@@ -27,6 +27,7 @@ from interop.nvme_guest.fabric import (
 from interop.nvme_guest.filesystem import filesystem
 from interop.nvme_guest.fio import fio_verify
 from interop.nvme_guest.initiator import initiator
+from interop.nvme_guest.initiator_failover import initiator_failover
 from interop.nvme_guest.linux_marks import linux_marks
 from interop.nvme_guest.recovery import recovery
 from interop.nvme_guest.reservations import reservations
@@ -158,6 +159,7 @@ CASES = (
     *(Case(f"rxe-{program.name}", partial(against_rxe, program=program)) for program in PROGRAMS),
     *(nvme_case(fabric, name, is_long=False) for fabric, names in NVME_SHORT.items() for name in names),
     Case("nvme-ana-failover", partial(nvme_with_linux, act=ana_failover, fabric=RDMA)),
+    Case("nvme-initiator-failover", partial(nvme_with_linux, act=initiator_failover, fabric=RDMA)),
     Case("nvme-reservations", partial(nvme_with_linux, act=reservations, fabric=TCP, multipath=False)),
     Case("nbd-tools-tcp", partial(nbd.tools, transport="tcp", size=16 * MIB)),
     Case("nbd-fio-tcp", partial(nbd.fio, transport="tcp", size=16 * MIB)),
