@@ -3,7 +3,7 @@
     qemu-img, fio, nbdcopy, ... -> NbdServer -> HostNamespace -> bindings -> the target
 
     server        NbdServer: any number of clients of one export, an endpoint for a stream pump
-    connection    one of them: bytes, states, how it ends
+    connection    one of them: bytes, states (`client_state`), how it ends
     handshake     options and their answers
     transmission  requests: reads at once, changes by way of `changes` and `claims`
     answers       replies

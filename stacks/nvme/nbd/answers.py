@@ -43,6 +43,7 @@ class Answers:
         self.under_way = 0
         self.is_structured = is_structured
         self._replies = replies
+        self._views, self._owners = replies.views, replies.owners
         self._touch = touch
         self._claims = claims
         self._counters = counters
@@ -50,8 +51,8 @@ class Answers:
 
     def read_ended(self, request: Request, ended: Ended) -> None:
         """A read is over: its data is in `request.data`."""
-        if ended.status:
-            self.fail(request, nbd_error(ended.status, is_change=False), ended.problem)
+        if ended.status or self._is_closed:
+            self._read_in_vain(request, ended)
             return
         if self.is_structured:
             view = request.structured_reply
@@ -60,7 +61,9 @@ class Answers:
         else:
             view = request.reply
             PACK_SIMPLE_REPLY(view, 0, SIMPLE_MAGIC, 0, request.cookie)
-        self._send(view, request)
+        self._views.append(view)
+        self._owners.append(request)
+        self._touch()
 
     def change_ended(self, request: Request, ended: Ended) -> None:
         """A change is over, and others may change the same."""
@@ -115,6 +118,12 @@ class Answers:
         """A request is over without an answer."""
         self.under_way -= 1
         self.requests.give_back(request)
+
+    def _read_in_vain(self, request: Request, ended: Ended) -> None:
+        if ended.status:
+            self.fail(request, nbd_error(ended.status, is_change=False), ended.problem)
+        else:
+            self._send(b"", request)
 
     def _send(self, view: Buffer, request: Request) -> None:
         if self._is_closed:

@@ -1,90 +1,20 @@
-r"""One client of a server: bytes to the handshake and then to the transmission, replies to bytes, and how it ends.
-
-HANDSHAKE --CHOSEN--> TRANSMISSION --STOP--> STOPPING
-     \--- ABORTED, ENDED, STOP -\ DISCONNECTED, ENDED \------ DISCONNECTED, ENDED
-                                 \----------------------> DRAINING --DRAINED--> OVER
-"""
+"""One client of a server: bytes to the handshake and then to the transmission, replies to bytes, and how it ends."""
 
 from __future__ import annotations
 
-import enum
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from stacks.nvme.nbd.answers import Answers
+from stacks.nvme.nbd.client_state import CLIENT_TABLE, ClientEvent, ClientState
 from stacks.nvme.nbd.handshake import Handshake, Turn
 from stacks.nvme.nbd.replies import Replies
 from stacks.nvme.nbd.transmission import Transmission
-from stacks.runtime import IGNORE, StateTable, Verdict
+from stacks.runtime import Verdict
 from transports.datagram import Address, Buffer
 
 if TYPE_CHECKING:
     from stacks.nvme.nbd.server import NbdServer
-
-
-class ClientState(enum.Enum):
-    """Where a client is."""
-
-    HANDSHAKE = "handshake"
-    TRANSMISSION = "transmission"
-    STOPPING = "stopping"
-    """The server is being shut down: what is under way ends, and new requests are refused."""
-    DRAINING = "draining"
-    """The client says nothing more; what is under way ends and is answered."""
-    OVER = "over"
-
-
-class ClientEvent(enum.Enum):
-    """What moves it."""
-
-    CHOSEN = "chosen"
-    """It uses the export."""
-    ABORTED = "aborted"
-    DISCONNECTED = "disconnected"
-    ENDED = "ended"
-    """It sends nothing more, without having said so."""
-    STOP = "stop"
-    DRAINED = "drained"
-    LOST = "lost"
-    """The connection is gone, or what came over it cannot be answered."""
-    TIMED_OUT = "timed out"
-
-
-_S, _E = ClientState, ClientEvent
-
-CLIENT_TABLE = StateTable[ClientState, ClientEvent](
-    "nbd client",
-    ClientState,
-    events=ClientEvent,
-    entries={
-        (_S.HANDSHAKE, _E.CHOSEN): _S.TRANSMISSION,
-        (_S.HANDSHAKE, _E.ABORTED): _S.DRAINING,
-        (_S.HANDSHAKE, _E.ENDED): _S.DRAINING,
-        (_S.HANDSHAKE, _E.STOP): _S.DRAINING,
-        (_S.HANDSHAKE, _E.LOST): _S.OVER,
-        (_S.HANDSHAKE, _E.TIMED_OUT): _S.OVER,
-        (_S.TRANSMISSION, _E.DISCONNECTED): _S.DRAINING,
-        (_S.TRANSMISSION, _E.ENDED): _S.DRAINING,
-        (_S.TRANSMISSION, _E.STOP): _S.STOPPING,
-        (_S.TRANSMISSION, _E.DRAINED): IGNORE,
-        (_S.TRANSMISSION, _E.LOST): _S.OVER,
-        (_S.STOPPING, _E.DISCONNECTED): _S.DRAINING,
-        (_S.STOPPING, _E.ENDED): _S.DRAINING,
-        (_S.STOPPING, _E.STOP): IGNORE,
-        (_S.STOPPING, _E.DRAINED): _S.OVER,
-        (_S.STOPPING, _E.LOST): _S.OVER,
-        (_S.DRAINING, _E.ENDED): IGNORE,
-        (_S.DRAINING, _E.STOP): IGNORE,
-        (_S.DRAINING, _E.DRAINED): _S.OVER,
-        (_S.DRAINING, _E.LOST): _S.OVER,
-        (_S.OVER, _E.ENDED): IGNORE,
-        (_S.OVER, _E.STOP): IGNORE,
-        (_S.OVER, _E.DRAINED): IGNORE,
-        (_S.OVER, _E.LOST): IGNORE,
-        (_S.OVER, _E.TIMED_OUT): IGNORE,
-    },
-    commands=(_E.STOP,),
-)
 
 
 class NbdConnection:
@@ -153,12 +83,12 @@ class NbdConnection:
             return ()
         elif len(self._buffer) - self._end < ROOM_BYTES:
             self._move_to_front()
-        free = self._buffer[self._end :]
-        if transmission is not None and not self._end:
-            self._sink = transmission.sink()
-            if self._sink is not None:
-                return (self._sink, free)
-        return (free,)
+        if transmission is None or self._end:
+            return (self._buffer[self._end :],)
+        # Little is taken into the buffer while large writes come: their data would have to be copied out of it.
+        free = self._buffer[:BULK_WINDOW_BYTES] if transmission.is_bulk else self._buffer
+        self._sink = transmission.sink()
+        return (free,) if self._sink is None else (self._sink, free)
 
     def handle_received(self, length: int, now: int) -> None:  # noqa: ARG002 (only the handshake has a clock)
         """Bytes are there: act on all that is complete."""
@@ -263,5 +193,6 @@ QUIET = frozenset({ClientState.DRAINING, ClientState.OVER})
 ENDING = frozenset({ClientState.STOPPING, ClientState.DRAINING})
 
 BUFFER_BYTES = 256 << 10
+BULK_WINDOW_BYTES = 4 << 10
 ROOM_BYTES = 32 << 10
 """How much of the buffer is free at least when it is offered; more than any option that is looked at."""

@@ -9,48 +9,44 @@ from transports.datagram import Buffer
 
 
 class Replies:
-    """What is to be sent, in order.
+    """What is to be sent, in order; both lists stay the same for ever.
 
     views: the bytes. They stay as they are until they are sent, with the requests that they belong to.
+    owners: of each view, the request that is over when it is sent, or None.
     """
 
-    __slots__ = ("_owners", "_unsent", "views")
+    __slots__ = ("owners", "views")
 
     def __init__(self) -> None:
         self.views: list[Buffer] = []
-        self._owners: list[Request | None] = []
-        self._unsent = 0
+        self.owners: list[Request | None] = []
 
     @property
     def unsent_bytes(self) -> int:
         """How much waits."""
-        return self._unsent
+        return sum(map(len, self.views))
 
     def add(self, view: Buffer, owner: Request | None = None) -> None:
         """Send `view`. owner: the request that is over when it is sent."""
         self.views.append(view)
-        self._owners.append(owner)
-        self._unsent += len(view)
+        self.owners.append(owner)
 
     def sent(self, length: int) -> Sequence[Request | None]:
         """The first `length` bytes are taken; the owners of what is thereby sent whole."""
-        owners, views = self._owners, self.views
-        if length == self._unsent:
-            self._unsent = 0
-            self._owners = []
-            views.clear()
-            return owners
-        self._unsent -= length
+        views = self.views
         whole = 0
-        while length >= len(views[whole]):
-            length -= len(views[whole])
+        for view in views:
+            size = len(view)
+            if size > length:
+                break
+            length -= size
             whole += 1
-        del views[:whole]
+        over = self.owners[:whole]
+        del views[:whole], self.owners[:whole]
         if length:
             views[0] = memoryview(views[0])[length:]
-        over, self._owners = owners[:whole], owners[whole:]
         return over
 
     def drop(self) -> Sequence[Request | None]:
         """Nobody is there to read: forget everything; the owners of all."""
-        return self.sent(self._unsent)
+        return self.sent(self.unsent_bytes)

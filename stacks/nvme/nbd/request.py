@@ -8,6 +8,7 @@ that head and data are one view. Requests are used again: what a read and its re
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from stacks.nvme.host import Region
@@ -26,6 +27,7 @@ class Request:
     first, last: the blocks that a change touches, `last` behind them.
     data: room for `length` bytes of data, once it is shaped; blocks: the whole blocks around them. shaped: for how much
     data there is room that starts with a block; -1 when it starts inside one. region: of the memory, if registered.
+    read_ended: to be called when a read, whole or in parts, is over.
     acknowledgement, reply, structured_reply: memory of a reply without data, with it, and of a structured one.
     """
 
@@ -42,6 +44,7 @@ class Request:
         "memory",
         "offset",
         "owner",
+        "read_ended",
         "region",
         "reply",
         "shaped",
@@ -55,6 +58,7 @@ class Request:
         self.owner = owner
         self.memory = memory
         self.shelf = shelf
+        self.read_ended = partial(owner.read_ended, self)
         self.region = region
         self.cookie = self.flags = self.offset = self.length = 0
         self.first = self.last = self.lead = 0
@@ -71,10 +75,6 @@ class Request:
         self.blocks = memory[HEAD_BYTES:end] if lead or end != at + length else self.data
         self.reply = memory[at - NbdSimpleReply.SIZE : at + length]
         self.structured_reply = memory[at - NbdDataChunk.SIZE : at + length]
-
-    def read_ended(self, ended: Ended) -> None:
-        """A read, whole or in parts, is over."""
-        self.owner.read_ended(self, ended)
 
     def change_ended(self, ended: Ended) -> None:
         """A change that others had to know of is over."""
@@ -145,6 +145,8 @@ class Requests:
 
     def _drop(self, request: Request) -> None:
         self._used_bytes -= len(request.memory)
+        # It refers to the request that it belongs to, whose memory would wait for a garbage collection.
+        del request.read_ended
         if self._register is not None and request.region is not None:
             self._register.deregister(request.region)
 

@@ -17,7 +17,7 @@ from stacks.nvme.nbd.changes import Changes
 from stacks.nvme.nbd.checks import FLUSH, READ, TRIM, WRITE, Problem, problem
 from stacks.nvme.nbd.configuration import NbdConfig, NbdCounters
 from stacks.nvme.nbd.outcome import attempt, refused
-from stacks.nvme.nbd.request import HEAD_BYTES, Request
+from stacks.nvme.nbd.request import HEAD_BYTES, SMALLEST_BYTES, Request, shelf_of
 from stacks.runtime import LocalError
 from wire.nbd import PORTABLE_BYTES_MAX, CommandKind, NbdError, NbdRequest
 
@@ -27,11 +27,13 @@ class Transmission:
 
     answers: what answers it. needs_room: whether the next request waits until one of those under way is over.
     is_disconnecting: the client said that it ends; is_broken: it said nonsense. is_stopping: nothing more is done.
+    is_bulk: whether the last request was a large write, and the next may be one.
     """
 
     def __init__(self, changes: Changes, answers: Answers, *, config: NbdConfig, counters: NbdCounters) -> None:
         export = changes.export
         self.needs_room = self.is_disconnecting = self.is_broken = self.is_stopping = False
+        self.is_bulk = False
         self._export = export
         self._backend = changes.backend
         self._changes = changes
@@ -90,6 +92,7 @@ class Transmission:
     def _take_reads(self, buffer: memoryview, start: int, end: int) -> int:
         # Reads of whole blocks in a row, which is what most of all requests are.
         mask, shift, size, room = self._mask, self._shift, self._size, self._limit - self._answers.under_way
+        shelves, make, read = self._requests.shelves, self._requests.make, self._backend.read
         first, moved = start, 0
         while end - start >= REQUEST_BYTES:
             magic, word, cookie_high, cookie, high, offset, length = WORDS(buffer, start)
@@ -98,7 +101,9 @@ class Transmission:
                 break
             if offset + length > size:
                 break
-            request = self._requests.take(length) if room else None
+            shelf = shelf_of(length) if length > SMALLEST_BYTES else 0
+            free = shelves[shelf]
+            request = (free.pop() if free else make(shelf)) if room else None
             if request is None:
                 self._wait()
                 break
@@ -110,8 +115,16 @@ class Transmission:
             request.length = length
             if request.shaped != length:
                 request.shape(length)
-            self._read(request, offset >> shift)
+            if request.region is not None:
+                self._read(request, offset >> shift)
+                continue
+            try:
+                read(offset >> shift, request.blocks, done=request.read_ended)
+            except LocalError as error:
+                request.read_ended(refused(error))
         count = (start - first) // REQUEST_BYTES
+        if count:
+            self.is_bulk = False
         self._answers.under_way += count
         self._counters.reads += count
         self._counters.bytes_read += moved
@@ -197,6 +210,7 @@ class Transmission:
             if lead or request.shaped != request.length:
                 request.shape(request.length, lead=lead, block_bytes=self._mask + 1)
             self._filling, self._filled = request, 0
+            self.is_bulk = request.length >= BULK_BYTES
         elif kind == TRIM:
             self._counters.trims += 1
             self._changes.trim(request)
@@ -229,5 +243,7 @@ DISC = CommandKind.DISC.value
 MOVES = frozenset({READ, WRITE})
 SHUTTING_DOWN = (NbdError.ESHUTDOWN, "the server is shutting down")
 
+BULK_BYTES = 64 << 10
+"""Writes from this size on come alone rather than many at a time."""
 DIRECT_BYTES = 16 << 10
 """Data of which so much is still to come is received where it belongs; less is cheaper to copy."""

@@ -7,8 +7,8 @@ import random
 import pytest
 
 from stacks.nvme.host import Region
-from stacks.nvme.nbd import Export, NbdConfig, NbdServer
-from stacks.nvme.nbd.request import HEAD_BYTES, Requests
+from stacks.nvme.nbd import Ended, Export, NbdConfig, NbdServer
+from stacks.nvme.nbd.request import HEAD_BYTES, Request, Requests
 from stacks.runtime import LocalError
 from tests.stacks.nvme.nbd.disk import Disk
 from tests.stacks.nvme.nbd.rig import NbdRig
@@ -47,6 +47,27 @@ def test_no_more_requests_are_under_way_than_allowed_whatever_they_are() -> None
     assert rig.server.clients[0].under_way == 8
     rig.let_disk_go_on()
     assert [reply.error for reply in client.finish(*cookies)] == [0] * 64
+    rig.disk.is_held = True
+    flushes = [client.core.say_request(CommandKind.FLUSH) for _ in range(64)]
+    client.say()
+    assert rig.disk.pending == 8
+    rig.let_disk_go_on()
+    assert [reply.error for reply in client.finish(*flushes)] == [0] * 64
+
+
+@pytest.mark.slow
+def test_requests_that_no_buffer_holds_wait_in_the_network_and_all_are_answered() -> None:
+    rig = NbdRig(config=NbdConfig(client_requests=4), cuts=False, capacity_bytes=1 << 20)
+    client = rig.client()
+    rig.disk.is_held = True
+    for _ in range(12_000):
+        client.core.say_request(CommandKind.FLUSH)
+    client.say()
+    assert rig.disk.pending == 4
+    assert not client.core.has_ended
+    rig.let_disk_go_on()
+    client.run_until(lambda: len(client.core.replies) == 12_000)
+    assert {reply.error for reply in client.core.replies.values()} == {0}
 
 
 @pytest.mark.slow
@@ -123,9 +144,16 @@ class Registry:
         self.regions.remove(region)
 
 
+class Nobody:
+    """Answers no requests."""
+
+    def read_ended(self, request: Request, ended: Ended) -> None:
+        raise AssertionError
+
+
 def test_memory_is_used_again_and_given_up_for_what_needs_another_size() -> None:
     registry = Registry()
-    requests = Requests(None, registry, block_bytes=512, limit_bytes=40 * MIB)  # type: ignore[arg-type]
+    requests = Requests(Nobody(), registry, block_bytes=512, limit_bytes=40 * MIB)  # type: ignore[arg-type]
     small = [requests.take(4096) for _ in range(100)]
     used = requests.used_bytes
     assert used == 100 * (HEAD_BYTES + 4096 + 512)

@@ -46,6 +46,7 @@ def change(model: bytearray, kind: int, offset: int, length: int, fill: int, blo
             model[first:last] = bytes(last - first)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("block", [512, 4096])
 @settings(max_examples=25)
 @given(said=st.lists(requests, max_size=30), seed=st.integers(0, 1 << 16), is_structured=st.booleans())
@@ -63,6 +64,7 @@ def test_one_after_the_other(
     assert rig.disk.memory == model
 
 
+@pytest.mark.slow
 @settings(max_examples=25)
 @given(
     cuts=st.lists(st.integers(0, SIZE), min_size=1, max_size=30, unique=True).map(sorted),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from stacks.nvme.nbd.connection import CLIENT_TABLE
+from stacks.nvme.nbd.client_state import CLIENT_TABLE
 from tests.stacks.nvme.nbd.rig import NbdRig
 from wire.nbd import CommandKind, NbdError, Option
 

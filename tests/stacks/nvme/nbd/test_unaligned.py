@@ -6,6 +6,7 @@ import random
 
 import pytest
 
+from stacks.nvme.nbd import Ended
 from stacks.nvme.nbd.claims import Claims
 from stacks.nvme.nbd.request import Request
 from tests.stacks.nvme.nbd.disk import Disk, Operation
@@ -138,8 +139,11 @@ class Script:
         self.claims = Claims()
         self.started: list[Request] = []
 
+    def read_ended(self, request: Request, ended: Ended) -> None:
+        raise AssertionError("nothing is read here")
+
     def request(self, first: int, last: int) -> Request:
-        request = Request(None, memoryview(bytearray(32)), [], None)  # type: ignore[arg-type]
+        request = Request(self, memoryview(bytearray(32)), [], None)  # type: ignore[arg-type]
         request.first, request.last = first, last
         return request
 
