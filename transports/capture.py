@@ -113,7 +113,8 @@ class CapturingTransport:
     """A `DatagramTransport` around another that records what passes.
 
     inner: does the work, and is closed with this one.
-    path, limit_bytes, on_stop: as of `CaptureFile`.
+    path: of the file to write, or a `CaptureFile` that several share, which stays the caller's to close.
+    limit_bytes, on_stop: as of `CaptureFile`.
     clock: for the timestamps; with a `RealClock` they are the time of day, otherwise the clock's own nanoseconds.
 
     TransportError when the file cannot be created.
@@ -122,14 +123,17 @@ class CapturingTransport:
     def __init__(
         self,
         inner: DatagramTransport,
-        path: str | Path,
+        path: str | Path | CaptureFile,
         clock: Clock,
         *,
         limit_bytes: int = 0,
         on_stop: Callable[[str], None] | None = None,
     ) -> None:
         self.inner = inner
-        self.file = CaptureFile(path, limit_bytes=limit_bytes, on_stop=on_stop)
+        self._owns_file = not isinstance(path, CaptureFile)
+        self.file = (
+            path if isinstance(path, CaptureFile) else CaptureFile(path, limit_bytes=limit_bytes, on_stop=on_stop)
+        )
         self._now = clock.now
         self._epoch_ns = time.time_ns() - clock.now() if isinstance(clock, RealClock) else 0
         self._framers: dict[tuple[Address, Address], UdpFramer] = {}
@@ -197,8 +201,11 @@ class CapturingTransport:
         return self.inner
 
     def close(self) -> None:
-        """Close the file, then the inner transport; idempotent."""
-        self.file.close()
+        """Close the file, unless it is shared, then the inner transport; idempotent."""
+        if self._owns_file:
+            self.file.close()
+        else:
+            self.file.flush()
         self.inner.close()
 
     def _record_transmit(self, transmit: Transmit) -> None:

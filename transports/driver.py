@@ -14,8 +14,7 @@ from transports.pump import (
     Service,
     TimedService,
 )
-from transports.stream import StreamEndpoint
-from transports.stream_network import KernelStreams
+from transports.stream import AwaitableStreams, StreamEndpoint
 from transports.stream_pump import StreamPump
 from transports.turning import Turner
 
@@ -59,7 +58,7 @@ class StreamDriver(StreamPump):
     """Moves everything between `endpoint` and its connections under trio; arguments as of `StreamPump`."""
 
     def __init__(
-        self, endpoint: StreamEndpoint, network: KernelStreams, clock: Clock, services: Sequence[Service] = ()
+        self, endpoint: StreamEndpoint, network: AwaitableStreams, clock: Clock, services: Sequence[Service] = ()
     ) -> None:
         super().__init__(endpoint, network, clock, services)
         self._turner = Turner(self, super().pump, clock)

@@ -71,16 +71,24 @@ class StreamEnd:
     """One end of a connection made of two pipes, without the waiting: subclasses say how bytes travel.
 
     outgoing, incoming: this end's directions. The other end holds them the other way round.
-    remote: the other end's address, where it has one.
+    local, remote: addresses of this end and the other, where they have any.
     """
 
-    def __init__(self, outgoing: Pipe, incoming: Pipe, remote: Address = ("", 0)) -> None:
+    def __init__(
+        self, outgoing: Pipe, incoming: Pipe, *, local: Address = ("", 0), remote: Address = ("", 0)
+    ) -> None:
+        self._local = local
         self._remote = remote
         self._outgoing = outgoing
         self._incoming = incoming
         self._is_finished = False
         self._is_closed = False
         self._failure = ""
+
+    @property
+    def local(self) -> Address:
+        """This end's address; empty text and 0 without one."""
+        return self._local
 
     @property
     def remote(self) -> Address:

@@ -28,8 +28,12 @@ class StreamTransport(Protocol):
         """Why the connection was lost; empty while it stands or when it ended in order."""
 
     @property
+    def local(self) -> Address:
+        """This end's address; empty text and 0 where it has none, as with Unix sockets."""
+
+    @property
     def remote(self) -> Address:
-        """Who is at the other end; empty text and 0 where that has no address, as with Unix sockets."""
+        """Who is at the other end, as with `local`."""
 
     def send(self, views: Sequence[Buffer]) -> int:
         """Take as much of `views`, from the start, as there is room for; returns bytes, 0 when full.
@@ -123,3 +127,13 @@ class StreamNetwork(Protocol):
 
     def poll(self) -> Sequence[StreamTransport]:
         """The watched connections that can be read or written, as far as is known; without waiting."""
+
+    def close(self) -> None:
+        """Release what it holds; connections are closed by who has them. Idempotent."""
+
+
+class AwaitableStreams(StreamNetwork, Protocol):
+    """A network that tasks can wait for."""
+
+    async def wait_readable(self) -> None:
+        """Return when `poll` or `accept` has something."""

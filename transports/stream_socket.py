@@ -6,7 +6,7 @@ import contextlib
 import errno
 import os
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import trio
 
@@ -23,6 +23,7 @@ class SocketStream:
         if connected.family in (socket.AF_INET, socket.AF_INET6):
             connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._socket = connected
+        self._local: Address | None = None
         self._remote: Address | None = None
         self._failure = ""
         self._is_finished = False
@@ -49,11 +50,18 @@ class SocketStream:
         return self._failure
 
     @property
+    def local(self) -> Address:
+        """This end's address; empty text and 0 without one. Still known when the socket is closed, once asked for."""
+        if self._local is None:
+            self._local = _address_of(self._socket.getsockname)
+        return self._local or NO_ADDRESS
+
+    @property
     def remote(self) -> Address:
-        """The peer's address; empty text and 0 without one."""
+        """The peer's address, as with `local`."""
         if self._remote is None:
-            self._remote = _remote_of(self._socket)
-        return self._remote
+            self._remote = _address_of(self._socket.getpeername)
+        return self._remote or NO_ADDRESS
 
     def fileno(self) -> int:
         """The socket's file descriptor, for select and poll."""
@@ -116,11 +124,12 @@ class SocketStream:
         self._failure = os.strerror(error.errno or 0)
 
 
-def _remote_of(connected: socket.socket) -> Address:
+def _address_of(ask: Callable[[], object]) -> Address | None:
+    """None while there is nothing to tell, as before a connection has come about."""
     try:
-        name = connected.getpeername()
+        name = ask()
     except OSError:
-        return NO_ADDRESS
+        return None
     return (name[0], name[1]) if isinstance(name, tuple) else NO_ADDRESS
 
 

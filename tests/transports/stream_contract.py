@@ -56,6 +56,10 @@ class StreamContract:
         assert isinstance(pair.near, StreamTransport)
         assert pair.near.failure == ""
 
+    def test_what_one_end_calls_its_own_address_the_other_calls_remote(self, pair: StreamRig) -> None:
+        assert pair.near.local == pair.far.remote
+        assert pair.far.local == pair.near.remote
+
     def test_nothing_sent_is_nothing_received(self, pair: StreamRig) -> None:
         assert pair.far.receive_into(SCRAP) is None
 

@@ -139,6 +139,9 @@ class MemoryNetwork:
     def poll(self) -> Sequence[StreamTransport]:
         return [transport for transport in self.watched if self._is_ready(transport)]
 
+    def close(self) -> None:
+        pass
+
     def _is_ready(self, transport: StreamTransport) -> bool:
         assert isinstance(transport, MemoryStream)
         reading, writing = self.watched[transport]

@@ -196,13 +196,12 @@ def test_who_knocks_when_nobody_listens_any_more_is_refused() -> None:
 def few_files(spare: int) -> Iterator[None]:
     """Let this process open no more than `spare` files beyond those it has."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    highest = max(int(name) for name in os.listdir("/proc/self/fd"))  # noqa: PTH208 (numbers, not paths)
-    # The limit is of numbers: what lies free below the highest has to be used up.
-    fillers = []
-    while (filler := os.open(os.devnull, os.O_RDONLY)) < highest:
-        fillers.append(filler)
-    os.close(filler)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (highest + 1 + spare, hard))
+    listed = max(int(name) for name in os.listdir("/proc/self/fd"))  # noqa: PTH208 (numbers, not paths)
+    # The limit is of numbers: what lies free below the highest has to be used up. Reading the folder was one of them.
+    fillers = [os.open(os.devnull, os.O_RDONLY)]
+    while fillers[-1] < listed:
+        fillers.append(os.open(os.devnull, os.O_RDONLY))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(listed, fillers[-1]) + 1 + spare, hard))
     try:
         yield
     finally:

@@ -83,16 +83,16 @@ class StreamWorld:
         there, back = (Pipe(self._capacity_bytes, self._rng) for _ in range(2))
         near.connections_made += 1
         own = (near.address, FIRST_PORT + near.connections_made)
-        calling = WorldStream(there, back, self, near, own=own, remote=address)
-        called = WorldStream(back, there, self, near, own=address, remote=own)
+        calling = WorldStream(there, back, self, near, local=own, remote=address)
+        called = WorldStream(back, there, self, near, local=address, remote=own)
         calling.peer, called.peer = called, calling
         pair = frozenset((near.address, address[0]))
         self._after(pair, lambda: self._arrive(calling, called, pair))
         return calling
 
     def _arrive(self, calling: WorldStream, called: WorldStream, pair: frozenset[str]) -> None:
-        host = self._hosts.get(called.own[0])
-        if host is None or called.own[1] not in host.ports:
+        host = self._hosts.get(called.local[0])
+        if host is None or called.local[1] not in host.ports:
             self._after(pair, lambda: calling.lose("Connection refused"))
             return
         called.host = host
@@ -101,7 +101,7 @@ class StreamWorld:
 
     def carry(self, stream: WorldStream, arrive: Callable[[], None]) -> None:
         """Have what `stream` sent arrive."""
-        self._after(frozenset((stream.own[0], stream.remote[0])), arrive)
+        self._after(frozenset((stream.local[0], stream.remote[0])), arrive)
 
     def _after(self, pair: frozenset[str], action: Callable[[], None]) -> None:
         def act() -> None:
@@ -114,15 +114,14 @@ class StreamWorld:
 
 
 class WorldStream(SimulatedStream):
-    """One end of a connection of a world. own: its address; host: whose it is; peer: the other end."""
+    """One end of a connection of a world. host: whose it is; peer: the other end."""
 
     def __init__(
-        self, outgoing: Pipe, incoming: Pipe, world: StreamWorld, host: StreamHost, *, own: Address, remote: Address
+        self, outgoing: Pipe, incoming: Pipe, world: StreamWorld, host: StreamHost, *, local: Address, remote: Address
     ) -> None:
         super().__init__(outgoing, incoming, world.simulation, 0)
-        self._remote = remote
+        self._local, self._remote = local, remote
         self._world = world
-        self.own = own
         self.host = host
         self.peer = self
 
@@ -173,6 +172,9 @@ class HostStreams:
     def poll(self) -> Sequence[StreamTransport]:
         """Which connections have something."""
         return [transport for transport in self._watched if self._is_ready(transport)]
+
+    def close(self) -> None:
+        """Nothing is held."""
 
     def _is_ready(self, transport: StreamTransport) -> bool:
         assert isinstance(transport, WorldStream)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from stacks.nvme.bindings.aio import AsyncEnd, ServerPort, Watch
 from stacks.nvme.bindings.tcp.initiator import TcpInitiator, TcpInitiatorConfig
+from stacks.nvme.bindings.tcp.sync import WrapStreams
 from stacks.nvme.bindings.tcp.target import TcpTarget
 from stacks.nvme.bindings.tcp.target_configuration import TcpTargetConfig
 from stacks.nvme.target import Target
@@ -15,8 +16,11 @@ from transports.stream_network import KernelStreams, tcp_listener
 class TcpAsyncEnd(AsyncEnd):
     """Kernel connections to initiate with; arguments as of `sync.TcpEnd`. Run `driver.run` beside whatever uses it."""
 
-    def __init__(self, *, local: str = "", config: TcpInitiatorConfig | None = None) -> None:
-        self._network = KernelStreams(local=local)
+    def __init__(
+        self, *, local: str = "", config: TcpInitiatorConfig | None = None, wrap: WrapStreams | None = None
+    ) -> None:
+        network = KernelStreams(local=local)
+        self._network = wrap(network) if wrap else network
         core, clock, watch = TcpInitiator(config=config), RealClock(), Watch()
         self._streams = StreamDriver(core, self._network, clock, [watch])
         super().__init__(core, self._streams, clock, watch)
@@ -30,16 +34,24 @@ class TcpAsyncEnd(AsyncEnd):
 class TcpServer(ServerPort):
     """A target's port at an address of this machine. Run `driver.run`; executor: a service that runs the stores.
 
-    TransportError when the address cannot be had.
+    wrap: puts something around the network. TransportError when the address cannot be had.
     """
 
     def __init__(
-        self, target: Target, host: str, port: int, *, executor: Service, config: TcpTargetConfig | None = None
+        self,
+        target: Target,
+        host: str,
+        port: int,
+        *,
+        executor: Service,
+        config: TcpTargetConfig | None = None,
+        wrap: WrapStreams | None = None,
     ) -> None:
         listening = tcp_listener(host, port)
         self.port_number: int = listening.getsockname()[1]
-        self._network = KernelStreams()
-        self._network.listen(listening)
+        network = KernelStreams()
+        network.listen(listening)
+        self._network = wrap(network) if wrap else network
         watch = Watch()
         core = TcpTarget(target, host, self.port_number, config=config)
         self._streams = StreamDriver(core, self._network, RealClock(), [executor, watch])

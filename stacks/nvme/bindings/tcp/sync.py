@@ -7,12 +7,12 @@ from collections.abc import Callable
 from stacks.nvme.bindings.sync import End
 from stacks.nvme.bindings.tcp.initiator import TcpInitiator, TcpInitiatorConfig
 from transports.clock import RealClock
-from transports.stream import StreamNetwork
+from transports.stream import AwaitableStreams
 from transports.stream_network import KernelStreams
 from transports.stream_pump import StreamPump
 
-WrapStreams = Callable[[KernelStreams], StreamNetwork]
-"""Puts something around a network."""
+WrapStreams = Callable[[AwaitableStreams], AwaitableStreams]
+"""Puts something around a network, which is closed with it."""
 
 
 class TcpEnd(End):
@@ -25,13 +25,14 @@ class TcpEnd(End):
     def __init__(
         self, *, local: str = "", config: TcpInitiatorConfig | None = None, wrap: WrapStreams | None = None
     ) -> None:
-        self._network = KernelStreams(local=local)
+        network = KernelStreams(local=local)
+        self.network: AwaitableStreams = wrap(network) if wrap else network
         core, clock = TcpInitiator(config=config), RealClock()
-        pump = StreamPump(core, wrap(self._network) if wrap else self._network, clock)
+        pump = StreamPump(core, self.network, clock)
         super().__init__(core, pump, clock)
         self._streams = pump
 
     def close(self) -> None:
         """Close every connection."""
         self._streams.close()
-        self._network.close()
+        self.network.close()
