@@ -70,8 +70,13 @@ def fuzz(name: str, corpus: Path, *, seconds: int) -> int:
         (folder / f"seed-{number:04}").write_bytes(seed)
     flags = [f"-max_total_time={seconds}", f"-artifact_prefix={corpus}/{name}-", "-max_len=40000", "-timeout=20"]
     flags += ["-rss_limit_mb=2048", "-print_final_stats=1", str(folder)]
-    # Which of its parts mutates is known to atheris only once it runs.
-    atheris.Setup([sys.argv[0], *flags], check, custom_mutator=_mutator(lambda *given: atheris.Mutate(*given)))
+
+    def plain(data: bytes, max_size: int) -> bytes:
+        # Which of its parts mutates is known to atheris only once it runs.
+        mutated: bytes = atheris.Mutate(data, max_size)
+        return mutated
+
+    atheris.Setup([sys.argv[0], *flags], check, custom_mutator=_mutator(plain))
     atheris.Fuzz()
     return 0
 

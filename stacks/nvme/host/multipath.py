@@ -162,7 +162,7 @@ class Multipath:
     def recover(self, path: Path, command: HostCommand) -> bool:
         """An I/O command failed; True when it is sent again."""
         head, host = self.heads.get(command.nsid), path.host
-        if head is None or host is None or self._is_stopping:
+        if head is None or host is None or self._is_stopping or command.is_fused:
             return False
         what = disposition_of(command)
         if what is Disposition.COMPLETE:

@@ -182,6 +182,8 @@ class NbdConnection:
 
     def sent(self, length: int) -> None:
         """So much of it is taken: the requests that it belonged to are over."""
+        if not length:
+            return
         owners = self._replies.sent(length)
         answers = self._answers
         if answers is not None:

@@ -23,7 +23,6 @@ from stacks.rdma import Access, Cq, FastMr, Mr, Pd, Qp, QpCapacity, RecvWr, Send
 from stacks.runtime import LocalError
 from wire.nvme.commands_codec import CompletionEntry, SubmissionEntry
 from wire.nvme.kinds import SglKind
-from wire.nvme.opcodes import FLAGS_SGL
 from wire.nvme.sgl_codec import DataBlockSgl, KeyedSgl
 
 if TYPE_CHECKING:
@@ -75,7 +74,7 @@ class RdmaHostQueue:
         self._receives = [self._make_receive(index) for index in range(entries)]
         self._capsules = [self._make_capsule(slot) for slot in range(entries)]
         self._send = SendWr(0, WrOpcode.SEND)
-        self._entry = SubmissionEntry(flags=FLAGS_SGL)
+        self._entry = SubmissionEntry()
         self._keyed = KeyedSgl(kind=SglKind.KEYED)
         self._temporary: dict[int, tuple[FastMr, Mr]] = {}
         self.waiting: deque[HostCommand] = deque()
@@ -166,6 +165,7 @@ class RdmaHostQueue:
         elif not self._put_aside(command, data):
             return False
         entry.opcode = command.opcode
+        entry.flags = command.flags
         entry.cid = cid
         entry.nsid = command.nsid
         entry.cdw10 = command.cdw10
