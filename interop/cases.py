@@ -159,7 +159,6 @@ CASES = (
     *(Case(f"rxe-{program.name}", partial(against_rxe, program=program)) for program in PROGRAMS),
     *(nvme_case(fabric, name, is_long=False) for fabric, names in NVME_SHORT.items() for name in names),
     Case("nvme-ana-failover", partial(nvme_with_linux, act=ana_failover, fabric=RDMA)),
-    Case("nvme-initiator-failover", partial(nvme_with_linux, act=initiator_failover, fabric=RDMA)),
     Case("nvme-reservations", partial(nvme_with_linux, act=reservations, fabric=TCP, multipath=False)),
     Case("nbd-tools-tcp", partial(nbd.tools, transport="tcp", size=16 * MIB)),
     Case("nbd-fio-tcp", partial(nbd.fio, transport="tcp", size=16 * MIB)),
@@ -170,6 +169,7 @@ CASES = (
     Case("nbd-tools-rdma-long", partial(nbd.tools, transport="rdma", size=512 * MIB), is_long=True),
     Case("nbd-fio-tcp-long", partial(nbd.fio, transport="tcp", size=1024 * MIB), is_long=True),
     Case("nbd-fio-rdma-long", partial(nbd.fio, transport="rdma", size=1024 * MIB), is_long=True),
+    Case("nvme-initiator-failover", partial(nvme_with_linux, act=initiator_failover, fabric=RDMA), is_long=True),
     Case("nvme-linux-marks", partial(linux_marks, GUEST), is_long=True),
     *(nvme_case(fabric, name, is_long=True) for fabric, names in NVME_LONG.items() for name in names),
     *(

@@ -13,6 +13,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from interop.ours import Ours
 from interop.outcome import DisagreementError, MissingToolError, require
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -23,8 +24,8 @@ def ethernet_path(_scratch: Path) -> str:
     require("ip", package="iproute2")
     if os.geteuid():
         raise MissingToolError("network namespaces take root: run this as root")
-    with ethernet() as (there, here):
-        return "; ".join(_try(there, here, address) for address in TARGETS)
+    with ethernet() as (there, here), Ours(here) as ours:
+        return "; ".join(_try(there, ours, address) for address in TARGETS)
 
 
 @contextlib.contextmanager
@@ -43,7 +44,7 @@ def ethernet() -> Iterator[tuple[str, str]]:
         yield names
 
 
-def _try(there: str, here: str, address: str) -> str:
+def _try(there: str, ours: Ours, address: str) -> str:
     url = f"nvme+rdma://[{address}]" if ":" in address else f"nvme+rdma://{address}"
     words = ["nvme", "target", "--namespace", "mem:16MiB", "--listen", url, "--json", "--until-stdin-ends"]
     command = _in_namespace(there, *words)
@@ -52,12 +53,12 @@ def _try(there: str, here: str, address: str) -> str:
         assert target.stdout is not None
         url = json.loads(target.stdout.readline())["url"]
         for verb in ("discover", "list", "id-ctrl"):
-            _run(here, "nvme", verb, url, "--json")
+            ours.run("nvme", verb, url)
         lines = [f"{address}: connected"]
         for block, depth in (("4KiB", "32"), ("256KiB", "8")):
             options = ["--rw", "randrw", "--block-size", block, "--queue-depth", depth, "--time", "1s"]
             options += ["--verify", "--overwrite"]
-            measured = json.loads(_run(here, "perf", "nvme", url, *options, "--json"))
+            measured = ours.run("perf", "nvme", url, *options)
             if measured["mismatches"] or not measured["operations"]:
                 raise DisagreementError(f"{address}: {measured}")
             lines.append(f"{measured['operations']} x {block} verified")
@@ -65,15 +66,6 @@ def _try(there: str, here: str, address: str) -> str:
         if target.wait(timeout=20):
             raise DisagreementError(f"the target at {address} ended with {target.returncode}")
     return ", ".join(lines)
-
-
-def _run(namespace: str, *words: str) -> str:
-    done = subprocess.run(
-        _in_namespace(namespace, *words), cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
-    )
-    if done.returncode:
-        raise DisagreementError(f"{' '.join(words)} ended with {done.returncode}:\n{done.stdout}{done.stderr}")
-    return done.stdout
 
 
 def _in_namespace(name: str, *words: str) -> list[str]:

@@ -10,15 +10,15 @@ from pathlib import Path
 from interop.nvme_guest import nvmet
 from interop.nvme_guest.fabric import DIGESTS
 from interop.nvme_guest.nvmet import KernelTarget
-from interop.nvme_guest.ours import Ours
 from interop.nvme_guest.session import Stage
+from interop.ours import Ours
 from interop.outcome import DisagreementError
 
 
 def initiator(stage: Stage) -> str:
     """discover, list, id-ctrl, id-ns and compare; with each kind of digests, write, read, and verified random I/O."""
     fabric = stage.fabric
-    with KernelTarget(stage.kernel, fabric) as target, Ours(stage.kernel.machine.namespace) as ours:
+    with KernelTarget(stage.kernel, fabric) as target, Ours(stage.kernel.machine.namespace.name) as ours:
         _look(ours, target, fabric.url(fabric.guest_address))
         lines = ["discover, list, id-ctrl, id-ns"]
         for digests in DIGESTS if fabric.transport == "tcp" else ("",):

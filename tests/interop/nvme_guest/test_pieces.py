@@ -53,7 +53,7 @@ def test_only_what_never_belongs_there_is_a_complaint_of_the_kernels(line: str, 
 def test_our_commands_run_one_after_the_other_in_one_process_and_keep_their_status() -> None:
     words = [["nvme", "id-ctrl", "nowhere", "--json"], ["--version"]]
     process = subprocess.run(
-        [sys.executable, "-m", "interop.nvme_guest.ours"],
+        [sys.executable, "-m", "interop.ours"],
         input="".join(f"{json.dumps(each)}\n" for each in words),
         capture_output=True,
         text=True,

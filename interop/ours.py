@@ -1,6 +1,6 @@
-"""Our commands in the guest's namespace, each in a process of its own, which all share what was imported once.
+"""Our commands in a network namespace, each in a process of its own, which all share what was imported once.
 
-`Ours` starts `python -m interop.nvme_guest.ours` there. That process takes the words of a command as a line of JSON,
+`Ours` starts `python -m interop.ours` there. That process takes the words of a command as a line of JSON,
 runs it in a child, and answers with a line: `[status, standard output, standard error]`.
 """
 
@@ -12,19 +12,20 @@ import subprocess
 import sys
 import tempfile
 import traceback
+from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
 
-from interop.guest.network import Namespace
-from interop.nvme_guest.target import ROOT
 from interop.outcome import DisagreementError
+
+ROOT = Path(__file__).resolve().parent.parent
 
 
 class Ours:
-    """`baremetal` in a namespace; a context manager that ends the process behind it."""
+    """`baremetal` in a namespace, by name; a context manager that ends the process behind it."""
 
-    def __init__(self, namespace: Namespace) -> None:
-        command = namespace.command(sys.executable, "-m", "interop.nvme_guest.ours")
+    def __init__(self, namespace: str) -> None:
+        command = ["ip", "netns", "exec", namespace, sys.executable, "-m", "interop.ours"]
         self._process = subprocess.Popen(
             command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1
         )
