@@ -77,7 +77,7 @@ def test_a_value_has_its_line(place: Place) -> None:
 
 
 def test_every_value_has_a_line_and_nothing_else_has() -> None:
-    found = {place for place in toml_places(TEXT)}
+    found = set(toml_places(TEXT))
     assert set(places(tomllib.loads(TEXT))) == found
 
 
