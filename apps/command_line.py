@@ -12,6 +12,7 @@ from apps.bench.commands import bench
 from apps.check.commands import check
 from apps.demo import demo
 from apps.nvme import commands as nvme
+from apps.nvme import reservations as nvme_reservations
 from apps.perf import commands as perf
 from apps.rdma import commands as rdma
 
@@ -34,6 +35,7 @@ def options(
     """Take the options that stand before any group."""
 
 
+nvme_reservations.add_to(nvme.app)
 app.add_typer(nvme.app, name="nvme")
 app.add_typer(rdma.app, name="rdma")
 app.add_typer(perf.app, name="perf")

@@ -17,7 +17,8 @@ from apps.serving import ServedDevice, announce_faults, announce_json, serve_unt
 from apps.sizes import format_size
 from stacks.nvme.aio import Server, serve
 from stacks.nvme.bindings.aio import ServerPort
-from stacks.nvme.stores import Store
+from stacks.nvme.stores import Store, reservations_of
+from stacks.nvme.target import Subsystem
 from stacks.nvme.url import NvmeUrl
 from stacks.rdma import DeviceConfig
 from transports.capture import CapturingTransport
@@ -53,17 +54,18 @@ def run_target(options: TargetOptions) -> None:
     CommandError, LocalError or TransportError, with one line for a person, for what cannot be opened or had.
     """
     check_each_once(options.namespaces)
+    subsystem = Subsystem(options.nqn)
     with contextlib.ExitStack() as stack:
-        stores = []
         for text in options.namespaces:
             store = open_source(text, block_bytes=options.block_bytes)
             stack.callback(store.close)
-            stores.append(store)
-        trio.run(serve_stores, options, stores)
+            subsystem.add_namespace(store, reservations=reservations_of(text))
+        trio.run(serve_subsystem, options, subsystem)
 
 
-async def serve_stores(options: TargetOptions, stores: Sequence[Store]) -> None:
+async def serve_subsystem(options: TargetOptions, subsystem: Subsystem) -> None:
     """Serve, beside the control socket."""
+    stores = [namespace.store for namespace in subsystem.namespaces.values()]
 
     def wrap(transport: DatagramTransport) -> DatagramTransport:
         if options.capture is None:
@@ -72,7 +74,7 @@ async def serve_stores(options: TargetOptions, stores: Sequence[Store]) -> None:
         return CapturingTransport(transport, options.capture, RealClock(), limit_bytes=limit, on_stop=complain)
 
     async with serve(
-        options.listen, *stores, nqn=options.nqn, offload=options.offload, wrap=wrap, device=options.device
+        options.listen, subsystems=[subsystem], offload=options.offload, wrap=wrap, device=options.device
     ) as server:
         server.target.on_store_failure = failure_reporter(options.namespaces)
         devices = [port.device for port in server.ports if port.device is not None]

@@ -128,6 +128,7 @@ REMEDIES = {
     StatusCode.CAPACITY_EXCEEDED.value: "the disk under the target's image is full, free some space there",
     StatusCode.NAMESPACE_WRITE_PROTECTED.value: "the target serves this image for reading only",
     StatusCode.WRITE_FAULT.value: "the target could not write to its image, look at its messages",
+    StatusCode.RESERVATION_CONFLICT.value: "another host has reserved the namespace, `nvme resv-report` shows who",
     StatusCode.UNRECOVERED_READ_ERROR.value: "the target could not read its image, look at its messages",
     StatusCode.HOST_PATH_ERROR.value: "the target stopped answering, see that it runs",
 }

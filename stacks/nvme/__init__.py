@@ -8,7 +8,7 @@
 `sync` the one without an event loop, `url` reads what people type.
 
 Follows NVM Express Base 2.0, NVM Command Set 1.0, NVMe over Fabrics 1.1 and the NVMe/RDMA transport 1.0. Left out so
-far: NVMe/TCP, fused commands, Copy, Verify, reservations, namespace management, authentication, reconnecting,
+far: NVMe/TCP, fused commands, Copy, Verify, namespace management, authentication, reconnecting,
 multipath.
 """
 

@@ -36,10 +36,12 @@ from stacks.nvme.host import (
     Transfer,
     read_discovery_log,
 )
+from stacks.nvme.reservation_calls import AsyncReservationCalls
 from stacks.nvme.stores import Store, StoreClient, StoreRequest, open_store
 from stacks.nvme.stores.contract import run
 from stacks.nvme.stores.executor import is_slow, run_together
 from stacks.nvme.stores.held import HeldCompletions
+from stacks.nvme.stores.reservations import reservations_of
 from stacks.nvme.sync import CLOSE_TIMEOUT_NS, CONNECT_TIMEOUT_NS, check_transfer, only_subsystem
 from stacks.nvme.target import Subsystem, Target
 from stacks.nvme.url import NvmeUrl, parse_url
@@ -177,7 +179,7 @@ class Connection:
             await end.wait_until(lambda: (host is None or host.is_closed) and end.initiator.is_quiet)
 
 
-class Namespace:
+class Namespace(AsyncReservationCalls):
     """A connected namespace.
 
     nsid: its number; block_bytes, block_count, size_bytes: its size; core: the same in the core.
@@ -332,11 +334,11 @@ async def serve(
         if stores:
             own = Subsystem(nqn or next((place.nqn for place in places if place.nqn), DEFAULT_NQN))
             served.append(own)
-            for store in stores:
-                if isinstance(store, str):
-                    store = open_store(store)
+            for each in stores:
+                store, kept = (open_store(each), reservations_of(each)) if isinstance(each, str) else (each, None)
+                if store is not each:
                     opened.append(store)
-                own.add_namespace(store)
+                own.add_namespace(store, reservations=kept)
         target = Target(served)
 
         def wake_all() -> None:

@@ -32,6 +32,7 @@ from stacks.nvme.host import (
     Transfer,
     read_discovery_log,
 )
+from stacks.nvme.reservation_calls import ReservationCalls
 from stacks.nvme.url import NvmeUrl, parse_url
 from stacks.runtime import LocalError
 from stacks.runtime.errors import StackError
@@ -98,7 +99,7 @@ class Connection:
         end.run_until(lambda: (host is None or host.is_closed) and end.initiator.is_quiet, timeout_ns=CLOSE_TIMEOUT_NS)
 
 
-class Namespace:
+class Namespace(ReservationCalls):
     """A connected namespace.
 
     nsid: its number; block_bytes, block_count, size_bytes: its size; core: the same in the core.

@@ -2,7 +2,7 @@
 
 `X_layout` modules hold the definitions, `X_codec` the classes derived from them; the numbers of opcodes, status codes,
 features and properties are plain `IntEnum`s in modules of their own. Codecs decode every field and judge nothing. Left
-out so far: authentication messages, reservations, and command sets other than NVM.
+out so far: authentication messages, and command sets other than NVM.
 
 Follows NVM Express Base 2.0, NVM Command Set 1.0, NVMe over Fabrics 1.1, NVMe/RDMA 1.0 and NVMe/TCP 1.0.
 """
@@ -87,6 +87,7 @@ from wire.nvme.opcodes import (
     NSID_BROADCAST,
     AdminOpcode,
     CommandSet,
+    CommandSetEvent,
     ConnectAttribute,
     DatasetAttribute,
     EventConfiguration,
@@ -119,6 +120,29 @@ from wire.nvme.registers_codec import (
     ControllerConfiguration,
     ControllerStatus,
     ControllerVersion,
+)
+from wire.nvme.reservations import (
+    CNTLID_NONE,
+    AcquireAction,
+    PersistenceChange,
+    RegisterAction,
+    ReleaseAction,
+    ReportedRegistrant,
+    ReservationCapability,
+    ReservationNotice,
+    ReservationReport,
+    ReservationType,
+    decode_report,
+)
+from wire.nvme.reservations_codec import (
+    Registrant,
+    RegistrantExtended,
+    ReservationAcquireData,
+    ReservationNotification,
+    ReservationRegisterData,
+    ReservationReleaseData,
+    ReservationStatus,
+    ReservationStatusExtended,
 )
 from wire.nvme.sgl_codec import (
     AnySgl,
@@ -156,6 +180,7 @@ from wire.nvme.text import (
 
 __all__ = [
     "CNTLID_DYNAMIC",
+    "CNTLID_NONE",
     "DISCOVERY_NQN",
     "DNR",
     "FLAGS_SGL",
@@ -166,6 +191,7 @@ __all__ = [
     "VERSION_1_3",
     "VERSION_2_0",
     "AbortCommand",
+    "AcquireAction",
     "AddressFamily",
     "AdminOpcode",
     "AnaGroup",
@@ -175,6 +201,7 @@ __all__ = [
     "AsyncEvent",
     "AuthenticationCommand",
     "CommandSet",
+    "CommandSetEvent",
     "CompletionEntry",
     "ConnectAttribute",
     "ConnectCommand",
@@ -222,6 +249,7 @@ __all__ = [
     "LogPage",
     "NamespaceDescriptorHeader",
     "NoticeEvent",
+    "PersistenceChange",
     "PowerState",
     "PropertyGetCommand",
     "PropertyGetCompletion",
@@ -239,6 +267,21 @@ __all__ = [
     "RdmaQpType",
     "RdmaRejectStatus",
     "ReadWrite",
+    "RegisterAction",
+    "Registrant",
+    "RegistrantExtended",
+    "ReleaseAction",
+    "ReportedRegistrant",
+    "ReservationAcquireData",
+    "ReservationCapability",
+    "ReservationNotice",
+    "ReservationNotification",
+    "ReservationRegisterData",
+    "ReservationReleaseData",
+    "ReservationReport",
+    "ReservationStatus",
+    "ReservationStatusExtended",
+    "ReservationType",
     "SecureChannel",
     "SglKind",
     "ShutdownNotification",
@@ -265,6 +308,7 @@ __all__ = [
     "TransportType",
     "decode_identifiers",
     "decode_nsids",
+    "decode_report",
     "encode_identifiers",
     "encode_nsids",
     "is_do_not_retry",

@@ -201,6 +201,13 @@ class NoticeEvent(IntEnum):
     DISCOVERY_CHANGE = 0xF0
 
 
+class CommandSetEvent(IntEnum):
+    """Information of an event of type 6, bits 15-8 of its DW0 (NVMe Base 2.0 figure 151)."""
+
+    RESERVATION_LOG = 0x00
+    SANITIZE_COMPLETED = 0x01
+
+
 class EventConfiguration(IntFlag):
     """CDW11 of feature 0Bh and Identify's OAES (NVMe Base 2.0 figure 326)."""
 

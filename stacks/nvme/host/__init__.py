@@ -13,8 +13,10 @@ from stacks.nvme.host.controller import HostController
 from stacks.nvme.host.controller_state import HostState
 from stacks.nvme.host.discovery import DiscoveredSubsystem, read_discovery_log
 from stacks.nvme.host.errors import CommandFailed, ConnectionFailed
-from stacks.nvme.host.namespace import HostNamespace, Transfer
+from stacks.nvme.host.namespace import HostNamespace
 from stacks.nvme.host.queue import HostQueue, HostQueueState
+from stacks.nvme.host.reservations import ReportTransfer
+from stacks.nvme.host.transfer import Transfer
 
 __all__ = [
     "CommandFailed",
@@ -28,6 +30,7 @@ __all__ = [
     "HostQueueState",
     "HostState",
     "Region",
+    "ReportTransfer",
     "Transfer",
     "read_discovery_log",
 ]

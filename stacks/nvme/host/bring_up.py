@@ -128,7 +128,7 @@ def stop(host: HostController) -> Steps:
 def _connect(host: HostController, queue: HostQueue, *, cntlid: int) -> Part:
     config = host.config
     data = ConnectData(
-        hostid=config.host_id,
+        hostid=config.host_identifier,
         cntlid=cntlid,
         subnqn=padded(config.nqn, 256),
         hostnqn=padded(config.host_nqn, 256),

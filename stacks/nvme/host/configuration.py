@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import re
+import uuid
+from dataclasses import dataclass
 
+from stacks.runtime import LocalError
 from wire.nvme.opcodes import DISCOVERY_NQN
 
 
@@ -12,18 +15,33 @@ class HostConfig:
     """How to connect.
 
     nqn: the subsystem; empty when a URL says which, or discovery is to find the only one.
-    host_nqn, host_id: who we are (16 bytes).
+    host_nqn: who we are. host_id: the same in 16 bytes, for reservations: whoever has it is one host, over all its
+    connections. Empty for the one that goes with `host_nqn` (`host_identifier`).
     io_queues, queue_entries: how many I/O queues, and the size of each; the controller may have less of both.
     keep_alive_ms: KATO, 0 for none; command_timeout_ns: how long an answer may take.
     """
 
     nqn: str = ""
     host_nqn: str = "nqn.2026-11.io.baremetal:host"
-    host_id: bytes = field(default=b"baremetal host 1")
+    host_id: bytes = b""
     io_queues: int = 1
     queue_entries: int = 128
     keep_alive_ms: int = 5000
     command_timeout_ns: int = 30 * 10**9
+
+    @property
+    def host_identifier(self) -> bytes:
+        """The 16 bytes of Connect; LocalError when `host_id` has another length.
+
+        An NQN made of a UUID has that one, as hostnqn and hostid of nvme-cli go together; any other a UUID that is
+        derived from it, so that hosts of different names are different hosts.
+        """
+        if not self.host_id:
+            match = _UUID_NQN.fullmatch(self.host_nqn)
+            return uuid.UUID(match[1]).bytes if match else uuid.uuid5(uuid.NAMESPACE_URL, self.host_nqn).bytes
+        if len(self.host_id) != HOST_ID_BYTES:
+            raise LocalError(f"HostConfig.host_id has {len(self.host_id)} bytes; it must have {HOST_ID_BYTES}")
+        return self.host_id
 
     @property
     def is_discovery(self) -> bool:
@@ -32,3 +50,6 @@ class HostConfig:
 
 
 ADMIN_QUEUE_ENTRIES = 32
+HOST_ID_BYTES = 16
+
+_UUID_NQN = re.compile(r"nqn\.2014-08\.org\.nvmexpress:uuid:([0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12})")

@@ -1,60 +1,25 @@
 """A namespace as an initiator sees it: its size, and I/O of any length on it.
 
-I/O larger than one command may move is split here; `Transfer` gathers the pieces. Everything is started at once, the
+I/O larger than one command may move is split here; a `Transfer` gathers the pieces. Everything is started at once, the
 queues keep the order and the limit.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from stacks.nvme.host import reservations
 from stacks.nvme.host.command import HostCommand, Region
+from stacks.nvme.host.transfer import Done, Transfer
 from stacks.runtime import LocalError
 from wire.nvme.commands_codec import DatasetRange
 from wire.nvme.identify_codec import IdentifyNamespace
 from wire.nvme.opcodes import DatasetAttribute, IoOpcode
-from wire.nvme.status import status_text
+from wire.nvme.reservations import AcquireAction, PersistenceChange, RegisterAction, ReleaseAction, ReservationType
 
 if TYPE_CHECKING:
     from stacks.nvme.host.controller import HostController
-
-
-class Transfer:
-    """An I/O operation of a program; `done` is called with it once, when all its commands are over.
-
-    what: its name for messages; status: 0, or the status of the first command that failed.
-    ending: why the connection ended, as a sentence, where that is why it failed.
-    """
-
-    __slots__ = ("done", "ending", "left", "status", "what")
-
-    def __init__(self, what: str, done: Callable[[Transfer], None] | None) -> None:
-        self.what = what
-        self.done = done
-        self.left = 0
-        self.status = 0
-        self.ending = ""
-
-    @property
-    def is_done(self) -> bool:
-        """Whether all of it is over."""
-        return self.left == 0
-
-    @property
-    def problem(self) -> str:
-        """What went wrong, in words for a message: a status, or how the connection ended. Empty for success."""
-        return self.ending or (status_text(self.status, is_io=True) if self.status else "")
-
-    def piece_done(self, command: HostCommand) -> None:
-        """One of its commands is over."""
-        if command.status and not self.status:
-            self.status = command.status
-            if command.queue is not None:
-                self.ending = command.queue.failure
-        self.left -= 1
-        if not self.left and self.done is not None:
-            self.done(self)
 
 
 class HostNamespace:
@@ -137,6 +102,52 @@ class HostNamespace:
         command.cdw11 = DatasetAttribute.DEALLOCATE.value
         return self._send([command], "deallocate", done)
 
+    def reservation_register(
+        self,
+        new_key: int = 0,
+        *,
+        key: int = 0,
+        action: RegisterAction = RegisterAction.REGISTER,
+        ignores_key: bool = False,
+        persistence: PersistenceChange = PersistenceChange.KEEP,
+        done: Done = None,
+    ) -> Transfer:
+        """Register this host's key with the namespace, replace it, or unregister.
+
+        new_key: what to register, not 0. key: what is registered, for replacing and unregistering, unless
+        `ignores_key`. persistence: whether reservations of the namespace outlive a loss of power.
+        """
+        command = reservations.register(
+            self.nsid, key=key, new_key=new_key, action=action, ignores_key=ignores_key, persistence=persistence
+        )
+        return self._send([command], "reservation register", done)
+
+    def reservation_acquire(
+        self,
+        key: int,
+        kind: ReservationType,
+        *,
+        action: AcquireAction = AcquireAction.ACQUIRE,
+        preempted_key: int = 0,
+        done: Done = None,
+    ) -> Transfer:
+        """Reserve the namespace, or preempt whoever registered `preempted_key`. key: what this host has registered."""
+        command = reservations.acquire(self.nsid, key=key, preempted_key=preempted_key, kind=kind, action=action)
+        return self._send([command], "reservation acquire", done)
+
+    def reservation_release(
+        self, key: int, kind: int = 0, *, action: ReleaseAction = ReleaseAction.RELEASE, done: Done = None
+    ) -> Transfer:
+        """Release the reservation, which is of `kind`, or clear it and all registrations. key: what this host has
+        registered.
+        """
+        command = reservations.release(self.nsid, key=key, kind=kind, action=action)
+        return self._send([command], "reservation release", done)
+
+    def reservation_report(self, *, done: Done = None) -> reservations.ReportTransfer:
+        """Read who is registered and what is reserved; it is in `report` when done."""
+        return reservations.ReportTransfer(self._host, self.nsid, done)
+
     def _move(
         self,
         opcode: int,
@@ -216,8 +227,6 @@ class HostNamespace:
         if block < 0 or blocks < 1 or block + blocks > self.block_count:
             raise LocalError(f"blocks {block} to {block + blocks - 1} are not in a namespace of {self.block_count}")
 
-
-Done = Callable[[Transfer], None] | None
 
 FUA = 1 << 30
 DEALLOCATE = 1 << 25

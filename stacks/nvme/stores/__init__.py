@@ -8,8 +8,9 @@
     open_directory("disks")                   a folder of namespaces, with a manifest
     your own                                  a subclass of `Store`, about thirty lines (see `contract`)
 
-A core hands out batches of `StoreRequest`s; an executor runs them and brings them back. Left out: direct I/O past the
-cache of the operating system, stores over the network.
+A core hands out batches of `StoreRequest`s; an executor runs them and brings them back. `reservations` keeps what is no
+block: who has reserved a namespace. Left out: direct I/O past the cache of the operating system, stores over the
+network.
 """
 
 from stacks.nvme.stores.contract import Store, StoreRequest
@@ -28,6 +29,13 @@ from stacks.nvme.stores.file_layer import FileLayer
 from stacks.nvme.stores.memory import MemoryStore
 from stacks.nvme.stores.overlay import OverlayStore, Snapshot, SnapshotStore, open_overlay, open_snapshot
 from stacks.nvme.stores.read_only import ReadOnlyStore
+from stacks.nvme.stores.reservations import (
+    FileReservations,
+    MemoryReservations,
+    ReservationStore,
+    open_reservations,
+    reservations_of,
+)
 from stacks.nvme.stores.specification import open_store, parse_size
 from stacks.nvme.stores.volatile import VolatileStore
 from stacks.nvme.stores.wrapper import StoreWrapper
@@ -37,13 +45,16 @@ __all__ = [
     "DirectoryNamespace",
     "FaultyStore",
     "FileLayer",
+    "FileReservations",
     "FileStore",
     "InlineExecutor",
     "ManifestEntry",
+    "MemoryReservations",
     "MemoryStore",
     "NamespaceDirectory",
     "OverlayStore",
     "ReadOnlyStore",
+    "ReservationStore",
     "Snapshot",
     "SnapshotStore",
     "Store",
@@ -57,8 +68,10 @@ __all__ = [
     "open_directory",
     "open_image",
     "open_overlay",
+    "open_reservations",
     "open_snapshot",
     "open_store",
     "parse_fault",
     "parse_size",
+    "reservations_of",
 ]

@@ -10,7 +10,7 @@ Subsystems, namespaces, ports, hosts and ANA states are managed with the methods
 
 A command goes through `queue` to the handler of its opcode (`fabrics`, `admin`, `io_commands`), which asks the binding
 for data, an executor for the store, and completes. Follows NVM Express Base 2.0, NVM Command Set 1.0 and NVMe over
-Fabrics 1.1. Left out so far: fused commands, Copy, Verify, reservations, namespace management, authentication.
+Fabrics 1.1. Left out so far: fused commands, Copy, Verify, namespace management, authentication.
 """
 
 from stacks.nvme.target.command import Command

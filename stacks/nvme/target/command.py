@@ -33,6 +33,7 @@ class Command(StoreRequest):
     dw0, dw1, status_word, sqhd: the completion entry.
     namespace: of an I/O command; it may be removed meanwhile.
     resume: what to do when the thing that was asked for has happened.
+    verb: of the store request; `NO_VERB` while the host's data is fetched, which is before any store has the command.
     """
 
     __slots__ = (
@@ -83,3 +84,4 @@ def _not_resumed(command: Command) -> None:
 
 
 NO_DATA = memoryview(b"")
+NO_VERB = 0

@@ -20,6 +20,8 @@ from stacks.nvme.target.events import Event, EventQueue
 from stacks.nvme.target.features import default_features
 from stacks.nvme.target.flushing import Flush
 from stacks.nvme.target.keep_alive import effective_kato, silence_ns
+from stacks.nvme.target.reservations.access import NamespaceAccess
+from stacks.nvme.target.reservations.notices import NoticeQueue
 from stacks.runtime import Verdict
 from wire.nvme.opcodes import EventConfiguration
 from wire.nvme.properties import VERSION_2_0, PropertyOffset, ShutdownStatus
@@ -61,8 +63,11 @@ class Controller:
         self.events = EventQueue(EventConfiguration.DISCOVERY_CHANGE.value if is_persistent else 0)
         self.errors = ErrorLog()
         self.features = default_features()
+        self.notices = NoticeQueue()
+        self.access = NamespaceAccess()
         self.has_traffic = False
         self._shutdown: Flush | None = None
+        self.find_access()
         self.restart_keep_alive()
 
     @property
@@ -97,7 +102,9 @@ class Controller:
 
     def refresh(self, changed: Collection[int] = ()) -> None:
         """Look at the subsystem again, and tell the host what is different for it; see `Attachments.refresh`."""
-        for event in self.attachments.refresh(self.subsystem, changed):
+        events = self.attachments.refresh(self.subsystem, changed)
+        self.find_access()
+        for event in events:
             self.raise_event(event)
 
     def property(self, offset: int) -> tuple[int, int]:
@@ -133,6 +140,10 @@ class Controller:
         for queue in [*self.io_queues.values(), self.admin_queue]:
             if queue is not None:
                 queue.ask_to_close()
+
+    def find_access(self) -> None:
+        """Namespaces have come or gone, or reservations have changed: see what the host may do now."""
+        self.access.update(self.attachments.accessible, self.subsystem.sharing.restrictions(self.host_id))
 
     def raise_event(self, event: Event) -> None:
         """Tell the host, when it asked to be told."""
@@ -176,6 +187,7 @@ class Controller:
         for queue in list(self.io_queues.values()):
             queue.ask_to_close()
         self.features = default_features()
+        self.notices = NoticeQueue()
         self.attachments.reset()
         for command in self.events.reset():
             assert self.admin_queue is not None

@@ -7,7 +7,7 @@ An event of one type is held back after delivery until its log page has been rea
 from __future__ import annotations
 
 from stacks.nvme.target.command import Command
-from wire.nvme.opcodes import EventConfiguration, EventType, LogPage, NoticeEvent
+from wire.nvme.opcodes import CommandSetEvent, EventConfiguration, EventType, LogPage, NoticeEvent
 
 
 class Event:
@@ -30,6 +30,14 @@ NAMESPACE_CHANGED = Event(
 ANA_CHANGED = Event(EventType.NOTICE, NoticeEvent.ANA_CHANGE, LogPage.ANA, EventConfiguration.ANA_CHANGE.value)
 DISCOVERY_CHANGED = Event(
     EventType.NOTICE, NoticeEvent.DISCOVERY_CHANGE, LogPage.DISCOVERY, EventConfiguration.DISCOVERY_CHANGE.value
+)
+
+RESERVATION_NOTIFIED = Event(
+    # Always on: what is masked is not remembered either (feature 82h).
+    EventType.COMMAND_SET,
+    CommandSetEvent.RESERVATION_LOG,
+    LogPage.RESERVATION_NOTIFICATION,
+    0,
 )
 
 

@@ -1,6 +1,7 @@
 """Set Features and Get Features: one table of what exists, and the few that do something.
 
-Follows NVM Express Base 2.0 5.15 and 5.27. Nothing is saveable and nothing is specific to a namespace.
+Follows NVM Express Base 2.0 5.15 and 5.27. Nothing is saveable; what is specific to a namespace is in
+`reservations.features`.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from stacks.nvme.target.command import Command
 from stacks.nvme.target.controller_kind import DISCOVERY, IO_QUEUES_MAX
 from stacks.nvme.target.errors import CommandError
 from stacks.nvme.target.flushing import Flush
+from stacks.nvme.target.reservations.features import NAMESPACE_SETTERS, namespace_feature
 from wire.nvme.kinds import ControllerType
 from wire.nvme.opcodes import FeatureId, FeatureSelect
 from wire.nvme.status import StatusCode
@@ -36,6 +38,9 @@ def set_features(queue: Queue, command: Command) -> None:
     check_feature(controller, fid, words[1], is_set=True)
     if words[10] >> 31:
         raise CommandError(StatusCode.FEATURE_NOT_SAVEABLE, "no feature is saveable", location=43)
+    if fid in NAMESPACE_SETTERS:
+        NAMESPACE_SETTERS[fid](queue, command)
+        return
     if fid not in _SETTERS:
         raise CommandError(StatusCode.FEATURE_NOT_CHANGEABLE, f"feature {fid:#x} cannot be changed", location=40)
     had_write_cache = controller.features.get(FeatureId.VOLATILE_WRITE_CACHE)
@@ -66,15 +71,23 @@ def get_features(queue: Queue, command: Command) -> None:
     _check(controller, fid)
     check_feature(controller, fid, words[1], is_set=False)
     if select == FeatureSelect.SUPPORTED:
-        command.dw0 = CHANGEABLE if fid in _SETTERS else 0
+        command.dw0 = _capabilities(fid)
     elif select > FeatureSelect.SUPPORTED:
         raise CommandError(StatusCode.INVALID_FIELD, f"SEL {select} is reserved", location=41)
     elif fid == FeatureId.HOST_IDENTIFIER:
         queue.send_data(command, controller.host_id)
         return
+    elif fid in NAMESPACE_SETTERS and select == FeatureSelect.CURRENT:
+        command.dw0 = namespace_feature(queue, command)
     else:
         command.dw0 = current_value(controller, fid) if select == FeatureSelect.CURRENT else _DEFAULTS[fid]
     queue.complete(command)
+
+
+def _capabilities(fid: int) -> int:
+    if fid in NAMESPACE_SETTERS:
+        return CHANGEABLE | PER_NAMESPACE
+    return CHANGEABLE if fid in _SETTERS else 0
 
 
 def feature_ids(controller_type: ControllerType) -> frozenset[int]:
@@ -128,8 +141,8 @@ def _set_keep_alive(controller: Controller, value: int) -> int:
 
 
 WARNING_KELVIN = 343
-CHANGEABLE = 1 << 2
-"""Bit of the answer to SEL 3."""
+PER_NAMESPACE, CHANGEABLE = 1 << 1, 1 << 2
+"""Bits of the answer to SEL 3."""
 
 _DEFAULTS: dict[int, int] = {
     FeatureId.ARBITRATION.value: 0,
@@ -142,6 +155,8 @@ _DEFAULTS: dict[int, int] = {
     FeatureId.ASYNC_EVENT_CONFIGURATION.value: 0,
     FeatureId.KEEP_ALIVE_TIMER.value: 0,
     FeatureId.HOST_IDENTIFIER.value: 0,
+    FeatureId.RESERVATION_NOTIFICATION_MASK.value: 0,
+    FeatureId.RESERVATION_PERSISTENCE.value: 0,
 }
 
 _SETTERS: dict[int, Callable[[Controller, int], int]] = {

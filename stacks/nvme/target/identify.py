@@ -28,6 +28,7 @@ from wire.nvme.identify_codec import (
 from wire.nvme.kinds import IdentifierType
 from wire.nvme.opcodes import NSID_BROADCAST, CommandSet, EventConfiguration, IdentifyCns
 from wire.nvme.properties import VERSION_2_0
+from wire.nvme.reservations import ReservationCapability
 from wire.nvme.status import StatusCode
 from wire.nvme.text import encode_nsids, padded
 
@@ -100,7 +101,7 @@ def _add_io_fields(page: IdentifyController, controller: Controller) -> None:
     page.anagrpmax = page.nanagrpid = ANA_GROUPS_MAX
     page.sqes, page.cqes = 0x66, 0x44
     page.nn = page.mnan = NAMESPACES_MAX
-    page.oncs = ONCS_COMPARE | ONCS_DATASET_MANAGEMENT | ONCS_WRITE_ZEROES
+    page.oncs = ONCS_COMPARE | ONCS_DATASET_MANAGEMENT | ONCS_WRITE_ZEROES | ONCS_RESERVATIONS
     page.vwc = VWC_PRESENT | VWC_FLUSH_OF_ONE_NAMESPACE
     page.ioccsz = (64 + controller.port.in_capsule_bytes) // 16
     page.iorcsz = 1
@@ -123,6 +124,7 @@ def _namespace_page(controller: Controller, command: Command) -> bytes:
         ncap=namespace.block_count,
         nuse=namespace.block_count if has_capacity else 0,
         nmic=NMIC_SHARED,
+        rescap=_reservation_capabilities(namespace),
         dlfeat=DLFEAT_ZEROES | DLFEAT_WRITE_ZEROES_DEALLOCATES if store.is_zero_after_deallocate else 0,
         nvmcap=namespace.block_count * namespace.block_bytes if has_capacity else 0,
         anagrpid=namespace.ana_group,
@@ -179,10 +181,16 @@ def _independent_page(controller: Controller, command: Command) -> bytes:
     namespace = _active(controller, command)
     return IdentifyNamespaceIndependent(
         nmic=NMIC_SHARED,
+        rescap=_reservation_capabilities(namespace),
         anagrpid=namespace.ana_group,
         nsattr=int(namespace.store.is_read_only),
         nstat=NSTAT_READY,
     ).encode()
+
+
+def _reservation_capabilities(namespace: Namespace) -> int:
+    persists = ReservationCapability.PERSISTS_THROUGH_POWER_LOSS if namespace.reservations.can_persist else 0
+    return RESCAP_ALL_TYPES | persists
 
 
 def _command_sets(controller: Controller, command: Command) -> bytes:
@@ -221,6 +229,7 @@ CMIC_MANY_PORTS, CMIC_MANY_CONTROLLERS, CMIC_ANA = 1 << 0, 1 << 1, 1 << 3
 FRMW_ONE_SLOT_READ_ONLY = 0x03
 LPA_SMART_PER_NAMESPACE, LPA_EFFECTS, LPA_EXTENDED = 1 << 0, 1 << 1, 1 << 2
 ONCS_COMPARE, ONCS_DATASET_MANAGEMENT, ONCS_WRITE_ZEROES = 1 << 0, 1 << 2, 1 << 3
+ONCS_RESERVATIONS = 1 << 5
 VWC_PRESENT, VWC_FLUSH_OF_ONE_NAMESPACE = 1 << 0, 2 << 1
 OFCS_DISCONNECT = 1 << 0
 DCTYPE_DIRECT = 1
@@ -228,6 +237,8 @@ DCTYPE_DIRECT = 1
 page 00h says of port-local entries."""
 NMIC_SHARED = 1 << 0
 NSTAT_READY = 1 << 0
+RESCAP_ALL_TYPES = ~ReservationCapability.PERSISTS_THROUGH_POWER_LOSS & 0xFF
+"""Every type of reservation, and IEKEY as since NVMe 1.3."""
 DLFEAT_ZEROES, DLFEAT_WRITE_ZEROES_DEALLOCATES = 1, 1 << 3
 
 _Page = Callable[["Controller", Command], bytes]

@@ -8,6 +8,7 @@ from stacks.nvme.target.ana_effects import not_reached
 from stacks.nvme.target.command import Command
 from stacks.nvme.target.errors import CommandError
 from stacks.nvme.target.namespace import Namespace
+from stacks.nvme.target.reservations.table import may_read
 from stacks.nvme.target.subsystem import NAMESPACES_MAX
 from wire.nvme.opcodes import NSID_BROADCAST
 from wire.nvme.status import StatusCode
@@ -16,9 +17,12 @@ if TYPE_CHECKING:
     from stacks.nvme.target.queue import Queue
 
 
-def namespace_of(queue: Queue, command: Command) -> Namespace:
-    """The namespace that the command names; CommandError when I/O on it is not possible now."""
-    namespace = queue.namespaces.get(command.words[1])
+def namespace_of(queue: Queue, command: Command, *, changes: bool = True) -> Namespace:
+    """The namespace that the command names; CommandError when I/O on it is not possible now.
+
+    changes: whether the command changes it, so that a reservation must let the host write; else read.
+    """
+    namespace = (queue.writable if changes else queue.readable).get(command.words[1])
     if namespace is None:
         raise not_accessible(queue, command.words[1])
     return namespace
@@ -26,7 +30,7 @@ def namespace_of(queue: Queue, command: Command) -> Namespace:
 
 def range_of(queue: Queue, command: Command, *, changes: bool = True) -> tuple[Namespace, int, int]:
     """(namespace, first block, blocks) of the command; changes: whether it needs one that can be written."""
-    namespace, words = namespace_of(queue, command), command.words
+    namespace, words = namespace_of(queue, command, changes=changes), command.words
     block, blocks = words[10] | words[11] << 32, (words[12] & 0xFFFF) + 1
     if block + blocks > namespace.block_count:
         raise CommandError(StatusCode.LBA_OUT_OF_RANGE, "past the end", location=40)
@@ -41,8 +45,12 @@ def writable(namespace: Namespace) -> Namespace:
 
 
 def not_accessible(queue: Queue, nsid: int) -> CommandError:
-    """Why there is no I/O on that namespace: this host has none of that number, or its ANA group is not accessible."""
+    """Why there is no I/O on that namespace: a reservation, this host has none of that number, or its ANA group is not
+    accessible.
+    """
     assert queue.controller is not None
+    if nsid in queue.namespaces:
+        return CommandError(StatusCode.RESERVATION_CONFLICT, f"namespace {nsid} is reserved")
     attachments = queue.controller.attachments
     namespace = attachments.attached.get(nsid)
     if namespace is not None:
@@ -55,13 +63,18 @@ def not_accessible(queue: Queue, nsid: int) -> CommandError:
 
 
 def is_gone(queue: Queue, command: Command) -> bool:
-    """Whether the namespace went, and perhaps its store, while the host's data came; then the command has failed."""
-    nsid = command.words[1]
-    now = queue.namespaces.get(nsid)
-    if now is command.namespace:
+    """Whether the namespace went, and perhaps its store, while the host's data came, or the host's right to do this
+    to it; then the command has failed.
+    """
+    nsid, namespace = command.words[1], command.namespace
+    if queue.writable.get(nsid) is namespace:
+        return False
+    if may_read(command.opcode) and queue.readable.get(nsid) is namespace:
         return False
     # One that is there now is another of the same number: the one that the command is for has gone all the same.
-    code = not_accessible(queue, nsid).code if now is None else StatusCode.INVALID_FIELD.value
+    now = queue.namespaces.get(nsid)
+    is_other = now is not None and now is not namespace
+    code = StatusCode.INVALID_FIELD.value if is_other else not_accessible(queue, nsid).code
     queue.fail(command, code, location=4)
     return True
 
@@ -78,9 +91,7 @@ def is_past_end(queue: Queue, command: Command, blocks: int) -> bool:
 def store_failed(queue: Queue, command: Command) -> None:
     """End a command with what its store said, count that, and tell the program."""
     target = queue.port.target
-    target.last_store_failure = command.failure
-    if target.on_store_failure is not None and command.namespace is not None:
-        target.on_store_failure(command.namespace, command.failure)
+    target.tell_store_failure(command.namespace, command.failure)
     if command.status == StatusCode.INTERNAL_ERROR:
         target.store_failures += 1
     elif command.status >> 8 == StatusCode.WRITE_FAULT.value >> 8 and command.namespace is not None:

@@ -3,7 +3,7 @@
 Each handler checks what the command says, fills in the store request that the command also is, and names what comes
 next in `resume`; errors are raised as `CommandError` or, once the command is under way, given to `Queue.fail`.
 
-Follows NVM Command Set 1.0 3. Left out, with Invalid Opcode: Write Uncorrectable, Verify, Copy, reservations.
+Follows NVM Command Set 1.0 3. Left out, with Invalid Opcode: Write Uncorrectable, Verify, Copy.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from stacks.nvme.target.io_checks import (
     store_failed,
     writable,
 )
+from stacks.nvme.target.reservations import commands as reservations
 from wire.nvme.commands_codec import DatasetRange
 from wire.nvme.opcodes import DatasetAttribute, IoOpcode
 from wire.nvme.status import StatusCode
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 def read(queue: Queue, command: Command) -> None:
     """Read: from the store into a buffer, from there to the host."""
     words = command.words
-    namespace = queue.namespaces.get(words[1])
+    namespace = queue.readable.get(words[1])
     if namespace is None:
         raise not_accessible(queue, words[1])
     block, blocks = words[10] | words[11] << 32, (words[12] & 0xFFFF) + 1
@@ -220,6 +221,10 @@ IO_HANDLERS: dict[int, Callable[[Queue, Command], None]] = {
     IoOpcode.COMPARE.value: compare,
     IoOpcode.WRITE_ZEROES.value: write_zeroes,
     IoOpcode.DATASET_MANAGEMENT.value: dataset_management,
+    IoOpcode.RESERVATION_REGISTER.value: reservations.register,
+    IoOpcode.RESERVATION_REPORT.value: reservations.report,
+    IoOpcode.RESERVATION_ACQUIRE.value: reservations.acquire,
+    IoOpcode.RESERVATION_RELEASE.value: reservations.release,
     IoOpcode.FABRICS.value: io_fabrics,
 }
 

@@ -46,6 +46,9 @@ def get_log_page(queue: Queue, command: Command) -> None:
     if offset > len(content):
         raise CommandError(StatusCode.INVALID_FIELD, "offset past the end of a log page", location=48)
     queue.send_data(command, content[offset : offset + length].ljust(length, b"\0"))
+    if page == LogPage.RESERVATION_NOTIFICATION and offset + length >= len(content):
+        # Reading takes the oldest out, also with RAE 1, which is about the event (NVMe Base 2.0 5.16.1.24).
+        controller.notices.take()
     if not words[10] & RETAIN_EVENT:
         if page == LogPage.CHANGED_NAMESPACES:
             controller.attachments.changed_nsids.clear()
@@ -118,6 +121,10 @@ def _ana_log(controller: Controller, command: Command) -> bytes:
     return b"".join(parts).ljust(AnaHeader.SIZE + AnaGroup.SIZE * ANA_GROUPS_MAX + 4 * NAMESPACES_MAX, b"\0")
 
 
+def _reservation_log(controller: Controller, _: Command) -> bytes:
+    return controller.notices.page()
+
+
 def _feature_effects(controller: Controller, _: Command) -> bytes:
     features = feature_ids(controller.kind.type)
     return b"".join(int(fid in features).to_bytes(4, "little") for fid in range(256))
@@ -165,6 +172,10 @@ IO_EFFECTS: dict[int, int] = {
     IoOpcode.WRITE.value: _SUPPORTED | _CHANGES_BLOCKS,
     IoOpcode.WRITE_ZEROES.value: _SUPPORTED | _CHANGES_BLOCKS,
     IoOpcode.DATASET_MANAGEMENT.value: _SUPPORTED | _CHANGES_BLOCKS,
+    IoOpcode.RESERVATION_REGISTER.value: _SUPPORTED,
+    IoOpcode.RESERVATION_REPORT.value: _SUPPORTED,
+    IoOpcode.RESERVATION_ACQUIRE.value: _SUPPORTED,
+    IoOpcode.RESERVATION_RELEASE.value: _SUPPORTED,
 }
 
 _Page = Callable[["Controller", Command], bytes]
@@ -186,6 +197,7 @@ _PAGES: dict[int, _Page] = {
     LogPage.ANA.value: _ana_log,
     LogPage.FEATURE_IDS_EFFECTS.value: _feature_effects,
     LogPage.MI_COMMAND_EFFECTS.value: _management_interface_effects,
+    LogPage.RESERVATION_NOTIFICATION.value: _reservation_log,
 }
 
 _ADMINISTRATIVE_PAGES: dict[int, _Page] = {

@@ -5,6 +5,8 @@ from __future__ import annotations
 import uuid
 
 from stacks.nvme.stores.contract import Store
+from stacks.nvme.stores.reservations import ReservationStore
+from stacks.nvme.target.reservations.line import NamespaceReservations
 
 
 class Namespace:
@@ -14,6 +16,7 @@ class Namespace:
     view: the store's `view`, or None where it has none.
     ana_group: the ANA group it belongs to, 1 and up.
     visible_to: NQNs of the hosts that have it, None for every host; for the others its NSID is inactive.
+    reservations: who has registered with it, and what is reserved; kept: where those are kept through a loss of power.
     """
 
     __slots__ = (
@@ -27,6 +30,7 @@ class Namespace:
         "media_errors",
         "nsid",
         "reads",
+        "reservations",
         "store",
         "view",
         "visible_to",
@@ -41,12 +45,14 @@ class Namespace:
         *,
         ana_group: int = 1,
         visible_to: frozenset[str] | None = None,
+        kept: ReservationStore | None = None,
     ) -> None:
         self.nsid = nsid
         self.store = store
         self.identifier = identifier
         self.ana_group = ana_group
         self.visible_to = visible_to
+        self.reservations = NamespaceReservations(kept)
         self.view = getattr(store, "view", None)
         self.block_bytes = store.block_bytes
         self.block_count = store.block_count

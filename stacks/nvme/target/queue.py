@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from stacks.nvme.target.admin import ADMIN_HANDLERS
-from stacks.nvme.target.command import Command
+from stacks.nvme.target.command import NO_VERB, Command
 from stacks.nvme.target.connect import connect
 from stacks.nvme.target.errors import CommandError
 from stacks.nvme.target.io_commands import IO_HANDLERS, STOPPED_IO_HANDLERS
@@ -33,6 +33,8 @@ class Queue:
     local_host, remote: the addresses of the connection, where the binding says them: ours in numeric form, and the
     host's as a person reads it.
     entries: size of its SQ once connected; sqhd: its head. held: what it has of the pool.
+    under_way: the commands that have no completion yet. host_id: whose they are, also when the connection is gone.
+    readable, writable: the namespaces that the host may read and write now; namespaces: those that it reaches.
     lend_bytes: how much data of a store may go to the host without a copy; the binding says so, 0 for none.
     is_stopped: nothing new is begun, and what waits for data or memory is aborted.
     is_overdue: it was to be closed in order, and the time for that is over.
@@ -50,13 +52,16 @@ class Queue:
         self.entries = 1
         self.sqhd = 0
         self.has_flow_control = True
-        self.in_flight = 0
+        self.under_way: set[Command] = set()
         self.lend_bytes = 0
         self.is_stopped = False
         self.is_overdue = False
         self.held = port.pool.new_account()
         self.controller: Controller | None = None
+        self.host_id = b""
         self.namespaces: Mapping[int, Namespace] = {}
+        self.readable: Mapping[int, Namespace] = {}
+        self.writable: Mapping[int, Namespace] = {}
         self.pool = port.pool
         self.max_transfer_bytes = port.max_transfer_bytes
         self.store_requests = port.target.store_requests
@@ -71,6 +76,11 @@ class Queue:
         return bool(self.controller.features[FeatureId.VOLATILE_WRITE_CACHE.value])
 
     @property
+    def in_flight(self) -> int:
+        """How many commands are under way."""
+        return len(self.under_way)
+
+    @property
     def is_idle(self) -> bool:
         """Whether no command is under way; event requests, which wait for ever, do not count."""
         waiting = len(self.controller.events.requests) if self.controller is not None and not self.qid else 0
@@ -82,7 +92,7 @@ class Queue:
         command.queue = self
         command.opcode = first & 0xFF
         command.cid = first >> 16
-        self.in_flight += 1
+        self.under_way.add(command)
         if self.controller is not None and command.opcode != _FABRICS:
             self.controller.has_traffic = True
         if first & 0xFF00 != _FLAGS and self.state is not _CLOSING:
@@ -107,7 +117,7 @@ class Queue:
         command.queue = self
         command.opcode = command.words[0] & 0xFF
         command.cid = command.words[0] >> 16
-        self.in_flight += 1
+        self.under_way.add(command)
         if self.controller is not None and command.opcode != _FABRICS:
             self.controller.has_traffic = True
         if self.state is _CLOSING:
@@ -164,6 +174,7 @@ class Queue:
             return
         command.buffer = buffer
         command.view = buffer.view[:length]
+        command.verb = NO_VERB
         command.resume = then
         self.port.fetches.append(command)
 
@@ -171,6 +182,14 @@ class Queue:
         """Call `resume` when a buffer has come back."""
         command.resume = resume
         self.port.waiting.add(self, command)
+
+    def take_back(self, command: Command) -> bool:
+        """Take a command back that still waits for memory, for the binding or for an executor; whether it did."""
+        for line in (self.port.fetches, self.port.target.store_requests):
+            if command in line:
+                line.remove(command)
+                return True
+        return self.port.waiting.remove(self, command)
 
     def begin_connect(self) -> None:
         """A Connect command is under way; CommandError when there is one already."""
@@ -189,7 +208,9 @@ class Queue:
         self.qid = qid
         self.entries = entries
         self.has_flow_control = has_flow_control
+        self.host_id = controller.host_id
         self.namespaces = controller.attachments.accessible
+        self.readable, self.writable = controller.access.readable, controller.access.writable
         self._handlers = IO_HANDLERS if qid else ADMIN_HANDLERS
 
     def disconnect(self, command: Command) -> None:
@@ -241,6 +262,9 @@ class Queue:
             return
         if self.qid:
             controller.io_queues.pop(self.qid, None)
+            # A store brings back what it has; what the binding was fetching it gives up itself.
+            self.under_way = {command for command in self.under_way if command.verb}
+            controller.subsystem.sharing.queue_departed(self)
         else:
             self.port.target.end_controller(controller)
 
@@ -250,7 +274,7 @@ class Queue:
             self.fail(command, StatusCode.ABORTED_SQ_DELETION.value)
 
     def _finish(self, command: Command) -> None:
-        self.in_flight -= 1
+        self.under_way.discard(command)
         if self.state is not _LIVE and self._is_finished(command):
             return
         if self.has_flow_control:
@@ -269,7 +293,7 @@ class Queue:
             return False
         # Of all that was under way only this command and the Disconnect are left.
         self._disconnect = None
-        self.in_flight += 1
+        self.under_way.add(command)
         self._finish(command)
         self._end_with(last)
         return True
@@ -304,7 +328,7 @@ def _send_scratch(command: Command) -> None:
 
 def _drop(queue: Queue, command: Command) -> None:
     # The host is told by the end of the connection; an answer would only put that off.
-    queue.in_flight -= 1
+    queue.under_way.discard(command)
     queue.port.release(command)
 
 

@@ -16,11 +16,13 @@ from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from stacks.nvme.stores.contract import Store
+from stacks.nvme.stores.reservations import ReservationStore
 from stacks.nvme.target.ana import AnaGroups
 from stacks.nvme.target.ana_change import AnaChanges
 from stacks.nvme.target.controller_kind import IO, ControllerKind, kind_of_nqn
 from stacks.nvme.target.namespace import Namespace
 from stacks.nvme.target.nqn import check_nqn, host_set
+from stacks.nvme.target.reservations.sharing import Sharing
 from stacks.runtime import LocalError
 from wire.checksum import crc32
 from wire.nvme.kinds import AnaState, ControllerType
@@ -66,6 +68,7 @@ class Subsystem:
         self.ana = AnaGroups()
         self.controllers_made = 0
         self.unsafe_shutdowns = 0
+        self.sharing = Sharing(self)
         self._allowed_hosts = host_set(allowed_hosts)
         self._ana_changes = AnaChanges(self)
         self._next_cntlid = 0
@@ -85,12 +88,15 @@ class Subsystem:
         identifier: uuid.UUID | None = None,
         ana_group: int = 1,
         visible_to: Collection[str] | None = None,
+        reservations: ReservationStore | None = None,
     ) -> Namespace:
         """Show `store` as a namespace, and tell the hosts.
 
         nsid: its number, 0 for the lowest free one; identifier: its UUID, by default derived from NQN and NSID.
         ana_group: the ANA group that it belongs to; visible_to: NQNs of the hosts that see it, None for every host.
-        Raises LocalError when the number is taken or too large, or when these controllers have no namespaces.
+        reservations: where its reservations are kept through a loss of power; without it, that cannot be asked for.
+        Raises LocalError when the number is taken or too large, when these controllers have no namespaces, or when what
+        was kept cannot be read.
         """
         if self.kind is not IO:
             raise LocalError(f"{self.nqn} has no namespaces: its controllers are {self.kind.type.name.lower()} ones")
@@ -100,9 +106,10 @@ class Subsystem:
         if not 1 <= nsid <= NAMESPACES_MAX:
             raise LocalError(f"namespace {nsid}: numbers go from 1 to {NAMESPACES_MAX}")
         hosts = host_set(visible_to)
-        self.ana.add(ana_group)
         name = identifier or uuid.uuid5(uuid.NAMESPACE_URL, f"{self.nqn}/{nsid}")
-        namespace = self.namespaces[nsid] = Namespace(nsid, store, name, ana_group=ana_group, visible_to=hosts)
+        namespace = Namespace(nsid, store, name, ana_group=ana_group, visible_to=hosts, kept=reservations)
+        self.ana.add(ana_group)
+        self.namespaces[nsid] = namespace
         self.refresh()
         return namespace
 

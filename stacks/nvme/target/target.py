@@ -194,6 +194,12 @@ class Target:
         """Stop somebody's timer, if it runs."""
         self._timers.cancel(timed)
 
+    def tell_store_failure(self, namespace: Namespace | None, failure: str) -> None:
+        """Remember what a store raised, and tell the program."""
+        self.last_store_failure = failure
+        if self.on_store_failure is not None and namespace is not None:
+            self.on_store_failure(namespace, failure)
+
     def withdraw(self, queue: Queue) -> list[Command]:
         """Take a queue's store requests back that no executor has seen."""
         withdrawn = [command for command in self.store_requests if command.queue is queue]
@@ -238,6 +244,7 @@ class Target:
             controller.subsystem.unsafe_shutdowns += 1
         for queue in list(controller.io_queues.values()):
             queue.ask_to_close()
+            controller.subsystem.sharing.queue_departed(queue)
         for command in controller.events.reset():
             controller.port.release(command)
 

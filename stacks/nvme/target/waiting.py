@@ -41,6 +41,16 @@ class WaitingRoom:
             for queue in list(self.by_queue):
                 was_served = self._serve_one(queue) or was_served
 
+    def remove(self, queue: Queue, command: Command) -> bool:
+        """Take one command out; whether it waited."""
+        commands = self.by_queue.get(queue)
+        if commands is None or command not in commands:
+            return False
+        commands.remove(command)
+        if not commands:
+            del self.by_queue[queue]
+        return True
+
     def take_all(self, queue: Queue) -> list[Command]:
         """Everything of a queue that has stopped."""
         return list(self.by_queue.pop(queue, ()))

@@ -47,11 +47,22 @@ class CoreHost:
         self.host_data: dict[int, bytes] = {}
         self.cid = 0
 
-    def send(self, sqe: SubmissionEntry, *, data: bytes = b"", in_capsule: bool = False, expect: int = 0) -> int:
-        """Send one command; data is what the host gives, expect how many bytes it wants. Returns the CID."""
+    def send(
+        self,
+        sqe: SubmissionEntry,
+        *,
+        data: bytes = b"",
+        in_capsule: bool = False,
+        expect: int = 0,
+        command: Command | None = None,
+    ) -> int:
+        """Send one command; data is what the host gives, expect how many bytes it wants. Returns the CID.
+
+        command: an object to use again, as bindings do.
+        """
         self.cid = (self.cid + 1) & 0xFFFF
         sqe.cid = self.cid
-        command = Command()
+        command = command or Command()
         command.words = SQE_WORDS(sqe.encode(), 0)
         command.data_bytes = len(data) or expect
         if in_capsule:

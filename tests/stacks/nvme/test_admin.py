@@ -35,7 +35,7 @@ def test_what_linux_insists_on_is_in_the_controller_page(admin: CoreHost) -> Non
     assert padded_text(page.subnqn) == NQN
     assert page.mdts == 5
     assert page.vwc & 1
-    assert page.oncs == 0x0D
+    assert page.oncs == 0x2D
 
 
 def test_namespaces_are_listed_and_described(admin: CoreHost) -> None:

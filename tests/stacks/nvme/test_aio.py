@@ -16,6 +16,7 @@ from stacks.nvme.host import CommandFailed, ConnectionFailed, HostConfig
 from stacks.nvme.stores import MemoryStore, create_image
 from stacks.nvme.target import Subsystem
 from stacks.runtime import LocalError
+from wire.nvme.reservations import AcquireAction, PersistenceChange, ReleaseAction, ReservationType
 from wire.nvme.status import StatusCode
 
 DATA = bytes(range(256)) * 256
@@ -73,6 +74,33 @@ def test_flush_and_fua_of_an_image_run_in_a_thread(url: str, local: str, tmp_pat
     trio.run(main)
     content = image.read_bytes()
     assert [content[block * 4096] for block in range(32)] == [0] * 4 + list(range(5, 33))
+
+
+def test_a_host_reserves_a_namespace_and_another_is_kept_out(
+    url: str, loopback_addresses: Iterator[str], tmp_path: Path
+) -> None:
+    image = tmp_path / "disk.img"
+    create_image(str(image), 1 << 20)
+    other = HostConfig(host_nqn="nqn.2026-11.io.baremetal:other")
+
+    async def main() -> None:
+        async with (
+            serve(url, str(image)),
+            connect(url, local=next(loopback_addresses)) as mine,
+            connect(url, local=next(loopback_addresses), config=other) as theirs,
+        ):
+            await mine.reservation_register(0xA, persistence=PersistenceChange.SET)
+            await mine.reservation_acquire(0xA, ReservationType.WRITE_EXCLUSIVE)
+            with pytest.raises(CommandFailed, match="write: reservation conflict"):
+                await theirs.write(0, bytes(4096))
+            report = await theirs.reservation_report()
+            assert (report.kind, report.is_persistent) == (ReservationType.WRITE_EXCLUSIVE, True)
+            assert [each.host_id for each in report.registrants] == [HostConfig().host_identifier]
+            await mine.reservation_release(0xA, ReservationType.WRITE_EXCLUSIVE)
+            await theirs.write(0, bytes(4096))
+        assert (tmp_path / "disk.img.reservations").exists()
+
+    trio.run(main)
 
 
 def test_an_image_in_use_stops_the_server_from_starting(url: str, tmp_path: Path) -> None:
@@ -171,6 +199,27 @@ def test_the_synchronous_api_needs_no_event_loop(target: str, local: str) -> Non
             namespace.compare(1, DATA)
         with pytest.raises(LocalError):
             namespace.read(1 << 40)
+
+
+def test_the_synchronous_api_reserves_as_well(target: str, loopback_addresses: Iterator[str]) -> None:
+    other = HostConfig(host_nqn="nqn.2026-11.io.baremetal:other")
+    with (
+        sync.connect(target, local=next(loopback_addresses)) as mine,
+        sync.connect(target, local=next(loopback_addresses), config=other) as theirs,
+    ):
+        mine.reservation_register(0xA)
+        theirs.reservation_register(0xB)
+        mine.reservation_acquire(0xA, ReservationType.EXCLUSIVE_ACCESS)
+        with pytest.raises(CommandFailed, match="read: reservation conflict"):
+            theirs.read(0)
+        theirs.reservation_acquire(
+            0xB, ReservationType.EXCLUSIVE_ACCESS, action=AcquireAction.PREEMPT_AND_ABORT, preempted_key=0xA
+        )
+        assert [each.key for each in theirs.reservation_report().registrants] == [0xB]
+        with pytest.raises(CommandFailed, match="reservation release: reservation conflict"):
+            mine.reservation_release(0xA, ReservationType.EXCLUSIVE_ACCESS)
+        theirs.reservation_release(0xB, action=ReleaseAction.CLEAR)
+        mine.write(0, bytes(4096))
 
 
 def test_many_operations_are_kept_under_way_by_polling(target: str, local: str) -> None:

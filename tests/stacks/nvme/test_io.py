@@ -49,7 +49,7 @@ def test_blocks_past_the_end_are_out_of_range(io: CoreHost, opcode: int, block: 
     ],
 )
 def test_an_unknown_namespace_is_refused(io: CoreHost, opcode: int, nsid: int, status: StatusCode) -> None:
-    supported = opcode in (0, 1, 2, 5, 8, 9)
+    supported = opcode in (0, 1, 2, 5, 8, 9, 0x0D, 0x0E, 0x11, 0x15)
     answer = io.io(opcode, 0, 1, data=bytes(4096), nsid=nsid)
     assert answer.status == (status if supported else StatusCode.INVALID_OPCODE)
 
