@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+from collections.abc import Mapping
 
 Place = tuple[str | int, ...]
 """Keys, and numbers of array elements from 0, from the document inwards."""
@@ -28,7 +29,7 @@ def toml_places(text: str) -> dict[Place, int]:
     return walk.lines
 
 
-def line_of(lines: dict[Place, int], place: Place) -> int:
+def line_of(lines: Mapping[Place, int], place: Place) -> int:
     """The line of a place, or of what is around it where it stands nowhere; 1 for the document."""
     while place and place not in lines:
         place = place[:-1]
