@@ -84,7 +84,8 @@ class ConfiguredSubsystem:
         subsystem = self.subsystem
         nsid = configuration.nsid or subsystem.free_nsid()
         identifier = configuration.identifier or subsystem.default_identifier(nsid)
-        self._check_identifier(identifier)
+        if nsid not in subsystem.namespaces:
+            self._check_identifier(identifier)
         kept = kept_reservations(configuration, identifier, folder=self._folder, state=self._state)
         store = open_configured(configuration, folder=self._folder)
         try:
