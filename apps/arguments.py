@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from apps.sizes import parse_size
+from stacks.nvme.host import PathPolicy, ReconnectPolicy
 from stacks.nvme.stores.capacity import BLOCK_SIZES
 from stacks.nvme.target.nqn import check_nqn
 from stacks.nvme.url import NvmeUrl
@@ -112,6 +113,19 @@ def parse_digests(text: str | int) -> int:
     return DIGESTS[text]
 
 
+def reconnect_policy(
+    reconnect_delay: float, ctrl_loss_tmo: float | None, fast_io_fail_tmo: float, *, paths: int
+) -> ReconnectPolicy:
+    """What the options say; without `ctrl_loss_tmo`, one path is given up at once, and several after ten minutes."""
+    limit = (0.0 if paths < 2 else ReconnectPolicy().ctrl_loss_tmo) if ctrl_loss_tmo is None else ctrl_loss_tmo
+    try:
+        return ReconnectPolicy(
+            reconnect_delay=reconnect_delay, ctrl_loss_tmo=limit, fast_io_fail_tmo=fast_io_fail_tmo
+        )
+    except LocalError as error:
+        raise typer.BadParameter(str(error)) from error
+
+
 DIGESTS = {"none": 0, "header": 1, "data": 2, "both": 3}
 PCAPNG_MAGIC = bytes.fromhex("0a0d0d0a")
 SIZES = "SIZE: 4096, 4k, 512MiB, 1GiB (powers of 1024), or 1GB (of 1000)."
@@ -127,6 +141,24 @@ Digests = Annotated[
     int,
     typer.Option("--digests", parser=parse_digests, metavar="WHICH", help="Over TCP: none, header, data or both."),
 ]
+ReconnectDelay = Annotated[
+    float, typer.Option(metavar="SECONDS", help="How long to wait before connecting again.")
+]
+CtrlLossTmo = Annotated[
+    float | None,
+    typer.Option(
+        metavar="SECONDS",
+        help="How long a lost target is waited for; -1: for ever. Left out: not at all, or with --path 600.",
+    ),
+]
+FastIoFailTmo = Annotated[
+    float, typer.Option(metavar="SECONDS", help="How long commands wait for a lost target; -1: as long as it does.")
+]
+Paths = Annotated[
+    list[NvmeUrl] | None,
+    typer.Option("--path", parser=parse_url, metavar="URL", help="One more path to the same namespace. Repeatable."),
+]
+Policy = Annotated[PathPolicy, typer.Option(help="Which of several paths takes a command.")]
 Capture = Annotated[
     Path | None,
     typer.Option(parser=parse_capture, metavar="FILE", help="Record every packet in this pcapng file."),

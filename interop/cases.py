@@ -11,6 +11,26 @@ from pathlib import Path
 
 from interop.ethernet import ethernet_path
 from interop.guest.shared import SharedGuest
+from interop.nvme_guest.ana import ana_failover
+from interop.nvme_guest.command_line import command_line
+from interop.nvme_guest.fabric import (
+    RDMA,
+    RDMA_IPV6,
+    TCP,
+    TCP_BOTH_DIGESTS,
+    TCP_DATA_DIGEST,
+    TCP_HEADER_DIGEST,
+    TCP_IPV6,
+    Fabric,
+)
+from interop.nvme_guest.filesystem import filesystem
+from interop.nvme_guest.fio import fio_verify
+from interop.nvme_guest.initiator import initiator
+from interop.nvme_guest.linux_marks import linux_marks
+from interop.nvme_guest.recovery import recovery
+from interop.nvme_guest.reservations import reservations
+from interop.nvme_guest.session import Act
+from interop.nvme_guest.session import play as play_nvme
 from interop.outcome import DisagreementError, require
 from interop.pyverbs.case import rdma_core_tests
 from interop.runner import Case
@@ -71,6 +91,16 @@ def against_rxe_sweep(scratch: Path, program: Program) -> str:
     return "\n".join(play(GUEST, program, conditions, scratch) for conditions in sweep(program))
 
 
+def nvme_with_linux(scratch: Path, act: Act, fabric: Fabric, *, multipath: bool = True) -> str:
+    """The guest's kernel and our processes understand each other over NVMe, one as host and one as target."""
+    return play_nvme(GUEST, scratch, act, fabric, multipath=multipath)
+
+
+def nvme_case(fabric: Fabric, name: str, *, is_long: bool) -> Case:
+    """The case of that name over that fabric."""
+    return Case(f"nvme-{fabric.name}-{name}", partial(nvme_with_linux, act=NVME[name], fabric=fabric), is_long)
+
+
 def _judge_ours(path: Path, expected: frozenset[str], *, allow_malformed: bool = False, check_icrc: bool = True) -> str:
     judgement = judge(path, allow_malformed=allow_malformed, check_icrc=check_icrc)
     missing = expected - set(judgement.commands)
@@ -86,6 +116,29 @@ CAPTURES = ROOT / "tests" / "captures"
 EVERY_SESSION = frozenset({"CONNECT", "PROPERTY_GET", "PROPERTY_SET", "IDENTIFY", "READ", "WRITE"})
 EVERY_SIMULATED_SESSION = EVERY_SESSION | {"GET_LOG_PAGE", "FLUSH", "COMPARE", "WRITE_ZEROES", "DATASET_MANAGEMENT"}
 IPV4, IPV6 = ("192.0.2.1", "192.0.2.2"), ("2001:db8::1", "2001:db8::2")
+NVME: dict[str, Act] = {
+    "filesystem": filesystem,
+    "fio": fio_verify,
+    "recovery": recovery,
+    "commands": command_line,
+    "initiator": initiator,
+}
+"""By the last part of a case's name: `nvme-FABRIC-NAME`. The initiator tries all digests by itself."""
+NVME_SHORT = {
+    RDMA: ("filesystem", "fio", "recovery", "commands", "initiator"),
+    TCP: ("fio", "recovery", "commands", "initiator"),
+    TCP_HEADER_DIGEST: ("fio",),
+    TCP_DATA_DIGEST: ("fio",),
+    TCP_BOTH_DIGESTS: ("filesystem", "fio"),
+}
+NVME_LONG = {
+    TCP: ("filesystem",),
+    TCP_HEADER_DIGEST: ("filesystem", "recovery", "commands"),
+    TCP_DATA_DIGEST: ("filesystem", "recovery", "commands"),
+    TCP_BOTH_DIGESTS: ("recovery", "commands"),
+    RDMA_IPV6: ("filesystem", "fio", "initiator"),
+    TCP_IPV6: ("filesystem", "fio", "initiator"),
+}
 PATH_MTUS = (256, 512, 1024, 2048, 4096)
 FAMILIES = (("ipv4", IPV4), ("ipv6", IPV6))
 LOSSES = (0, 1, 10)
@@ -102,9 +155,14 @@ CASES = (
     Case("tshark-demo-capture", partial(demo_capture, options=("--size", "16MiB"))),
     Case("ethernet-mtu-1500", ethernet_path),
     *(Case(f"rxe-{program.name}", partial(against_rxe, program=program)) for program in PROGRAMS),
+    *(nvme_case(fabric, name, is_long=False) for fabric, names in NVME_SHORT.items() for name in names),
+    Case("nvme-ana-failover", partial(nvme_with_linux, act=ana_failover, fabric=RDMA)),
+    Case("nvme-reservations", partial(nvme_with_linux, act=reservations, fabric=TCP, multipath=False)),
     Case("pyverbs", rdma_core_tests),
     Case("tshark-session-matrix", session_matrix, is_long=True),
     Case("tshark-full-demo-capture", demo_capture, is_long=True),
+    Case("nvme-linux-marks", partial(linux_marks, GUEST), is_long=True),
+    *(nvme_case(fabric, name, is_long=True) for fabric, names in NVME_LONG.items() for name in names),
     *(
         Case(f"rxe-{program.name}-sweep", partial(against_rxe_sweep, program=program), is_long=True)
         for program in PROGRAMS

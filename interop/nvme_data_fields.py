@@ -2,32 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 
 from interop.comparison import Expected, Value
-from wire.layout import Header
+from interop.nvme_log_fields import log_fields
 from wire.nvme import (
-    AnaGroup,
-    AnaHeader,
     ConnectData,
     ControllerVersion,
-    DiscoveryEntry,
-    DiscoveryHeader,
-    EffectsEntry,
     GetLogPage,
     IdentifyCns,
     IdentifyCommand,
     IdentifyController,
     IdentifyNamespace,
     LbaFormat,
-    LogPage,
     PowerState,
-    RdmaAddress,
-    SmartLog,
     decode_nsids,
     padded_text,
 )
-from wire.nvme.rdma_trace import TracedCommand
+from wire.nvme.traced_command import TracedCommand
 
 Fields = dict[str, list[Value]]
 
@@ -43,11 +35,13 @@ def data_fields(command: TracedCommand) -> Expected:
         case "IDENTIFY":
             return IDENTIFY.get(IdentifyCommand.decode(command.capsule).cns, _opaque)(data)
         case "GET_LOG_PAGE":
-            log = GetLogPage.decode(command.capsule)
-            if log.lid == LogPage.DISCOVERY:
-                return _discovery(data, log.lpo)
-            return LOGS.get(log.lid, _opaque)(data) if not log.lpo else {}
+            return log_fields(GetLogPage.decode(command.capsule), data)
     return {}
+
+
+def in_capsule_fields(command: TracedCommand) -> Expected:
+    """Our values for what tshark prints of data in a capsule."""
+    return _connect(command.in_capsule) if command.name == "CONNECT" and command.in_capsule else {}
 
 
 def _opaque(_data: bytes) -> Fields:
@@ -119,99 +113,9 @@ def _namespace_list(data: bytes) -> Fields:
     return {"nvme.cmd.identify.nslist.nsid": [*decode_nsids(data)]}
 
 
-def _discovery(data: bytes, start: int) -> Fields:
-    """`data` begins `start` bytes into the log: with the header, or with an entry."""
-    prefix = "nvme.cmd.get_logpage.identify."
-    fields: Fields = {}
-    if not start:
-        header = DiscoveryHeader.decode(data)
-        fields = {f"{prefix}{name}": [getattr(header, name)] for name in ("genctr", "numrec", "recfmt")}
-    offsets = range(0 if start else DiscoveryHeader.SIZE, len(data), DiscoveryEntry.SIZE)
-    entries = [DiscoveryEntry.decode(data, offset) for offset in offsets]
-    addresses = [RdmaAddress.decode(entry.tsas) for entry in entries]
-    texts = {name: [padded_text(getattr(entry, name)) for entry in entries] for name in ("trsvcid", "subnqn", "traddr")}
-    return {
-        **fields,
-        **_columns(f"{prefix}rcrd.", entries, {name: name for name in DISCOVERY}),
-        **_columns(f"{prefix}rcrd.tsas.rdma_", addresses, {name: name for name in ("qptype", "prtype", "cms", "pkey")}),
-        f"{prefix}rcrd.tsas": [entry.tsas for entry in entries],
-        **{f"{prefix}rcrd.{name}": [*values] for name, values in texts.items()},
-    }
-
-
-def _columns(prefix: str, rows: Sequence[Header], names: Mapping[str, str]) -> Fields:
-    return {prefix + name: [getattr(row, ours) for row in rows] for name, ours in names.items()}
-
-
-def _smart(data: bytes) -> Fields:
-    prefix, smart = "nvme.cmd.get_logpage.smart.", SmartLog.decode(data)
-    fields = _columns(prefix, [smart], SMART)
-    for index, name in enumerate(SMART_COUNTERS):
-        fields[prefix + name] = [data[32 + 16 * index : 48 + 16 * index]]
-    sensors = [int.from_bytes(smart.sensors[offset : offset + 2], "little") for offset in range(0, 16, 2)]
-    return fields | {f"{prefix}ts.s{number}": [kelvin] for number, kelvin in enumerate(sensors, 1)}
-
-
-def _effects(data: bytes) -> Fields:
-    prefix = "nvme.cmd.get_logpage.cmd_and_eff."
-    # tshark 4.0 skips the first entry of the I/O half, and so reads one past its end.
-    offsets = [*range(0, 1024, EffectsEntry.SIZE), *range(1028, 2052, EffectsEntry.SIZE)]
-    entries = [EffectsEntry.decode(data, offset) for offset in offsets]
-    return _columns(f"{prefix}cseds.", entries, EFFECTS)
-
-
-def _ana(data: bytes) -> Fields:
-    prefix, header = "nvme.cmd.get_logpage.ana.", AnaHeader.decode(data)
-    fields = _columns(prefix, [header], {"chcnt": "change_count", "ngd": "groups"})
-    groups, nsids, offset = [], [], AnaHeader.SIZE
-    for _ in range(header.groups):
-        groups.append(AnaGroup.decode(data, offset))
-        offset += AnaGroup.SIZE + 4 * groups[-1].nsids
-        nsids += decode_nsids(data[offset - 4 * groups[-1].nsids : offset])
-    fields |= _columns(f"{prefix}grp.", groups, {"id": "group", "nns": "nsids", "chcnt": "change_count"})
-    states = [group.state & 15 for group in groups]
-    return {
-        **fields,
-        f"{prefix}grp.anas.state": [*states],
-        f"{prefix}grp.anas": [*states],
-        f"{prefix}grp.nsid": [*nsids],
-    }
-
-
 IDENTIFY: dict[int, Callable[[bytes], Fields]] = {
     IdentifyCns.CONTROLLER: _controller,
     IdentifyCns.NAMESPACE: _namespace,
     IdentifyCns.ACTIVE_NAMESPACES: _namespace_list,
 }
-LOGS: dict[int, Callable[[bytes], Fields]] = {
-    LogPage.SMART: _smart,
-    LogPage.COMMAND_EFFECTS: _effects,
-    LogPage.ANA: _ana,
-}
-DISCOVERY = ("trtype", "adrfam", "subtype", "treq", "portid", "cntlid", "asqsz")
-SMART = {
-    "cw": "critical_warning",
-    "ct": "temperature",
-    "asc": "available_spare",
-    "ast": "spare_threshold",
-    "lae": "percentage_used",
-    "egcws": "endurance_warning",
-    "wctt": "warning_minutes",
-    "cctt": "critical_minutes",
-    "tmt1c": "tmt1_transitions",
-    "tmt2c": "tmt2_transitions",
-    "tmt1t": "tmt1_seconds",
-    "tmt2t": "tmt2_seconds",
-    "ts": "sensors",
-}
 LPA = ("smrt", "cmds", "elp", "tel", "ple")
-SMART_COUNTERS = ("dur", "duw", "hrc", "hwc", "cbt", "pc", "poh", "us", "mie", "ele")
-EFFECTS = {
-    "csupp": "supported",
-    "lbcc": "lba_content",
-    "ncc": "namespace_capability",
-    "nic": "namespace_inventory",
-    "ccc": "controller_capability",
-    "cse": "execution",
-    "uss": "uuid_selection",
-}

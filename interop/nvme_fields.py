@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from interop.comparison import Expected, Value
+from interop.nvme_feature_fields import feature_result, get_features, set_features
 from wire.layout import Header
 from wire.nvme import (
     MORE,
@@ -16,8 +17,6 @@ from wire.nvme import (
     ControllerVersion,
     DataBlockSgl,
     FabricsType,
-    FeatureId,
-    FeaturesCommand,
     GetLogPage,
     IdentifyCommand,
     KeyedSgl,
@@ -31,7 +30,7 @@ from wire.nvme import (
     is_do_not_retry,
     status_code,
 )
-from wire.nvme.rdma_trace import TracedCommand
+from wire.nvme.traced_command import TracedCommand
 
 Fields = dict[str, list[Value]]
 
@@ -73,7 +72,16 @@ def completion_fields(command: TracedCommand) -> Expected:
             fields["nvme.cqe.dword0.set_features.nq"] = [entry.dw0]
             fields["nvme.cqe.dword0.set_features.nq.nsqa"] = [counts.submission]
             fields["nvme.cqe.dword0.set_features.ncqa"] = [counts.completion]
+        case "GET_FEATURES":
+            fields |= feature_result(command.capsule, entry.dw0)
+        case "ASYNC_EVENT_REQUEST":
+            fields |= _event(entry.dw0)
     return fields
+
+
+def _event(dw0: int) -> Fields:
+    prefix = "nvme.cqe.dword0.aev."
+    return {f"{prefix}aet": [dw0 & 7], f"{prefix}aei": [dw0 >> 8 & 0xFF], f"{prefix}lpi": [dw0 >> 16 & 0xFF]}
 
 
 def _status(word: int) -> Fields:
@@ -139,7 +147,7 @@ def _property(offset: int, value: bytes) -> Fields:
             names = {"mjr": "major", "mnr": "minor", "ter": "tertiary"}
             version = _named("nvme.fabrics.prop_get.vs.", ControllerVersion.decode(value), names)
             return {**version, "nvme.fabrics.prop_get.vs": [number]}
-    return {}
+    return {f"{prefix}data.4B": [number], f"{prefix}data.8B": [int.from_bytes(value, "little")]}
 
 
 def _same(prefix: str, header: Header) -> Fields:
@@ -155,8 +163,7 @@ def _entry(command: TracedCommand) -> Fields:
 
 def _admin(command: TracedCommand) -> Fields:
     capsule, entry = command.capsule, SubmissionEntry.decode(command.capsule)
-    prefix = {"IDENTIFY": "nvme.cmd.identify.", "GET_LOG_PAGE": "nvme.cmd.get_logpage.", "SET_FEATURES": SET}
-    where = prefix.get(command.name)
+    where = PREFIXES.get(command.name)
     if where is None:
         return {}
     fields: Fields = {f"{where}dword{number}": [getattr(entry, f"cdw{number}")] for number in (10, 11, 14)}
@@ -173,20 +180,9 @@ def _admin(command: TracedCommand) -> Fields:
             fields[f"{where}dword10.rae"] = [log.lsp_rae >> 7]
             fields[f"{where}numd"] = [log.numdu << 16 | log.numdl]
         case "SET_FEATURES":
-            fields |= _set_features(capsule)
-    return fields
-
-
-def _set_features(capsule: bytes) -> Fields:
-    command = FeaturesCommand.decode(capsule)
-    fields: Fields = {f"{SET}dword10.fid": [command.fid], f"{SET}dword10.sv": [command.save >> 7]}
-    fields[f"{SET}dword14.uuid"] = [command.uuid_index]
-    if command.fid == FeatureId.NUMBER_OF_QUEUES:
-        counts = QueueCounts.decode(capsule, CDW11)
-        fields |= _named(f"{SET}dword11.nq.", counts, {"nsqr": "submission", "ncqr": "completion"})
-        fields[f"{SET}dword11.nq"] = [command.cdw11]
-    elif command.fid == FeatureId.ASYNC_EVENT_CONFIGURATION:
-        fields[f"{SET}dword11.aec"] = [command.cdw11]
+            fields |= set_features(capsule)
+        case "GET_FEATURES":
+            fields |= get_features(capsule)
     return fields
 
 
@@ -211,8 +207,12 @@ def _read_write(command: TracedCommand) -> Fields:
     }
 
 
-SET = "nvme.cmd.set_features."
-CDW11 = 44
+PREFIXES = {
+    "IDENTIFY": "nvme.cmd.identify.",
+    "GET_LOG_PAGE": "nvme.cmd.get_logpage.",
+    "SET_FEATURES": "nvme.cmd.set_features.",
+    "GET_FEATURES": "nvme.cmd.get_features.",
+}
 CAPABILITIES = {
     "mqes": "mqes",
     "cqr": "cqr",

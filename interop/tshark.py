@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
@@ -39,13 +39,35 @@ class Field:
 
 
 @dataclass(slots=True)
-class Frame:
-    """One packet as dissected: its fields in order, and its expert messages as (severity, text)."""
+class Layer:
+    """One protocol's part of a packet: its name, its fields in order, and its expert messages as (severity, text)."""
 
-    number: int
-    protocols: list[str]
+    name: str
     fields: list[Field] = field(default_factory=list)
     experts: list[tuple[int, str]] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Frame:
+    """One packet as dissected. A protocol comes as often as the packet has messages of it."""
+
+    number: int
+    layers: list[Layer]
+
+    @property
+    def fields(self) -> list[Field]:
+        """The fields of all its layers."""
+        return [item for layer in self.layers for item in layer.fields]
+
+    @property
+    def experts(self) -> list[tuple[int, str]]:
+        """Expert messages, as (severity, text); of TCP itself, which has some about every lost packet, none."""
+        return [expert for layer in self.layers if layer.name != "tcp" for expert in layer.experts]
+
+    @property
+    def is_tcp(self) -> bool:
+        """Whether TCP carried it."""
+        return any(layer.name == "tcp" for layer in self.layers)
 
     @property
     def names(self) -> set[str]:
@@ -55,16 +77,16 @@ class Frame:
     @property
     def is_malformed(self) -> bool:
         """Whether a dissector gave up."""
-        return "_ws.malformed" in self.protocols
+        return any(layer.name == "_ws.malformed" for layer in self.layers)
 
 
-def dissect(capture: Path, display_filter: str = "") -> Iterator[Frame]:
-    """The packets of `capture` as tshark reads them.
+def dissect(capture: Path, display_filter: str = "", options: Sequence[str] = ()) -> Iterator[Frame]:
+    """The packets of `capture` as tshark reads them. options: words for its command line.
 
     MissingToolError without tshark, DisagreementError when it refuses the file.
     """
     require("tshark", package="tshark")
-    command = ["tshark", "-n", "-r", str(capture), "-T", "pdml"]
+    command = ["tshark", "-n", "-r", str(capture), "-T", "pdml", *options]
     if display_filter:
         command += ["-Y", display_filter]
     with tempfile.TemporaryDirectory() as home, tempfile.TemporaryFile() as errors:
@@ -87,20 +109,21 @@ def _frames(output: IO[bytes]) -> Iterator[Frame]:
 
 
 def _frame(packet: ET.Element) -> Frame:
-    frame = Frame(0, [protocol.get("name", "") for protocol in packet])
+    number, layers = 0, []
     for protocol in packet:
         if protocol.get("name") == "geninfo":
-            frame.number = int(next(part.get("show", "0") for part in protocol if part.get("name") == "num"))
+            number = int(next(part.get("show", "0") for part in protocol if part.get("name") == "num"))
         else:
-            _collect(protocol, None, frame)
-    return frame
+            layers.append(Layer(protocol.get("name", "")))
+            _collect(protocol, None, layers[-1])
+    return Frame(number, layers)
 
 
-def _collect(element: ET.Element, parent: Field | None, frame: Frame) -> None:
+def _collect(element: ET.Element, parent: Field | None, layer: Layer) -> None:
     for child in element:
         name, show = child.get("name", ""), child.get("show", "")
         if name in ("_ws.expert", "_ws.malformed"):
-            frame.experts.append(_expert(child))
+            layer.experts.append(_expert(child))
             continue
         found = Field(
             name,
@@ -112,8 +135,8 @@ def _collect(element: ET.Element, parent: Field | None, frame: Frame) -> None:
             parent=parent,
         )
         if name:
-            frame.fields.append(found)
-        _collect(child, found if name else parent, frame)
+            layer.fields.append(found)
+        _collect(child, found if name else parent, layer)
 
 
 def _expert(element: ET.Element) -> tuple[int, str]:

@@ -1,7 +1,7 @@
 """UDP datagrams in captured frames, for tools and tests that read captures: IPv4 and IPv6, with or without VLAN tag.
 
 Left out: fragments, IPv6 extension headers, and checksums, which captures with offloads do not have; frames without a
-UDP datagram give None.
+UDP datagram give None. `segments` has the same for TCP.
 """
 
 from __future__ import annotations
@@ -31,10 +31,42 @@ class Datagram:
     payload: memoryview
 
 
+@dataclass(frozen=True, slots=True)
+class IpPacket:
+    """One whole IP packet: addresses as text, `IpProtocol` number, its bytes, and where in them the payload begins."""
+
+    source: str
+    destination: str
+    protocol: int
+    packet: memoryview
+    offset: int
+
+
 def datagram_of(frame: bytes | bytearray | memoryview, link_type: int = 1) -> Datagram | None:
     """The UDP datagram in a frame, or None when it carries something else or is cut short.
 
     link_type: as capture files number it; one of `LINK_TYPES`, others give None.
+    """
+    ip = ip_packet_of(frame, link_type)
+    if ip is None or ip.protocol != IpProtocol.UDP or len(ip.packet) < ip.offset + UdpHeader.SIZE:
+        return None
+    header, packet, offset = UdpHeader.decode(ip.packet, ip.offset), ip.packet, ip.offset
+    if not UdpHeader.SIZE <= header.length <= len(packet) - offset:
+        return None
+    return Datagram(
+        ip.source,
+        header.source_port,
+        ip.destination,
+        header.destination_port,
+        packet=packet,
+        payload=packet[offset + UdpHeader.SIZE : offset + header.length],
+    )
+
+
+def ip_packet_of(frame: bytes | bytearray | memoryview, link_type: int = 1) -> IpPacket | None:
+    """The IP packet in a frame, without what a link padded; None when it carries something else or a fragment.
+
+    link_type: see `datagram_of`.
     """
     view = memoryview(frame)
     try:
@@ -44,7 +76,7 @@ def datagram_of(frame: bytes | bytearray | memoryview, link_type: int = 1) -> Da
         if ethertype == Ethertype.IPV6:
             return _ipv6(view[offset:])
     except WireError:
-        pass  # a frame cut short carries no datagram
+        pass  # a frame cut short carries no packet
     return None
 
 
@@ -63,32 +95,22 @@ def _plain_ethertype(view: memoryview, link_type: int) -> tuple[int, int]:
     return {4: int(Ethertype.IPV4), 6: int(Ethertype.IPV6)}.get(view[offset] >> 4, 0), offset
 
 
-def _ipv4(view: memoryview) -> Datagram | None:
+def _ipv4(view: memoryview) -> IpPacket | None:
     header = Ipv4Header.decode(view)
-    if header.protocol != IpProtocol.UDP or header.more_fragments or header.fragment_offset:
+    if header.more_fragments or header.fragment_offset:
         return None
-    return _udp(view[: header.total_length], header.ihl * 4, header.source, header.destination)
+    return _ip(view[: header.total_length], header.ihl * 4, header.source, header.destination, header.protocol)
 
 
-def _ipv6(view: memoryview) -> Datagram | None:
+def _ipv6(view: memoryview) -> IpPacket:
     header = Ipv6Header.decode(view)
-    if header.next_header != IpProtocol.UDP:
-        return None
-    return _udp(view[: Ipv6Header.SIZE + header.payload_length], Ipv6Header.SIZE, header.source, header.destination)
+    packet = view[: Ipv6Header.SIZE + header.payload_length]
+    return _ip(packet, Ipv6Header.SIZE, header.source, header.destination, header.next_header)
 
 
-def _udp(packet: memoryview, offset: int, source: bytes, destination: bytes) -> Datagram | None:
-    header = UdpHeader.decode(packet, offset)
-    if not UdpHeader.SIZE <= header.length <= len(packet) - offset:
-        return None
-    return Datagram(
-        str(ipaddress.ip_address(source)),
-        header.source_port,
-        str(ipaddress.ip_address(destination)),
-        header.destination_port,
-        packet=packet,
-        payload=packet[offset + UdpHeader.SIZE : offset + header.length],
-    )
+def _ip(packet: memoryview, offset: int, source: bytes, destination: bytes, protocol: int) -> IpPacket:
+    addresses = [str(ipaddress.ip_address(address)) for address in (source, destination)]
+    return IpPacket(addresses[0], addresses[1], protocol, packet, offset)
 
 
 ETHERNET = 1

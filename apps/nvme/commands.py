@@ -19,14 +19,20 @@ from rich.progress import Progress as ProgressBar
 from apps.arguments import (
     SIZES,
     Capture,
+    CtrlLossTmo,
     Digests,
+    FastIoFailTmo,
     Json,
     Local,
     Offload,
+    Paths,
+    Policy,
+    ReconnectDelay,
     parse_image_block,
     parse_listen,
     parse_nqn,
     parse_url,
+    reconnect_policy,
 )
 from apps.errors import CommandError, explain
 from apps.faults import Fault, Faults, device_config, report_json
@@ -46,6 +52,7 @@ from apps.nvme.sources import parse_source
 from apps.output import console
 from apps.sizes import Bytes, format_amount, format_rate, parse_size, parse_some
 from stacks.nvme.aio import DEFAULT_NQN
+from stacks.nvme.host import PathPolicy
 from stacks.nvme.url import NvmeUrl
 from stacks.runtime import StackError
 from transports.control import Json as ControlJson
@@ -180,6 +187,11 @@ def write(
     local: Local = "",
     host_nqn: HostNqn = HOST_NQN,
     digests: Digests = 0,
+    path: Paths = None,
+    policy: Policy = PathPolicy.ROUND_ROBIN,
+    reconnect_delay: ReconnectDelay = 10,
+    ctrl_loss_tmo: CtrlLossTmo = None,
+    fast_io_fail_tmo: FastIoFailTmo = -1,
     offload: Offload = True,
     capture: Capture = None,
     fault: Fault = None,
@@ -187,11 +199,12 @@ def write(
     as_json: Json = False,
 ) -> None:
     """Write a file to a namespace, and flush."""
+    reconnect = reconnect_policy(reconnect_delay, ctrl_loss_tmo, fast_io_fail_tmo, paths=1 + len(path or ()))
     with opened(file) as descriptor:
         extent = Extent(offset, file_length(file, descriptor, length))
         options = SessionOptions(
             local=local, host_nqn=host_nqn, offload=offload, capture=capture, device=device_config(faults, fault),
-            is_quiet=as_json, digests=digests,
+            is_quiet=as_json, digests=digests, paths=tuple(path or ()), policy=policy, reconnect=reconnect,
         )  # fmt: skip
         with open_namespace(url, options) as namespace:
             mover = FileMover(namespace, extent)
@@ -212,6 +225,11 @@ def read(
     local: Local = "",
     host_nqn: HostNqn = HOST_NQN,
     digests: Digests = 0,
+    path: Paths = None,
+    policy: Policy = PathPolicy.ROUND_ROBIN,
+    reconnect_delay: ReconnectDelay = 10,
+    ctrl_loss_tmo: CtrlLossTmo = None,
+    fast_io_fail_tmo: FastIoFailTmo = -1,
     offload: Offload = True,
     capture: Capture = None,
     fault: Fault = None,
@@ -219,9 +237,10 @@ def read(
     as_json: Json = False,
 ) -> None:
     """Read a namespace into a file."""
+    reconnect = reconnect_policy(reconnect_delay, ctrl_loss_tmo, fast_io_fail_tmo, paths=1 + len(path or ()))
     options = SessionOptions(
         local=local, host_nqn=host_nqn, offload=offload, capture=capture, device=device_config(faults, fault),
-        is_quiet=as_json, digests=digests,
+        is_quiet=as_json, digests=digests, paths=tuple(path or ()), policy=policy, reconnect=reconnect,
     )  # fmt: skip
     with open_namespace(url, options) as namespace:
         extent = Extent(offset, namespace.size_bytes - offset if length is None else length)
@@ -243,6 +262,11 @@ def compare(
     local: Local = "",
     host_nqn: HostNqn = HOST_NQN,
     digests: Digests = 0,
+    path: Paths = None,
+    policy: Policy = PathPolicy.ROUND_ROBIN,
+    reconnect_delay: ReconnectDelay = 10,
+    ctrl_loss_tmo: CtrlLossTmo = None,
+    fast_io_fail_tmo: FastIoFailTmo = -1,
     offload: Offload = True,
     capture: Capture = None,
     fault: Fault = None,
@@ -250,11 +274,12 @@ def compare(
     as_json: Json = False,
 ) -> None:
     """Have the target compare a namespace with a file."""
+    reconnect = reconnect_policy(reconnect_delay, ctrl_loss_tmo, fast_io_fail_tmo, paths=1 + len(path or ()))
     with trouble_as(2), opened(file) as descriptor:
         extent = Extent(offset, file_length(file, descriptor, length))
         options = SessionOptions(
             local=local, host_nqn=host_nqn, offload=offload, capture=capture, device=device_config(faults, fault),
-            is_quiet=as_json, digests=digests,
+            is_quiet=as_json, digests=digests, paths=tuple(path or ()), policy=policy, reconnect=reconnect,
         )  # fmt: skip
         with open_namespace(url, options) as namespace:
             mover = FileMover(namespace, extent)

@@ -114,7 +114,7 @@ class FileMover:
             ended, self._ended = self._ended, []
             for slot, transfer in ended:
                 place, length = doing.pop(slot)
-                check(transfer, self._namespace, self._extent.offset + place)
+                check(transfer, self._extent.offset + place)
                 progress(length)
                 early[place] = slot, length
             while finished in early:
@@ -155,12 +155,12 @@ class Difference(CommandError):  # noqa: N818 (it is what a comparison is for)
         self.offset = offset
 
 
-def check(transfer: Transfer, namespace: Namespace, offset: int) -> None:
+def check(transfer: Transfer, offset: int) -> None:
     """CommandError when a transfer at byte `offset` of a namespace failed, Difference when a comparison did."""
     if transfer.status == StatusCode.COMPARE_FAILURE:
         raise Difference(offset)
     if transfer.status:
-        raise failure(f"{transfer.what} failed at byte {offset}", transfer.status, namespace)
+        raise failure(f"{transfer.what} failed at byte {offset}", transfer)
 
 
 def read_file(descriptor: int, view: memoryview, at: int) -> None:

@@ -10,9 +10,18 @@ from pathlib import Path
 from apps.addresses import address_beside
 from apps.errors import CommandError
 from apps.faults import reported
+from apps.nvme.outages import Outages
 from apps.output import complain
 from stacks.nvme.bindings.tcp import TcpInitiatorConfig
-from stacks.nvme.host import ConnectionFailed, DiscoveredSubsystem, HostConfig
+from stacks.nvme.host import (
+    NO_RECONNECT,
+    ConnectionFailed,
+    DiscoveredSubsystem,
+    HostConfig,
+    PathPolicy,
+    ReconnectPolicy,
+    Transfer,
+)
 from stacks.nvme.sync import Connection, Namespace, attach
 from stacks.nvme.url import NvmeUrl
 from stacks.rdma import DeviceConfig
@@ -30,6 +39,7 @@ class SessionOptions:
     local: IP address of our device, empty for one that suits. offload: many packets with one system call.
     capture: where to record packets. queue_depth: commands that may be under way, on each of `queues`. host_nqn: who
     we are. digests: `TcpDigest`s to ask for over TCP.
+    paths: further ways to the subsystem, policy: which of them is used. reconnect: what a loss leads to.
     device: how our device is made, None as usual. is_quiet: say nothing of its faults, they are told elsewhere.
     """
 
@@ -39,6 +49,9 @@ class SessionOptions:
     queue_depth: int = 127
     queues: int = 1
     digests: int = 0
+    paths: tuple[NvmeUrl, ...] = ()
+    policy: PathPolicy = PathPolicy.ROUND_ROBIN
+    reconnect: ReconnectPolicy = NO_RECONNECT
     host_nqn: str = HostConfig().host_nqn
     device: DeviceConfig | None = None
     is_quiet: bool = False
@@ -56,16 +69,19 @@ def open_connection(url: NvmeUrl, options: SessionOptions) -> Iterator[Connectio
     config = HostConfig(
         host_nqn=options.host_nqn, queue_entries=options.queue_depth + 1, io_queues=options.queues
     )
-    local = options.local or (address_beside(url.host) if url.transport == "rdma" else "")
+    local = options.local or (address_beside(url.host) if url.transport == "rdma" and not options.paths else "")
     with attach(
-        url,
+        [url, *options.paths],
         config=config,
         local=local,
         offload=options.offload,
         wrap=options.wrap,
         device=options.device,
         tcp=TcpInitiatorConfig(digests=options.digests),
+        reconnect=options.reconnect,
+        policy=options.policy,
     ) as connection:
+        Outages(connection.multipath)
         try:
             with reported(connection.end.device, is_quiet=options.is_quiet):
                 yield connection
@@ -78,7 +94,7 @@ def open_namespace(place: NvmeUrl, options: SessionOptions) -> Iterator[Namespac
     """The namespace that a URL names; where it names none, the first of the target's only subsystem."""
     url = with_subsystem(place, options)
     with open_connection(url, options) as connection:
-        yield connection.namespace(url.nsid or min(connection.host.namespaces, default=0))
+        yield connection.namespace(url.nsid or min(connection.multipath.namespaces, default=0))
 
 
 def with_subsystem(url: NvmeUrl, options: SessionOptions) -> NvmeUrl:
@@ -100,7 +116,8 @@ def subsystems(url: NvmeUrl, options: SessionOptions) -> list[str]:
 
 def discovered(url: NvmeUrl, options: SessionOptions) -> list[DiscoveredSubsystem]:
     """The discovery log at a place. A capture, and faults, are of what follows and not of this."""
-    place, plain = replace(url, nqn=DISCOVERY_NQN), replace(options, capture=None, device=None)
+    place = replace(url, nqn=DISCOVERY_NQN)
+    plain = replace(options, capture=None, device=None, paths=(), reconnect=NO_RECONNECT)
     with open_connection(place, plain) as connection:
         return connection.discover()
 
@@ -110,12 +127,11 @@ def lost(reason: str) -> CommandError:
     return CommandError(reason or "the target closed the connection", "see that it runs, and repeat")
 
 
-def failure(what: str, status: int, namespace: Namespace) -> CommandError:
-    """What to say of a command that ended with a status; what: which one failed, and where."""
-    host = namespace.connection.host
-    if host.is_closed:
-        return lost(host.failure)
-    return CommandError(f"{what}: {explain_status(status)}")
+def failure(what: str, transfer: Transfer) -> CommandError:
+    """What to say of an operation that failed; what: which one, and where."""
+    if transfer.ending:
+        return lost(transfer.ending)
+    return CommandError(f"{what}: {explain_status(transfer.status)}")
 
 
 def explain_status(status: int) -> str:

@@ -9,7 +9,22 @@ from typing import Annotated
 
 import typer
 
-from apps.arguments import SIZES, TIMES, Digests, Local, Offload, parse_address, parse_path_mtu, parse_url
+from apps.arguments import (
+    SIZES,
+    TIMES,
+    CtrlLossTmo,
+    Digests,
+    FastIoFailTmo,
+    Local,
+    Offload,
+    Paths,
+    Policy,
+    ReconnectDelay,
+    parse_address,
+    parse_path_mtu,
+    parse_url,
+    reconnect_policy,
+)
 from apps.errors import CommandError
 from apps.faults import Fault, Faults, device_config, report_json
 from apps.nvme.session import SessionOptions, open_namespace
@@ -26,6 +41,7 @@ from apps.perf.rdma_run import RdmaOptions, check, run_rdma
 from apps.perf.report import Measurement, show
 from apps.perf.sweep import Sizes, parse_sizes, show_sweep, sizes_of
 from apps.sizes import Bytes, Nanoseconds, format_size, parse_duration, parse_size, parse_some
+from stacks.nvme.host import PathPolicy
 from stacks.nvme.url import NvmeUrl
 
 app = typer.Typer(
@@ -189,6 +205,11 @@ def nvme(
     ] = Carrier.RDMA,
     queues: Annotated[int, typer.Option(min=1, max=64, help="I/O queues; over TCP, connections.")] = 1,
     digests: Digests = 0,
+    path: Paths = None,
+    policy: Policy = PathPolicy.ROUND_ROBIN,
+    reconnect_delay: ReconnectDelay = 10,
+    ctrl_loss_tmo: CtrlLossTmo = None,
+    fast_io_fail_tmo: FastIoFailTmo = -1,
     local: Local = "",
     offload: Offload = True,
     cpus: Annotated[
@@ -200,6 +221,7 @@ def nvme(
     as_json: Annotated[bool, JSON_OPTION] = False,
 ) -> None:
     """Reads and writes of a namespace; a given one is written to with --overwrite only."""
+    reconnect = reconnect_policy(reconnect_delay, ctrl_loss_tmo, fast_io_fail_tmo, paths=1 + len(path or ()))
     check_span(span, block_size)
     is_ours = url is None and namespace.startswith("mem:")
     if not (is_ours or overwrite) and (fill or verify or rw not in (Mode.READ, Mode.RANDREAD)):
@@ -217,7 +239,7 @@ def nvme(
         device = device_config(faults, fault)
         options = SessionOptions(
             local=local, offload=offload, queue_depth=queue_depth, queues=queues, digests=digests, device=device,
-            is_quiet=as_json,
+            is_quiet=as_json, paths=tuple(path or ()), policy=policy, reconnect=reconnect,
         )  # fmt: skip
         served = stack.enter_context(open_namespace(url, options))
         workload = Workload(rw, block_size, span or served.size_bytes, queue_depth, duration, mix, verify, seed)

@@ -66,13 +66,11 @@ class NvmeEndpoint:
         """What ended; the thread sleeps while nothing can be done."""
         self._namespace.poll()
         if not self._ended:
-            host = self._namespace.connection.host
-            if host.is_closed:
-                raise lost(host.failure)
+            multipath = self._namespace.connection.multipath
+            if multipath.is_over:
+                raise lost(multipath.failure)
             self._namespace.wait(WAIT_NS)
         ended, self._ended = self._ended, []
-        if any(problem for _, problem in ended) and self._namespace.connection.host.is_closed:
-            raise lost(self._namespace.connection.host.failure)
         return ended
 
     def _note(self, slot: int, transfer: Transfer) -> None:

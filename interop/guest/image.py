@@ -21,7 +21,14 @@ BUSYBOX = "bin/busybox"
 PROGRAMS = (
     "bin/dash",
     "bin/ip",
+    "bin/mount",
+    "bin/umount",
+    "sbin/blkdiscard",
+    "sbin/e2fsck",
+    "sbin/fstrim",
+    "sbin/mke2fs",
     "sbin/tc",
+    "usr/bin/fio",
     "usr/bin/rdma",
     "usr/bin/ibv_*",
     "usr/bin/ib_*",
@@ -50,6 +57,7 @@ MODULES = (
     "ib_umad",
     "sch_netem",
     "tcp_bbr",
+    "ext4",
     "nvme_rdma",
     "nvme_tcp",
     "nvmet_rdma",
@@ -57,6 +65,9 @@ MODULES = (
     "loop",
 )
 """Present for `modprobe`; rdma_rxe asks the kernel for crc32 by name, so nothing says that it needs crc32_generic."""
+HOST_ID = "b05ca7ed-0000-4000-8000-000000000001"
+HOST_NQN = f"nqn.2014-08.org.nvmexpress:uuid:{HOST_ID}"
+"""Who the guest is to NVMe targets, unless told otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,6 +204,8 @@ def _skeleton() -> Iterator[cpio.Entry]:
     for name in ("proc", "sys", "dev", "tmp", "run", "root"):
         yield cpio.folder(name)
     yield cpio.character_device("dev/console", 5, 1)
+    yield cpio.file("etc/nvme/hostnqn", f"{HOST_NQN}\n".encode())  # or each `nvme connect` is another host
+    yield cpio.file("etc/nvme/hostid", f"{HOST_ID}\n".encode())
     for path in sorted((Path(__file__).parent / "root").iterdir()):
         yield cpio.file(path.name, path.read_bytes(), is_executable=True)
 
@@ -213,5 +226,6 @@ LIBRARY_FOLDERS = (
     "lib/x86_64-linux-gnu",
     "usr/lib/x86_64-linux-gnu",
     "usr/lib/x86_64-linux-gnu/libibverbs",
+    "usr/lib/x86_64-linux-gnu/ceph",
     "lib64",
 )

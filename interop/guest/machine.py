@@ -14,6 +14,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from interop.guest.agent import Agent, GuestError, Job, Result
@@ -23,22 +24,40 @@ from interop.guest.network import GUESTS, TAP, Namespace, owned_name, tap_namesp
 from interop.guest.pcap import pcap_to_pcapng
 from interop.outcome import require
 
-__all__ = ["GuestError", "Job", "Machine", "Result", "boot"]
+__all__ = ["BootOptions", "GuestError", "Job", "Machine", "Result", "boot"]
 
 ADDRESSES = tuple(address.partition("/")[0] for address in GUESTS)
 """The guest's addresses, in numeric text form: IPv4, IPv6."""
+
+
+@dataclass(frozen=True, slots=True)
+class BootOptions:
+    """What distinguishes one kind of guest from another.
+
+    mtu: of its Ethernet, in bytes. multipath: whether its NVMe host joins the paths to a namespace into one disk.
+    """
+
+    mtu: int = 9000
+    multipath: bool = True
+
+
+USUAL = BootOptions()
 
 
 class Machine:
     """A running guest.
 
     agent: runs commands in it. namespace: where our processes can reach it. boot_seconds: what starting it took.
+    options: what it was booted with.
     """
 
-    def __init__(self, process: subprocess.Popen[bytes], namespace: Namespace, folder: Path) -> None:
+    def __init__(
+        self, process: subprocess.Popen[bytes], namespace: Namespace, folder: Path, options: BootOptions
+    ) -> None:
         self._process = process
         self._folder = folder
         self.namespace = namespace
+        self.options = options
         started = time.monotonic()
         self.agent = Agent(self._connect("agent"))
         self._monitor = Monitor(self._connect("monitor"))
@@ -53,6 +72,15 @@ class Machine:
     def run(self, script: str, *, seconds: float = 30) -> Result:
         """Run a shell script in the guest; after `seconds` it is killed. GuestError when the guest is gone."""
         return self.agent.run(script, seconds=seconds)
+
+    @contextlib.contextmanager
+    def frozen(self) -> Iterator[None]:
+        """Within the block the guest stands still, and no time passes in it: a host that says nothing."""
+        self._monitor.ask("stop")
+        try:
+            yield
+        finally:
+            self._monitor.ask("cont")
 
     @contextlib.contextmanager
     def capture(self, path: Path) -> Iterator[None]:
@@ -95,36 +123,38 @@ class Machine:
 
 
 @contextlib.contextmanager
-def boot(image: Image, *, mtu: int = 9000, console: bool = False) -> Iterator[Machine]:
-    """A guest on an Ethernet of that MTU, for as long as the block lasts.
+def boot(image: Image, options: BootOptions = USUAL, *, console: bool = False) -> Iterator[Machine]:
+    """A guest for as long as the block lasts.
 
     console: the guest's console is this terminal, for a person; else it goes to a file that errors quote.
     MissingToolError without qemu, root or TAP devices; GuestError when it does not come up.
     """
     require("qemu-system-x86_64", package="qemu-system-x86")
     require("setpriv", package="util-linux")
-    with tap_namespace(mtu) as namespace, tempfile.TemporaryDirectory(prefix=owned_name("")) as folder:
-        words = namespace.command(*qemu_command(image, Path(folder), mtu=mtu, console=console))
+    with tap_namespace(options.mtu) as namespace, tempfile.TemporaryDirectory(prefix=owned_name("")) as folder:
+        words = namespace.command(*qemu_command(image, Path(folder), options, console=console))
         with (
             (Path(folder) / "qemu.log").open("wb") as log,
             subprocess.Popen(words, stdin=None if console else subprocess.DEVNULL, stderr=log) as process,
         ):
             try:
-                yield Machine(process, namespace, Path(folder))
+                yield Machine(process, namespace, Path(folder), options)
             finally:
                 process.kill()
 
 
-def qemu_command(image: Image, folder: Path, *, mtu: int, console: bool) -> list[str]:
+def qemu_command(image: Image, folder: Path, options: BootOptions, *, console: bool) -> list[str]:
     """The command that starts qemu with its sockets in `folder`; no device but those that the guest uses."""
-    addresses = " ".join(f"baremetal.address={address}" for address in GUESTS)
+    mtu = options.mtu
+    words = [*(f"baremetal.address={address}" for address in GUESTS), f"baremetal.mtu={mtu}"]
+    words.append(f"nvme_core.multipath={'NY'[options.multipath]}")
     # What a guest leaves to a device's offloads would be missing from a capture, and rxe computes no UDP checksum.
     no_offload = ",".join(f"{feature}=off" for feature in OFFLOADS)
     return [
         *("setpriv", "--pdeathsig", "KILL"),
-        *("qemu-system-x86_64", "-accel", "tcg", "-cpu", "max", "-m", "512", "-nodefaults", "-no-user-config"),
+        *("qemu-system-x86_64", "-accel", "tcg", "-cpu", "max", "-m", "768", "-nodefaults", "-no-user-config"),
         *("-nographic", "-no-reboot", "-kernel", str(image.kernel), "-initrd", str(image.initramfs)),
-        *("-append", f"console=ttyS0 quiet panic=-1 rdinit=/init baremetal.mtu={mtu} {addresses}"),
+        *("-append", f"console=ttyS0 quiet panic=-1 rdinit=/init {' '.join(words)}"),
         *("-serial", "stdio" if console else f"file:{folder / 'console.log'}"),
         *("-netdev", f"tap,id=net,ifname={TAP},script=no,downscript=no,vhost=off,vnet_hdr=off"),
         *("-device", f"virtio-net-pci,netdev=net,host_mtu={mtu},romfile=,{no_offload}"),

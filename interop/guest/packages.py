@@ -27,6 +27,10 @@ PACKAGES = (
     "rdmacm-utils",
     "perftest",
     "nvme-cli",
+    "e2fsprogs",
+    "fio",
+    "mount",
+    "util-linux",
 )
 """What the guest is made of; what these need comes along."""
 

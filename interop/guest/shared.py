@@ -7,7 +7,7 @@ from types import TracebackType
 from typing import Self
 
 from interop.guest.image import build_image
-from interop.guest.machine import GuestError, Machine, boot
+from interop.guest.machine import BootOptions, GuestError, Machine, boot
 from interop.outcome import MissingToolError
 
 
@@ -19,16 +19,17 @@ class SharedGuest:
         self._machine: Machine | None = None
         self._missing: MissingToolError | None = None
 
-    def machine(self, mtu: int = 9000) -> Machine:
-        """A running guest on an Ethernet of that MTU.
+    def machine(self, mtu: int = 9000, *, multipath: bool = True) -> Machine:
+        """A running guest of that kind; see `BootOptions`.
 
         MissingToolError, the same for every caller, when this machine cannot run one.
         """
         if self._missing is not None:
             raise self._missing
-        if self._machine is None or self._machine.namespace.mtu != mtu:
+        options = BootOptions(mtu, multipath)
+        if self._machine is None or self._machine.options != options:
             self.discard()
-            self._machine = self._boot(mtu)
+            self._machine = self._boot(options)
         return self._machine
 
     def discard(self) -> None:
@@ -36,9 +37,9 @@ class SharedGuest:
         self._machine = None
         self._running.close()
 
-    def _boot(self, mtu: int) -> Machine:
+    def _boot(self, options: BootOptions) -> Machine:
         try:
-            return self._running.enter_context(boot(build_image(), mtu=mtu))
+            return self._running.enter_context(boot(build_image(), options))
         except MissingToolError as error:
             self._missing = error
             raise

@@ -22,17 +22,33 @@ from dataclasses import replace
 
 import trio
 
-from stacks.nvme.bindings.aio import AsyncEnd, ServerPort
+from stacks.nvme.bindings.aio import AsyncEnd, AsyncEnds, ServerPort
 from stacks.nvme.bindings.rdma.aio import RdmaAsyncEnd, RdmaServer
 from stacks.nvme.bindings.rdma.sync import DeviceConfig, Wrap
 from stacks.nvme.bindings.tcp import TcpInitiatorConfig, TcpTargetConfig
 from stacks.nvme.bindings.tcp.aio import TcpAsyncEnd, TcpServer
+from stacks.nvme.connecting import (
+    DEFAULT_RECONNECT,
+    add_path,
+    association,
+    check_transfer,
+    nqn_of,
+    nsid_of,
+    only_subsystem,
+    parse_urls,
+    paths_policy,
+    settled,
+)
 from stacks.nvme.host import (
+    NO_RECONNECT,
     ConnectionFailed,
     DiscoveredSubsystem,
     HostConfig,
     HostController,
     HostNamespace,
+    Multipath,
+    PathPolicy,
+    ReconnectPolicy,
     Transfer,
     read_discovery_log,
 )
@@ -42,7 +58,7 @@ from stacks.nvme.stores.contract import run
 from stacks.nvme.stores.executor import is_slow, run_together
 from stacks.nvme.stores.held import HeldCompletions
 from stacks.nvme.stores.reservations import reservations_of
-from stacks.nvme.sync import CLOSE_TIMEOUT_NS, CONNECT_TIMEOUT_NS, check_transfer, only_subsystem
+from stacks.nvme.sync import CLOSE_TIMEOUT_NS
 from stacks.nvme.target import Subsystem, Target
 from stacks.nvme.url import NvmeUrl, parse_url
 from stacks.runtime.errors import StackError
@@ -134,31 +150,38 @@ class ThreadExecutor:
 
 
 class Connection:
-    """An association with a controller; made by `attach`."""
+    """A subsystem that is connected, over one path or several; made by `attach`.
 
-    def __init__(self, end: AsyncEnd, url: NvmeUrl) -> None:
+    end: the ends it uses; urls: its paths; multipath: the same in the core.
+    """
+
+    def __init__(
+        self, end: AsyncEnds, urls: Sequence[NvmeUrl], *, policy: PathPolicy = PathPolicy.ROUND_ROBIN
+    ) -> None:
         self.end = end
-        self.url = url
-        self._host: HostController | None = None
+        self.urls = urls
+        self.url = urls[0]
+        self.multipath = Multipath(policy=policy, wake=end.wake)
 
     @property
     def host(self) -> HostController:
-        """The association in the core, once `open` was called."""
-        assert self._host is not None
-        return self._host
+        """An association of now: a live one where there is one. After a loss it is another."""
+        return association(self.multipath)
 
-    async def open(self, config: HostConfig) -> None:
-        """Connect; ConnectionFailed when that does not come about."""
+    async def open(self, config: HostConfig, reconnect: ReconnectPolicy) -> None:
+        """Connect; ConnectionFailed when no path comes about."""
         end = self.end
-        host = self._host = end.initiator.connect(self.url.host, config, end.clock.now(), port=self.url.port)
-        with trio.move_on_after(CONNECT_TIMEOUT_NS / 1e9):
-            await end.wait_until(lambda: host.is_live or host.is_closed)
-        if not host.is_live:
-            raise ConnectionFailed(host.failure or f"{self.url} does not get on with connecting")
+        patience = paths_policy(reconnect, self.urls)
+        for url in self.urls:
+            initiator = end.initiator_for(url.transport, url.host)
+            add_path(self.multipath, initiator, url, config, patience, end.clock.now())
+        await end.wait_until(settled(self.multipath, reconnect))
+        if not self.multipath.is_live:
+            raise ConnectionFailed(self.multipath.failure)
 
     def namespace(self, nsid: int = 0) -> Namespace:
         """A namespace by number, or the only one; LocalError when that does not fit."""
-        return Namespace(self, self.host.namespace(nsid))
+        return Namespace(self, self.multipath.namespace(nsid))
 
     async def discover(self) -> list[DiscoveredSubsystem]:
         """Read the discovery log; on an association with a discovery controller."""
@@ -171,12 +194,11 @@ class Connection:
         return found
 
     async def close(self) -> None:
-        """Shut the controller down and end the connections; takes two seconds at most, even when cancelled."""
-        end, host = self.end, self._host
+        """Shut the controllers down and end the connections; takes two seconds at most, even when cancelled."""
+        end, multipath = self.end, self.multipath
         with trio.CancelScope(shield=True), trio.move_on_after(CLOSE_TIMEOUT_NS / 1e9):
-            if host is not None and not host.is_closed:
-                host.stop(end.clock.now())
-            await end.wait_until(lambda: (host is None or host.is_closed) and end.initiator.is_quiet)
+            multipath.stop(end.clock.now())
+            await end.wait_until(lambda: multipath.is_over and end.is_quiet)
 
 
 class Namespace(AsyncReservationCalls):
@@ -226,7 +248,7 @@ class Namespace(AsyncReservationCalls):
     async def _finish(self, transfer: Transfer) -> None:
         if not transfer.is_done:
             await self.connection.end.wait_for(transfer)
-        check_transfer(self.connection.host, transfer)
+        check_transfer(transfer)
 
 
 class Server:
@@ -245,7 +267,7 @@ class Server:
 
 @asynccontextmanager
 async def attach(
-    url: str | NvmeUrl,
+    url: str | NvmeUrl | Sequence[str | NvmeUrl],
     *,
     config: HostConfig | None = None,
     local: str = "",
@@ -253,36 +275,38 @@ async def attach(
     wrap: Wrap | None = None,
     device: DeviceConfig | None = None,
     tcp: TcpInitiatorConfig | None = None,
+    reconnect: ReconnectPolicy | None = DEFAULT_RECONNECT,
+    policy: PathPolicy = PathPolicy.ROUND_ROBIN,
 ) -> AsyncIterator[Connection]:
-    """An association with the URL's subsystem, or with the discovery controller when the URL names that.
+    """The URL's subsystem, connected, or the discovery controller when the URL or `config` names that.
 
-    config: how to connect; its NQN counts only when the URL has none. Without any, discovery finds the only one.
+    url: where it is; several for several paths, of any transports. At least one has to come about, the others are tried
+    on. config: how to connect; its NQN counts only when no URL has one. Without any, discovery finds the only one.
     local: which of our addresses to use; offload: False sends one datagram a call; wrap: goes around the transport.
     device: how the RDMA device is made, tcp: how data moves over TCP; None for the defaults.
+    reconnect: what is done about a connection that is lost, None for nothing; policy: which of several paths is used.
     """
-    parsed = parse_url(url) if isinstance(url, str) else url
-    end: AsyncEnd
-    if parsed.transport == "tcp":
-        end = TcpAsyncEnd(local=local, config=tcp)
-    else:
-        end = RdmaAsyncEnd(parsed.host, local=local, offload=offload, wrap=wrap, device=device)
-    try:
-        async with _beside(end.driver.run):
-            chosen = config or HostConfig()
-            nqn = parsed.nqn or chosen.nqn or await _only_subsystem(end, parsed, chosen)
-            connection = Connection(end, parsed)
-            try:
-                await connection.open(replace(chosen, nqn=nqn))
-                yield connection
-            finally:
-                await connection.close()
-    finally:
-        end.close()
+    urls = parse_urls(url)
+
+    def open_end(transport: str, host: str) -> AsyncEnd:
+        if transport == "tcp":
+            return TcpAsyncEnd(local=local, config=tcp)
+        return RdmaAsyncEnd(host, local=local, offload=offload, wrap=wrap, device=device)
+
+    async with _ends(open_end, local) as end:
+        chosen = config or HostConfig()
+        nqn = nqn_of(urls) or chosen.nqn or await _only_subsystem(end, urls, chosen)
+        connection = Connection(end, urls, policy=policy)
+        try:
+            await connection.open(replace(chosen, nqn=nqn), reconnect or NO_RECONNECT)
+            yield connection
+        finally:
+            await connection.close()
 
 
 @asynccontextmanager
 async def connect(
-    url: str | NvmeUrl,
+    url: str | NvmeUrl | Sequence[str | NvmeUrl],
     *,
     config: HostConfig | None = None,
     local: str = "",
@@ -290,12 +314,22 @@ async def connect(
     wrap: Wrap | None = None,
     device: DeviceConfig | None = None,
     tcp: TcpInitiatorConfig | None = None,
+    reconnect: ReconnectPolicy | None = DEFAULT_RECONNECT,
+    policy: PathPolicy = PathPolicy.ROUND_ROBIN,
 ) -> AsyncIterator[Namespace]:
     """A connected namespace; the arguments are those of `attach`."""
     async with attach(
-        url, config=config, local=local, offload=offload, wrap=wrap, device=device, tcp=tcp
+        url,
+        config=config,
+        local=local,
+        offload=offload,
+        wrap=wrap,
+        device=device,
+        tcp=tcp,
+        reconnect=reconnect,
+        policy=policy,
     ) as connection:
-        yield connection.namespace(connection.url.nsid)
+        yield connection.namespace(nsid_of(connection.urls))
 
 
 async def discover(
@@ -303,7 +337,8 @@ async def discover(
 ) -> list[DiscoveredSubsystem]:
     """What the target at the URL has to offer."""
     parsed = parse_url(url) if isinstance(url, str) else url
-    async with attach(replace(parsed, nqn=DISCOVERY_NQN), local=local, offload=offload, wrap=wrap) as connection:
+    place = replace(parsed, nqn=DISCOVERY_NQN)
+    async with attach(place, local=local, offload=offload, wrap=wrap, reconnect=None) as connection:
         return await connection.discover()
 
 
@@ -371,14 +406,27 @@ async def serve(
 
 
 @asynccontextmanager
-async def _beside(*tasks: Callable[[], Awaitable[None]]) -> AsyncIterator[None]:
+async def _ends(open_end: Callable[[str, str], AsyncEnd], local: str) -> AsyncIterator[AsyncEnds]:
+    """Ends that run for as long as the block lasts, and are closed afterwards."""
+    ends: AsyncEnds | None = None
+    try:
+        async with _beside() as nursery:
+            ends = AsyncEnds(open_end, nursery, local=local)
+            yield ends
+    finally:
+        if ends is not None:
+            ends.close()
+
+
+@asynccontextmanager
+async def _beside(*tasks: Callable[[], Awaitable[None]]) -> AsyncIterator[trio.Nursery]:
     """Run tasks for as long as the block lasts. What the block raises leaves as it is, and not in a group."""
     failure: Exception | None = None
     async with trio.open_nursery() as nursery:
         for task in tasks:
             nursery.start_soon(task)
         try:
-            yield
+            yield nursery
         except Exception as error:  # noqa: BLE001 (raised again below)
             failure = error
         finally:
@@ -387,10 +435,10 @@ async def _beside(*tasks: Callable[[], Awaitable[None]]) -> AsyncIterator[None]:
         raise failure
 
 
-async def _only_subsystem(end: AsyncEnd, url: NvmeUrl, config: HostConfig) -> str:
-    connection = Connection(end, url)
+async def _only_subsystem(end: AsyncEnds, urls: Sequence[NvmeUrl], config: HostConfig) -> str:
+    connection = Connection(end, urls[:1])
     try:
-        await connection.open(replace(config, nqn=DISCOVERY_NQN, keep_alive_ms=0))
-        return only_subsystem(url, await connection.discover())
+        await connection.open(replace(config, nqn=DISCOVERY_NQN, keep_alive_ms=0), NO_RECONNECT)
+        return only_subsystem(urls[0], await connection.discover())
     finally:
         await connection.close()

@@ -18,52 +18,74 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 from stacks.nvme.bindings.rdma.sync import DeviceConfig, RdmaEnd, Wrap
-from stacks.nvme.bindings.sync import End
+from stacks.nvme.bindings.sync import End, Ends
 from stacks.nvme.bindings.tcp import TcpInitiatorConfig
 from stacks.nvme.bindings.tcp.sync import TcpEnd, WrapStreams
+from stacks.nvme.connecting import (
+    DEFAULT_RECONNECT,
+    add_path,
+    association,
+    check_transfer,
+    nqn_of,
+    nsid_of,
+    only_subsystem,
+    parse_urls,
+    paths_policy,
+    settled,
+)
 from stacks.nvme.host import (
-    CommandFailed,
+    NO_RECONNECT,
     ConnectionFailed,
     DiscoveredSubsystem,
     HostConfig,
     HostController,
     HostNamespace,
+    Multipath,
+    PathPolicy,
+    ReconnectPolicy,
     Region,
     Transfer,
     read_discovery_log,
 )
 from stacks.nvme.reservation_calls import ReservationCalls
 from stacks.nvme.url import NvmeUrl, parse_url
-from stacks.runtime import LocalError
 from stacks.runtime.errors import StackError
 from wire.nvme.opcodes import DISCOVERY_NQN
 
 
 class Connection:
-    """An association with a controller, and the device it uses; made by `attach`."""
+    """A subsystem that is connected, over one path or several; made by `attach`.
 
-    def __init__(self, end: End, url: NvmeUrl) -> None:
+    end: the ends it uses; urls: its paths; multipath: the same in the core.
+    """
+
+    def __init__(self, end: Ends, urls: Sequence[NvmeUrl], *, policy: PathPolicy = PathPolicy.ROUND_ROBIN) -> None:
         self.end = end
-        self.url = url
-        self._host: HostController | None = None
+        self.urls = urls
+        self.url = urls[0]
+        self.multipath = Multipath(policy=policy)
 
     @property
     def host(self) -> HostController:
-        """The association in the core, once `open` was called."""
-        assert self._host is not None
-        return self._host
+        """An association of now: a live one where there is one. After a loss it is another."""
+        return association(self.multipath)
 
-    def open(self, config: HostConfig) -> None:
-        """Connect; ConnectionFailed when that does not come about."""
+    def open(self, config: HostConfig, reconnect: ReconnectPolicy) -> None:
+        """Connect; ConnectionFailed when no path comes about."""
         end = self.end
-        host = self._host = end.initiator.connect(self.url.host, config, end.clock.now(), port=self.url.port)
-        end.run_until(lambda: host.is_live or host.is_closed, timeout_ns=CONNECT_TIMEOUT_NS)
-        if not host.is_live:
-            raise ConnectionFailed(host.failure or f"{self.url} does not get on with connecting")
+        patience = paths_policy(reconnect, self.urls)
+        for url in self.urls:
+            initiator = end.initiator_for(url.transport, url.host)
+            add_path(self.multipath, initiator, url, config, patience, end.clock.now())
+        is_settled = settled(self.multipath, reconnect)
+        while not end.run_until(is_settled, timeout_ns=WAIT_NS):
+            pass
+        if not self.multipath.is_live:
+            raise ConnectionFailed(self.multipath.failure)
 
     def namespace(self, nsid: int = 0) -> Namespace:
         """A namespace by number, or the only one; LocalError when that does not fit."""
-        return Namespace(self, self.host.namespace(nsid))
+        return Namespace(self, self.multipath.namespace(nsid))
 
     def discover(self) -> list[DiscoveredSubsystem]:
         """Read the discovery log; on an association with a discovery controller."""
@@ -84,19 +106,18 @@ class Connection:
         self.end.pump.wait(timeout_ns)
 
     def run_until(self, condition: Callable[[], bool]) -> None:
-        """Turn the pump until `condition` holds; ConnectionFailed when the association ends first."""
-        host, end = self.host, self.end
-        while not end.run_until(lambda: condition() or host.is_closed, timeout_ns=CONNECT_TIMEOUT_NS):
+        """Turn the pump until `condition` holds; ConnectionFailed when every path is given up first."""
+        multipath, end = self.multipath, self.end
+        while not end.run_until(lambda: condition() or multipath.is_over, timeout_ns=WAIT_NS):
             pass
         if not condition():
-            raise ConnectionFailed(host.failure or "the connection is closed")
+            raise ConnectionFailed(multipath.failure or "the connection is closed")
 
     def close(self) -> None:
-        """Shut the controller down and end the connections."""
-        end, host = self.end, self._host
-        if host is not None and not host.is_closed:
-            host.stop(end.clock.now())
-        end.run_until(lambda: (host is None or host.is_closed) and end.initiator.is_quiet, timeout_ns=CLOSE_TIMEOUT_NS)
+        """Shut the controllers down and end the connections."""
+        end, multipath = self.end, self.multipath
+        multipath.stop(end.clock.now())
+        end.run_until(lambda: multipath.is_over and end.is_quiet, timeout_ns=CLOSE_TIMEOUT_NS)
 
 
 class Namespace(ReservationCalls):
@@ -145,7 +166,7 @@ class Namespace(ReservationCalls):
 
     def register(self, buffer: object) -> Region:
         """Register a writable buffer for I/O without a copy."""
-        return self.connection.end.initiator.register(buffer)
+        return self.connection.end.register(buffer)
 
     def submit_read(
         self,
@@ -183,12 +204,12 @@ class Namespace(ReservationCalls):
 
     def _finish(self, transfer: Transfer) -> None:
         self.connection.run_until(lambda: transfer.is_done)
-        check_transfer(self.connection.host, transfer)
+        check_transfer(transfer)
 
 
 @contextmanager
 def attach(
-    url: str | NvmeUrl,
+    url: str | NvmeUrl | Sequence[str | NvmeUrl],
     *,
     config: HostConfig | None = None,
     local: str = "",
@@ -197,24 +218,30 @@ def attach(
     device: DeviceConfig | None = None,
     tcp: TcpInitiatorConfig | None = None,
     wrap_streams: WrapStreams | None = None,
+    reconnect: ReconnectPolicy | None = DEFAULT_RECONNECT,
+    policy: PathPolicy = PathPolicy.ROUND_ROBIN,
 ) -> Iterator[Connection]:
-    """An association with the URL's subsystem, or with the discovery controller when the URL or `config` names that.
+    """The URL's subsystem, connected, or the discovery controller when the URL or `config` names that.
 
-    config: how to connect; its NQN counts only when the URL has none. Without any, discovery finds the only one.
+    url: where it is; several for several paths, of any transports. At least one has to come about, the others are tried
+    on. config: how to connect; its NQN counts only when no URL has one. Without any, discovery finds the only one.
     local: which of our addresses to use; offload, wrap, device: see `RdmaEnd`; tcp, wrap_streams: see `TcpEnd`.
+    reconnect: what is done about a connection that is lost, None for nothing; policy: which of several paths is used.
     """
-    parsed = parse_url(url) if isinstance(url, str) else url
-    end: End
-    if parsed.transport == "tcp":
-        end = TcpEnd(local=local, config=tcp, wrap=wrap_streams)
-    else:
-        end = RdmaEnd(parsed.host, local=local, offload=offload, wrap=wrap, device=device)
+    urls = parse_urls(url)
+
+    def open_end(transport: str, host: str) -> End:
+        if transport == "tcp":
+            return TcpEnd(local=local, config=tcp, wrap=wrap_streams)
+        return RdmaEnd(host, local=local, offload=offload, wrap=wrap, device=device)
+
+    end = Ends(open_end, local=local)
     try:
         chosen = config or HostConfig()
-        nqn = parsed.nqn or chosen.nqn or _only_subsystem(end, parsed, chosen)
-        connection = Connection(end, parsed)
+        nqn = nqn_of(urls) or chosen.nqn or _only_subsystem(end, urls, chosen)
+        connection = Connection(end, urls, policy=policy)
         try:
-            connection.open(replace(chosen, nqn=nqn))
+            connection.open(replace(chosen, nqn=nqn), reconnect or NO_RECONNECT)
             yield connection
         finally:
             connection.close()
@@ -224,7 +251,7 @@ def attach(
 
 @contextmanager
 def connect(
-    url: str | NvmeUrl,
+    url: str | NvmeUrl | Sequence[str | NvmeUrl],
     *,
     config: HostConfig | None = None,
     local: str = "",
@@ -233,6 +260,8 @@ def connect(
     device: DeviceConfig | None = None,
     tcp: TcpInitiatorConfig | None = None,
     wrap_streams: WrapStreams | None = None,
+    reconnect: ReconnectPolicy | None = DEFAULT_RECONNECT,
+    policy: PathPolicy = PathPolicy.ROUND_ROBIN,
 ) -> Iterator[Namespace]:
     """A connected namespace; the arguments are those of `attach`."""
     with attach(
@@ -244,8 +273,10 @@ def connect(
         device=device,
         tcp=tcp,
         wrap_streams=wrap_streams,
+        reconnect=reconnect,
+        policy=policy,
     ) as connection:
-        yield connection.namespace(connection.url.nsid)
+        yield connection.namespace(nsid_of(connection.urls))
 
 
 def discover(
@@ -253,32 +284,16 @@ def discover(
 ) -> list[DiscoveredSubsystem]:
     """What the target at the URL has to offer."""
     parsed = parse_url(url) if isinstance(url, str) else url
-    with attach(replace(parsed, nqn=DISCOVERY_NQN), local=local, offload=offload, wrap=wrap) as connection:
+    place = replace(parsed, nqn=DISCOVERY_NQN)
+    with attach(place, local=local, offload=offload, wrap=wrap, reconnect=None) as connection:
         return connection.discover()
 
 
-def only_subsystem(url: NvmeUrl, found: Sequence[DiscoveredSubsystem]) -> str:
-    """The NQN of the only NVM subsystem in a discovery log; LocalError when there is none or more than one."""
-    names = sorted({entry.nqn for entry in found if entry.kind == "nvm"})
-    if len(names) != 1:
-        has = f"has {', '.join(names)}; add one to the URL" if names else "has no subsystem"
-        raise LocalError(f"the target at {url} {has}")
-    return names[0]
-
-
-def check_transfer(host: HostController, transfer: Transfer) -> None:
-    """Raise what a finished transfer's status says: CommandFailed, or ConnectionFailed when the connection is gone."""
-    if transfer.status:
-        if host.is_closed:
-            raise ConnectionFailed(host.failure or "the connection is closed")
-        raise CommandFailed(transfer.what, transfer.status, is_io=True)
-
-
-def _only_subsystem(end: End, url: NvmeUrl, config: HostConfig) -> str:
-    connection = Connection(end, url)
+def _only_subsystem(end: Ends, urls: Sequence[NvmeUrl], config: HostConfig) -> str:
+    connection = Connection(end, urls[:1])
     try:
-        connection.open(replace(config, nqn=DISCOVERY_NQN, keep_alive_ms=0))
-        return only_subsystem(url, connection.discover())
+        connection.open(replace(config, nqn=DISCOVERY_NQN, keep_alive_ms=0), NO_RECONNECT)
+        return only_subsystem(urls[0], connection.discover())
     finally:
         connection.close()
 
@@ -287,6 +302,5 @@ def _bytes_view(buffer: bytes | bytearray | memoryview) -> memoryview:
     return memoryview(buffer).cast("B")
 
 
-CONNECT_TIMEOUT_NS = 20 * 10**9
-"""More than the connection manager and the controller's own time limits, so theirs are what a person reads about."""
+WAIT_NS = 60 * 10**9
 CLOSE_TIMEOUT_NS = 2 * 10**9

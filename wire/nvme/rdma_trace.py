@@ -10,16 +10,16 @@ Left out: queues whose REQ is not in the capture, and SRQ or XRC queue pairs, wh
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from wire.errors import WireError
 from wire.ibcm import CmRep, CmReq, IpCmHeader, RdmaPortSpace, parse_mad
 from wire.mad import GSI_QPN
 from wire.nvme.commands_codec import CompletionEntry, SubmissionEntry
 from wire.nvme.kinds import SglKind
-from wire.nvme.opcodes import AdminOpcode, FabricsType, IoOpcode
 from wire.nvme.rdma_codec import RdmaConnectAccept, RdmaConnectRequest
 from wire.nvme.sgl_codec import KeyedSgl
+from wire.nvme.traced_command import TracedCommand
 from wire.roce import Ieth, Operation, Position, Reth, RocePacket, Transport, parse_packet
 from wire.seqnum import psn_add, psn_diff
 
@@ -39,43 +39,10 @@ class TracedQueue:
     request: RdmaConnectRequest
     accept: RdmaConnectAccept
 
-
-@dataclass(slots=True, eq=False)
-class TracedCommand:
-    """One command.
-
-    frame: number of the packet that completed its capsule; capsule: entry and in-capsule data, as sent; data: what was
-    transferred besides, in place; data_frames: the packets that carried it; to_host: its direction.
-    completion: 16 bytes, empty while there is none; invalidated: the key that came with it, if one did.
-    """
-
-    queue: TracedQueue
-    frame: int
-    capsule: bytes
-    data: bytearray = field(default_factory=bytearray)
-    data_frames: list[int] = field(default_factory=list)
-    to_host: bool = False
-    completion: bytes = b""
-    completion_frame: int = 0
-    invalidated: int | None = None
-
     @property
-    def entry(self) -> SubmissionEntry:
-        """The submission entry."""
-        return SubmissionEntry.decode(self.capsule)
-
-    @property
-    def in_capsule(self) -> bytes:
-        """The data that came with the entry."""
-        return self.capsule[SubmissionEntry.SIZE :]
-
-    @property
-    def name(self) -> str:
-        """`CONNECT`, `IDENTIFY`, `READ`, ...: the name in its enum, or the opcode in hexadecimal."""
-        opcode, fctype = self.capsule[0], self.capsule[4]
-        if opcode == AdminOpcode.FABRICS:
-            return FABRICS_NAMES.get(fctype, f"FABRICS {fctype:#04x}")
-        return (IO_NAMES if self.queue.request.qid else ADMIN_NAMES).get(opcode, f"{opcode:#04x}")
+    def qid(self) -> int:
+        """Number of the queue."""
+        return self.request.qid
 
 
 class RdmaTrace:
@@ -199,7 +166,7 @@ class _Stream:
         if self._write:
             command, offset = self._write
             command.to_host = True
-            _place(command, frame, offset, packet.payload)
+            command.place(frame, offset, packet.payload)
             self._write = command, offset + len(packet.payload)
 
     def _take_read(self, packet: RocePacket) -> None:
@@ -215,19 +182,9 @@ class _Stream:
         for first_psn, packets, command, offset in reversed(self._work.reads):
             index = psn_diff(packet.bth.psn, first_psn)
             if 0 <= index < packets:
-                _place(command, frame, offset + index * self._work.queue.mtu_bytes, packet.payload)
+                command.place(frame, offset + index * self._work.queue.mtu_bytes, packet.payload)
                 return
-
-
-def _place(command: TracedCommand, frame: int, offset: int, payload: bytes) -> None:
-    end = offset + len(payload)
-    command.data.extend(bytes(max(0, end - len(command.data))))
-    command.data[offset:end] = payload
-    command.data_frames.append(frame)
 
 
 SGL_OFFSET = 24
 ENDS = (Position.LAST, Position.ONLY)
-FABRICS_NAMES = {kind.value: kind.name for kind in FabricsType}
-ADMIN_NAMES = {opcode.value: opcode.name for opcode in AdminOpcode}
-IO_NAMES = {opcode.value: opcode.name for opcode in IoOpcode}

@@ -143,6 +143,11 @@ def is_do_not_retry(word: int) -> bool:
     return bool(word & DNR)
 
 
+def retry_delay(word: int) -> int:
+    """CRD of a status word: 0, or which of the controller's three delays to wait for before a retry."""
+    return word >> 12 & 3
+
+
 def status_text(code: int, *, is_io: bool = False) -> str:
     """What a status code means in a few words, for messages: `invalid namespace`, or its number.
 

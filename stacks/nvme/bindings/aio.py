@@ -7,11 +7,11 @@ from typing import Protocol
 
 import trio
 
-from stacks.nvme.bindings.sync import Initiator
-from stacks.nvme.host import Transfer
+from stacks.nvme.bindings.sync import Initiator, end_key, register_with
+from stacks.nvme.host import Region, Transfer
 from stacks.rdma import Device
 from stacks.runtime import Counters
-from transports.clock import Clock
+from transports.clock import Clock, RealClock
 from transports.pump import Service
 from transports.udp import UdpTransport
 
@@ -45,26 +45,17 @@ class AsyncEnd:
         self.initiator = initiator
         self.driver = driver
         self.clock = clock
-        self._watch = watch
+        self.watch = watch
         self._waiting = 0
 
     async def wait_until(self, condition: Callable[[], bool]) -> None:
         """Return when `condition` holds; it is looked at after every pass."""
         self.driver.wake()
-        await self._watch.wait_until(condition)
+        await self.watch.wait_until(condition)
 
     async def wait_for(self, transfer: Transfer) -> None:
         """Return when a transfer that was just started is over; when cancelled, it goes on alone."""
-        task = trio.lowlevel.current_task()
-
-        def finished(_: Transfer) -> None:
-            trio.lowlevel.reschedule(task)
-
-        def abandon(_: object) -> trio.lowlevel.Abort:
-            transfer.done = None
-            return trio.lowlevel.Abort.SUCCEEDED
-
-        transfer.done = finished
+        abandon = _reschedule_when_done(transfer)
         # A lone task sends at once; among many, one pass of the driver takes the commands of all.
         self._waiting += 1
         try:
@@ -79,6 +70,113 @@ class AsyncEnd:
     def close(self) -> None:
         """Release what the end holds."""
         raise NotImplementedError
+
+
+class AsyncEnds:
+    """The ends of a program, one for each transport and address of ours. They run in `nursery`.
+
+    open_end: makes the end for a transport (`tcp`, `rdma`) and a target's address. local: which of our addresses to
+    use; empty for one that suits.
+    """
+
+    def __init__(
+        self, open_end: Callable[[str, str], AsyncEnd], nursery: trio.Nursery, *, local: str = ""
+    ) -> None:
+        self.clock: Clock = RealClock()
+        self._open_end = open_end
+        self._nursery = nursery
+        self._local = local
+        self._ends: dict[tuple[str, str], AsyncEnd] = {}
+        self._waiting = 0
+        self.wait_for: Callable[[Transfer], Awaitable[None]] = self._wait_for_with_all
+        """Returns when a transfer that was just started is over; when cancelled, it goes on alone."""
+
+    @property
+    def all(self) -> list[AsyncEnd]:
+        """Every end, in the order of opening."""
+        return list(self._ends.values())
+
+    @property
+    def device(self) -> Device | None:
+        """The first RDMA device, if there is one."""
+        return next((end.device for end in self._ends.values() if end.device is not None), None)
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether every connection that was ended has ended on both sides."""
+        return all(end.initiator.is_quiet for end in self._ends.values())
+
+    def initiator_for(self, transport: str, host: str) -> Initiator:
+        """What connects to a target at `host`, over `transport`. Raises what opening an end raises."""
+        key = end_key(transport, host, self._local)
+        if key not in self._ends:
+            end = self._ends[key] = self._open_end(transport, host)
+            self._nursery.start_soon(end.driver.run)
+            self.wait_for = end.wait_for if len(self._ends) == 1 else self._wait_for_with_all
+        return self._ends[key].initiator
+
+    def register(self, buffer: object) -> Region:
+        """Register a writable buffer with every end, so that I/O into and out of it is not copied."""
+        return register_with([end.initiator for end in self._ends.values()], buffer)
+
+    def wake(self) -> None:
+        """Have every driver make a pass soon."""
+        for end in self._ends.values():
+            end.driver.wake()
+
+    def pump(self) -> bool:
+        """Make a pass with each driver now; whether anything was done."""
+        did = False
+        for end in self._ends.values():
+            did = end.driver.pump() or did
+        return did
+
+    async def wait_until(self, condition: Callable[[], bool]) -> None:
+        """Return when `condition` holds; it is looked at after every pass of a driver."""
+        self.wake()
+        if condition():
+            await trio.lowlevel.checkpoint()
+            return
+        event, watches = trio.Event(), [end.watch for end in self._ends.values()]
+        for watch in watches:
+            watch.add(event, condition)
+        try:
+            await event.wait()
+        finally:
+            for watch in watches:
+                watch.remove(event)
+
+    async def _wait_for_with_all(self, transfer: Transfer) -> None:
+        abandon = _reschedule_when_done(transfer)
+        self._waiting += 1
+        try:
+            if self._waiting == 1:
+                self.pump()
+            else:
+                self.wake()
+            await trio.lowlevel.wait_task_rescheduled(abandon)
+        finally:
+            self._waiting -= 1
+
+    def close(self) -> None:
+        """Close every end; the drivers run no more."""
+        for end in self._ends.values():
+            end.close()
+
+
+def _reschedule_when_done(transfer: Transfer) -> Callable[[object], trio.lowlevel.Abort]:
+    """Have the end of a transfer wake this task; what to do when the task is cancelled meanwhile."""
+    task = trio.lowlevel.current_task()
+
+    def finished(_: Transfer) -> None:
+        trio.lowlevel.reschedule(task)
+
+    def abandon(_: object) -> trio.lowlevel.Abort:
+        transfer.done = None
+        return trio.lowlevel.Abort.SUCCEEDED
+
+    transfer.done = finished
+    return abandon
 
 
 class TargetCore(Protocol):
@@ -151,8 +249,16 @@ class Watch(Service):
             await trio.lowlevel.checkpoint()
             return
         event = trio.Event()
-        self._watchers[event] = condition
+        self.add(event, condition)
         try:
             await event.wait()
         finally:
-            del self._watchers[event]
+            self.remove(event)
+
+    def add(self, event: trio.Event, condition: Callable[[], bool]) -> None:
+        """Set `event` when `condition` holds."""
+        self._watchers[event] = condition
+
+    def remove(self, event: trio.Event) -> None:
+        """Look after it no more."""
+        self._watchers.pop(event, None)

@@ -7,9 +7,11 @@ Follows NVMe over Fabrics 1.1 (3.3), NVMe Base 2.0 3.5 and 3.6.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Generator
 from typing import TYPE_CHECKING
 
+from stacks.nvme.host.ana import read_ana_log, reports_ana
 from stacks.nvme.host.command import (
     HostCommand,
     get_log_page,
@@ -20,10 +22,13 @@ from stacks.nvme.host.command import (
 )
 from stacks.nvme.host.configuration import HostConfig
 from stacks.nvme.host.errors import CommandFailed, ConnectionFailed
+from stacks.nvme.host.identity import NamespaceIdentity
 from stacks.nvme.host.namespace import HostNamespace
 from stacks.nvme.host.queue import ENTRIES_MAX, HostQueue
 from stacks.nvme.host.script import Step, Steps
+from wire.errors import WireError
 from wire.nvme.fabrics_codec import ConnectData
+from wire.nvme.identifiers import decode_identifiers
 from wire.nvme.identify_codec import IdentifyController, IdentifyNamespace, LbaFormat
 from wire.nvme.opcodes import (
     CNTLID_DYNAMIC,
@@ -48,20 +53,25 @@ Part = Generator[Step, HostCommand | None, HostCommand]
 
 def start(host: HostController) -> Steps:
     """From nothing to an association that takes I/O."""
-    config = host.config
     admin = host.admin
     yield admin
     connected = yield from _connect(host, admin, cntlid=CNTLID_DYNAMIC)
     host.cntlid = connected.dw0 & 0xFFFF
     yield from _enable(host)
     yield from _identify_controller(host)
-    if not config.is_discovery:
+    if host.identity.crdt1:
+        # Only who says so is told how long to wait before a command is sent again (CRD). A refusal does no harm.
+        yield set_features(FeatureId.HOST_BEHAVIOR, 0, data=memoryview(ACCEPT_RETRY_DELAYS))
+    if not host.is_discovery:
         yield from _open_io_queues(host)
+    if reports_ana(host):
+        host.ana.is_reported = True
+        yield from read_ana_log(host)
     wanted = host.identity.oaes & _EVENTS
     if wanted:
         yield from _done(set_features(FeatureId.ASYNC_EVENT_CONFIGURATION, wanted), "set features")
         host.request_event()
-    if not config.is_discovery:
+    if not host.is_discovery:
         yield from refresh_namespaces(host)
 
 
@@ -86,11 +96,25 @@ def refresh_namespaces(host: HostController) -> Steps:
                 continue
             namespace = host.namespaces.get(nsid) or HostNamespace(host, nsid)
             namespace.describe(data, block_bytes=1 << layout.lbads)
+            namespace.identity = yield from _identity(host, nsid, data, page)
             found[nsid] = namespace
         if len(nsids) < NSIDS_OF_A_PAGE or nsids[-1] >= NSID_LAST:
             break
         after = nsids[-1]
     host.namespaces, host.hidden = found, hidden
+
+
+def _identity(
+    host: HostController, nsid: int, data: IdentifyNamespace, page: memoryview
+) -> Generator[Step, HostCommand | None, NamespaceIdentity]:
+    identifiers: list[tuple[int, bytes]] = []
+    if host.version >= VERSION_WITH_DESCRIPTORS:
+        answer = yield identify(IdentifyCns.NAMESPACE_DESCRIPTORS, page, nsid=nsid)
+        # A controller without this list, or with one that makes no sense, still has what Identify Namespace says.
+        if answer is not None and not answer.status:
+            with contextlib.suppress(WireError):
+                identifiers = decode_identifiers(page)
+    return NamespaceIdentity.of(data, identifiers)
 
 
 def _why_unusable(host: HostController, layout: LbaFormat) -> str:
@@ -147,9 +171,10 @@ def _connect(host: HostController, queue: HostQueue, *, cntlid: int) -> Part:
 
 def _explained(error: CommandFailed, config: HostConfig) -> CommandFailed | ConnectionFailed:
     if error.code == StatusCode.CONNECT_INVALID_PARAMETERS and error.dw0 == SUBNQN_IN_DATA:
-        return ConnectionFailed(f"the target has no subsystem {config.nqn}; `discover` lists those it has")
+        reason = f"the target has no subsystem {config.nqn}; `discover` lists those it has"
+        return ConnectionFailed(reason, is_final=error.is_final)
     if error.code == StatusCode.CONNECT_INVALID_HOST:
-        return ConnectionFailed(f"{config.nqn} does not let host {config.host_nqn} in")
+        return ConnectionFailed(f"{config.nqn} does not let host {config.host_nqn} in", is_final=error.is_final)
     return error
 
 
@@ -180,7 +205,7 @@ def _identify_controller(host: HostController) -> Generator[Step, HostCommand | 
     host.identity = identity = IdentifyController.decode(page)
     if identity.cntlid != host.cntlid:
         raise ConnectionFailed(f"the controller calls itself {identity.cntlid}, but Connect said {host.cntlid}")
-    if not host.config.is_discovery and (identity.ioccsz < 4 or identity.iorcsz < 1):
+    if not host.is_discovery and (identity.ioccsz < 4 or identity.iorcsz < 1):
         raise ConnectionFailed("the controller's capsules are too small for a command")
 
 
@@ -215,6 +240,10 @@ CSS_NVM, CSS_ALL = 0, 6
 CAP_CSS_MANY = 1 << 6
 SUBNQN_IN_DATA = 256 | 1 << 16
 """DW0 of a refused Connect: the byte at fault is the subsystem NQN in the data."""
+
+ACCEPT_RETRY_DELAYS = b"\1".ljust(512, b"\0")
+"""Host Behavior Support with ACRE (NVMe Base 2.0 5.27.1.14)."""
+VERSION_WITH_DESCRIPTORS = 0x10300
 
 POLL_NS = 100_000_000
 POLLS_PER_HALF_SECOND = 5

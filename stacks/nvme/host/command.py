@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from stacks.nvme.host.errors import CommandFailed
 from wire.nvme.opcodes import AdminOpcode, FabricsType
+from wire.nvme.status import is_do_not_retry
 
 if TYPE_CHECKING:
     from stacks.nvme.buffers import Buffer
@@ -16,15 +17,22 @@ if TYPE_CHECKING:
 class Region:
     """Memory of a program that a binding has registered, so that data moves without a copy.
 
-    view: all of it; address, key: how the fabric names it.
+    view: all of it; address, key: how the fabric names it. owner: who registered it, None where that means nothing.
+    others: the same memory as others have registered it.
     """
 
-    __slots__ = ("address", "key", "view")
+    __slots__ = ("address", "key", "others", "owner", "view")
 
-    def __init__(self, view: memoryview, address: int, key: int) -> None:
+    def __init__(self, view: memoryview, address: int, key: int, *, owner: object = None) -> None:
         self.view = view
         self.address = address
         self.key = key
+        self.owner = owner
+        self.others: tuple[Region, ...] = ()
+
+    def of(self, owner: object) -> Region | None:
+        """The region as `owner` has it; None when it has not registered this memory."""
+        return next((each for each in (self, *self.others) if each.owner is owner), None)
 
 
 class HostCommand:
@@ -36,7 +44,8 @@ class HostCommand:
     region, offset: where `data` lies in registered memory; without a region the binding copies through its own.
     status: a `StatusCode` when done, 0 for success; status_word: all of it, with DNR and CRD; dw0, dw1: of the
     completion entry.
-    Set on the way: queue, cid, buffer (staging memory of the binding), submitted_ns.
+    Set on the way: queue, cid, buffer (staging memory of the binding), submitted_ns; tries: how often it was sent again
+    because of what a controller answered.
     """
 
     __slots__ = (
@@ -61,6 +70,7 @@ class HostCommand:
         "status",
         "status_word",
         "submitted_ns",
+        "tries",
     )
 
     def __init__(
@@ -92,11 +102,19 @@ class HostCommand:
         self.queue: HostQueue | None = None
         self.buffer: Buffer | None = None
         self.submitted_ns = 0
+        self.tries = 0
+
+    def renew(self) -> None:
+        """Make it as it was before it was submitted, to be sent again."""
+        self.cid = -1
+        self.status = self.status_word = 0
+        self.dw0 = self.dw1 = 0
 
     def check(self, what: str, *, is_io: bool = False) -> None:
         """Raise CommandFailed when the status is not success; what: what was tried, for the message."""
         if self.status:
-            raise CommandFailed(what, self.status, dw0=self.dw0, is_io=is_io)
+            is_final = is_do_not_retry(self.status_word)
+            raise CommandFailed(what, self.status, dw0=self.dw0, is_io=is_io, is_final=is_final)
 
 
 def property_get(offset: int, *, size: int = 4) -> HostCommand:
@@ -124,6 +142,12 @@ def get_log_page(page: int, into: memoryview, *, offset: int = 0, nsid: int = 0,
     return command
 
 
-def set_features(fid: int, value: int) -> HostCommand:
-    """Set Features with a value in CDW11."""
-    return HostCommand(AdminOpcode.SET_FEATURES.value, cdw10=fid, cdw11=value)
+def set_features(fid: int, value: int, *, data: memoryview | None = None) -> HostCommand:
+    """Set Features with a value in CDW11, or (data) what the feature takes."""
+    return HostCommand(AdminOpcode.SET_FEATURES.value, cdw10=fid, cdw11=value, data=data)
+
+
+def abort(command: HostCommand) -> HostCommand:
+    """Abort a command that is under way on a queue."""
+    assert command.queue is not None
+    return HostCommand(AdminOpcode.ABORT.value, cdw10=command.queue.qid | command.cid << 16)

@@ -18,7 +18,8 @@ class HostConfig:
     host_nqn: who we are. host_id: the same in 16 bytes, for reservations: whoever has it is one host, over all its
     connections. Empty for the one that goes with `host_nqn` (`host_identifier`).
     io_queues, queue_entries: how many I/O queues, and the size of each; the controller may have less of both.
-    keep_alive_ms: KATO, 0 for none; command_timeout_ns: how long an answer may take.
+    keep_alive_ms: KATO, 0 for none; command_timeout_ns: how long an answer may take, abort_timeout_ns: how long still
+    after an Abort. connect_timeout_ns: how long until I/O goes.
     """
 
     nqn: str = ""
@@ -28,6 +29,8 @@ class HostConfig:
     queue_entries: int = 128
     keep_alive_ms: int = 5000
     command_timeout_ns: int = 30 * 10**9
+    abort_timeout_ns: int = 10 * 10**9
+    connect_timeout_ns: int = 20 * 10**9
 
     @property
     def host_identifier(self) -> bytes:

@@ -8,37 +8,33 @@
     handle_completion    ->  a completion entry, once its data is in place
     poll_closings        <-  queues to disconnect
 
-`failure` says in one line why it is CLOSED; it is empty after an orderly stop. Reconnecting is a policy above this.
+`failure` says in one line why it is CLOSED; it is empty after an orderly stop. `observer` is the policy above, which
+reconnects (`path`) and sends again what failed (`multipath`).
 """
 
 from __future__ import annotations
 
-import enum
 from collections.abc import Callable
 from typing import NoReturn
 
+from stacks.nvme.host.ana import AnaView, read_ana_log
 from stacks.nvme.host.bring_up import changed_namespaces, start, stop
 from stacks.nvme.host.command import HostCommand
 from stacks.nvme.host.configuration import ADMIN_QUEUE_ENTRIES, HostConfig
 from stacks.nvme.host.controller_state import HOST_TABLE, HostEvent, HostState
-from stacks.nvme.host.errors import ConnectionFailed
-from stacks.nvme.host.namespace import HostNamespace
+from stacks.nvme.host.errors import CommandFailed, ConnectionFailed
+from stacks.nvme.host.namespace import HostNamespace, pick
+from stacks.nvme.host.observer import HostObserver, Nobody
 from stacks.nvme.host.queue import HostQueue, HostQueueEvent
+from stacks.nvme.host.refresher import Refresher
 from stacks.nvme.host.script import Script, Step, Steps
+from stacks.nvme.host.watchdog import Watch, Watchdog
 from stacks.runtime import LocalError, Timers, Verdict
 from stacks.runtime.errors import StackError
 from wire.nvme.identify_codec import IdentifyController
-from wire.nvme.opcodes import AdminOpcode, LogPage
+from wire.nvme.kinds import ControllerType
+from wire.nvme.opcodes import AdminOpcode, IoOpcode, LogPage
 from wire.nvme.registers_codec import ControllerCapabilities
-
-
-class HostTimer(enum.IntEnum):
-    """What a host waits for."""
-
-    KEEP_ALIVE = 0
-    """Send a Keep Alive, at half the timeout."""
-    COMMAND = 1
-    """Look for commands without an answer."""
 
 
 class HostController:
@@ -56,6 +52,9 @@ class HostController:
         self.has_sq_flow_control = has_sq_flow_control
         self.state = HostState.NEW
         self.failure = ""
+        self.is_final = False
+        """Whether it failed in a way that connecting again would not help against."""
+        self.observer: HostObserver = Nobody()
         self.admin = HostQueue(0, ADMIN_QUEUE_ENTRIES)
         self.io_queues: list[HostQueue] = []
         self.namespaces: dict[int, HostNamespace] = {}
@@ -66,17 +65,19 @@ class HostController:
         self.configuration = 0
         self.version = 0
         self.cntlid = 0
+        self.ana = AnaView()
         self.events: list[int] = []
         self.on_event: Callable[[int], None] | None = None
         self._binding_max_bytes = max_transfer_bytes
         self._openings: list[HostQueue] = []
         self._closings: list[HostQueue] = []
         self._opening_scripts: dict[HostQueue, Script] = {}
-        self._timers: Timers[HostTimer | Script] = Timers()
+        self._timers: Timers[Watch | Script] = Timers()
         self._now = 0
         self._next_queue = 0
-        self._is_refreshing = False
-        self._must_refresh_again = False
+        self.watchdog = Watchdog(self, self._timers, self._fail)
+        self._namespaces_refresher = Refresher(self._run, lambda: changed_namespaces(self), self._read_again)
+        self._ana_refresher = Refresher(self._run, lambda: read_ana_log(self), self._read_again)
 
     @property
     def queues(self) -> list[HostQueue]:
@@ -92,6 +93,21 @@ class HostController:
     def is_closed(self) -> bool:
         """Whether it is over; `failure` says why."""
         return self.state is HostState.CLOSED
+
+    @property
+    def is_discovery(self) -> bool:
+        """Whether this is a discovery controller, under the well-known NQN or one of its own."""
+        return self.config.is_discovery or self.identity.cntrltype == ControllerType.DISCOVERY
+
+    @property
+    def now(self) -> int:
+        """The time that it was last told, in nanoseconds."""
+        return self._now
+
+    @property
+    def in_flight(self) -> int:
+        """I/O commands that were sent and are not answered."""
+        return sum(queue.in_flight for queue in self.io_queues)
 
     @property
     def max_transfer_bytes(self) -> int:
@@ -113,7 +129,7 @@ class HostController:
             raise LocalError("HostConfig.nqn is empty: say which subsystem to connect to")
         self._now = now
         self._apply(HostEvent.START)
-        self._timers.arm(HostTimer.COMMAND, now + self.config.command_timeout_ns // 2)
+        self.watchdog.begin(now)
         self._run(start(self), self._started)
 
     def stop(self, now: int) -> None:
@@ -121,12 +137,17 @@ class HostController:
         self._now = now
         was_new = self.state is HostState.NEW
         if self._apply(HostEvent.STOP) and not was_new:
-            self._timers.cancel(HostTimer.KEEP_ALIVE)
+            self.watchdog.stopping()
             if self.admin.is_open:
                 self._run(stop(self), self._stopped)
             else:
                 # Nobody to say goodbye to yet.
                 self._stopped(None)
+
+    def fail(self, reason: str, now: int) -> None:
+        """Drop the association without a word to the controller, as when it does not answer any more."""
+        self._now = now
+        self._fail(reason)
 
     def submit_admin(self, command: HostCommand, now: int) -> None:
         """Send an admin command."""
@@ -146,6 +167,17 @@ class HostController:
             rotated = queues[self._next_queue :] + queues[: self._next_queue]
             min(rotated, key=_load).submit(command, self._now)
 
+    def doubt_ana(self, nsid: int) -> None:
+        """Read the ANA log again; until that is done the namespace does not count as accessible here."""
+        if self.ana.is_reported and self.is_live:
+            self.ana.stale.add(nsid)
+            self._ana_refresher.refresh()
+
+    def retry_delay_ns(self, crd: int) -> int:
+        """How long to wait before a command is sent again; crd: what its status says, 0 to 3."""
+        identity = self.identity
+        return (0, identity.crdt1, identity.crdt2, identity.crdt3)[crd] * 100_000_000
+
     def run(self, steps: Steps, finished: Callable[[StackError | None], None], now: int) -> None:
         """Run a sequence of admin commands (`script`); finished: called with None or the error that ended it."""
         self._now = now
@@ -153,15 +185,7 @@ class HostController:
 
     def namespace(self, nsid: int = 0) -> HostNamespace:
         """A namespace by number, or (0) the only one; LocalError when there is none, or more than one."""
-        if nsid:
-            if nsid in self.hidden:
-                raise LocalError(f"{self.config.nqn}: namespace {nsid} cannot be used, {self.hidden[nsid]}")
-            if nsid not in self.namespaces:
-                raise LocalError(f"{self.config.nqn} has no namespace {nsid}; it has {self._names()}")
-            return self.namespaces[nsid]
-        if len(self.namespaces) != 1:
-            raise LocalError(f"{self.config.nqn} has {self._names()}; say which, as in .../{self.config.nqn}/1")
-        return next(iter(self.namespaces.values()))
+        return pick(self.namespaces, self.hidden, nsid, self.config.nqn)
 
     @property
     def has_connections_to_change(self) -> bool:
@@ -213,14 +237,13 @@ class HostController:
         for timer in self._timers.expired(now):
             if isinstance(timer, Script):
                 timer.advance()
-            elif timer is HostTimer.KEEP_ALIVE:
-                self._send_keep_alive()
             else:
-                self._look_for_late_commands()
+                self.watchdog.handle(timer, now)
 
     def add_io_queue(self, qid: int, entries: int) -> HostQueue:
         """One more I/O queue, for `bring_up` to open."""
         queue = HostQueue(qid, entries)
+        queue.recover = self._recover
         self.io_queues.append(queue)
         return queue
 
@@ -263,27 +286,32 @@ class HostController:
         if error is not None:
             # What `stop` cuts short is no failure.
             if self.state is HostState.STARTING:
-                self._fail(str(error))
-        elif self._apply(HostEvent.STARTED) and self.config.keep_alive_ms:
-            self._timers.arm(HostTimer.KEEP_ALIVE, self._now + self._keep_alive_ns())
+                is_final = isinstance(error, CommandFailed | ConnectionFailed) and error.is_final
+                self._fail(str(error), is_final=is_final)
+        elif self._apply(HostEvent.STARTED):
+            self.watchdog.connected(self._now)
+            self.watchdog.look_at_ana(self._now)
+            self.observer.host_live(self)
 
     def _stopped(self, _: StackError | None) -> None:
         for queue in self.queues:
             self.close(queue, "shut down")
         if self._apply(HostEvent.STOPPED):
-            self._cancel_timers()
+            self.watchdog.stop()
+            self.observer.host_closed(self)
 
-    def _fail(self, reason: str) -> None:
+    def _fail(self, reason: str, *, is_final: bool = False) -> None:
         if not self._apply(HostEvent.FAIL):
             return
         self.failure = reason
-        self._cancel_timers()
+        self.is_final = is_final
+        self.watchdog.stop()
         for queue in self.queues:
             self.close(queue, reason)
+        self.observer.host_closed(self)
 
-    def _cancel_timers(self) -> None:
-        for timer in HostTimer:
-            self._timers.cancel(timer)
+    def _recover(self, command: HostCommand) -> bool:
+        return command.opcode != IoOpcode.FABRICS and self.observer.recover(self, command)
 
     def _abandon(self, queue: HostQueue, commands: list[HostCommand]) -> None:
         for command in commands:
@@ -297,48 +325,20 @@ class HostController:
         self.request_event()
         if self.on_event is not None:
             self.on_event(command.dw0)
-        if command.dw0 >> 16 & 0xFF == LogPage.CHANGED_NAMESPACES:
-            self._refresh()
+        page = command.dw0 >> 16 & 0xFF
+        if page == LogPage.CHANGED_NAMESPACES:
+            self._namespaces_refresher.refresh()
+        elif page == LogPage.ANA and self.ana.is_reported:
+            self._ana_refresher.refresh()
+        self.observer.event_came(self, command.dw0)
 
-    def _refresh(self) -> None:
-        # One at a time: what changes while the list is read is read in one more round, however often it does.
-        if self._is_refreshing:
-            self._must_refresh_again = True
-            return
-        self._is_refreshing = True
-        self._must_refresh_again = False
-        self._run(changed_namespaces(self), self._refreshed)
-
-    def _refreshed(self, _: StackError | None) -> None:
-        # A list that could not be read is read after the next event; a lost connection is reported elsewhere.
-        self._is_refreshing = False
-        if self._must_refresh_again and self.state is HostState.LIVE:
-            self._refresh()
-
-    def _keep_alive_ns(self) -> int:
-        return self.config.keep_alive_ms * 1_000_000 // 2
-
-    def _send_keep_alive(self) -> None:
-        self.admin.submit(HostCommand(AdminOpcode.KEEP_ALIVE.value), self._now)
-        self._timers.arm(HostTimer.KEEP_ALIVE, self._now + self._keep_alive_ns())
-
-    def _look_for_late_commands(self) -> None:
-        # A look at every half timeout costs nothing for each command; one is then late by at most half as much again.
-        limit = self._now - self.config.command_timeout_ns
-        for queue in self.queues:
-            oldest = queue.oldest_ns(exclude_opcode=AdminOpcode.ASYNC_EVENT_REQUEST.value if not queue.qid else -1)
-            if oldest is not None and oldest <= limit:
-                seconds = self.config.command_timeout_ns / 10**9
-                self._fail(f"the controller did not answer a command within {seconds:g} seconds")
-                return
-        self._timers.arm(HostTimer.COMMAND, self._now + self.config.command_timeout_ns // 2)
+    def _read_again(self) -> None:
+        if self.state is HostState.LIVE:
+            self.watchdog.look_at_ana(self._now)
+            self.observer.host_changed(self)
 
     def _refuse_io(self) -> NoReturn:
         raise LocalError(f"{self.config.nqn}: there is no I/O queue, {self.failure or self.state.value}")
-
-    def _names(self) -> str:
-        numbers = ", ".join(map(str, sorted(self.namespaces)))
-        return f"namespaces {numbers}" if len(self.namespaces) > 1 else f"namespace {numbers}" if numbers else "none"
 
     def _apply(self, event: HostEvent) -> bool:
         outcome = HOST_TABLE.apply(self.state, event)

@@ -6,11 +6,12 @@ queues keep the order and the limit.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
 
 from stacks.nvme.host import reservations
 from stacks.nvme.host.command import HostCommand, Region
+from stacks.nvme.host.identity import NamespaceIdentity
+from stacks.nvme.host.route import Route
 from stacks.nvme.host.transfer import Done, Transfer
 from stacks.runtime import LocalError
 from wire.nvme.commands_codec import DatasetRange
@@ -18,24 +19,23 @@ from wire.nvme.identify_codec import IdentifyNamespace
 from wire.nvme.opcodes import DatasetAttribute, IoOpcode
 from wire.nvme.reservations import AcquireAction, PersistenceChange, RegisterAction, ReleaseAction, ReservationType
 
-if TYPE_CHECKING:
-    from stacks.nvme.host.controller import HostController
-
 
 class HostNamespace:
     """A namespace.
 
-    nsid: its number; block_bytes, block_count: its size; is_read_only: whether it says that it is write protected.
+    nsid: its number; block_bytes, block_count: its size; is_read_only: whether it says that it is write protected;
+    identity: what tells it from others.
     Its operations start I/O and return at once; views are borrowed until `done`. Each raises LocalError for a range
     outside the namespace, data that is no whole number of blocks, or when there is no connection.
     """
 
-    def __init__(self, host: HostController, nsid: int) -> None:
+    def __init__(self, host: Route, nsid: int) -> None:
         self.nsid = nsid
         self.block_bytes = 0
         self.block_count = 0
         self.is_read_only = False
         self.data = IdentifyNamespace()
+        self.identity = NamespaceIdentity()
         self._host = host
         self._largest_bytes = 0
 
@@ -46,6 +46,10 @@ class HostNamespace:
         self.block_count = data.nsze
         self._largest_bytes = min(self._host.max_transfer_bytes // block_bytes, BLOCKS_MAX) * block_bytes
         self.is_read_only = bool(data.nsattr & 1)
+
+    def follow(self, route: Route) -> None:
+        """Send commands another way from now on."""
+        self._host = route
 
     @property
     def size_bytes(self) -> int:
@@ -226,6 +230,24 @@ class HostNamespace:
     def _check_range(self, block: int, blocks: int) -> None:
         if block < 0 or blocks < 1 or block + blocks > self.block_count:
             raise LocalError(f"blocks {block} to {block + blocks - 1} are not in a namespace of {self.block_count}")
+
+
+def pick(namespaces: Mapping[int, HostNamespace], hidden: Mapping[int, str], nsid: int, nqn: str) -> HostNamespace:
+    """A namespace by number, or (0) the only one; LocalError when there is none, or more than one.
+
+    hidden: namespaces that cannot be used, with the reason; nqn: whose they are, for the message.
+    """
+    if nsid in namespaces:
+        return namespaces[nsid]
+    if not nsid and len(namespaces) == 1:
+        return next(iter(namespaces.values()))
+    numbers = ", ".join(map(str, sorted(namespaces)))
+    has = f"namespaces {numbers}" if len(namespaces) > 1 else f"namespace {numbers}" if numbers else "none"
+    if nsid in hidden:
+        raise LocalError(f"{nqn}: namespace {nsid} cannot be used, {hidden[nsid]}")
+    if nsid:
+        raise LocalError(f"{nqn} has no namespace {nsid}; it has {has}")
+    raise LocalError(f"{nqn} has {has}; say which, as in .../{nqn}/1")
 
 
 FUA = 1 << 30

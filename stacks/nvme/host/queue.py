@@ -62,6 +62,7 @@ class HostQueue:
 
     qid: 0 for the admin queue; entries: size of its submission queue.
     outgoing: commands with a CID that the binding has to send, in order; it drains the list.
+    recover: is shown each command that failed, before its owner is; True takes it away, to be sent again.
     """
 
     def __init__(self, qid: int, entries: int) -> None:
@@ -71,6 +72,7 @@ class HostQueue:
         self.outgoing: list[HostCommand] = []
         self.failure = ""
         self.on_abandon: Callable[[HostCommand], None] | None = None
+        self.recover: Callable[[HostCommand], bool] | None = None
         self.unknown_cids = 0
         self.stale_cids = 0
         self.keys_not_invalidated = 0
@@ -130,6 +132,7 @@ class HostQueue:
         if waiting:
             follower = waiting.popleft()
             follower.cid = cid
+            follower.submitted_ns = JUST_NOW
             self._by_slot[slot] = follower
             self.outgoing.append(follower)
         else:
@@ -137,6 +140,8 @@ class HostQueue:
         command.status = code
         command.dw0 = dw0
         command.dw1 = dw1
+        if code and self.recover is not None and self.recover(command):
+            return
         if command.done is not None:
             command.done(command)
 
@@ -157,19 +162,14 @@ class HostQueue:
             self.on_abandon(command)
         self._end(command, StatusCode.HOST_PATH_ERROR.value)
 
-    def oldest_ns(self, *, exclude_opcode: int = -1) -> int | None:
-        """When the longest waiting command in flight was submitted; None without any. Looks at every CID."""
-        return min(
-            (
-                command.submitted_ns
-                for command in self._by_slot
-                if command is not None and command.opcode != exclude_opcode
-            ),
-            default=None,
-        )
+    def commands_in_flight(self) -> list[HostCommand]:
+        """The commands that have a CID. Looks at every CID."""
+        return [command for command in self._by_slot if command is not None]
 
     def _end(self, command: HostCommand, code: int) -> None:
         command.status = code
+        if self.recover is not None and self.recover(command):
+            return
         if command.done is not None:
             command.done(command)
 
@@ -180,5 +180,7 @@ CID_SLOT_MASK = 0xFFF
 """The part of a CID that says which of a queue's places a command has. The four bits above count how often the place
 was used, as in Linux, so that an answer that comes twice does not end a later command."""
 CID_GENERATION, CID_MASK = CID_SLOT_MASK + 1, 0xFFFF
+JUST_NOW = -1
+"""`submitted_ns` of a command that had to wait for its CID: whoever next looks at the clock writes the time."""
 ENTRIES_MAX = CID_SLOT_MASK + 1
 """Of a submission queue, for as many places there are."""

@@ -14,7 +14,7 @@ from wire.nvme.reservations import ReservationReport, decode_report, report_byte
 from wire.nvme.reservations_codec import ReservationAcquireData, ReservationRegisterData, ReservationReleaseData
 
 if TYPE_CHECKING:
-    from stacks.nvme.host.controller import HostController
+    from stacks.nvme.host.route import Route
 
 
 def register(
@@ -46,7 +46,7 @@ class ReportTransfer(Transfer):
 
     __slots__ = ("_host", "_nsid", "report")
 
-    def __init__(self, host: HostController, nsid: int, done: Done) -> None:
+    def __init__(self, host: Route, nsid: int, done: Done) -> None:
         super().__init__("reservation report", done)
         self.report = ReservationReport(0, 0, is_persistent=False, registrant_count=0, registrants=())
         self.left = 1

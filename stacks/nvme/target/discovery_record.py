@@ -63,7 +63,8 @@ class Record:
             trtype=address.transport,
             adrfam=AddressFamily.IPV6 if ":" in address.host else AddressFamily.IPV4,
             subtype=self.subtype,
-            treq=SecureChannel.NOT_REQUIRED | TREQ_FLOW_CONTROL_OFF,
+            # Not "not required", though that is so: libnvme 1.3 then asks for TLS, which kernels before 6.7 refuse.
+            treq=SecureChannel.UNSPECIFIED | TREQ_FLOW_CONTROL_OFF,
             portid=self.portid,
             cntlid=CNTLID_DYNAMIC,
             asqsz=ADMIN_QUEUE_ENTRIES,

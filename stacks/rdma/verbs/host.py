@@ -161,19 +161,28 @@ class Host:
         return did
 
     def _catch_up(self) -> None:
-        with self.lock:
-            moves = True
-            while self._late and moves:
-                moves = False
-                for _ in range(len(self._late)):
-                    action = self._late.popleft()
-                    try:
-                        action()
-                    except PyverbsRDMAError:
-                        # The collector frees a queue before its queue pairs, too: it is closed once they are.
-                        self._late.append(action)
-                    else:
-                        moves = True
+        # Who holds the lock may wait for this very thread to end (`release`, `Progress.stop`), so it is not waited for
+        # without end; the next pass does what is left.
+        if not self.lock.acquire(timeout=LOCK_SECONDS):
+            return
+        try:
+            self._do_late()
+        finally:
+            self.lock.release()
+
+    def _do_late(self) -> None:
+        moves = True
+        while self._late and moves:
+            moves = False
+            for _ in range(len(self._late)):
+                action = self._late.popleft()
+                try:
+                    action()
+                except PyverbsRDMAError:
+                    # The collector frees a queue before its queue pairs, too: it is closed once they are.
+                    self._late.append(action)
+                else:
+                    moves = True
 
     def _any_endpoint(self) -> Endpoint | None:
         # Endpoints opened beside each other move together, so any will do.
@@ -249,4 +258,5 @@ def _after_fork_in_child() -> None:
 os.register_at_fork(before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child)
 
 _default: Host | None = None
+LOCK_SECONDS = 0.1
 DEFAULT_ADDRESSES = "127.0.0.1,127.0.0.2,127.0.0.3,127.0.0.4"

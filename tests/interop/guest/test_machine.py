@@ -10,7 +10,7 @@ import pytest
 
 from interop.guest.agent import Agent, GuestError, Job, Result, decode_answer, encode_run
 from interop.guest.image import Image
-from interop.guest.machine import qemu_command
+from interop.guest.machine import BootOptions, qemu_command
 from interop.guest.network import abandoned
 from interop.guest.pcap import pcap_to_pcapng
 from wire.errors import WireError
@@ -83,7 +83,14 @@ def test_only_what_dead_processes_left_behind_is_removed() -> None:
 
 
 def test_qemu_gets_no_offloads_and_dies_with_its_parent() -> None:
-    words = qemu_command(Image(Path("k"), Path("i"), "6.1"), Path("/x"), mtu=1500, console=False)
+    words = qemu_command(Image(Path("k"), Path("i"), "6.1"), Path("/x"), BootOptions(mtu=1500), console=False)
     assert words[:3] == ["setpriv", "--pdeathsig", "KILL"]
     assert any("host_mtu=1500" in word and "csum=off" in word and "gso=off" in word for word in words)
     assert words[words.index("-accel") + 1] == "tcg"
+
+
+@pytest.mark.parametrize("multipath", [False, True])
+def test_kernel_is_told_whether_to_join_paths(multipath: bool) -> None:
+    options = BootOptions(multipath=multipath)
+    words = qemu_command(Image(Path("k"), Path("i"), "6.1"), Path("/x"), options, console=False)
+    assert f"nvme_core.multipath={'Y' if multipath else 'N'}" in words[words.index("-append") + 1].split()

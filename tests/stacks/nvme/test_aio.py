@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import trio
 
 from stacks.nvme import sync
-from stacks.nvme.aio import Server, attach, connect, discover, serve
+from stacks.nvme.aio import attach, connect, discover, serve
 from stacks.nvme.host import CommandFailed, ConnectionFailed, HostConfig
 from stacks.nvme.stores import MemoryStore, create_image
 from stacks.nvme.target import Subsystem
@@ -155,14 +154,8 @@ def test_one_target_is_reached_through_two_addresses(loopback_addresses: Iterato
 
 
 def test_a_server_that_goes_away_is_reported(url: str, local: str) -> None:
-    @asynccontextmanager
-    async def running() -> AsyncIterator[tuple[Server, trio.CancelScope]]:
-        with trio.CancelScope() as scope:
-            async with serve(url, "mem:1MiB") as server:
-                yield server, scope
-
     async def main() -> None:
-        async with serve(url, "mem:1MiB") as server, connect(url, local=local) as namespace:
+        async with serve(url, "mem:1MiB") as server, connect(url, local=local, reconnect=None) as namespace:
             await server.drain()
             with pytest.raises((ConnectionFailed, LocalError), match="closed the connection"):
                 await namespace.read(0)

@@ -58,7 +58,7 @@ def test_an_entry_says_how_to_connect() -> None:
     _, (this, _, tcp, rdma) = discovering(rig).discover()
     assert (tcp.trtype, tcp.adrfam, tcp.portid, tcp.cntlid, tcp.asqsz) == (3, 1, 7, 0xFFFF, 32)
     assert (rdma.trtype, rdma.adrfam, rdma.portid, rdma.cntlid) == (1, 2, 3, 0xFFFF)
-    assert tcp.treq == rdma.treq == 6, "no secure channel, and flow control can be off"
+    assert tcp.treq == rdma.treq == 4, "nothing about a secure channel, as nvmet, and flow control can be off"
     assert TcpAddress.decode(tcp.tsas).sectype == 0
     assert tcp.tsas == bytes(256)
     assert RdmaAddress.decode(rdma.tsas) == RdmaAddress(qptype=1, prtype=4, cms=1)

@@ -12,9 +12,10 @@ from tests.stacks.nvme.core_rig import NQN, SQE_WORDS, Answer, Command, CoreHost
 from wire.datagrams import datagram_of
 from wire.nvme.fabrics_codec import ConnectData
 from wire.nvme.identify_codec import IdentifyController, IdentifyNamespace
-from wire.nvme.rdma_trace import RdmaTrace, TracedCommand
+from wire.nvme.rdma_trace import RdmaTrace
 from wire.nvme.sgl_codec import DataBlockSgl, KeyedSgl
 from wire.nvme.status import status_code
+from wire.nvme.traced_command import TracedCommand
 from wire.udp import ROCE_V2_PORT
 
 KINDS_IN_CAPSULE = (0x00, 0x01)
@@ -47,7 +48,7 @@ class Replay:
         command = Command()
         command.words = SQE_WORDS(traced.capsule, 0)
         data = traced.in_capsule or (b"" if traced.to_host else bytes(traced.data))
-        if traced.name == "CONNECT" and traced.queue.request.qid:
+        if traced.name == "CONNECT" and traced.queue.qid:
             connect = ConnectData.decode(data)
             connect.cntlid = self.cntlid
             data = connect.encode()

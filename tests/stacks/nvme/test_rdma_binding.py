@@ -273,7 +273,7 @@ def test_a_command_without_an_answer_ends_the_association() -> None:
     host = rig.initiator.hosts[0]
     namespace.read(0, memoryview(bytearray(4096)))
     rig.run_until(lambda: host.is_closed)
-    assert host.failure == "the controller did not answer a command within 1 seconds"
+    assert host.failure == "the controller did not answer a command within 1 seconds, nor after an Abort"
 
 
 def test_a_new_namespace_appears_at_the_host() -> None:

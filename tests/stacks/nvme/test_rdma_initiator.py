@@ -103,7 +103,9 @@ def test_an_association_that_is_forgotten_in_a_callback_does_not_hide_the_next_o
     first.namespace().read(0, memoryview(bytearray(4096)), done=lambda _: rig.initiator.forget(ended))
     second.namespace().read(0, memoryview(bytearray(4096)))
     rig.run_for(SECOND)
+    # They are late, and later they are not ended by an Abort either.
     rig.initiator.handle_timeout(rig.simulation.now + 60 * SECOND)
+    rig.initiator.handle_timeout(rig.simulation.now + 120 * SECOND)
     assert rig.initiator.hosts == [first, second]
     assert first.is_closed
     assert second.is_closed
@@ -132,5 +134,6 @@ def step(entry: SubmissionEntry) -> str:
     if entry.opcode == AdminOpcode.GET_LOG_PAGE:
         return "log"
     if entry.opcode == AdminOpcode.IDENTIFY:
-        return "list" if entry.cdw10 == IdentifyCns.ACTIVE_NAMESPACES else str(entry.nsid)
+        kinds = {IdentifyCns.ACTIVE_NAMESPACES: "list", IdentifyCns.NAMESPACE: str(entry.nsid)}
+        return kinds.get(IdentifyCns(entry.cdw10), "")
     return ""

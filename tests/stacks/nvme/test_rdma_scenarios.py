@@ -147,9 +147,10 @@ class Versions:
             self.allowed[block] = [each for each in self.allowed[block] if each >= version]
 
 
-def write_until(rig: RdmaRig, versions: Versions, rng: random.Random, cut_ns: int) -> None:
+def write_for(rig: RdmaRig, versions: Versions, rng: random.Random, duration_ns: int) -> None:
     """Keep writing and flushing, one write a block at a time, until the power goes."""
     namespace = rig.namespace()
+    cut_ns = rig.simulation.now + duration_ns
     busy: set[int] = set()
     version = 0
 
@@ -180,10 +181,12 @@ def write_until(rig: RdmaRig, versions: Versions, rng: random.Random, cut_ns: in
         if rng.random() < 0.3:
             flush()
         rig.run_for(int(rng.random() * 60_000))
-    # The last writes are done, or on their way, and nothing flushes them.
+    # Some of the last writes are done, others on their way, and nothing flushes them.
+    rig.run_until(lambda: not busy)
     for _ in range(10):
         write()
-    rig.run_for(100_000)
+    under_way = len(busy)
+    rig.run_until(lambda: len(busy) < under_way)
 
 
 @pytest.mark.slow
@@ -194,7 +197,7 @@ def test_a_power_cut_under_load_loses_nothing_that_was_flushed(seed: int) -> Non
     store = VolatileStore(medium, random.Random(seed + 100))
     rig = RdmaRig(store, seed=seed, impairments=NETWORKS["1 %"])
     versions = Versions()
-    write_until(rig, versions, rng, cut_ns=200_000_000)
+    write_for(rig, versions, rng, 150_000_000)
     rig.network.detach(rig.target_host)
     store.power_cut()
     assert store.flushes

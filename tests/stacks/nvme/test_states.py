@@ -7,6 +7,7 @@ from textwrap import dedent
 import pytest
 
 from stacks.nvme.host.controller_state import HOST_TABLE
+from stacks.nvme.host.path_state import PATH_TABLE
 from stacks.nvme.host.queue import HOST_QUEUE_TABLE
 from stacks.nvme.target.controller_state import CONTROLLER_TABLE
 from stacks.nvme.target.queue_state import QUEUE_TABLE
@@ -44,9 +45,22 @@ REVIEWED = {
         OPENED  drop     OPEN     drop    ignore
         LOST    CLOSED   CLOSED   CLOSED  ignore
         """,
+    "path": """\
+                   NEW         CONNECTING  LIVE      WAITING     STOPPING  REMOVED
+        START      CONNECTING  error       error     error       error     error
+        CONNECTED  drop        LIVE        drop      drop        drop      drop
+        LOST       drop        WAITING     WAITING   drop        REMOVED   ignore
+        RETRY      drop        drop        drop      CONNECTING  drop      drop
+        GIVE_UP    drop        REMOVED     REMOVED   REMOVED     REMOVED   ignore
+        STOP       REMOVED     STOPPING    STOPPING  REMOVED     ignore    ignore
+        STOPPED    drop        drop        drop      drop        REMOVED   ignore
+        """,
 }
 
 
-@pytest.mark.parametrize("table", [CONTROLLER_TABLE, QUEUE_TABLE, HOST_TABLE, HOST_QUEUE_TABLE], ids=lambda t: t.name)
+TABLES = [CONTROLLER_TABLE, QUEUE_TABLE, HOST_TABLE, HOST_QUEUE_TABLE, PATH_TABLE]
+
+
+@pytest.mark.parametrize("table", TABLES, ids=lambda t: t.name)
 def test_the_table_is_as_reviewed(table: object) -> None:
     assert table.render() == dedent(REVIEWED[table.name])  # type: ignore[attr-defined]

@@ -71,7 +71,8 @@ from wire.nvme import (
     padded_text,
     status_code,
 )
-from wire.nvme.rdma_trace import RdmaTrace, TracedCommand
+from wire.nvme.rdma_trace import RdmaTrace
+from wire.nvme.traced_command import TracedCommand
 from wire.udp import ROCE_V2_PORT
 
 each_capture = pytest.mark.parametrize("capture", CAPTURES)
@@ -167,7 +168,7 @@ def test_every_command_but_the_event_requests_is_completed(capture: str) -> None
             continue
         entry = CompletionEntry.decode(command.completion)
         assert entry.encode() == command.completion
-        assert (entry.cid, entry.sqid) == (command.entry.cid, command.queue.request.qid)
+        assert (entry.cid, entry.sqid) == (command.entry.cid, command.queue.qid)
 
 
 @each_capture

@@ -18,7 +18,7 @@ from stacks.nvme.bindings.rdma.parameters import (
     service_id,
 )
 from stacks.nvme.bindings.rdma.staging import Staging
-from stacks.nvme.host import HostConfig, HostController, HostQueue, Region
+from stacks.nvme.host import HostConfig, HostController, HostQueue, Policy, Region
 from stacks.rdma import Access, Device, Mr, WcStatus
 from stacks.rdma.cm import CmEvent, CmEventType, Connection, ConnectionParameters, ConnectionState
 from stacks.runtime import LocalError
@@ -48,6 +48,7 @@ class RdmaInitiator:
         self.device = device
         self.config = config or RdmaInitiatorConfig()
         self.hosts: list[HostController] = []
+        self.policies: dict[Policy, None] = {}
         self.async_events = 0
         self._pd = device.alloc_pd()
         self._cq = device.create_cq(CQ_DEPTH)
@@ -93,7 +94,8 @@ class RdmaInitiator:
         it. Where that is too much, `invalidates` gives each transfer a key of its own.
         """
         region_mr = self._pd.reg_mr(buffer, Access.LOCAL_WRITE | Access.REMOTE_READ | Access.REMOTE_WRITE)
-        region = Region(memoryview(buffer).cast("B"), region_mr.address, region_mr.rkey)  # type: ignore[arg-type]
+        view = memoryview(buffer).cast("B")  # type: ignore[arg-type]
+        region = Region(view, region_mr.address, region_mr.rkey, owner=self._pd)
         self._regions[region] = region_mr
         return region
 
@@ -110,12 +112,16 @@ class RdmaInitiator:
         self._process(now)
 
     def handle_timeout(self, now: int) -> None:
-        """Timers of the device and of every association."""
+        """Timers of the device, of every association, and of the policies above."""
         self.device.handle_timeout(now)
         for host in list(self.hosts):
             due = host.poll_deadline()
             if due is not None and due <= now:
                 host.handle_timeout(now)
+        for policy in list(self.policies):
+            due = policy.poll_deadline()
+            if due is not None and due <= now:
+                policy.handle_timeout(now)
         self._process(now)
 
     def poll_transmit(self, now: int) -> Transmit | None:
@@ -130,6 +136,10 @@ class RdmaInitiator:
         earliest = self.device.poll_deadline()
         for host in self.hosts:
             deadline = host.poll_deadline()
+            if deadline is not None and (earliest is None or deadline < earliest):
+                earliest = deadline
+        for policy in self.policies:
+            deadline = policy.poll_deadline()
             if deadline is not None and (earliest is None or deadline < earliest):
                 earliest = deadline
         return earliest

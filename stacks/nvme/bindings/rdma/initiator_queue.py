@@ -128,6 +128,7 @@ class RdmaHostQueue:
         if self._temporary:
             self._revoke(command, entry)
         code = word3 >> 17 & 0x7FF
+        command.status_word = word3 >> 16
         buffer = command.buffer
         if buffer is not None:
             if command.is_read and not code:
@@ -183,6 +184,8 @@ class RdmaHostQueue:
 
     def _put_in_capsule(self, command: HostCommand, data: memoryview, at: int, capsule: Sge) -> tuple[Sge, ...]:
         region = command.region
+        if region is not None and region.owner is not self._pd:
+            region = region.of(self._pd)
         if region is not None:
             return (capsule, Sge(region.address + command.offset, len(data), region.key))
         self._view[at + CAPSULE_BYTES : at + CAPSULE_BYTES + len(data)] = data
@@ -192,6 +195,9 @@ class RdmaHostQueue:
     def _put_aside(self, command: HostCommand, data: memoryview) -> bool:
         """Have the data where the target can reach it; False when there is no buffer now."""
         region, keyed = command.region, self._keyed
+        if region is not None and region.owner is not self._pd:
+            # A path of another device may have had the command before, with memory that this one does not know.
+            region = region.of(self._pd)
         keyed.length = len(data)
         if region is not None:
             keyed.address = region.address + command.offset

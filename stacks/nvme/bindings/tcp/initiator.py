@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from stacks.nvme.bindings.tcp.initiator_connection import TcpHostConnection
 from stacks.nvme.bindings.tcp.parameters import NVME_TCP_PORT
-from stacks.nvme.host import HostConfig, HostController, HostQueue, Region
+from stacks.nvme.host import HostConfig, HostController, HostQueue, Policy, Region
 from stacks.runtime import LocalError
 from transports.datagram import Address
 from transports.stream import StreamCore
@@ -37,6 +37,7 @@ class TcpInitiator:
     def __init__(self, *, config: TcpInitiatorConfig | None = None) -> None:
         self.config = config or TcpInitiatorConfig()
         self.hosts: list[HostController] = []
+        self.policies: dict[Policy, None] = {}
         self.data_digest_errors = 0
         self._places: dict[HostController, Address] = {}
         self._hosts_of: dict[HostQueue, HostController] = {}
@@ -108,11 +109,15 @@ class TcpInitiator:
         return ready
 
     def handle_timeout(self, now: int) -> None:
-        """Timers of every association, and of connections that are being ended."""
+        """Timers of every association, of the policies above, and of connections that are being ended."""
         for host in list(self.hosts):
             due = host.poll_deadline()
             if due is not None and due <= now:
                 host.handle_timeout(now)
+        for policy in list(self.policies):
+            due = policy.poll_deadline()
+            if due is not None and due <= now:
+                policy.handle_timeout(now)
         for link in list(self._ending):
             if link.deadline_ns is not None and link.deadline_ns <= now:
                 self._over(link)
@@ -121,6 +126,8 @@ class TcpInitiator:
         """The earliest of all."""
         earliest: int | None = None
         deadlines = [host.poll_deadline() for host in self.hosts] + [link.deadline_ns for link in self._ending]
+        if self.policies:
+            deadlines += [policy.poll_deadline() for policy in self.policies]
         for deadline in deadlines:
             if deadline is not None and (earliest is None or deadline < earliest):
                 earliest = deadline

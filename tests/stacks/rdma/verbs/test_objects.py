@@ -6,6 +6,7 @@ import errno
 import gc
 import subprocess
 import sys
+import threading
 
 import pytest
 
@@ -53,6 +54,19 @@ def test_two_contexts_share_a_device_until_the_last_is_closed() -> None:
 def test_a_device_that_is_not_there_is_a_user_error() -> None:
     with pytest.raises(PyverbsUserError, match="bm0"):
         Context(name="mlx5_0", host=fresh_host(1))
+
+
+def test_what_is_freed_in_another_thread_does_not_wait_for_who_waits_for_that_thread() -> None:
+    host, done = fresh_host(1), list[str]()
+    with Context(name="bm0", host=host):
+        thread = threading.Thread(target=host.postpone, args=(lambda: done.append("closed"),))
+        with host.lock:  # as `release` has, while it ends the thread that makes progress
+            thread.start()
+            thread.join(timeout=10)
+        assert not thread.is_alive()
+        assert not done
+        host.pump()
+        assert done == ["closed"]
 
 
 def test_an_address_in_use_says_so() -> None:

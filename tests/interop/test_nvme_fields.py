@@ -1,0 +1,69 @@
+"""Our values under tshark's names for features and log pages, and the kinds of frames that it may call malformed."""
+
+from __future__ import annotations
+
+import struct
+
+import pytest
+
+from interop.nvme_feature_fields import feature_result, get_features, set_features
+from interop.nvme_log_fields import log_fields
+from interop.tshark_marks import kinds
+from wire.nvme import AdminOpcode, FeatureId, GetLogPage, LogPage, RdmaConnectAccept, RdmaConnectRequest
+from wire.nvme.rdma_trace import TracedCommand, TracedQueue
+
+
+def entry(opcode: int, *, cdw10: int = 0, cdw11: int = 0) -> bytes:
+    return struct.pack("<BBHI32x6I", opcode, 0x40, 0, 0, cdw10, cdw11, 0, 0, 0, 0)
+
+
+def command(capsule: bytes) -> TracedCommand:
+    queue = TracedQueue("a", "b", 1, 2, 1024, RdmaConnectRequest(), RdmaConnectAccept())
+    return TracedCommand(queue, 5, capsule, data_frames=[6, 7], completion_frame=8)
+
+
+def test_bits_of_a_feature_are_cut_out_where_the_standard_has_them() -> None:
+    value = 0x7F << 24 | 0x12 << 16 | 3 << 8 | 5
+    fields = feature_result(entry(AdminOpcode.GET_FEATURES, cdw10=FeatureId.ARBITRATION), value)
+    prefix = "nvme.cqe.dword0.get_features.arb"
+    assert fields == {prefix: [value]} | {
+        f"{prefix}.{name}": [bits] for name, bits in {"ab": 5, "lpw": 3, "mpw": 0x12, "hpw": 0x7F}.items()
+    }
+
+
+def test_set_features_and_get_features_show_their_own_parts_of_cdw10() -> None:
+    set_fields = set_features(entry(AdminOpcode.SET_FEATURES, cdw10=1 << 31 | FeatureId.KEEP_ALIVE_TIMER, cdw11=5000))
+    assert set_fields["nvme.cmd.set_features.dword10.sv"] == [1]
+    assert set_fields["nvme.cmd.set_features.dword11.kat.kato"] == [5000]
+    get_fields = get_features(entry(AdminOpcode.GET_FEATURES, cdw10=3 << 8 | FeatureId.KEEP_ALIVE_TIMER))
+    assert get_fields["nvme.cmd.set_features.dword10.sel"] == [3]
+
+
+@pytest.mark.parametrize("fid", [0x16, 0xC0])
+def test_feature_without_bits_has_no_fields_of_its_own(fid: int) -> None:
+    assert feature_result(entry(AdminOpcode.GET_FEATURES, cdw10=fid), 1) == {}
+
+
+def test_piece_of_the_ana_log_is_read_as_groups_from_its_start() -> None:
+    group = struct.pack("<IIQB15xI", 7, 1, 3, 2, 42)
+    fields = log_fields(GetLogPage(lid=LogPage.ANA, lpo=4096), group + bytes(12))
+    assert fields["nvme.cmd.get_logpage.ana.grp.id"] == [7]
+    assert fields["nvme.cmd.get_logpage.ana.grp.nsid"] == [42]
+    header = struct.pack("<QH6x", 9, 1)
+    assert log_fields(GetLogPage(lid=LogPage.ANA), header + group) == {
+        **fields, "nvme.cmd.get_logpage.ana.chcnt": [9], "nvme.cmd.get_logpage.ana.ngd": [1],
+    }  # fmt: skip
+
+
+def test_firmware_slots_are_numbers_with_the_first_byte_lowest() -> None:
+    fields = log_fields(GetLogPage(lid=LogPage.FIRMWARE_SLOT), b"\x21" + bytes(7) + b"0.1.0   " + bytes(496))
+    assert fields["nvme.cmd.get_logpage.fw_slot.frs.s1"] == [0x202020302E312E30]
+    assert fields["nvme.cmd.get_logpage.fw_slot.afi.nfs"] == [2]
+
+
+def test_frames_of_a_command_are_named_by_what_they_carry() -> None:
+    log = command(entry(AdminOpcode.GET_LOG_PAGE, cdw10=LogPage.ERROR))
+    name = "GET_LOG_PAGE 0x01"
+    parts = ((5, "command"), (6, "data"), (7, "data"), (8, "completion"))
+    assert [*kinds(log)] == [(frame, f"{name} {part}") for frame, part in parts]
+    assert (5, "KEEP_ALIVE command") in kinds(command(entry(AdminOpcode.KEEP_ALIVE)))
