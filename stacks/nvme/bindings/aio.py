@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from typing import Protocol
 
 import trio
@@ -262,3 +263,20 @@ class Watch(Service):
     def remove(self, event: trio.Event) -> None:
         """Look after it no more."""
         self._watchers.pop(event, None)
+
+
+@asynccontextmanager
+async def beside(*tasks: Callable[[], Awaitable[None]]) -> AsyncIterator[trio.Nursery]:
+    """Run tasks for as long as the block lasts. What the block raises leaves as it is, and not in a group."""
+    failure: Exception | None = None
+    async with trio.open_nursery() as nursery:
+        for task in tasks:
+            nursery.start_soon(task)
+        try:
+            yield nursery
+        except Exception as error:  # noqa: BLE001 (raised again below)
+            failure = error
+        finally:
+            nursery.cancel_scope.cancel()
+    if failure is not None:
+        raise failure
