@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from stacks.nvme.bindings.aio import AsyncEnd, ServerPort, Watch
 from stacks.nvme.bindings.tcp.initiator import TcpInitiator, TcpInitiatorConfig
 from stacks.nvme.bindings.tcp.target import TcpTarget
 from stacks.nvme.bindings.tcp.target_configuration import TcpTargetConfig
 from stacks.nvme.target import Target
+from stacks.runtime import LocalError
 from transports.clock import RealClock
 from transports.driver import Service, StreamDriver
 from transports.stream_network import KernelStreams, tcp_listener
@@ -30,18 +33,30 @@ class TcpAsyncEnd(AsyncEnd):
 class TcpServer(ServerPort):
     """A target's port at an address of this machine. Run `driver.run`; executor: a service that runs the stores.
 
-    TransportError when the address cannot be had.
+    portid, serves: see `Target.add_port`. TransportError when the address cannot be had.
     """
 
     def __init__(
-        self, target: Target, host: str, port: int, *, executor: Service, config: TcpTargetConfig | None = None
+        self,
+        target: Target,
+        host: str,
+        port: int,
+        *,
+        executor: Service,
+        portid: int = 0,
+        serves: Collection[str] | None = None,
+        config: TcpTargetConfig | None = None,
     ) -> None:
         listening = tcp_listener(host, port)
         self.port_number: int = listening.getsockname()[1]
         self._network = KernelStreams()
         self._network.listen(listening)
         watch = Watch()
-        core = TcpTarget(target, host, self.port_number, config=config)
+        try:
+            core = TcpTarget(target, host, self.port_number, portid=portid, serves=serves, config=config)
+        except LocalError:
+            self._network.close()
+            raise
         self._streams = StreamDriver(core, self._network, RealClock(), [executor, watch])
         super().__init__(core, self._streams, watch)
 
