@@ -1,9 +1,14 @@
 """`baremetal nvme`: serve namespaces, and use those that others serve.
 
-commands       the command line of the group
+commands       the command line of the group, from these:
+  target         serve
+  listing        what a target has
+  identities     what controllers and namespaces say of themselves
+  moving         files into and out of a namespace
+  reservations   who has registered with a namespace, and what is reserved
+arguments      what several of them take
 serving        the target process
 session        a connection from a command, without an event loop
-files          files into and out of a namespace
-reservations   who has registered with a namespace, and what is reserved
+files          what moves a file
 tables         identities and lists, for people and as JSON
 """
