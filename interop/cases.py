@@ -123,15 +123,14 @@ NVME: dict[str, Act] = {
     "commands": command_line,
     "initiator": initiator,
 }
-"""By the last part of a case's name: `nvme-FABRIC-NAME`. The initiator tries all digests by itself."""
+"""By the last part of a case's name: `nvme-FABRIC-NAME`. Over TCP, fio and the initiator try all digests."""
 NVME_SHORT = {
-    RDMA: ("filesystem", "fio", "recovery", "commands", "initiator"),
+    RDMA: ("filesystem", "fio", "recovery", "initiator"),
     TCP: ("fio", "recovery", "commands", "initiator"),
-    TCP_HEADER_DIGEST: ("fio",),
-    TCP_DATA_DIGEST: ("fio",),
-    TCP_BOTH_DIGESTS: ("filesystem", "fio"),
+    TCP_BOTH_DIGESTS: ("filesystem",),
 }
 NVME_LONG = {
+    RDMA: ("commands",),
     TCP: ("filesystem",),
     TCP_HEADER_DIGEST: ("filesystem", "recovery", "commands"),
     TCP_DATA_DIGEST: ("filesystem", "recovery", "commands"),

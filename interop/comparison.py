@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from interop.tshark import Field
+from interop.pdml import Field
 
 Value = int | str | bytes
 Expected = Mapping[str, Sequence[Value]]

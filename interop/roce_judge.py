@@ -8,8 +8,8 @@ from interop.captured import Capture
 from interop.comparison import Expected, Report
 from interop.nvme_data_fields import data_fields
 from interop.nvme_fields import capsule_fields, completion_fields
+from interop.pdml import Field, Frame
 from interop.roce_fields import roce_fields
-from interop.tshark import Field, Frame
 from wire.nvme.traced_command import TracedCommand
 from wire.roce import Position, RocePacket
 

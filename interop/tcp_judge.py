@@ -9,8 +9,8 @@ from interop.captured import PORTS, Capture
 from interop.comparison import Report, Value
 from interop.nvme_data_fields import data_fields, in_capsule_fields
 from interop.nvme_fields import capsule_fields, completion_fields
+from interop.pdml import Field, Frame
 from interop.tcp_fields import tcp_fields
-from interop.tshark import Field, Frame
 from wire.nvme.kinds import TcpPduKind
 from wire.nvme.tcp_trace import TracedPdu
 

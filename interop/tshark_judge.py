@@ -9,11 +9,12 @@ from pathlib import Path
 from interop.captured import Capture, read_capture
 from interop.comparison import Report
 from interop.outcome import DisagreementError
+from interop.pdml import SEVERITY_WARNING, Frame
 from interop.roce_judge import DISPLAYED as ROCE
 from interop.roce_judge import compare_roce
 from interop.tcp_judge import DISPLAYED as TCP
 from interop.tcp_judge import DISSECTED, compare_tcp
-from interop.tshark import SEVERITY_WARNING, Frame, dissect
+from interop.tshark import dissect
 from interop.tshark_marks import MARKED, kinds
 
 

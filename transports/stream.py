@@ -81,7 +81,10 @@ class StreamCore(Protocol):
         """What is to be sent, in order; borrowed until `sent`."""
 
     def sent(self, length: int) -> None:
-        """The first `length` bytes of `poll_output` are taken; what is left over is asked for again later."""
+        """The first `length` bytes of `poll_output` are taken; what is left over is asked for again later.
+
+        0 says that nothing was taken: a core that gave memory which may change before it is asked again copies it now.
+        """
 
 
 class StreamEndpoint(Protocol):
@@ -107,7 +110,7 @@ class StreamNetwork(Protocol):
     """Where an endpoint's connections come from."""
 
     def connect(self, address: Address) -> StreamTransport:
-        """Begin to connect; whether that works shows when it is used."""
+        """Begin to connect; whether that works shows when it is used. TransportError when it cannot even begin."""
 
     def accept(self) -> StreamTransport | None:
         """The next connection that somebody else made, or None."""

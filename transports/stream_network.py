@@ -28,6 +28,8 @@ class KernelStreams:
         self._local = local
         self._poller = select.epoll()
         self._streams: dict[int, SocketStream] = {}
+        self._registered: dict[int, int] = {}
+        """What the poller looks for, by file; nothing is not registered, since it tells of ended connections anyway."""
         self._listening: dict[int, socket.socket] = {}
         self._calling: list[socket.socket] = []
         self._seen: list[tuple[int, int]] | None = None
@@ -50,11 +52,14 @@ class KernelStreams:
     def connect(self, address: Address) -> SocketStream:
         """Begin to connect to a numeric address, or with port 0 to the path of a Unix socket.
 
-        TransportError when `local` cannot be had; that the peer cannot, shows when the connection is used.
+        TransportError when `local` or a socket cannot be had; that the peer cannot, shows when the connection is used.
         """
         host, port = address
         family = socket.AF_UNIX if not port else _family(host)
-        connecting = socket.socket(family, socket.SOCK_STREAM)
+        try:
+            connecting = socket.socket(family, socket.SOCK_STREAM)
+        except OSError as error:
+            raise TransportError(f"cannot open a socket: {_reason(error)}", errno=error.errno or 0) from error
         if self._local and port:
             _bind(connecting, self._local)
         stream = SocketStream(connecting)
@@ -80,6 +85,8 @@ class KernelStreams:
         # No file is left for a connection. Who waits would keep the poller ready, so he is let in by the file kept for
         # this, and out again.
         if self._spare < 0:
+            self._spare = _spare_file()
+        if self._spare < 0:
             return False
         os.close(self._spare)
         try:
@@ -94,17 +101,25 @@ class KernelStreams:
         assert isinstance(transport, SocketStream)
         events = (select.EPOLLIN if reading else 0) | (select.EPOLLOUT if writing else 0)
         number = transport.fileno()
-        if number in self._streams:
-            self._poller.modify(number, events)
-        else:
-            self._streams[number] = transport
-            self._poller.register(number, events)
+        self._streams[number] = transport
+        self._register(number, events)
 
     def forget(self, transport: StreamTransport) -> None:
         """Look for nothing there any more."""
         assert isinstance(transport, SocketStream)
         if self._streams.pop(transport.fileno(), None) is not None:
-            self._poller.unregister(transport.fileno())
+            self._register(transport.fileno(), 0)
+
+    def _register(self, number: int, events: int) -> None:
+        before = self._registered.pop(number, 0)
+        if events:
+            self._registered[number] = events
+        if not before and events:
+            self._poller.register(number, events)
+        elif before and not events:
+            self._poller.unregister(number)
+        elif before != events:
+            self._poller.modify(number, events)
 
     def poll(self) -> Sequence[StreamTransport]:
         """Which connections have something, in one system call."""

@@ -16,12 +16,15 @@ from collections.abc import Iterable, Sequence
 from typing import Protocol, runtime_checkable
 
 from transports.clock import Clock
+from transports.datagram import Address
 from transports.errors import TransportError
 from transports.pump import Enlisting, HasFileno, Service, TimedService, wait_for
 from transports.stream import StreamCore, StreamEndpoint, StreamNetwork, StreamTransport
 
 READS_PER_PASS = 4
 """How often one connection is read in a pass."""
+ACCEPTS_PER_PASS = 64
+"""How many connections are taken in a pass, so that whoever knocks all the time does not keep those inside waiting."""
 
 
 @runtime_checkable
@@ -161,9 +164,7 @@ class StreamPump:
                 if link.is_blocked:
                     self._send(link)
                 did = self._receive(link, now) or did
-        while (arrived := self._network.accept()) is not None:
-            self._accept(arrived, now)
-            did = True
+        did = self._accept_some(now) or did
         due = self._endpoint.poll_deadline()
         if due is not None and due <= now:
             self._endpoint.handle_timeout(now)
@@ -180,9 +181,10 @@ class StreamPump:
         for round_ in self._reads:
             views = core.receive_views()
             if not views:
-                link.is_paused = True
-                self._watch(link)
+                self._pause(link, is_paused=True)
                 return round_ > 0
+            if link.is_paused:
+                self._pause(link, is_paused=False)
             length = receive_into(views)
             if length is None:
                 return round_ > 0
@@ -199,10 +201,24 @@ class StreamPump:
         self._has_more = True
         return True
 
-    def _accept(self, transport: StreamTransport, now: int) -> None:
-        core = self._endpoint.handle_accepted(transport.remote, now)
-        if core is None:
-            transport.close()
+    def _accept_some(self, now: int) -> bool:
+        for number in range(ACCEPTS_PER_PASS):
+            transport = self._network.accept()
+            if transport is None:
+                return number > 0
+            core = self._endpoint.handle_accepted(transport.remote, now)
+            if core is None:
+                transport.close()
+            else:
+                self.attach(core, transport)
+        self._has_more = True
+        return True
+
+    def _connect(self, core: StreamCore, address: Address) -> None:
+        try:
+            transport = self._network.connect(address)
+        except TransportError as error:
+            core.handle_ended(str(error), self._now())
         else:
             self.attach(core, transport)
 
@@ -210,7 +226,7 @@ class StreamPump:
         did = False
         endpoint, by_core = self._endpoint, self._by_core
         for core, address in endpoint.poll_connects():
-            self.attach(core, self._network.connect(address))
+            self._connect(core, address)
             did = True
         for core in endpoint.poll_active(self._now()):
             link = by_core.get(core)
@@ -218,8 +234,7 @@ class StreamPump:
                 continue
             did = True
             if link.is_paused:
-                link.is_paused = False
-                self._watch(link)
+                self._pause(link, is_paused=False)
             if not link.is_blocked:
                 self._send(link)
             if self._close_if_over(link):
@@ -234,10 +249,10 @@ class StreamPump:
             if link.is_finished:
                 break
             taken = send(views)
+            core.sent(taken)
             if not taken:
                 link.is_blocked = True
                 break
-            core.sent(taken)
         if link.is_blocked != was_blocked:
             self._watch(link)
         if not link.is_blocked and not link.is_finished and core.is_finished:
@@ -249,6 +264,11 @@ class StreamPump:
         if is_over:
             link.transport.close()
         return is_over
+
+    def _pause(self, link: _Link, *, is_paused: bool) -> None:
+        if link.is_paused != is_paused:
+            link.is_paused = is_paused
+            self._watch(link)
 
     def _watch(self, link: _Link) -> None:
         self._network.watch(

@@ -29,9 +29,13 @@ class SocketStream:
 
     def connect(self, where: Address | str) -> None:
         """Begin to connect, to an address or a path; until that is done the stream is full and has nothing to read."""
-        number = self._socket.connect_ex(where)
-        if number not in (0, errno.EINPROGRESS):
-            self._failure = os.strerror(number)
+        try:
+            number = self._socket.connect_ex(where)
+        except OSError as error:  # a path that is too long, which Python finds out itself
+            self._failure = str(error)
+        else:
+            if number not in (0, errno.EINPROGRESS):
+                self._failure = os.strerror(number)
 
     def detach(self) -> socket.socket:
         """The socket, which is the caller's from now on."""

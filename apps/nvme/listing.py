@@ -1,4 +1,4 @@
-"""`baremetal nvme discover` and `list`: what a target has."""
+"""`baremetal nvme list`: which namespaces there are."""
 
 from __future__ import annotations
 
@@ -9,20 +9,13 @@ import typer
 from apps.arguments import Json, Local
 from apps.nvme import tables
 from apps.nvme.arguments import HOST_NQN, HostNqn, Url
-from apps.nvme.session import SessionOptions, discovered, open_connection, subsystems, with_subsystem
+from apps.nvme.session import SessionOptions, open_connection, subsystems, with_subsystem
 from apps.output import console
 
 
 def add_to(app: typer.Typer) -> None:
     """Make these commands of a group."""
-    app.command()(discover)
     app.command("list")(list_namespaces)
-
-
-def discover(url: Url, local: Local = "", host_nqn: HostNqn = HOST_NQN, as_json: Json = False) -> None:
-    """Show which subsystems a target has."""
-    found = discovered(url, SessionOptions(local=local, host_nqn=host_nqn))
-    tables.show_discovered(found, console(), as_json=as_json)
 
 
 def list_namespaces(url: Url, local: Local = "", host_nqn: HostNqn = HOST_NQN, as_json: Json = False) -> None:

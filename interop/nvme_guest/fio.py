@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from interop.nvme_guest.fabric import DIGESTS
 from interop.nvme_guest.session import Stage
 from interop.outcome import DisagreementError
 
@@ -45,17 +46,20 @@ def verified(output: str, size_bytes: int) -> str:
 
 
 def fio_verify(stage: Stage) -> str:
-    """Random writes of mixed sizes at queue depth 32, each read back."""
-    kernel = stage.kernel
+    """Random writes of mixed sizes at queue depth 32, each read back; over TCP, with each kind of digests."""
+    kernel, fabric = stage.kernel, stage.fabric
+    lines: list[str] = []
     with stage.target(str(stage.image())):
-        disk = kernel.connect(stage.fabric)
-        praise = verified(kernel.run(MIXED.command(disk)), MIXED.size_bytes)
-        kernel.disconnect()
-    return praise
+        for digests in DIGESTS if fabric.transport == "tcp" else (fabric.digests,):
+            disk = kernel.connect(replace(fabric, digests=digests))
+            praise = verified(kernel.run(MIXED.command(disk, seed=str(len(lines)))), MIXED.size_bytes)
+            lines.append(f"digests {digests}: {praise}" if fabric.transport == "tcp" else praise)
+            kernel.disconnect()
+    return "; ".join(lines)
 
 
 def _range(sizes: str) -> str:
     return sizes if "-" in sizes else f"{sizes}-{sizes}"
 
 
-MIXED = Workload(block_sizes="4k-16k")
+MIXED = Workload(size_bytes=512 << 10, block_sizes="4k-16k")

@@ -40,7 +40,7 @@ class Writer:
         self.rounds = int(result.output.split()[-1])
 
 
-LOAD = Workload(size_bytes=256 << 10, iops=40)
+LOAD = Workload(size_bytes=128 << 10, iops=40)
 """Slow, since all of it is judged packet by packet."""
 LONGEST_S = 120
 STOP = "/tmp/stop"

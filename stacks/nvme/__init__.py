@@ -1,15 +1,14 @@
 """NVMe over Fabrics: targets, initiators and the stores behind them.
 
-    program -> aio, sync -> host (HostController, HostNamespace) -> bindings/rdma -> stacks.rdma -> driver
-                                                                                               ... network ...
-    stores <- executor <- target (Target, Subsystem, Controller, Queue) <- bindings/rdma <- stacks.rdma <- driver
+    program -> aio, sync -> host (Multipath, Path, HostController, HostNamespace) -> bindings/rdma, tcp -> driver
+                                                                                                  ... network ...
+    stores <- executor <- target (Target, Subsystem, Controller, Queue) <- bindings/rdma, bindings/tcp <- driver
 
 `target` and `host` are transport-neutral cores; a binding joins one to what carries it. `aio` is the API under trio,
 `sync` the one without an event loop, `url` reads what people type.
 
 Follows NVM Express Base 2.0, NVM Command Set 1.0, NVMe over Fabrics 1.1 and the NVMe/RDMA transport 1.0. Left out so
-far: NVMe/TCP, fused commands, Copy, Verify, namespace management, authentication, reconnecting,
-multipath.
+far: fused commands, Copy, Verify, namespace management, authentication.
 """
 
 from stacks.nvme.host import CommandFailed, ConnectionFailed, HostConfig

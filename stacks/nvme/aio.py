@@ -53,27 +53,44 @@ from stacks.nvme.host import (
 )
 from stacks.nvme.reservation_calls import AsyncReservationCalls
 from stacks.nvme.serving.aio import DEFAULT_NQN, Server, serve
+from stacks.nvme.stores.aio import ThreadExecutor
 from stacks.nvme.sync import CLOSE_TIMEOUT_NS
 from stacks.nvme.url import NvmeUrl, parse_url
 from stacks.runtime.errors import StackError
 from wire.nvme.opcodes import DISCOVERY_NQN
 
-__all__ = ["DEFAULT_NQN", "Connection", "Namespace", "Server", "attach", "connect", "discover", "serve"]
+__all__ = [
+    "DEFAULT_NQN",
+    "AsyncEnds",
+    "Connection",
+    "Namespace",
+    "Server",
+    "ThreadExecutor",
+    "attach",
+    "connect",
+    "discover",
+    "serve",
+]
 
 
 class Connection:
     """A subsystem that is connected, over one path or several; made by `attach`.
 
-    end: the ends it uses; urls: its paths; multipath: the same in the core.
+    end: the ends it uses; urls: its paths; multipath: the same in the core, if that is there already.
     """
 
     def __init__(
-        self, end: AsyncEnds, urls: Sequence[NvmeUrl], *, policy: PathPolicy = PathPolicy.ROUND_ROBIN
+        self,
+        end: AsyncEnds,
+        urls: Sequence[NvmeUrl],
+        *,
+        policy: PathPolicy = PathPolicy.ROUND_ROBIN,
+        multipath: Multipath | None = None,
     ) -> None:
         self.end = end
         self.urls = urls
         self.url = urls[0]
-        self.multipath = Multipath(policy=policy, wake=end.wake)
+        self.multipath = multipath or Multipath(policy=policy, wake=end.wake)
 
     @property
     def host(self) -> HostController:

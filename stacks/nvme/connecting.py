@@ -19,9 +19,11 @@ from stacks.nvme.host import (
     ReconnectPolicy,
     Transfer,
 )
+from stacks.nvme.host.connect_all import SERVICE_KEEP_ALIVE_MS
 from stacks.nvme.host.path import Connector
 from stacks.nvme.url import NvmeUrl, parse_url
 from stacks.runtime import LocalError
+from wire.nvme.opcodes import DISCOVERY_NQN
 
 DEFAULT_RECONNECT = ReconnectPolicy()
 """As `nvme connect`: tried again every 10 seconds, given up after 600."""
@@ -68,6 +70,16 @@ def settled(multipath: Multipath, reconnect: ReconnectPolicy) -> Callable[[], bo
     if reconnect.retries_first:
         return lambda: multipath.is_live or multipath.is_over
     return lambda: all(path.is_live or path.is_removed or path.failure for path in multipath.paths)
+
+
+def urls_of(nqn: str, multipath: Multipath) -> list[NvmeUrl]:
+    """The URLs of a subsystem's paths."""
+    return [NvmeUrl(path.connector.transport, path.address, path.port, nqn) for path in multipath.paths]
+
+
+def service_config(config: HostConfig, nqn: str) -> HostConfig:
+    """How to stay connected to a discovery service; nqn: its name, empty for the well-known one."""
+    return replace(config, nqn=nqn or DISCOVERY_NQN, io_queues=1, keep_alive_ms=SERVICE_KEEP_ALIVE_MS)
 
 
 def association(multipath: Multipath) -> HostController:

@@ -56,14 +56,21 @@ from wire.nvme.opcodes import DISCOVERY_NQN
 class Connection:
     """A subsystem that is connected, over one path or several; made by `attach`.
 
-    end: the ends it uses; urls: its paths; multipath: the same in the core.
+    end: the ends it uses; urls: its paths; multipath: the same in the core, if that is there already.
     """
 
-    def __init__(self, end: Ends, urls: Sequence[NvmeUrl], *, policy: PathPolicy = PathPolicy.ROUND_ROBIN) -> None:
+    def __init__(
+        self,
+        end: Ends,
+        urls: Sequence[NvmeUrl],
+        *,
+        policy: PathPolicy = PathPolicy.ROUND_ROBIN,
+        multipath: Multipath | None = None,
+    ) -> None:
         self.end = end
         self.urls = urls
         self.url = urls[0]
-        self.multipath = Multipath(policy=policy)
+        self.multipath = multipath or Multipath(policy=policy)
 
     @property
     def host(self) -> HostController:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from interop.comparison import Expected, Report
-from interop.tshark import Field
+from interop.pdml import Field
 
 
 def field(

@@ -181,6 +181,23 @@ def _reschedule_when_done(transfer: Transfer) -> Callable[[object], trio.lowleve
     return abandon
 
 
+@asynccontextmanager
+async def beside(*tasks: Callable[[], Awaitable[None]]) -> AsyncIterator[trio.Nursery]:
+    """Run tasks for as long as the block lasts. What the block raises leaves as it is, and not in a group."""
+    failure: Exception | None = None
+    async with trio.open_nursery() as nursery:
+        for task in tasks:
+            nursery.start_soon(task)
+        try:
+            yield nursery
+        except Exception as error:  # noqa: BLE001 (raised again below)
+            failure = error
+        finally:
+            nursery.cancel_scope.cancel()
+    if failure is not None:
+        raise failure
+
+
 class TargetCore(Protocol):
     """A binding's core on the target's side."""
 
@@ -272,20 +289,3 @@ class Watch(Service):
     def remove(self, event: trio.Event) -> None:
         """Look after it no more."""
         self._watchers.pop(event, None)
-
-
-@asynccontextmanager
-async def beside(*tasks: Callable[[], Awaitable[None]]) -> AsyncIterator[trio.Nursery]:
-    """Run tasks for as long as the block lasts. What the block raises leaves as it is, and not in a group."""
-    failure: Exception | None = None
-    async with trio.open_nursery() as nursery:
-        for task in tasks:
-            nursery.start_soon(task)
-        try:
-            yield nursery
-        except Exception as error:  # noqa: BLE001 (raised again below)
-            failure = error
-        finally:
-            nursery.cancel_scope.cancel()
-    if failure is not None:
-        raise failure

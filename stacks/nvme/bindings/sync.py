@@ -19,6 +19,8 @@ from transports.routes import source_address
 class Initiator(Protocol):
     """A binding's core on the initiator's side."""
 
+    transport: str
+    """As URLs name it."""
     hosts: list[HostController]
     policies: dict[Policy, None]
     """What is called in time beside the associations: paths, and what is above them."""

@@ -10,9 +10,11 @@ does not answer.
 
 from stacks.nvme.host.command import HostCommand, Region
 from stacks.nvme.host.configuration import HostConfig
+from stacks.nvme.host.connect_all import ConnectAll
 from stacks.nvme.host.controller import HostController
 from stacks.nvme.host.controller_state import HostState
 from stacks.nvme.host.discovery import DiscoveredSubsystem, read_discovery_log
+from stacks.nvme.host.discovery_watch import DiscoveryWatch
 from stacks.nvme.host.errors import CommandFailed, ConnectionFailed
 from stacks.nvme.host.head import PathPolicy
 from stacks.nvme.host.multipath import Multipath
@@ -26,8 +28,10 @@ from stacks.nvme.host.transfer import Transfer
 __all__ = [
     "NO_RECONNECT",
     "CommandFailed",
+    "ConnectAll",
     "ConnectionFailed",
     "DiscoveredSubsystem",
+    "DiscoveryWatch",
     "HostCommand",
     "HostConfig",
     "HostController",

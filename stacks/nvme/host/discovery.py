@@ -22,7 +22,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class DiscoveredSubsystem:
-    """One entry of a discovery log: a way to a subsystem. Numbers without a name stay numbers."""
+    """One entry of a discovery log: a way to a subsystem. Numbers without a name stay numbers.
+
+    flags: EFLAGS, `DiscoveryEntryFlag`s.
+    """
 
     transport: str
     family: str
@@ -30,6 +33,7 @@ class DiscoveredSubsystem:
     nqn: str
     host: str
     port: str
+    flags: int = 0
 
     @property
     def url(self) -> str:
@@ -76,6 +80,7 @@ def _entry(entry: DiscoveryEntry) -> DiscoveredSubsystem:
         nqn=padded_text(entry.subnqn),
         host=padded_text(entry.traddr),
         port=padded_text(entry.trsvcid),
+        flags=entry.eflags,
     )
 
 

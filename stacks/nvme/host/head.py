@@ -99,7 +99,9 @@ class Head:
         self._usable = self._choose(paths)
         # Descriptions are by the limits of all paths, since any of them may get a command in the end.
         self.namespace.follow(self)
-        shown = next((path for path in paths if path in self._members), None)
+        # What a live path says counts, since one that is down was told nothing of changes.
+        known = [path for path in paths if path in self._members]
+        shown = next((path for path in known if path.is_live), next(iter(known), None))
         if shown is not None:
             seen = self._members[shown]
             self.namespace.describe(seen.data, block_bytes=seen.block_bytes)

@@ -36,8 +36,12 @@ class Policy(Protocol):
 
 
 class Connector(Protocol):
-    """Makes associations: a binding's initiator. policies: whom it calls in time, beside its associations."""
+    """Makes associations: a binding's initiator. transport: over what, as URLs name it.
 
+    policies: whom it calls in time, beside its associations.
+    """
+
+    transport: str
     policies: dict[Policy, None]
 
     def connect(self, address: str, config: HostConfig, now: int, *, port: int = ...) -> HostController:

@@ -62,6 +62,7 @@ class ScriptedConnector:
     """A `Connector` to controllers by address; `run` and `advance` have things happen."""
 
     def __init__(self, **controllers: ScriptedController) -> None:
+        self.transport = "scripted"
         self.policies: dict[Policy, None] = {}
         self.hosts: list[HostController] = []
         self.controllers = controllers

@@ -9,6 +9,7 @@ from stacks.nvme.host import HostConfig, HostController, HostNamespace, Transfer
 from stacks.nvme.stores import InlineExecutor, MemoryStore, Store
 from stacks.nvme.target import Subsystem, Target
 from tests.stacks.nvme.core_rig import NQN
+from transports.pump import Service
 from transports.simulation import Simulation
 from transports.simulation.streams import StreamWorld
 
@@ -27,6 +28,7 @@ class TcpRig:
         capacity_bytes: int = 1 << 18,
         initiator: TcpInitiatorConfig | None = None,
         target: TcpTargetConfig | None = None,
+        executor: Callable[[Target], Service] = InlineExecutor,
     ) -> None:
         self.simulation = Simulation(seed)
         self.world = StreamWorld(self.simulation, cuts=cuts, capacity_bytes=capacity_bytes)
@@ -35,7 +37,8 @@ class TcpRig:
             self.subsystem.add_namespace(store)
         self.target = Target([self.subsystem])
         self.tcp_target = TcpTarget(self.target, TARGET, config=target)
-        self.target_host = self.world.attach(self.tcp_target, TARGET, [InlineExecutor(self.target)], ports=[4420])
+        self.executor = executor(self.target)
+        self.target_host = self.world.attach(self.tcp_target, TARGET, [self.executor], ports=[4420])
         self.initiator = TcpInitiator(config=initiator)
         self.initiator_host = self.world.attach(self.initiator, INITIATOR)
 

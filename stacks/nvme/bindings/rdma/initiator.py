@@ -47,6 +47,7 @@ class RdmaInitiator:
     def __init__(self, device: Device, *, config: RdmaInitiatorConfig | None = None) -> None:
         self.device = device
         self.config = config or RdmaInitiatorConfig()
+        self.transport = "rdma"
         self.hosts: list[HostController] = []
         self.policies: dict[Policy, None] = {}
         self.async_events = 0

@@ -25,7 +25,7 @@ from stacks.nvme.bindings.tcp.parameters import (
 )
 from transports.datagram import Buffer
 from wire.checksum import crc32c
-from wire.nvme.kinds import TcpFatalStatus, TcpPduFlag, TcpPduKind
+from wire.nvme.kinds import TcpDigest, TcpFatalStatus, TcpPduFlag, TcpPduKind
 from wire.nvme.tcp_codec import TcpHeader, TcpTerminate
 
 
@@ -61,7 +61,10 @@ class TcpConnection:
         self.has_header_digest = False
         self.has_data_digest = False
         self.deadline_ns: int | None = None
+        self._is_listening = True
+        self._is_deaf = False
         self._terminate_kind = terminate_kind
+        self._header_digest_bytes = self._data_digest_bytes = self._digest_flags = 0
         self._rules: Mapping[int, Rule] = {}
         self._output: Output[object] = Output(self._finished)
         self._buffer = memoryview(bytearray(buffer_bytes))
@@ -69,6 +72,8 @@ class TcpConnection:
         self._verified_at = -1
         self._pdu = Pdu()
         self._pins = [0]
+        self._old_pins: list[list[int]] = []
+        """Of buffers that others have taken the place of, as far as commands still need them."""
         self._sink: memoryview | None = None
         self._sink_filled = 0
         self._is_sink_offered = False
@@ -79,13 +84,13 @@ class TcpConnection:
 
     def receive_views(self) -> Sequence[memoryview]:
         """The rest of the memory that data under way is for, if that is much, and the free part of the buffer."""
-        if self.is_finished:
-            # What still comes is only waited for its end.
-            return (self._buffer,)
+        if not self._is_listening:
+            # What comes when nobody listens any more is only waited for its end; otherwise it waits in the system.
+            return (self._buffer,) if self._is_deaf else ()
         if self._start == self._end and not self._pins[0]:
             self._start = self._end = 0
-        elif len(self._buffer) - self._end < ROOM_BYTES:
-            self._make_room()
+        elif len(self._buffer) - self._end < ROOM_BYTES and not self._make_room():
+            return ()
         sink = self._sink
         free = self._buffer[self._end :]
         if sink is not None and len(sink) - self._sink_filled >= DIRECT_BYTES and self._start == self._end:
@@ -96,7 +101,7 @@ class TcpConnection:
     def handle_received(self, length: int, now: int) -> None:
         """Bytes are there: act on every PDU that is complete."""
         self._now = now
-        if self.is_finished:
+        if not self._is_listening:
             return
         if self._is_sink_offered:
             self._is_sink_offered = False
@@ -128,13 +133,38 @@ class TcpConnection:
         """The data of a streamed PDU is in its place; is_intact: its digest, where there is one, was right."""
         raise NotImplementedError
 
-    def _terminated(self, reason: str) -> None:
+    def _terminated(self, error: PduError) -> None:
         """A TermReq was queued, because of what the other end sent."""
+        raise NotImplementedError
+
+    def _ended_by_peer(self, reason: str) -> None:
+        """The other end sent a TermReq: the connection is over."""
         raise NotImplementedError
 
     def _take_run(self) -> bool:
         """Take many PDUs of one kind and size at once, if that is what comes; whether that was so."""
         return False
+
+    def _agree(self, digests: int) -> None:
+        """Use these `TcpDigest`s from now on."""
+        self.has_header_digest = bool(digests & TcpDigest.HEADER)
+        self.has_data_digest = bool(digests & TcpDigest.DATA)
+        self._header_digest_bytes = DIGEST_BYTES if self.has_header_digest else 0
+        self._data_digest_bytes = DIGEST_BYTES if self.has_data_digest else 0
+        self._digest_flags = (_HEADER_DIGEST if self.has_header_digest else 0) | (
+            _DATA_DIGEST if self.has_data_digest else 0
+        )
+
+    def _be_deaf(self) -> None:
+        """Act on nothing that comes from now on, and touch no memory that data was to go to.
+
+        The buffer is left to the commands whose data lies in it: a store may still be reading there.
+        """
+        self._is_listening, self._is_deaf = False, True
+        self._sink = None
+        self._is_sink_offered = False
+        self._buffer = memoryview(bytearray(SCRAP_BYTES))
+        self._start = self._end = 0
 
     def _seal(self, header: memoryview) -> None:
         """Put the digest behind a header, `header` having room for both."""
@@ -143,17 +173,25 @@ class TcpConnection:
 
     # Reading
 
-    def _make_room(self) -> None:
-        rest = bytes(self._buffer[self._start : self._end])
+    def _make_room(self) -> bool:
+        """Move what is not read yet to the start of a buffer; False when there are enough of them already."""
         if self._pins[0]:
-            self._buffer = memoryview(bytearray(len(self._buffer)))
+            self._old_pins = [pins for pins in self._old_pins if pins[0]]
+            if len(self._old_pins) >= OLD_BUFFERS_MAX:
+                return len(self._buffer) > self._end
+            self._old_pins.append(self._pins)
+            old, self._buffer = self._buffer, memoryview(bytearray(len(self._buffer)))
             self._pins = [0]
+        else:
+            old = self._buffer
+        rest = bytes(old[self._start : self._end])
         self._buffer[: len(rest)] = rest
         self._start, self._end = 0, len(rest)
         self._verified_at = -1
+        return True
 
     def _parse(self) -> None:
-        while not self.is_finished:
+        while self._is_listening:
             if self._sink is not None:
                 if not self._continue_data():
                     return
@@ -169,18 +207,22 @@ class TcpConnection:
         rule = self._rules.get(pdu.kind)
         if rule is None:
             raise self._unexpected(pdu)
-        if pdu.hlen != rule.hlen:
+        header_bytes = rule.hlen
+        has_digests = pdu.kind > TcpPduKind.CONTROLLER_TERMINATE
+        # What is wrong is told of the first field that is; lengths are judged before more is waited for, since a PDU
+        # without the digest that it should have may be all that comes.
+        if has_digests and pdu.flags & _HEADER_DIGEST != (_HEADER_DIGEST if self.has_header_digest else 0):
+            raise invalid_field(1, "the header digest flag is not as agreed")
+        if pdu.hlen != header_bytes:
             raise invalid_field(2, f"HLEN is {pdu.hlen}")
-        header_bytes = pdu.hlen
-        is_ic = pdu.kind <= TcpPduKind.CONTROLLER_TERMINATE
-        if self.has_header_digest and not is_ic:
+        if self.has_header_digest and has_digests:
             header_bytes += DIGEST_BYTES
-        if header_bytes > pdu.hlen and self._verified_at != start:
-            if self._end - start < header_bytes:
-                return False
-            self._check_header_digest(pdu)
-            self._verified_at = start
-        needed = self._measure(pdu, rule, header_bytes, has_digests=not is_ic)
+            if self._verified_at != start and pdu.plen >= header_bytes:
+                if self._end - start < header_bytes:
+                    return False
+                self._check_header_digest(pdu)
+                self._verified_at = start
+        needed = self._measure(pdu, rule, header_bytes, has_digests=has_digests)
         if self._end - start < needed:
             return False
         self._verified_at = -1
@@ -191,9 +233,11 @@ class TcpConnection:
         return True
 
     def _measure(self, pdu: Pdu, rule: Rule, header_bytes: int, *, has_digests: bool) -> int:
-        """Check flags and lengths; how many bytes must be there before `rule` can be followed."""
-        if has_digests and pdu.flags & _HEADER_DIGEST != (_HEADER_DIGEST if self.has_header_digest else 0):
-            raise invalid_field(1, "the header digest flag is not as agreed")
+        """Check flags and lengths; how many bytes must be there before `rule` can be followed.
+
+        PDO means nothing without data, and PDO and flags mean nothing where there are no digests; Linux sets a PDO in
+        capsules that have no data.
+        """
         if pdu.plen == header_bytes:
             pdu.data_bytes = 0
             if rule.streams:
@@ -251,16 +295,23 @@ class TcpConnection:
         return True
 
     def _unexpected(self, pdu: Pdu) -> PduError:
-        if pdu.kind in KINDS:
+        kinds = HOST_KINDS if self._terminate_kind is TcpPduKind.CONTROLLER_TERMINATE else CONTROLLER_KINDS
+        if pdu.kind in kinds:
             return out_of_sequence(f"PDU type {pdu.kind:#x} cannot come now")
-        return invalid_field(0, f"there is no PDU type {pdu.kind:#x}")
+        return invalid_field(0, f"PDU type {pdu.kind:#x} does not come from there")
 
     # Ending
 
     def _terminate(self, error: PduError) -> None:
         """Tell the other end what is wrong, and wait for it to close (NVMe/TCP 3.5)."""
-        at = self._pdu.at
-        header = bytes(self._buffer[at : min(self._end, at + max(HEADER_BYTES, self._pdu.hlen))])[:TERMINATE_DATA_BYTES]
+        rule, pdu = self._rules.get(self._pdu.kind), self._pdu
+        if rule is not None and pdu.kind in TERMINATIONS:
+            # Who ends the connection is not told what is wrong with how (NVMe over Fabrics 1.1 7.4.7).
+            self._be_deaf()
+            self._ended_by_peer(f"{error} in what ends the connection")
+            return
+        length = min(rule.hlen if rule is not None else HEADER_BYTES, TERMINATE_DATA_BYTES)
+        header = bytes(self._buffer[pdu.at : min(self._end, pdu.at + length)])
         request = TcpTerminate(
             kind=self._terminate_kind,
             plen=TcpTerminate.SIZE + len(header),
@@ -268,18 +319,26 @@ class TcpConnection:
             fei_low=error.information & 0xFFFF,
             fei_high=error.information >> 16,
         )
+        self._be_deaf()
         self._output.add(request.encode() + header)
         self.is_finished = True
-        self._sink = None
         self.deadline_ns = self._now + TERMINATE_TIMEOUT_NS
-        self._terminated(str(error))
+        self._terminated(error)
 
 
 HEAD = TcpHeader.words(1, TcpHeader.SIZE)
-KINDS = frozenset(TcpPduKind)
+HOST_KINDS = frozenset(
+    (TcpPduKind.INITIALIZE_REQUEST, TcpPduKind.HOST_TERMINATE, TcpPduKind.COMMAND, TcpPduKind.HOST_DATA)
+)
+CONTROLLER_KINDS = frozenset(TcpPduKind) - HOST_KINDS
+TERMINATIONS = (TcpPduKind.HOST_TERMINATE, TcpPduKind.CONTROLLER_TERMINATE)
 _HEADER_DIGEST, _DATA_DIGEST = TcpPduFlag.HEADER_DIGEST.value, TcpPduFlag.DATA_DIGEST.value
 
 DIRECT_BYTES = 16 << 10
 """Data of which so much is still to come is received where it belongs; less is cheaper to copy."""
 ROOM_BYTES = 64 << 10
 """How much of the buffer is free at least when it is offered; more than any PDU that has to lie in it whole."""
+OLD_BUFFERS_MAX = 3
+"""Buffers beside the present one that commands may hold with the data in their capsules. A host that has more under
+way, with a store that is slow, is not read on before some are done."""
+SCRAP_BYTES = 16 << 10

@@ -9,11 +9,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from stacks.nvme.bindings.tcp.initiator_connection import TcpHostConnection
-from stacks.nvme.bindings.tcp.parameters import NVME_TCP_PORT
+from stacks.nvme.bindings.tcp.parameters import NVME_TCP_PORT, OPEN_TIMEOUT_NS
 from stacks.nvme.host import HostConfig, HostController, HostQueue, Policy, Region
 from stacks.runtime import LocalError
 from transports.datagram import Address
 from transports.stream import StreamCore
+from wire.nvme.kinds import TcpDigest
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,12 +24,22 @@ class TcpInitiatorConfig:
     digests: `TcpDigest`s to ask for, 0 for none. max_transfer_bytes: the most that one command moves.
     in_capsule_max: data inside a capsule beyond this is asked for by the controller, even where it would take more.
     has_sq_flow_control: False spares the controller SQHD, and lets it answer a read with its data alone.
+    shortcuts: take data in runs where it comes so; without, each PDU goes through every step of its own.
+
+    LocalError for a value out of its range.
     """
 
     digests: int = 0
     max_transfer_bytes: int = 1 << 20
     in_capsule_max: int = 16 << 10
     has_sq_flow_control: bool = False
+    shortcuts: bool = True
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.digests <= (TcpDigest.HEADER | TcpDigest.DATA):
+            raise LocalError(f"digests are {self.digests}, which are no TcpDigests")
+        if self.max_transfer_bytes < 4096:
+            raise LocalError(f"max_transfer_bytes is {self.max_transfer_bytes}, less than a block of 4096")
 
 
 class TcpInitiator:
@@ -36,6 +47,7 @@ class TcpInitiator:
 
     def __init__(self, *, config: TcpInitiatorConfig | None = None) -> None:
         self.config = config or TcpInitiatorConfig()
+        self.transport = "tcp"
         self.hosts: list[HostController] = []
         self.policies: dict[Policy, None] = {}
         self.data_digest_errors = 0
@@ -45,6 +57,8 @@ class TcpInitiator:
         self._connects: list[tuple[StreamCore, Address]] = []
         self._active: dict[TcpHostConnection, None] = {}
         self._ending: dict[TcpHostConnection, None] = {}
+        self._opening: dict[TcpHostConnection, None] = {}
+        """Not agreed on how to talk yet."""
 
     @property
     def is_quiet(self) -> bool:
@@ -98,6 +112,9 @@ class TcpInitiator:
         for host in self.hosts:
             host.tick(now)
         active = self._active
+        for link in self._opening:
+            if link.deadline_ns is None:
+                link.deadline_ns = now + OPEN_TIMEOUT_NS
         for queue, link in self._links.items():
             if queue.outgoing:
                 link.post_outgoing()
@@ -121,11 +138,16 @@ class TcpInitiator:
         for link in list(self._ending):
             if link.deadline_ns is not None and link.deadline_ns <= now:
                 self._over(link)
+        for link in list(self._opening):
+            if link.deadline_ns is not None and link.deadline_ns <= now:
+                self.ended(link, "", now)
 
     def poll_deadline(self) -> int | None:
         """The earliest of all."""
         earliest: int | None = None
-        deadlines = [host.poll_deadline() for host in self.hosts] + [link.deadline_ns for link in self._ending]
+        deadlines = [host.poll_deadline() for host in self.hosts]
+        if self._ending or self._opening:
+            deadlines += [link.deadline_ns for link in (*self._ending, *self._opening)]
         if self.policies:
             deadlines += [policy.poll_deadline() for policy in self.policies]
         for deadline in deadlines:
@@ -141,6 +163,8 @@ class TcpInitiator:
 
     def opened(self, link: TcpHostConnection, now: int) -> None:
         """Both ends agreed on how to talk."""
+        self._opening.pop(link, None)
+        link.deadline_ns = None
         self._hosts_of[link.queue].handle_opened(link.queue, now)
 
     def ended(self, link: TcpHostConnection, failure: str, now: int) -> None:
@@ -154,6 +178,7 @@ class TcpInitiator:
     def terminated(self, link: TcpHostConnection, reason: str, now: int) -> None:
         """It sent a TermReq, and waits for the controller to close."""
         self._active[link] = self._ending[link] = None
+        self._opening.pop(link, None)
         self._lost(link, f"the target at {self._where(link.queue)} sent what is wrong: {reason}", now)
 
     # What follows
@@ -178,6 +203,7 @@ class TcpInitiator:
         )
         self._hosts_of[queue] = host
         self._links[queue] = link
+        self._opening[link] = None
         self._connects.append((link, self._places[host]))
         self._active[link] = None
 
@@ -189,6 +215,7 @@ class TcpInitiator:
     def _over(self, link: TcpHostConnection) -> None:
         link.stop()
         self._ending.pop(link, None)
+        self._opening.pop(link, None)
         self._active[link] = None
 
     def _where(self, queue: HostQueue) -> str:

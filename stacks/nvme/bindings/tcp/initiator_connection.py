@@ -13,19 +13,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from stacks.nvme.bindings.tcp.agreement import alignment_bytes, check_response, missing
 from stacks.nvme.bindings.tcp.connection import HEAD, Pdu, Rule, TcpConnection
-from stacks.nvme.bindings.tcp.errors import PduError, invalid_field, out_of_sequence
-from stacks.nvme.bindings.tcp.parameters import (
-    ADMIN_IN_CAPSULE_BYTES,
-    ALIGNMENT_MAX,
-    DIGEST_BYTES,
-    HOST_DATA_BYTES_MIN,
-    IC_BYTES,
-    TERMINATE_DATA_BYTES,
-)
+from stacks.nvme.bindings.tcp.errors import PduError, invalid_field
+from stacks.nvme.bindings.tcp.parameters import ADMIN_IN_CAPSULE_BYTES, DIGEST_BYTES, IC_BYTES, TERMINATE_DATA_BYTES
 from stacks.nvme.host import HostCommand, HostQueue
 from wire.checksum import crc32c
-from wire.nvme.kinds import SglKind, TcpDigest, TcpFatalStatus, TcpPduFlag, TcpPduKind
+from wire.nvme.kinds import SglKind, TcpFatalStatus, TcpPduFlag, TcpPduKind
 from wire.nvme.opcodes import FLAGS_SGL, AdminOpcode
 from wire.nvme.sgl_codec import DataBlockSgl
 from wire.nvme.status import StatusCode
@@ -55,13 +49,12 @@ class TcpHostConnection(TcpConnection):
         super().__init__(TcpPduKind.HOST_TERMINATE, buffer_bytes=BUFFER_BYTES)
         self.owner = owner
         self.queue = queue
-        self.failure = ""
+        queue.on_abandon = self._abandoned
         self._in_capsule_bytes = in_capsule_bytes if queue.qid else ADMIN_IN_CAPSULE_BYTES
         self._digests = digests
-        self._header_digest_bytes = self._data_digest_bytes = self._digest_flags = 0
         self._alignment = 0
         self._host_data_bytes = 0
-        self._is_ready = False
+        self._takes_runs = False
         self._streaming: HostCommand | None = None
         self._is_last = self._is_success = False
         self._progress: dict[int, int] = {}
@@ -87,7 +80,15 @@ class TcpHostConnection(TcpConnection):
     def stop(self) -> None:
         """Nothing more is sent or taken."""
         self.is_over = True
+        self._be_deaf()
         self._output.drop()
+
+    def _abandoned(self, _: HostCommand) -> None:
+        # The program has its memory back, so nothing may go into it or out of it any more. What a TermReq is to follow
+        # is ours already.
+        if not self.is_over and not self.is_finished:
+            self.stop()
+            self.owner.touched(self)
 
     def post_outgoing(self) -> None:
         """Send what the queue has; capsules without data lie in one piece of memory."""
@@ -126,6 +127,7 @@ class TcpHostConnection(TcpConnection):
         )
         self._add_sealed(room, header_bytes)
         self._add_data(command, data)
+        self._progress[command.cid] = length
 
     def _room_in_capsule(self, command: HostCommand) -> int:
         # The capsule of a fabrics command has room for its data on every queue.
@@ -163,7 +165,7 @@ class TcpHostConnection(TcpConnection):
             return
         self._sending.pop(cid, None)
         early = self._early.pop(cid, None)
-        if early is not None and self.queue.command_of(cid) is item:
+        if early is not None and self.queue.is_open and self.queue.command_of(cid) is item:
             code, dw0, dw1 = early
             self.queue.complete(item, code, dw0=dw0, dw1=dw1)
             self.owner.touched(self)
@@ -172,21 +174,13 @@ class TcpHostConnection(TcpConnection):
 
     def _initialized(self, pdu: Pdu) -> None:
         response = TcpInitializeResponse.decode(self._buffer, pdu.at)
-        if response.pfv:
-            raise invalid_field(8, f"PDU format version {response.pfv}")
-        if response.cpda > ALIGNMENT_MAX:
-            raise invalid_field(10, f"CPDA is {response.cpda}")
-        if response.digests & ~self._digests:
-            raise invalid_field(11, "digests that were not asked for")
-        if response.maxh2cdata < HOST_DATA_BYTES_MIN or response.maxh2cdata % 4:
-            raise invalid_field(12, f"MAXH2CDATA is {response.maxh2cdata}")
-        self.has_header_digest = bool(response.digests & TcpDigest.HEADER)
-        self.has_data_digest = bool(response.digests & TcpDigest.DATA)
-        self._header_digest_bytes = DIGEST_BYTES if self.has_header_digest else 0
-        self._data_digest_bytes = DIGEST_BYTES if self.has_data_digest else 0
-        self._digest_flags = self._header_digest_bytes // DIGEST_BYTES * _HEADER_DIGEST
-        self._digest_flags |= self._data_digest_bytes // DIGEST_BYTES * _DATA_DIGEST
-        self._alignment = (response.cpda + 1) * 4 if response.cpda else 0
+        check_response(response, self._digests)
+        if missing(response, self._digests):
+            # Whoever asks for digests counts on them, so that is as with Linux, which does not go on without either.
+            self.owner.ended(self, f"it does without the {missing(response, self._digests)} asked for", self._now)
+            return
+        self._agree(response.digests)
+        self._alignment = alignment_bytes(response.cpda)
         self._host_data_bytes = response.maxh2cdata
         self._rules = {
             TcpPduKind.COMPLETION: Rule(TcpCompletion.SIZE, self._completion),
@@ -196,42 +190,48 @@ class TcpHostConnection(TcpConnection):
             TcpPduKind.READY_TO_TRANSFER: Rule(TcpReadyToTransfer.SIZE, self._ready_to_transfer),
             TcpPduKind.CONTROLLER_TERMINATE: self._rules[TcpPduKind.CONTROLLER_TERMINATE],
         }
-        self._is_ready = True
+        self._takes_runs = self.owner.config.shortcuts and not response.digests
         self.owner.opened(self, self._now)
 
     def _end_by_controller(self, pdu: Pdu) -> None:
         request = TcpTerminate.decode(self._buffer, pdu.at)
         names = {status.value: status.name.lower().replace("_", " ") for status in TcpFatalStatus}
+        self._ended_by_peer(names.get(request.fes, f"status {request.fes}"))
+
+    def _ended_by_peer(self, reason: str) -> None:
         self.is_over = True
-        self.owner.ended(self, f"it ended the connection, {names.get(request.fes, f'status {request.fes}')}", self._now)
+        self.owner.ended(self, f"it ended the connection, {reason}", self._now)
 
     def _command_of(self, cid: int, what: str) -> HostCommand:
         command = self.queue.command_of(cid)
-        if command is None:
-            raise out_of_sequence(f"{what} for CID {cid:#x}, which is not under way")
+        if command is None or cid in self._early:
+            raise invalid_field(8, f"{what} for CID {cid:#x}, which is not under way")
         return command
 
     def _completion(self, pdu: Pdu) -> None:
         entry = TcpCompletion.decode(self._buffer, pdu.at)
         command = self.queue.command_of(entry.cqe_cid)
-        if command is None:
+        if command is None or entry.cqe_cid in self._early:
             # Counted by the queue; a second answer does no harm.
             return
         code = entry.cqe_status >> 1 & 0x7FF
-        if not code and command.is_read and command.data is not None:
+        if not code and command.data is not None:
             code = self._check_data(command)
         self._end_command(command, code, entry.cqe_dw0, entry.cqe_dw1, status_word=entry.cqe_status)
 
     def _check_data(self, command: HostCommand) -> int:
-        """A read ended in success: has all of its data come, undamaged?"""
+        """A command ended in success: has all of its data come undamaged, or been asked for?"""
         cid = command.cid
         assert command.data is not None
-        came = self._progress.get(cid, 0)
+        moved = self._progress.get(cid, 0)
         if cid in self._damaged:
             return StatusCode.TRANSIENT_TRANSPORT_ERROR.value
-        if came != len(command.data):
-            raise PduError(TcpFatalStatus.DATA_OUT_OF_RANGE, f"{came} of {len(command.data)} bytes of data came")
-        return 0
+        if moved == len(command.data):
+            return 0
+        if command.is_read:
+            # As with Linux: NVMe has no short reads, and this controller no idea of what it sent.
+            raise PduError(TcpFatalStatus.DATA_OUT_OF_RANGE, f"{moved} of {len(command.data)} bytes of data came")
+        return StatusCode.DATA_TRANSFER_ERROR.value
 
     def _end_command(self, command: HostCommand, code: int, dw0: int, dw1: int, *, status_word: int) -> None:
         cid = command.cid
@@ -248,15 +248,17 @@ class TcpHostConnection(TcpConnection):
         command = self._command_of(header.cid, "data")
         data = command.data
         if data is None or not command.is_read:
-            raise out_of_sequence(f"data for CID {header.cid:#x}, which asked for none")
+            raise invalid_field(8, f"data for CID {header.cid:#x}, which asked for none")
         if header.length != pdu.data_bytes:
             raise invalid_field(16, f"DATAL is {header.length}, but {pdu.data_bytes} bytes come")
         end = header.offset + header.length
         if header.offset != self._progress.get(header.cid, 0) or end > len(data):
-            raise PduError(TcpFatalStatus.DATA_OUT_OF_RANGE, f"data at {header.offset} to {end}", information=12)
+            raise PduError(TcpFatalStatus.DATA_OUT_OF_RANGE, f"data at {header.offset} to {end}")
         self._is_success = bool(header.flags & SUCCESS)
         if self._is_success and not header.flags & LAST:
             raise invalid_field(1, "SUCCESS without LAST")
+        if self._is_success and end != len(data):
+            raise PduError(TcpFatalStatus.DATA_OUT_OF_RANGE, f"success, but {end} of {len(data)} bytes of data came")
         self._streaming = command
         return data[header.offset : end]
 
@@ -276,7 +278,7 @@ class TcpHostConnection(TcpConnection):
         # with the data.
         buffer, start = self._buffer, self._start
         first, plen = HEAD(buffer, start)
-        if first & 0xFFFF != DATA_LAST_SUCCESS or self.has_header_digest or self.has_data_digest or not self._is_ready:
+        if first & 0xFFFF != DATA_LAST_SUCCESS or not self._takes_runs:
             return False
         count = min((self._end - start) // plen if plen > TcpControllerData.SIZE else 0, RUN_MAX)
         if count < 2 or first >> 16 != TcpControllerData.SIZE << 8 | TcpControllerData.SIZE:
@@ -312,12 +314,14 @@ class TcpHostConnection(TcpConnection):
         header = TcpReadyToTransfer.decode(self._buffer, pdu.at)
         command = self._command_of(header.cid, "R2T")
         data, end = command.data, header.offset + header.length
-        if data is None or command.is_read or not header.length:
-            raise out_of_sequence(f"R2T for CID {header.cid:#x}, which has no data to send")
+        if data is None or command.is_read:
+            raise invalid_field(8, f"R2T for CID {header.cid:#x}, which has no data to send")
+        if not header.length:
+            raise invalid_field(16, "R2T for nothing")
         if header.cid in self._sending:
             raise PduError(TcpFatalStatus.LIMIT_EXCEEDED, "R2T while one is being served, and MAXR2T is 0")
         if header.offset != self._progress.get(header.cid, 0) or end > len(data):
-            raise PduError(TcpFatalStatus.DATA_OUT_OF_RANGE, f"R2T for {header.offset} to {end}", information=12)
+            raise PduError(TcpFatalStatus.DATA_OUT_OF_RANGE, f"R2T for {header.offset} to {end}")
         self._progress[header.cid] = end
         self._send_host_data(command, header, data)
 
@@ -343,8 +347,10 @@ class TcpHostConnection(TcpConnection):
             at += length
         self.owner.touched(self)
 
-    def _terminated(self, reason: str) -> None:
-        self.owner.terminated(self, reason, self._now)
+    def _terminated(self, error: PduError) -> None:
+        # The program gets its memory back now, but what was begun of a PDU must come to its end.
+        self._output.keep()
+        self.owner.terminated(self, str(error), self._now)
 
 
 def _entry_of(command: HostCommand, sgl: bytes) -> tuple[int | bytes, ...]:

@@ -11,6 +11,8 @@ DISCOVERY_PORT = 8009
 
 ADMIN_IN_CAPSULE_BYTES = 8192
 """Data that the capsule of an admin or fabrics command may carry, whatever the controller says (NVMe/TCP 3.4.1)."""
+IN_CAPSULE_BYTES_MAX = 32 << 10
+"""Data that a target of this project takes in a capsule of an I/O command at most; more is better fetched."""
 HOST_DATA_BYTES_MIN = 4096
 """The least that MAXH2CDATA may be (NVMe/TCP 3.6.2.3)."""
 ALIGNMENT_MAX = 31
@@ -24,3 +26,5 @@ IC_BYTES = 128
 """Of ICReq and ICResp, which never carry digests."""
 TERMINATE_TIMEOUT_NS = 2 * 10**9
 """How long whoever sent a TermReq waits for the other end to close (NVMe/TCP 3.5; Linux and SPDK wait longer)."""
+OPEN_TIMEOUT_NS = 10 * 10**9
+"""How long an initiator waits for a connection and the answer to its ICReq: a SYN is sent again after 1, 3 and 7 s."""

@@ -11,7 +11,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
+from stacks.nvme.bindings.tcp.errors import PduError
 from stacks.nvme.bindings.tcp.parameters import NVME_TCP_PORT, TERMINATE_TIMEOUT_NS
+from stacks.nvme.bindings.tcp.patience import Patience
 from stacks.nvme.bindings.tcp.target_command import TcpTargetCommand
 from stacks.nvme.bindings.tcp.target_configuration import TcpTargetConfig, TcpTargetCounters
 from stacks.nvme.bindings.tcp.target_connection import TcpTargetConnection
@@ -20,7 +22,7 @@ from stacks.nvme.target import PortAddress, Target
 from stacks.nvme.target.queue import Queue
 from transports.datagram import Address
 from transports.stream import StreamCore
-from wire.nvme.kinds import TransportType
+from wire.nvme.kinds import TcpFatalStatus, TransportType
 
 
 class TcpTarget:
@@ -51,8 +53,11 @@ class TcpTarget:
             in_capsule_bytes=self.config.in_capsule_bytes,
             sgl_support=SGL_SUPPORT,
         )
+        self.now = 0
+        """The time of the present pass."""
         self.last_termination = ""
         """Why the last connection was ended by us, for a person."""
+        self._patience = Patience(patience_ns=self.config.patience_ns, pressed_ns=self.config.pressed_ns)
         self._connections: dict[TcpTargetConnection, None] = {}
         self._by_queue: dict[Queue, TcpTargetConnection] = {}
         self._active: dict[TcpTargetConnection, None] = {}
@@ -105,6 +110,7 @@ class TcpTarget:
     def poll_active(self, now: int) -> Sequence[StreamCore]:
         """Give the answers to their connections; the connections that have something to say, or end."""
         self.target.tick(now)
+        self.now = now
         port, active = self.port, self._active
         if port.fetches:
             self._fetch()
@@ -119,21 +125,29 @@ class TcpTarget:
         return ready
 
     def handle_timeout(self, now: int) -> None:
-        """Timers of the target, and of connections that are being ended."""
+        """Timers of the target, of hosts that owe something, and of connections that are being ended."""
+        self.now = now
         self.target.handle_timeout(now)
         for connection in list(self._ending):
             if connection.deadline_ns is not None and connection.deadline_ns <= now:
                 connection.is_over = True
                 self.ended(connection, "")
+        for connection in self._patience.overdue(now, is_pressed=bool(self.port.waiting.by_queue)):
+            self.counters.connections_stalled += 1
+            self.last_termination = "a host did not take its answers, or did not send its data"
+            connection.is_over = True
+            self.ended(connection, self.last_termination)
 
     def poll_deadline(self) -> int | None:
         """The earliest of all."""
-        deadline = self.target.poll_deadline()
-        for connection in self._ending:
-            due = connection.deadline_ns
-            if due is not None and (deadline is None or due < deadline):
-                deadline = due
-        return deadline
+        deadline, look_ns = self.target.poll_deadline(), self._patience.next_look_ns
+        if look_ns is None and not self._ending and not self._closing:
+            return deadline
+        deadlines = [deadline, look_ns, *(connection.deadline_ns for connection in self._ending)]
+        if any(connection.can_end for connection in self._closing):
+            # Its last answer went out at the end of a pass.
+            deadlines.append(self.now)
+        return min((due for due in deadlines if due is not None), default=None)
 
     # What connections tell
 
@@ -141,16 +155,23 @@ class TcpTarget:
         """It has something to send."""
         self._active[connection] = None
 
-    def terminated(self, connection: TcpTargetConnection, reason: str) -> None:
+    def owed(self, connection: TcpTargetConnection) -> None:
+        """Its host has to take what is there, or to send data."""
+        self._patience.watch(connection, self.now)
+
+    def terminated(self, connection: TcpTargetConnection, error: PduError) -> None:
         """It sent a TermReq, and waits for the host to close."""
         self.counters.terminations_sent += 1
-        self.last_termination = reason
+        self.counters.header_digest_errors += error.code == TcpFatalStatus.HEADER_DIGEST_ERROR
+        self.last_termination = str(error)
         self._active[connection] = None
         self._forget(connection)
         self._ending[connection] = None
 
     def ended(self, connection: TcpTargetConnection, failure: str) -> None:
-        """It is over; failure: why, if it was lost."""
+        """It is over; failure: why, if it was lost. Told again, it is over already."""
+        if connection not in self._connections and connection not in self._ending:
+            return
         if failure:
             self.counters.connections_lost += 1
         else:
@@ -171,10 +192,11 @@ class TcpTarget:
             else:
                 connection.fetch(command)
                 self._active[connection] = None
+                self.owed(connection)
 
     def _answer(self) -> None:
         active, answers = self._active, self.port.poll_completions()
-        connection = None
+        connection, late = None, 0
         for command in answers:
             assert isinstance(command, TcpTargetCommand)
             if command.connection is not connection:
@@ -182,9 +204,10 @@ class TcpTarget:
                 active[connection] = None
             if connection.is_gone:
                 self.port.release(command)
+                late += 1
             else:
                 connection.answer(command)
-        self.counters.responses_sent += len(answers)
+        self.counters.responses_sent += len(answers) - late
 
     def _close(self, now: int) -> None:
         for queue in self.port.poll_closing():
@@ -201,6 +224,7 @@ class TcpTarget:
 
     def _forget(self, connection: TcpTargetConnection) -> None:
         self._closing.pop(connection, None)
+        self._patience.forget(connection)
         if connection not in self._connections:
             return
         del self._connections[connection]

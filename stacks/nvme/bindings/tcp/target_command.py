@@ -16,11 +16,14 @@ class TcpTargetCommand(Command):
 
     connection: where it came from; tag: its TTAG. headers: room for the headers of its data and its completion;
     completion: the part of it for a completion without a digest.
-    received_bytes: data of the host that has come so far; is_damaged: its digest was wrong.
+    received_bytes: data of the host that has come so far; is_damaged: its digest was wrong; fetched_ns: when it was
+    asked for.
     pins: of the buffer that its in-capsule data lies in.
     """
 
-    __slots__ = ("completion", "connection", "headers", "is_damaged", "pins", "received_bytes", "tag")
+    __slots__ = (
+        "completion", "connection", "fetched_ns", "headers", "is_damaged", "pins", "received_bytes", "tag",
+    )  # fmt: skip
 
     def __init__(self, connection: TcpTargetConnection, tag: int) -> None:
         super().__init__()
@@ -30,6 +33,7 @@ class TcpTargetCommand(Command):
         self.completion = self.headers[DATA_HEADER_BYTES:-DIGEST_BYTES]
         self.received_bytes = 0
         self.is_damaged = False
+        self.fetched_ns = 0
         self.pins: list[int] | None = None
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from stacks.runtime import Counters
+from stacks.nvme.bindings.tcp.parameters import ALIGNMENT_MAX, HOST_DATA_BYTES_MIN, IN_CAPSULE_BYTES_MAX
+from stacks.runtime import Counters, LocalError
+from wire.nvme.kinds import TcpDigest
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +21,11 @@ class TcpTargetConfig:
     without Connect.
     shelves: (bytes, count) of the staging buffers; the largest is the largest transfer. Memory that is not used is not
     there.
+    patience_ns: how long a host may take to read what is there for it, or to send data that it was asked for;
+    pressed_ns: how long it may do nothing about that while another host waits for a staging buffer.
+    shortcuts: take commands in runs where they come so; without, each goes through every step of its own.
+
+    LocalError for a value out of its range.
     """
 
     in_capsule_bytes: int = 8192
@@ -29,6 +36,19 @@ class TcpTargetConfig:
     pending_max: int = 128
     pending_per_host: int = 16
     shelves: tuple[tuple[int, int], ...] = ((8 << 10, 4096), (128 << 10, 256), (1 << 20, 32))
+    patience_ns: int = 30 * 10**9
+    pressed_ns: int = 2 * 10**9
+    shortcuts: bool = True
+
+    def __post_init__(self) -> None:
+        if self.in_capsule_bytes % 16 or not 0 <= self.in_capsule_bytes <= IN_CAPSULE_BYTES_MAX:
+            raise LocalError(f"in_capsule_bytes is {self.in_capsule_bytes}, not a multiple of 16 up to 32 KiB")
+        if self.host_data_bytes % 4 or not HOST_DATA_BYTES_MIN <= self.host_data_bytes < 1 << 32:
+            raise LocalError(f"host_data_bytes is {self.host_data_bytes}, not a multiple of 4 from 4096 on")
+        if not 0 <= self.alignment <= ALIGNMENT_MAX:
+            raise LocalError(f"alignment is {self.alignment}, not 0 to {ALIGNMENT_MAX}")
+        if not 0 <= self.digests <= (TcpDigest.HEADER | TcpDigest.DATA):
+            raise LocalError(f"digests are {self.digests}, which are no TcpDigests")
 
 
 @dataclass(slots=True, eq=False)
@@ -38,6 +58,7 @@ class TcpTargetCounters(Counters):
     connections_accepted: int = 0
     connections_rejected: int = 0
     connections_lost: int = 0
+    connections_stalled: int = 0
     connections_closed: int = 0
     capsules_received: int = 0
     responses_sent: int = 0

@@ -12,22 +12,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from stacks.nvme.bindings.tcp.agreement import alignment_bytes, check_request
 from stacks.nvme.bindings.tcp.connection import HEAD, Pdu, Rule, TcpConnection
-from stacks.nvme.bindings.tcp.errors import PduError, invalid_field, out_of_sequence, unsupported
-from stacks.nvme.bindings.tcp.parameters import (
-    ADMIN_IN_CAPSULE_BYTES,
-    ALIGNMENT_MAX,
-    DIGEST_BYTES,
-    IC_BYTES,
-    TERMINATE_DATA_BYTES,
-)
+from stacks.nvme.bindings.tcp.errors import PduError, invalid_field, out_of_sequence
+from stacks.nvme.bindings.tcp.parameters import ADMIN_IN_CAPSULE_BYTES, DIGEST_BYTES, IC_BYTES, TERMINATE_DATA_BYTES
+from stacks.nvme.bindings.tcp.patience import Debt, SlowReader
 from stacks.nvme.bindings.tcp.target_command import COMPLETION_END, DATA_HEADER_BYTES, TcpTargetCommand
 from stacks.nvme.target.command import NO_DATA
 from stacks.nvme.target.queue import Queue
 from transports.datagram import Address
 from wire.checksum import crc32c
 from wire.nvme.commands_codec import SubmissionEntry
-from wire.nvme.kinds import SglKind, TcpDigest, TcpFatalStatus, TcpPduFlag, TcpPduKind
+from wire.nvme.kinds import SglKind, TcpFatalStatus, TcpPduFlag, TcpPduKind
 from wire.nvme.opcodes import AdminOpcode
 from wire.nvme.status import StatusCode
 from wire.nvme.tcp_codec import (
@@ -57,10 +53,9 @@ class TcpTargetConnection(TcpConnection):
         self.queue: Queue = target.port.open_queue(remote=remote[0])
         self.queue.lend_bytes = LEND_BYTES
         self.is_gone = False
-        self._is_ready = False
-        self._digest_flags = 0
+        self._takes_runs = False
+        self._reader = SlowReader()
         self._data_offset = DATA_HLEN
-        self._header_digest_bytes = self._data_digest_bytes = 0
         self._commands: list[TcpTargetCommand] = []
         self._free: list[TcpTargetCommand] = []
         self._fetching: dict[int, TcpTargetCommand] = {}
@@ -87,14 +82,32 @@ class TcpTargetConnection(TcpConnection):
         self.target.ended(self, failure)
 
     def sent(self, length: int) -> None:
-        """So much is taken; what the next reads lend is bounded by what was left over."""
+        """So much is taken. With something left, reads lend nothing more; with much left, no command is taken."""
         output = self._output
         output.sent(length)
-        self.queue.lend_bytes = 0 if output.has_rest else LEND_BYTES
+        if not output.has_rest:
+            self.queue.lend_bytes = LEND_BYTES
+            self._is_listening = not self._is_deaf
+            return
+        self.queue.lend_bytes = 0
+        self._is_listening = output.unsent_bytes <= UNSENT_BYTES_MAX and not self._is_deaf
+        if not self._reader.is_watched:
+            self._reader.begin(output, self.target.now)
+            self.target.owed(self)
+
+    def debt(self, now: int) -> Debt | None:
+        """What the host owes: to take what is there, or to send what it was asked for."""
+        debt = self._reader.debt(self._output, now) if self._reader.is_watched else None
+        for command in self._fetching.values():
+            # The first is the oldest.
+            fetch = Debt(command.fetched_ns, max(command.fetched_ns, self._now))
+            return fetch if debt is None else debt.joined(fetch)
+        return debt
 
     def stop(self) -> None:
         """No more commands: those with the core or a store end silently."""
         self.is_gone = True
+        self._be_deaf()
         self.queue.closed()
         for command in self._fetching.values():
             self.port.release(command)
@@ -112,6 +125,7 @@ class TcpTargetConnection(TcpConnection):
         assert view is not None
         command.received_bytes = 0
         command.is_damaged = False
+        command.fetched_ns = self.target.now
         self._fetching[command.tag] = command
         header = TcpReadyToTransfer(
             plen=TcpReadyToTransfer.SIZE + self._header_digest_bytes,
@@ -185,16 +199,14 @@ class TcpTargetConnection(TcpConnection):
         if item.pins is not None:
             item.pins[0] -= 1
             item.pins = None
+            item.capsule_data = NO_DATA
         self._free.append(item)
 
     # What the host sends
 
     def _initialize(self, pdu: Pdu) -> None:
         request = TcpInitializeRequest.decode(self._buffer, pdu.at)
-        if request.pfv:
-            raise unsupported(8, f"PDU format version {request.pfv}")
-        if request.hpda > ALIGNMENT_MAX:
-            raise invalid_field(10, f"HPDA is {request.hpda}")
+        check_request(request)
         config = self.target.config
         digests = request.digests & config.digests
         response = TcpInitializeResponse(
@@ -202,9 +214,12 @@ class TcpTargetConnection(TcpConnection):
         )
         self._output.add(response.encode())
         self.target.touched(self)
-        self._data_alignment = (config.alignment + 1) * 4 if config.alignment else 1
-        self._is_ready = True
-        self._agree(digests, alignment=(request.hpda + 1) * 4)
+        self._data_alignment = alignment_bytes(config.alignment) or 1
+        self._agree(digests)
+        # Data towards the host starts where HPDA wants it; 4 bytes, the least, are kept anyway.
+        alignment = alignment_bytes(request.hpda) or 4
+        self._data_offset = -(-(DATA_HLEN + self._header_digest_bytes) // alignment) * alignment
+        self._takes_runs = config.shortcuts and not self.has_header_digest
         self._rules = {
             TcpPduKind.COMMAND: Rule(
                 TcpCommand.SIZE, self._command, max(config.in_capsule_bytes, ADMIN_IN_CAPSULE_BYTES)
@@ -213,24 +228,17 @@ class TcpTargetConnection(TcpConnection):
             TcpPduKind.HOST_TERMINATE: self._rules[TcpPduKind.HOST_TERMINATE],
         }
 
-    def _agree(self, digests: int, *, alignment: int) -> None:
-        self.has_header_digest = bool(digests & TcpDigest.HEADER)
-        self.has_data_digest = bool(digests & TcpDigest.DATA)
-        self._header_digest_bytes = DIGEST_BYTES if self.has_header_digest else 0
-        self._data_digest_bytes = DIGEST_BYTES if self.has_data_digest else 0
-        self._digest_flags = (_HEADER_DIGEST if self.has_header_digest else 0) | (
-            _DATA_DIGEST if self.has_data_digest else 0
-        )
-        # Data towards the host starts where HPDA wants it; 4 bytes, the least, are kept anyway.
-        self._data_offset = -(-(DATA_HLEN + self._header_digest_bytes) // alignment) * alignment
-
     def _end_by_host(self, pdu: Pdu) -> None:
         request = TcpTerminate.decode(self._buffer, pdu.at)
+        self._ended_by_peer(f"the host ended the connection, fatal error {request.fes}")
+
+    def _ended_by_peer(self, reason: str) -> None:
         self.target.counters.terminations_received += 1
         self.is_over = True
-        self.target.ended(self, f"the host ended the connection, fatal error {request.fes}")
+        self.target.ended(self, reason)
 
     def _command(self, pdu: Pdu) -> None:
+        self.target.counters.capsules_received += 1
         words = SQE_WORDS(self._buffer, pdu.at + TcpHeader.SIZE)
         if pdu.data_bytes:
             self._begin_with_data(pdu, words)
@@ -242,20 +250,20 @@ class TcpTargetConnection(TcpConnection):
         buffer, start = self._buffer, self._start
         first, plen = HEAD(buffer, start)
         is_plain = plen == TcpCommand.SIZE and first & FIXED_MASK == PLAIN_COMMAND
-        if not is_plain or self.has_header_digest or not self._is_ready:
+        if not is_plain or not self._takes_runs:
             return False
         count = min((self._end - start) // TcpCommand.SIZE, RUN_MAX)
         if count < 2:
             return False
         heads = TcpHeader.words(count, TcpCommand.SIZE)(buffer, start)
         entries = SubmissionEntry.words(count, TcpCommand.SIZE)(buffer, start + TcpHeader.SIZE)
-        begin, taken = self._begin, 0
+        begin, taken, pdu = self._begin, 0, self._pdu
+        pdu.kind = TcpPduKind.COMMAND.value
         while taken < count and heads[2 * taken] == first and heads[2 * taken + 1] == plen:
-            self._pdu.at = start + taken * TcpCommand.SIZE
+            pdu.at = start + taken * TcpCommand.SIZE
             begin(entries[taken * 16 : taken * 16 + 16])
             taken += 1
-            if self.is_finished or self.is_over:
-                break
+        self.target.counters.capsules_received += taken
         self._start = start + taken * TcpCommand.SIZE
         return True
 
@@ -271,6 +279,8 @@ class TcpTargetConnection(TcpConnection):
         elif kind == IN_CAPSULE and not words[8]:
             command.data_bytes = 0
             self.queue.handle_capsule(command)
+        elif kind == IN_CAPSULE:
+            self._refuse(command, StatusCode.INVALID_SGL_DATA_LENGTH, location=32)
         else:
             self._refuse(command, StatusCode.INVALID_SGL_TYPE, location=39)
 
@@ -324,7 +334,7 @@ class TcpTargetConnection(TcpConnection):
             raise invalid_field(16, f"DATAL is {header.length}, but {pdu.data_bytes} bytes come")
         end = header.offset + header.length
         if header.offset != command.received_bytes or end > len(view):
-            raise PduError(TcpFatalStatus.DATA_OUT_OF_RANGE, f"data at {header.offset} to {end}", information=12)
+            raise PduError(TcpFatalStatus.DATA_OUT_OF_RANGE, f"data at {header.offset} to {end}")
         if bool(header.flags & LAST) != (end == len(view)):
             raise invalid_field(1, "LAST is not on the last H2CData, or on another")
         self._streaming = command
@@ -346,8 +356,8 @@ class TcpTargetConnection(TcpConnection):
         else:
             self.port.handle_fetched(command)
 
-    def _terminated(self, reason: str) -> None:
-        self.target.terminated(self, reason)
+    def _terminated(self, error: PduError) -> None:
+        self.target.terminated(self, error)
 
 
 COMPLETION, DATA = TcpPduKind.COMPLETION.value, TcpPduKind.CONTROLLER_DATA.value
@@ -367,5 +377,7 @@ COMMANDS_MIN = 32
 
 BUFFER_BYTES = 256 << 10
 """Of the receive buffer; more than the capsules with data of a full queue of usual depth."""
+UNSENT_BYTES_MAX = 1 << 20
+"""How much may wait for a connection that is full before its commands are not read any more."""
 LEND_BYTES = 1 << 20
 """How much data of a store is sent without a copy in one go: what a connection does not take at once is copied."""
