@@ -11,6 +11,7 @@ from apps.nvme.management.manager import Manager
 from apps.nvme.management.picture import namespace_json
 from stacks.nvme.configuration import NamespaceConfiguration
 from stacks.nvme.stores.faults import StoreFault
+from stacks.nvme.stores.specification import is_image, place_in
 from transports.control import Json
 
 
@@ -18,6 +19,7 @@ def add_namespace(
     manager: Manager,
     *,
     store: str,
+    folder: str | None,
     nqn: str,
     nsid: int,
     block_size: int,
@@ -29,8 +31,10 @@ def add_namespace(
     cache: bool,
     seed: int,
 ) -> Json:
-    """Open a store, and serve it."""
+    """Open a store, and serve it. folder: where its paths begin, for whoever asks may be elsewhere."""
     subsystem = manager.subsystem(nqn)
+    if folder is not None and is_image(store):
+        store = place_in(folder, store.removeprefix("file:"))
     namespace = subsystem.add_namespace(
         NamespaceConfiguration(
             store=store,
@@ -43,7 +47,8 @@ def add_namespace(
             faults=None if faults is None else tuple(faults),
             has_cache=cache,
             seed=seed,
-        )
+        ),
+        folder=folder,
     )
     return namespace_json(subsystem, namespace.nsid)
 

@@ -57,13 +57,13 @@ def set_serves(manager: Manager, *, port: int, serves: Sequence[str] | None) -> 
 def add_referral(manager: Manager, *, to: PortAddress, nqn: str) -> Json:
     """Send hosts to a discovery service elsewhere."""
     manager.target.discovery.add_referral(to, nqn or DISCOVERY_NQN)
-    return referrals_json(manager.target)
+    return {"referrals": referrals_json(manager.target)}
 
 
 def remove_referral(manager: Manager, *, to: PortAddress) -> Json:
     """Send hosts there no more."""
     manager.target.discovery.remove_referral(to)
-    return referrals_json(manager.target)
+    return {"referrals": referrals_json(manager.target)}
 
 
 def add_subsystem(

@@ -51,6 +51,7 @@ VERBS: Mapping[str, Verb] = {
         namespaces.add_namespace,
         {
             "store": needed(readers.store),
+            "folder": Argument(readers.text),
             "nqn": NQN,
             **NEW,
             "visible_to": each(readers.nqn),

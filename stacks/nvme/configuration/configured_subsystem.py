@@ -79,15 +79,15 @@ class ConfiguredSubsystem:
                 stack.callback(directory.close)
             self.sources, self.directories = {}, []
 
-    def add_namespace(self, configuration: NamespaceConfiguration) -> Namespace:
-        """Open a store, and serve it as a namespace."""
-        subsystem = self.subsystem
+    def add_namespace(self, configuration: NamespaceConfiguration, *, folder: str | None = None) -> Namespace:
+        """Open a store, and serve it as a namespace. folder: where its paths begin, if not where all others do."""
+        subsystem, folder = self.subsystem, self._folder if folder is None else folder
         nsid = configuration.nsid or subsystem.free_nsid()
         identifier = configuration.identifier or subsystem.default_identifier(nsid)
         if nsid not in subsystem.namespaces:
             self._check_identifier(identifier)
-        kept = kept_reservations(configuration, identifier, folder=self._folder, state=self._state)
-        store = open_configured(configuration, folder=self._folder)
+        kept = kept_reservations(configuration, identifier, folder=folder, state=self._state)
+        store = open_configured(configuration, folder=folder)
         try:
             namespace = subsystem.add_namespace(
                 store,

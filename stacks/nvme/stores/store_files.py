@@ -54,7 +54,9 @@ def check_store(text: str, *, block_bytes: int = 4096, is_read_only: bool = Fals
 
 def _files(text: str, *, is_shared: bool, folder: str) -> Iterator[StoreFile]:
     kind, rest = split_form(text)
-    if kind == "file":
+    if kind == "mem":
+        parse_size(rest)
+    elif kind == "file":
         yield StoreFile(place_in(folder, rest), is_shared)
     elif kind == "ro":
         yield from _files(rest, is_shared=True, folder=folder)

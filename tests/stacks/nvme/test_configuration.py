@@ -208,6 +208,7 @@ MISTAKES = [
     (f"{SPACE}ana_group = 129", "line 7: ana_group is a whole number from 1 to 128, not 129"),
     (f'{SPACE}read_only = "yes"', "line 7: read_only is true or false, not 'yes'"),
     (f'{SPACE}faults = ["read:delay=1ms",\n"read:error=EWHAT"]', "line 8: each of faults: error is the name"),
+    (SPACE.replace("mem:1MiB", "faulty:mem:much"), "line 6: store: 'much' is not a size; write 4096, 4k"),
     (SPACE.replace("mem:1MiB", "overlay:a"), "line 6: store: overlay:a has no base or no layer"),
     (SPACE.replace("mem:1MiB", "dir:disks"), "line 6: store: dir:disks has several namespaces"),
     (f'{SPACE}nsid = 3\n[[subsystem.namespace]]\nstore = "mem:1k"\nnsid = 3', "line 10: there is a namespace 3"),
