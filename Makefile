@@ -1,6 +1,6 @@
 # make demo   the main job: a disk image served by one process, written, read back and verified by another
 # make test   the tests
-# Both create .venv and nothing else. What else there is: test-long, lint, bench, interop, interop-long, clean.
+# Both create .venv and nothing else. What else there is: test-long, lint, fuzz, bench, interop, interop-long, clean.
 
 VENV := .venv
 PY := $(VENV)/bin/python
@@ -12,7 +12,7 @@ export HYPOTHESIS_STORAGE_DIRECTORY := $(CURDIR)/$(VENV)/hypothesis
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 unexport PYTHONPATH PYTHONHOME PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo test test-long lint bench interop interop-long clean
+.PHONY: help demo test test-long lint fuzz bench interop interop-long clean
 .DELETE_ON_ERROR:
 
 help:
@@ -31,6 +31,9 @@ lint: $(VENV)/.dev
 	@$(PY) -m ruff check --cache-dir $(VENV)/cache/ruff .
 	@$(PY) -m mypy --cache-dir $(VENV)/cache/mypy
 	@$(VENV)/bin/lint-imports --cache-dir $(VENV)/cache/imports
+
+fuzz: $(VENV)/.fuzz
+	@$(PY) -m tests.fuzz $(FUZZ)
 
 bench: $(VENV)/.run
 	@$(PY) -m apps.main bench
@@ -59,6 +62,10 @@ $(VENV)/.run: pyproject.toml
 
 $(VENV)/.dev: $(VENV)/.run
 	@$(call install,project["optional-dependencies"]["dev"],dev)
+	@touch $@
+
+$(VENV)/.fuzz: $(VENV)/.dev
+	@$(call install,project["optional-dependencies"]["fuzz"],fuzz)
 	@touch $@
 
 # $(call install,LIST,NAME) puts a list of requirements from pyproject.toml into the environment. The tree itself is

@@ -9,6 +9,7 @@ from functools import partial
 from itertools import product
 from pathlib import Path
 
+from interop import nbd
 from interop.ethernet import ethernet_path
 from interop.guest.shared import SharedGuest
 from interop.nvme_guest.ana import ana_failover
@@ -26,6 +27,7 @@ from interop.nvme_guest.fabric import (
 from interop.nvme_guest.filesystem import filesystem
 from interop.nvme_guest.fio import fio_verify
 from interop.nvme_guest.initiator import initiator
+from interop.nvme_guest.initiator_failover import initiator_failover
 from interop.nvme_guest.linux_marks import linux_marks
 from interop.nvme_guest.recovery import recovery
 from interop.nvme_guest.reservations import reservations
@@ -138,6 +140,7 @@ NVME_LONG = {
     RDMA_IPV6: ("filesystem", "fio", "initiator"),
     TCP_IPV6: ("filesystem", "fio", "initiator"),
 }
+MIB = 1 << 20
 PATH_MTUS = (256, 512, 1024, 2048, 4096)
 FAMILIES = (("ipv4", IPV4), ("ipv6", IPV6))
 LOSSES = (0, 1, 10)
@@ -156,10 +159,17 @@ CASES = (
     *(Case(f"rxe-{program.name}", partial(against_rxe, program=program)) for program in PROGRAMS),
     *(nvme_case(fabric, name, is_long=False) for fabric, names in NVME_SHORT.items() for name in names),
     Case("nvme-ana-failover", partial(nvme_with_linux, act=ana_failover, fabric=RDMA)),
+    Case("nvme-initiator-failover", partial(nvme_with_linux, act=initiator_failover, fabric=RDMA)),
     Case("nvme-reservations", partial(nvme_with_linux, act=reservations, fabric=TCP, multipath=False)),
+    Case("nbd-tools-tcp", partial(nbd.tools, transport="tcp", size=16 * MIB)),
+    Case("nbd-fio-tcp", partial(nbd.fio, transport="tcp", size=16 * MIB)),
+    Case("nbd-fio-rdma", partial(nbd.fio, transport="rdma", size=16 * MIB)),
     Case("pyverbs", rdma_core_tests),
     Case("tshark-session-matrix", session_matrix, is_long=True),
     Case("tshark-full-demo-capture", demo_capture, is_long=True),
+    Case("nbd-tools-rdma-long", partial(nbd.tools, transport="rdma", size=512 * MIB), is_long=True),
+    Case("nbd-fio-tcp-long", partial(nbd.fio, transport="tcp", size=1024 * MIB), is_long=True),
+    Case("nbd-fio-rdma-long", partial(nbd.fio, transport="rdma", size=1024 * MIB), is_long=True),
     Case("nvme-linux-marks", partial(linux_marks, GUEST), is_long=True),
     *(nvme_case(fabric, name, is_long=True) for fabric, names in NVME_LONG.items() for name in names),
     *(

@@ -81,6 +81,10 @@ MISREAD = frozenset(
         "infiniband.cm.req.alt_pktrate",
         # It shows a byte of flags as if it were one flag; the flags themselves are compared.
         "nvme.cmd.identify.ctrl.lpa",
+        # It takes the phase tag from the wrong end of the status, and the bit at fault from the bits of the byte.
+        "nvme.cmd.get_logpage.errinf.sf.val",
+        "nvme.cmd.get_logpage.errinf.sf.ptag",
+        "nvme.cmd.get_logpage.errinf.pel.bite",
         # It gives the secure channel one bit instead of two, and takes the next bit for SQ flow control.
         "nvme.cmd.get_logpage.identify.rcrd.treq.secch",
         "nvme.cmd.get_logpage.identify.rcrd.treq.sqfc",

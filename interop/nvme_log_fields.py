@@ -12,6 +12,7 @@ from wire.nvme import (
     DiscoveryEntry,
     DiscoveryHeader,
     EffectsEntry,
+    ErrorLogEntry,
     FirmwareSlotLog,
     GetLogPage,
     LogPage,
@@ -55,6 +56,14 @@ def _discovery(data: bytes, start: int) -> Fields:
 
 def _columns(prefix: str, rows: Sequence[Header], names: Mapping[str, str]) -> Fields:
     return {prefix + name: [getattr(row, ours) for row in rows] for name, ours in names.items()}
+
+
+def _errors(data: bytes) -> Fields:
+    prefix = "nvme.cmd.get_logpage.errinf."
+    offsets = range(0, len(data) - ErrorLogEntry.SIZE + 1, ErrorLogEntry.SIZE)
+    entries = [ErrorLogEntry.decode(data, offset) for offset in offsets]
+    bytes_at_fault: list[Value] = [entry.location & 0xFF for entry in entries]
+    return {**_columns(prefix, entries, ERRORS), f"{prefix}pel.bytee": bytes_at_fault}
 
 
 def _smart(data: bytes) -> Fields:
@@ -121,6 +130,7 @@ def _reservation(data: bytes) -> Fields:
 PIECES: dict[int, Callable[[bytes, int], Fields]] = {LogPage.DISCOVERY: _discovery, LogPage.ANA: _ana}
 """Also taken apart when they do not begin with the page."""
 WHOLE: dict[int, Callable[[bytes], Fields]] = {
+    LogPage.ERROR: _errors,
     LogPage.SMART: _smart,
     LogPage.FIRMWARE_SLOT: _firmware,
     LogPage.CHANGED_NAMESPACES: _changed_namespaces,
@@ -129,6 +139,19 @@ WHOLE: dict[int, Callable[[bytes], Fields]] = {
 }
 SLOTS = range(1, 8)
 DISCOVERY = ("trtype", "adrfam", "subtype", "treq", "portid", "cntlid", "asqsz")
+ERRORS = {
+    "errcnt": "error_count",
+    "sqid": "sqid",
+    "cid": "cid",
+    "sf": "status",
+    "pel": "location",
+    "lba": "lba",
+    "nsid": "nsid",
+    "vsi": "vendor_log",
+    "trype": "trtype",
+    "csi": "command_specific",
+    "tsi": "transport_specific",
+}
 SMART = {
     "cw": "critical_warning",
     "ct": "temperature",

@@ -84,6 +84,7 @@ class Pump:
         self._poll_transmit = core.poll_transmit
         self._sent = core.sent
         self._transport = transport
+        self._file = transport if isinstance(transport, HasFileno) else None
         self._multicast = transport if isinstance(transport, MulticastTransport) else None
         self._now = clock.now
         self._receive = transport.receive
@@ -186,10 +187,9 @@ class Pump:
 
     def enlist(self, poller: select.poll, timeout_ns: int | None) -> int | None:
         """Have `poller` wait for the transport as well; the time left, `timeout_ns` at most, until a pass is due."""
-        transport = self._transport
-        if not isinstance(transport, HasFileno):
-            raise TransportError(f"{type(transport).__name__} has no file descriptor to wait for: use Driver.run")
-        poller.register(transport.fileno(), select.POLLIN if self._kept is None else select.POLLIN | select.POLLOUT)
+        if self._file is None:
+            raise TransportError(f"{type(self._transport).__name__} has no file descriptor to wait for: use Driver.run")
+        poller.register(self._file.fileno(), select.POLLIN if self._kept is None else select.POLLIN | select.POLLOUT)
         if self._multicast is not None and (groups := self._multicast.group_fileno()) is not None:
             poller.register(groups, select.POLLIN)
         deadline_ns = self.deadline_ns

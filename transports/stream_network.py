@@ -224,7 +224,7 @@ def _reason(error: OSError) -> str:
 
 def _listen_advice(error: OSError) -> str:
     if error.errno == errno.EADDRINUSE:
-        return "it is taken; is a target running there already?"
+        return "it is taken; does something run there already?"
     return _reason(error)
 
 

@@ -55,6 +55,7 @@ class StreamPump:
         self._endpoint = endpoint
         self._network = network
         self._waiting = network if isinstance(network, Waiting) else None
+        self._file = network if isinstance(network, HasFileno) else None
         self._now = clock.now
         self._services = tuple(services)
         self._timed_services = tuple(service for service in services if isinstance(service, TimedService))
@@ -118,10 +119,9 @@ class StreamPump:
 
     def enlist(self, poller: select.poll, timeout_ns: int | None) -> int | None:
         """Have `poller` wait for the network as well; the time left, `timeout_ns` at most, until a pass is due."""
-        network = self._network
-        if not isinstance(network, HasFileno):
-            raise TransportError(f"{type(network).__name__} has no file descriptor to wait for")
-        poller.register(network.fileno(), select.POLLIN)
+        if self._file is None:
+            raise TransportError(f"{type(self._network).__name__} has no file descriptor to wait for")
+        poller.register(self._file.fileno(), select.POLLIN)
         return self._time_left(timeout_ns)
 
     def attach(self, core: StreamCore, transport: StreamTransport) -> None:
@@ -164,7 +164,9 @@ class StreamPump:
                 if link.is_blocked:
                     self._send(link)
                 did = self._receive(link, now) or did
-        did = self._accept_some(now) or did
+        if (arrived := self._network.accept()) is not None:
+            self._accept(arrived, now)
+            did = True
         due = self._endpoint.poll_deadline()
         if due is not None and due <= now:
             self._endpoint.handle_timeout(now)
@@ -201,18 +203,18 @@ class StreamPump:
         self._has_more = True
         return True
 
-    def _accept_some(self, now: int) -> bool:
-        for number in range(ACCEPTS_PER_PASS):
-            transport = self._network.accept()
-            if transport is None:
-                return number > 0
+    def _accept(self, transport: StreamTransport, now: int) -> None:
+        for left in reversed(range(ACCEPTS_PER_PASS)):
             core = self._endpoint.handle_accepted(transport.remote, now)
             if core is None:
                 transport.close()
             else:
                 self.attach(core, transport)
-        self._has_more = True
-        return True
+            following = self._network.accept() if left else None
+            if following is None:
+                self._has_more = self._has_more or not left
+                return
+            transport = following
 
     def _connect(self, core: StreamCore, address: Address) -> None:
         try:

@@ -3,6 +3,7 @@
     rows        the table: what each row is, and from which readings it comes
     probes      one reading each: a `baremetal perf` run, iperf3, a UDP ping-pong, a timed decoder
     yardsticks  readings of other projects' programs: UCX and libfabric over TCP
+    nbd         readings of fio on disks over NBD, ours and those of others
     session     runs all probes round after round, and takes medians
     pingpong    the two ends of the UDP ping-pong
 

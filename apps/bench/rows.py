@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from apps.bench import nbd
 from apps.bench.probes import Probe, codec_bth, iperf3, perf, tcp_pingpong, udp_pingpong
 from apps.bench.yardsticks import fi_pingpong, ucx, ucx_median, ucx_megabytes, ucx_thousands
 
@@ -52,6 +53,10 @@ def rows() -> list[Row]:
         Row("rdma_read_1MiB", "MB/s", "rdma_write_1MiB", "one QP, queue depth 4"),
         Row("rdma_multi_qp", "MB/s", "rdma_write_1MiB", "1 MiB WRITEs over 16 QPs that take turns, the sum"),
         Row("rdma_bidi", "MB/s", "rdma_write_1MiB", "1 MiB WRITEs both ways, the sum"),
+        Row("nbd_4k_randread_qd32", "k IOPS", "nbdkit_memory", "fio on nvme nbd over TCP, memory store behind it"),
+        Row("nbd_4k_randread_qd32_vs_qemu", "k IOPS", "qemu_storage_daemon", "the same, against a file in memory"),
+        Row("nbdkit_memory", "k IOPS", None, "yardstick: fio's nbd engine on nbdkit memory"),
+        Row("qemu_storage_daemon", "k IOPS", None, "yardstick: fio's nbd engine on qemu-storage-daemon"),
         Row("iperf3_tcp_cubic", "MB/s", None, "yardstick: one TCP stream"),
         Row("iperf3_tcp_bbr", "MB/s", None, "for comparison: one TCP stream with bbr"),
         Row("udp_pingpong_busy", "us", None, "yardstick: 64 bytes over UDP in plain Python, busy polling"),
@@ -134,6 +139,9 @@ def probes() -> list[Probe]:
             "nvme --rw read --block-size 128k --queue-depth 8 --namespace mem:64MiB --fill --time 2s",
             {"nvme_rdma_128k_read": lambda run: run["mb_per_s"]},
         ),
+        nbd.ours("nbd_4k_randread_qd32", "nbd_4k_randread_qd32_vs_qemu"),
+        nbd.nbdkit("nbdkit_memory"),
+        nbd.qemu_storage_daemon("qemu_storage_daemon"),
         iperf3("bbr"),
         codec_bth(),
     ]

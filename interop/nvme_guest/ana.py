@@ -65,10 +65,10 @@ def _see_used(target: TargetProcess, states: tuple[str, str], *, ports: Sequence
 
 def _cut(kernel: Kernel, namespace: Namespace) -> float:
     """Take the second path's address away until the kernel has noticed; how long it was without that path."""
-    started = time.monotonic()
+    before, started = kernel.outages("nvme1"), time.monotonic()
     address = OURS[1]
     _ip(namespace, "address", "del", address)
-    kernel.run(kernel.until_state("connecting", controller="nvme1"))
+    kernel.wait_outage(before)
     _ip(namespace, "address", "add", address, "nodad")
     kernel.run(kernel.until_state("live", controller="nvme1"))
     return time.monotonic() - started

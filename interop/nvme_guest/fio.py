@@ -24,10 +24,17 @@ class Workload:
 
     def command(self, disk: str, *, seed: str = "1") -> str:
         """The command line, for the guest's shell."""
-        words = f"--name=verify --filename={disk} --direct=1 --ioengine=libaio --rw=randwrite --verify=crc32c"
+        return f"fio --filename={disk} --direct=1 --ioengine=libaio {self._words(seed)}"
+
+    def nbd_command(self, uri: str, *, seed: str = "1") -> list[str]:
+        """The command line for a disk that is served over NBD, for this machine."""
+        return ["fio", "--ioengine=nbd", f"--uri={uri}", *self._words(seed).split()]
+
+    def _words(self, seed: str) -> str:
+        words = "--name=verify --rw=randwrite --verify=crc32c --verify_fatal=1 --output-format=json"
         words += f" --size={self.size_bytes} --bsrange={_range(self.block_sizes)} --iodepth={self.depth}"
-        words += f" --verify_fatal=1 --randseed={seed} --output-format=json"
-        return f"fio {words}" + (f" --rate_iops={self.iops},{self.iops}" if self.iops else "")
+        rate = f" --rate_iops={self.iops},{self.iops}" if self.iops else ""
+        return f"{words} --randseed={seed}{rate}"
 
 
 def verified(output: str, size_bytes: int) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from interop.guest.machine import Job, Machine
+from collections.abc import Mapping
+
+from interop.guest.machine import Machine
 from interop.nvme_guest.fabric import Fabric
 from interop.nvme_guest.target import NQN
 from interop.outcome import DisagreementError
@@ -16,15 +18,7 @@ class Kernel:
 
     def run(self, script: str, *, seconds: float = 60) -> str:
         """What a shell script prints; DisagreementError with its last lines when any of its commands fails."""
-        return self.finish(self.start(script, seconds=seconds))
-
-    def start(self, script: str, *, seconds: float = 60) -> Job:
-        """Have a shell script run beside others, until `finish`."""
-        return self.machine.agent.start(f"set -e\n{script}", seconds=seconds)
-
-    def finish(self, job: Job) -> str:
-        """Wait for a script; as `run`."""
-        result = self.machine.agent.wait(job)
+        result = self.machine.run(f"set -e\n{script}", seconds=seconds)
         if result.status:
             raise DisagreementError(f"in the guest, status {result.status}:\n{_tail(result.output)}\n{self._log()}")
         return result.output
@@ -51,6 +45,18 @@ class Kernel:
         """A script that waits until a controller is `live`, `connecting`, or what else the kernel calls its states."""
         return f"until [ $(cat /sys/class/nvme/{controller}/state) = {state} ]; do {PAUSE}; done"
 
+    def outages(self, *controllers: str) -> dict[str, int]:
+        """How often each of these controllers has lost its connection so far."""
+        counts = self.run("\n".join(f"dmesg | grep -c '{each}: {RECONNECTING}' || true" for each in controllers))
+        return dict(zip(controllers, map(int, counts.split()), strict=True))
+
+    def wait_outage(self, before: Mapping[str, int]) -> None:
+        """Wait until each controller has noticed one outage more than `before`, however short it was."""
+        self.run("\n".join(
+            f"until [ $(dmesg | grep -c '{each}: {RECONNECTING}') -gt {count} ]; do {PAUSE}; done"
+            for each, count in before.items()
+        ))  # fmt: skip
+
     def check_log(self) -> None:
         """DisagreementError when the kernel's log has what never belongs there."""
         found = self.machine.run(f"dmesg | grep -E '{COMPLAINTS}'").output.strip()
@@ -66,5 +72,7 @@ def _tail(text: str) -> str:
 
 
 PAUSE = "sleep 0.05"
+RECONNECTING = "Reconnecting in"
+"""What the kernel says of a controller that has lost its connection, once each time."""
 OUTPUT_LINES, LOG_LINES = 20, 8
 COMPLAINTS = "WARNING|BUG|Oops|Call Trace|I/O error|EXT4-fs (error|warning)|identifiers changed"

@@ -66,10 +66,10 @@ class _Outage:
 
     def wait_noticed(self) -> None:
         """Wait until the host knows."""
-        self._kernel.finish(self._noticed)
+        self._kernel.wait_outage(self._before)
 
     def __enter__(self) -> Self:
-        self._noticed = self._kernel.start(self._kernel.until_state("connecting"))
+        self._before = self._kernel.outages("nvme0")
         self._started = time.monotonic()
         return self
 

@@ -40,11 +40,10 @@ def _connect(kernel: Kernel, fabric: Fabric, address: str, number: int) -> None:
 def _restart(kernel: Kernel, target: OurTarget) -> None:
     """Kill the target, start it again, and wait until every host has noticed, and is back."""
     controllers = [f"nvme{number}" for number in range(len(HOSTS))]
-    noticed = [kernel.start(kernel.until_state("connecting", controller=each)) for each in controllers]
+    before = kernel.outages(*controllers)
     target.kill()
     target.restart()
-    for job in noticed:
-        kernel.finish(job)
+    kernel.wait_outage(before)
     kernel.run("\n".join(kernel.until_state("live", controller=each) for each in controllers))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -23,10 +24,11 @@ class TargetProcess:
     """A process that serves until its standard input ends; a context manager that ends it in good order.
 
     words: the arguments of Python. Leaving the block raises DisagreementError when it ended with another status than 0
-    or complained of anything.
+    or said anything on standard error but what the pattern `says` matches.
     """
 
-    def __init__(self, namespace: Namespace, *words: str) -> None:
+    def __init__(self, namespace: Namespace, *words: str, says: str = "") -> None:
+        self._says = says
         self._command = namespace.command(sys.executable, *words)
         self._process = self._started()
 
@@ -83,7 +85,7 @@ class TargetProcess:
             self._process.kill()
             _, words = self._process.communicate()
             words = f"it did not end in {END_SECONDS} s; {words}"
-        if kind is None and (self._process.returncode or words.strip()):
+        if kind is None and (self._process.returncode or not re.fullmatch(self._says, words.strip(), re.DOTALL)):
             raise DisagreementError(f"our target ended with {self._process.returncode}: {words.strip()}")
 
 

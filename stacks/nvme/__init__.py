@@ -1,11 +1,14 @@
-"""NVMe over Fabrics: targets, initiators and the stores behind them.
+r"""NVMe over Fabrics: targets, initiators and the stores behind them.
 
-    program -> aio, sync -> host (Multipath, Path, HostController, HostNamespace) -> bindings/rdma, tcp -> driver
+    program -> aio, sync -> host (Multipath, Path, HostController, HostNamespace) -> bindings -> stacks.rdma -> driver
+                                                                                              \-------------> driver
                                                                                                   ... network ...
-    stores <- executor <- target (Target, Subsystem, Controller, Queue) <- bindings/rdma, bindings/tcp <- driver
+    stores <- executor <- target (Target, Subsystem, Controller, Queue) <- bindings <- stacks.rdma <- driver
+                                                                                  \<---------------- driver
 
 `target` and `host` are transport-neutral cores; a binding joins one to what carries it. `aio` is the API under trio,
-`sync` the one without an event loop, `url` reads what people type.
+`sync` the one without an event loop, `url` reads what people type, `nbd` serves a namespace to programs that know
+nothing of NVMe.
 
 Follows NVM Express Base 2.0, NVM Command Set 1.0, NVMe over Fabrics 1.1 and the NVMe/RDMA transport 1.0. Left out so
 far: fused commands, Copy, Verify, namespace management, authentication.

@@ -21,11 +21,13 @@ from dataclasses import replace
 
 import trio
 
+from stacks.nvme.admin_calls import AsyncAdminCalls
 from stacks.nvme.bindings.aio import AsyncEnd, AsyncEnds, beside
 from stacks.nvme.bindings.rdma.aio import RdmaAsyncEnd
 from stacks.nvme.bindings.rdma.sync import DeviceConfig, Wrap
 from stacks.nvme.bindings.tcp import TcpInitiatorConfig
 from stacks.nvme.bindings.tcp.aio import TcpAsyncEnd
+from stacks.nvme.block_calls import AsyncBlockCalls
 from stacks.nvme.connecting import (
     DEFAULT_RECONNECT,
     add_path,
@@ -51,6 +53,7 @@ from stacks.nvme.host import (
     Transfer,
     read_discovery_log,
 )
+from stacks.nvme.host.script import Steps
 from stacks.nvme.reservation_calls import AsyncReservationCalls
 from stacks.nvme.serving.aio import DEFAULT_NQN, Server, serve
 from stacks.nvme.stores.aio import ThreadExecutor
@@ -73,7 +76,7 @@ __all__ = [
 ]
 
 
-class Connection:
+class Connection(AsyncAdminCalls):
     """A subsystem that is connected, over one path or several; made by `attach`.
 
     end: the ends it uses; urls: its paths; multipath: the same in the core, if that is there already.
@@ -115,12 +118,16 @@ class Connection:
     async def discover(self) -> list[DiscoveredSubsystem]:
         """Read the discovery log; on an association with a discovery controller."""
         found: list[DiscoveredSubsystem] = []
+        await self.run_steps(read_discovery_log(self.host, found))
+        return found
+
+    async def run_steps(self, steps: Steps) -> None:
+        """Run a sequence of admin commands (`stacks.nvme.host.script`), and raise what ended it."""
         outcome: list[StackError | None] = []
-        self.host.run(read_discovery_log(self.host, found), outcome.append, self.end.clock.now())
+        self.host.run(steps, outcome.append, self.end.clock.now())
         await self.end.wait_until(lambda: bool(outcome))
         if outcome[0] is not None:
             raise outcome[0]
-        return found
 
     async def close(self) -> None:
         """Shut the controllers down and end the connections; takes two seconds at most, even when cancelled."""
@@ -130,7 +137,7 @@ class Connection:
             await end.wait_until(lambda: multipath.is_over and end.is_quiet)
 
 
-class Namespace(AsyncReservationCalls):
+class Namespace(AsyncReservationCalls, AsyncBlockCalls):
     """A connected namespace.
 
     nsid: its number; block_bytes, block_count, size_bytes: its size; core: the same in the core.
@@ -271,9 +278,15 @@ async def _ends(open_end: Callable[[str, str], AsyncEnd], local: str) -> AsyncIt
 
 
 async def _only_subsystem(end: AsyncEnds, urls: Sequence[NvmeUrl], config: HostConfig) -> str:
-    connection = Connection(end, urls[:1])
-    try:
-        await connection.open(replace(config, nqn=DISCOVERY_NQN, keep_alive_ms=0), NO_RECONNECT)
-        return only_subsystem(urls[0], await connection.discover())
-    finally:
-        await connection.close()
+    """The NQN of the only subsystem, as the first of the places says where somebody answers."""
+    for url in urls:
+        connection = Connection(end, [url])
+        try:
+            await connection.open(replace(config, nqn=DISCOVERY_NQN, keep_alive_ms=0), NO_RECONNECT)
+            return only_subsystem(url, await connection.discover())
+        except ConnectionFailed:
+            if url is urls[-1]:
+                raise
+        finally:
+            await connection.close()
+    raise AssertionError("there is always a URL")

@@ -30,11 +30,14 @@ DEFAULT_RECONNECT = ReconnectPolicy()
 
 
 def parse_urls(url: str | NvmeUrl | Sequence[str | NvmeUrl]) -> list[NvmeUrl]:
-    """One URL or several, as a list; LocalError for none, or for one that is none."""
+    """One URL or several, as a list; LocalError for none, for one that is none, or when they name different things."""
     urls = [url] if isinstance(url, (str, NvmeUrl)) else list(url)
     if not urls:
         raise LocalError("there is no URL to connect to")
-    return [parse_url(each) if isinstance(each, str) else each for each in urls]
+    places = [parse_url(each) if isinstance(each, str) else each for each in urls]
+    nqn_of(places)
+    nsid_of(places)
+    return places
 
 
 def nqn_of(urls: Sequence[NvmeUrl]) -> str:

@@ -17,10 +17,12 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
+from stacks.nvme.admin_calls import AdminCalls
 from stacks.nvme.bindings.rdma.sync import DeviceConfig, RdmaEnd, Wrap
 from stacks.nvme.bindings.sync import End, Ends
 from stacks.nvme.bindings.tcp import TcpInitiatorConfig
 from stacks.nvme.bindings.tcp.sync import TcpEnd, WrapStreams
+from stacks.nvme.block_calls import BlockCalls
 from stacks.nvme.connecting import (
     DEFAULT_RECONNECT,
     add_path,
@@ -47,13 +49,14 @@ from stacks.nvme.host import (
     Transfer,
     read_discovery_log,
 )
+from stacks.nvme.host.script import Steps
 from stacks.nvme.reservation_calls import ReservationCalls
 from stacks.nvme.url import NvmeUrl, parse_url
 from stacks.runtime.errors import StackError
 from wire.nvme.opcodes import DISCOVERY_NQN
 
 
-class Connection:
+class Connection(AdminCalls):
     """A subsystem that is connected, over one path or several; made by `attach`.
 
     end: the ends it uses; urls: its paths; multipath: the same in the core, if that is there already.
@@ -97,12 +100,16 @@ class Connection:
     def discover(self) -> list[DiscoveredSubsystem]:
         """Read the discovery log; on an association with a discovery controller."""
         found: list[DiscoveredSubsystem] = []
+        self.run_steps(read_discovery_log(self.host, found))
+        return found
+
+    def run_steps(self, steps: Steps) -> None:
+        """Run a sequence of admin commands (`stacks.nvme.host.script`), and raise what ended it."""
         outcome: list[StackError | None] = []
-        self.host.run(read_discovery_log(self.host, found), outcome.append, self.end.clock.now())
+        self.host.run(steps, outcome.append, self.end.clock.now())
         self.run_until(lambda: bool(outcome))
         if outcome and outcome[0] is not None:
             raise outcome[0]
-        return found
 
     def poll(self) -> bool:
         """Turn the pump once; whether anything was done."""
@@ -127,7 +134,7 @@ class Connection:
         end.run_until(lambda: multipath.is_over and end.is_quiet, timeout_ns=CLOSE_TIMEOUT_NS)
 
 
-class Namespace(ReservationCalls):
+class Namespace(ReservationCalls, BlockCalls):
     """A connected namespace.
 
     nsid: its number; block_bytes, block_count, size_bytes: its size; core: the same in the core.
@@ -297,12 +304,18 @@ def discover(
 
 
 def _only_subsystem(end: Ends, urls: Sequence[NvmeUrl], config: HostConfig) -> str:
-    connection = Connection(end, urls[:1])
-    try:
-        connection.open(replace(config, nqn=DISCOVERY_NQN, keep_alive_ms=0), NO_RECONNECT)
-        return only_subsystem(urls[0], connection.discover())
-    finally:
-        connection.close()
+    """The NQN of the only subsystem, as the first of the places says where somebody answers."""
+    for url in urls:
+        connection = Connection(end, [url])
+        try:
+            connection.open(replace(config, nqn=DISCOVERY_NQN, keep_alive_ms=0), NO_RECONNECT)
+            return only_subsystem(url, connection.discover())
+        except ConnectionFailed:
+            if url is urls[-1]:
+                raise
+        finally:
+            connection.close()
+    raise AssertionError("there is always a URL")
 
 
 def _bytes_view(buffer: bytes | bytearray | memoryview) -> memoryview:

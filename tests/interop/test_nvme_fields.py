@@ -9,7 +9,16 @@ import pytest
 from interop.nvme_feature_fields import feature_result, get_features, set_features
 from interop.nvme_log_fields import log_fields
 from interop.tshark_marks import kinds
-from wire.nvme import AdminOpcode, FeatureId, GetLogPage, LogPage, RdmaConnectAccept, RdmaConnectRequest
+from wire.nvme import (
+    AdminOpcode,
+    ErrorLogEntry,
+    FeatureId,
+    GetLogPage,
+    LogPage,
+    RdmaConnectAccept,
+    RdmaConnectRequest,
+    ReservationNotification,
+)
 from wire.nvme.rdma_trace import TracedCommand, TracedQueue
 
 
@@ -53,6 +62,21 @@ def test_piece_of_the_ana_log_is_read_as_groups_from_its_start() -> None:
     assert log_fields(GetLogPage(lid=LogPage.ANA), header + group) == {
         **fields, "nvme.cmd.get_logpage.ana.chcnt": [9], "nvme.cmd.get_logpage.ana.ngd": [1],
     }  # fmt: skip
+
+
+def test_entries_of_the_error_log_are_columns() -> None:
+    entries = [ErrorLogEntry(error_count=2, sqid=1, lba=7, location=0x328, nsid=9), ErrorLogEntry(error_count=1)]
+    fields = log_fields(GetLogPage(lid=LogPage.ERROR), b"".join(entry.encode() for entry in entries) + b"digest")
+    prefix = "nvme.cmd.get_logpage.errinf."
+    assert [fields[prefix + name] for name in ("errcnt", "lba", "nsid")] == [[2, 1], [7, 0], [9, 0]]
+    assert (fields[f"{prefix}pel"], fields[f"{prefix}pel.bytee"]) == ([0x328, 0], [0x28, 0])
+
+
+def test_reservation_notification_is_read() -> None:
+    log = ReservationNotification(count=3, kind=1, available=2, nsid=5)
+    fields = log_fields(GetLogPage(lid=LogPage.RESERVATION_NOTIFICATION), log.encode())
+    prefix = "nvme.cmd.get_logpage.reserv_notif."
+    assert [fields[prefix + name] for name in ("lpc", "lpt", "nalp", "nsid")] == [[3], [1], [2], [5]]
 
 
 def test_firmware_slots_are_numbers_with_the_first_byte_lowest() -> None:

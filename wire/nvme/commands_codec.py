@@ -696,6 +696,146 @@ class DatasetRange(Header):
             raise cannot_encode(self, buffer, offset) from None
 
 
+_COPYCOMMAND = Struct("<BBHIIIQ16sQBBHIIHH")
+_COPYCOMMAND_UNPACK = _COPYCOMMAND.unpack_from
+_COPYCOMMAND_PACK = _COPYCOMMAND.pack_into
+
+
+class CopyCommand(Header):
+    """Copy (NVM Command Set 3.2.2). nr: number of source ranges, 0-based; format_prinfor: PRINFOR 7-4, descriptor
+    format 3-0; control: LR 15, FUA 14, PRINFOW 13-10, STCW 8, DTYPE 7-4.
+    """
+
+    __slots__ = (
+        "opcode", "flags", "cid", "nsid", "cdw2", "cdw3", "mptr", "sgl", "sdlba", "nr", "format_prinfor", "control",
+        "cdw13", "reference_tag", "application_tag", "application_mask",
+    )
+    SIZE: ClassVar = 64
+    WORDS: ClassVar = 16
+    ORDER: ClassVar[Literal["big", "little"]] = "little"
+    FIELDS: ClassVar = (
+        ("opcode", 8), ("flags", 8), ("cid", 16), ("nsid", 32), ("cdw2", 32), ("cdw3", 32), ("mptr", 64),
+        ("sgl", -16), ("sdlba", 64), ("nr", 8), ("format_prinfor", 8), ("control", 16), ("cdw13", 32),
+        ("reference_tag", 32), ("application_tag", 16), ("application_mask", 16),
+    )
+    OPCODE_WORD, OPCODE_SHIFT, OPCODE_MASK = 0, 0, 0xFF
+    FLAGS_WORD, FLAGS_SHIFT, FLAGS_MASK = 0, 8, 0xFF
+    CID_WORD, CID_SHIFT, CID_MASK = 0, 16, 0xFFFF
+    NSID_WORD, NSID_SHIFT, NSID_MASK = 1, 0, 0xFFFFFFFF
+    CDW2_WORD, CDW2_SHIFT, CDW2_MASK = 2, 0, 0xFFFFFFFF
+    CDW3_WORD, CDW3_SHIFT, CDW3_MASK = 3, 0, 0xFFFFFFFF
+    NR_WORD, NR_SHIFT, NR_MASK = 12, 0, 0xFF
+    FORMAT_PRINFOR_WORD, FORMAT_PRINFOR_SHIFT, FORMAT_PRINFOR_MASK = 12, 8, 0xFF
+    CONTROL_WORD, CONTROL_SHIFT, CONTROL_MASK = 12, 16, 0xFFFF
+    CDW13_WORD, CDW13_SHIFT, CDW13_MASK = 13, 0, 0xFFFFFFFF
+    REFERENCE_TAG_WORD, REFERENCE_TAG_SHIFT, REFERENCE_TAG_MASK = 14, 0, 0xFFFFFFFF
+    APPLICATION_TAG_WORD, APPLICATION_TAG_SHIFT, APPLICATION_TAG_MASK = 15, 0, 0xFFFF
+    APPLICATION_MASK_WORD, APPLICATION_MASK_SHIFT, APPLICATION_MASK_MASK = 15, 16, 0xFFFF
+    PACK: ClassVar = _COPYCOMMAND_PACK
+
+    def __init__(
+        self, *, opcode: int = 0, flags: int = 64, cid: int = 0, nsid: int = 0, cdw2: int = 0, cdw3: int = 0,
+        mptr: int = 0, sgl: bytes = bytes(16), sdlba: int = 0, nr: int = 0, format_prinfor: int = 0, control: int = 0,
+        cdw13: int = 0, reference_tag: int = 0, application_tag: int = 0, application_mask: int = 0,
+    ) -> None:
+        self.opcode = opcode
+        self.flags = flags
+        self.cid = cid
+        self.nsid = nsid
+        self.cdw2 = cdw2
+        self.cdw3 = cdw3
+        self.mptr = mptr
+        self.sgl = sgl
+        self.sdlba = sdlba
+        self.nr = nr
+        self.format_prinfor = format_prinfor
+        self.control = control
+        self.cdw13 = cdw13
+        self.reference_tag = reference_tag
+        self.application_tag = application_tag
+        self.application_mask = application_mask
+
+    @staticmethod
+    def decode(buffer: ReadableBuffer, offset: int = 0) -> CopyCommand:
+        """Read the 64 bytes at `offset`; WireError when the buffer is too short."""
+        header = _new(CopyCommand)
+        try:
+            (
+                header.opcode, header.flags, header.cid, header.nsid, header.cdw2, header.cdw3, header.mptr,
+                header.sgl, header.sdlba, header.nr, header.format_prinfor, header.control, header.cdw13,
+                header.reference_tag, header.application_tag, header.application_mask,
+            ) = _COPYCOMMAND_UNPACK(buffer, offset)
+        except struct_error:
+            raise too_short(CopyCommand, buffer, offset) from None
+        return header
+
+    def encode_into(self, buffer: WriteableBuffer, offset: int = 0) -> None:
+        """Write 64 bytes at `offset`; WireError when a field does not fit or the buffer is short."""
+        if (len(self.sgl) != 16):
+            raise cannot_encode(self, buffer, offset)
+        try:
+            _COPYCOMMAND_PACK(
+                buffer, offset, self.opcode, self.flags, self.cid, self.nsid, self.cdw2, self.cdw3, self.mptr,
+                self.sgl, self.sdlba, self.nr, self.format_prinfor, self.control, self.cdw13, self.reference_tag,
+                self.application_tag, self.application_mask,
+            )
+        except struct_error:
+            raise cannot_encode(self, buffer, offset) from None
+
+
+_COPYRANGE = Struct("<8xQH6xIHH")
+_COPYRANGE_UNPACK = _COPYRANGE.unpack_from
+_COPYRANGE_PACK = _COPYRANGE.pack_into
+
+
+class CopyRange(Header):
+    """One source range of Copy, descriptor format 0h (NVM Command Set figure 34). nlb: blocks, 0-based."""
+
+    __slots__ = ("slba", "nlb", "reference_tag", "application_tag", "application_mask")
+    SIZE: ClassVar = 32
+    WORDS: ClassVar = 8
+    ORDER: ClassVar[Literal["big", "little"]] = "little"
+    FIELDS: ClassVar = (
+        ("slba", 64), ("nlb", 16), ("reference_tag", 32), ("application_tag", 16), ("application_mask", 16),
+    )
+    NLB_WORD, NLB_SHIFT, NLB_MASK = 4, 0, 0xFFFF
+    REFERENCE_TAG_WORD, REFERENCE_TAG_SHIFT, REFERENCE_TAG_MASK = 6, 0, 0xFFFFFFFF
+    APPLICATION_TAG_WORD, APPLICATION_TAG_SHIFT, APPLICATION_TAG_MASK = 7, 0, 0xFFFF
+    APPLICATION_MASK_WORD, APPLICATION_MASK_SHIFT, APPLICATION_MASK_MASK = 7, 16, 0xFFFF
+    PACK: ClassVar = _COPYRANGE_PACK
+
+    def __init__(
+        self, *, slba: int = 0, nlb: int = 0, reference_tag: int = 0, application_tag: int = 0,
+        application_mask: int = 0,
+    ) -> None:
+        self.slba = slba
+        self.nlb = nlb
+        self.reference_tag = reference_tag
+        self.application_tag = application_tag
+        self.application_mask = application_mask
+
+    @staticmethod
+    def decode(buffer: ReadableBuffer, offset: int = 0) -> CopyRange:
+        """Read the 32 bytes at `offset`; WireError when the buffer is too short."""
+        header = _new(CopyRange)
+        try:
+            (
+                header.slba, header.nlb, header.reference_tag, header.application_tag, header.application_mask,
+            ) = _COPYRANGE_UNPACK(buffer, offset)
+        except struct_error:
+            raise too_short(CopyRange, buffer, offset) from None
+        return header
+
+    def encode_into(self, buffer: WriteableBuffer, offset: int = 0) -> None:
+        """Write 32 bytes at `offset`; WireError when a field does not fit or the buffer is short."""
+        try:
+            _COPYRANGE_PACK(
+                buffer, offset, self.slba, self.nlb, self.reference_tag, self.application_tag, self.application_mask,
+            )
+        except struct_error:
+            raise cannot_encode(self, buffer, offset) from None
+
+
 _ASYNCEVENT = Struct("<BBB1x")
 _ASYNCEVENT_UNPACK = _ASYNCEVENT.unpack_from
 _ASYNCEVENT_PACK = _ASYNCEVENT.pack_into

@@ -5,7 +5,7 @@ has the same common part, so that either decodes the other's bytes. Quantities m
 `numdl`, `nr`) are as on the wire: n stands for n + 1.
 
 Follows NVM Express Base 2.0 (3.3.1, 3.3.3, 5) and NVM Command Set 1.0 (3). Fast codecs: `commands_codec`. Checked
-against Linux in tests/captures. The views of Copy, Verify and reservations come with those commands.
+against Linux in tests/captures; no capture has a Copy command.
 """
 
 from __future__ import annotations
@@ -166,6 +166,36 @@ DATASET_RANGE = (
         "slba" / Int64ul,
     )
     * "One range of Dataset Management; blocks is 1-based, zero is an empty range."
+)
+
+COPY_COMMAND = (
+    Struct(
+        *_HEAD,
+        "sdlba" / Int64ul,
+        "nr" / Int8ul,
+        "format_prinfor" / Int8ul,
+        "control" / Int16ul,
+        "cdw13" / Int32ul,
+        "reference_tag" / Int32ul,
+        "application_tag" / Int16ul,
+        "application_mask" / Int16ul,
+    )
+    * """Copy (NVM Command Set 3.2.2). nr: number of source ranges, 0-based; format_prinfor: PRINFOR 7-4, descriptor
+    format 3-0; control: LR 15, FUA 14, PRINFOW 13-10, STCW 8, DTYPE 7-4.
+    """
+)
+
+COPY_RANGE = (
+    Struct(
+        Padding(8),
+        "slba" / Int64ul,
+        "nlb" / Int16ul,
+        Padding(6),
+        "reference_tag" / Int32ul,
+        "application_tag" / Int16ul,
+        "application_mask" / Int16ul,
+    )
+    * "One source range of Copy, descriptor format 0h (NVM Command Set figure 34). nlb: blocks, 0-based."
 )
 
 ASYNC_EVENT = (

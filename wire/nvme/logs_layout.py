@@ -1,4 +1,4 @@
-"""Log pages: error, SMART, firmware slot, commands and effects, ANA, and the discovery log.
+"""Log pages: error, SMART, firmware slot, commands and effects, features and effects, ANA, and the discovery log.
 
 The changed-namespace list is up to 1024 32-bit NSIDs and the effects log 512 `EffectsEntry` (256 admin, then 256 I/O)
 in 4096 bytes; `identifiers` reads and writes such lists of numbers. 128-bit counters are two 64-bit halves.
@@ -116,6 +116,30 @@ EFFECTS_ENTRY = (
         )
     )
     * "One command in LID 05h (figure 211): what executing it may change."
+)
+
+FEATURE_EFFECTS_ENTRY = (
+    ByteSwapped(
+        BitStruct(
+            "scope" / BitsInteger(12),
+            "uuid_selection" / Bit,
+            Padding(14),
+            "controller_capability" / Bit,
+            "namespace_inventory" / Bit,
+            "namespace_capability" / Bit,
+            "user_data" / Bit,
+            "supported" / Bit,
+        )
+    )
+    * "One feature in LID 12h (figure 258): what setting it may change. scope: bit 0 namespace, 1 controller."
+)
+
+LOG_SUPPORT_ENTRY = (
+    Struct(
+        "supported" / Int16ul,
+        "parameter" / Int16ul,
+    )
+    * "One log page in LID 00h (figure 204). supported: bit 0 the page, 1 index offsets; parameter: the page's own."
 )
 
 ANA_HEADER = (

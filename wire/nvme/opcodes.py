@@ -188,6 +188,14 @@ class EventType(IntEnum):
     VENDOR = 7
 
 
+class SmartEvent(IntEnum):
+    """Information of a SMART / health status event, bits 15-8 of its DW0 (NVMe Base 2.0 figure 149)."""
+
+    RELIABILITY = 0x00
+    TEMPERATURE_THRESHOLD = 0x01
+    SPARE_BELOW_THRESHOLD = 0x02
+
+
 class NoticeEvent(IntEnum):
     """Information of a notice, bits 15-8 of an asynchronous event's DW0 (NVMe Base 2.0 figure 150)."""
 
@@ -221,6 +229,23 @@ class EventConfiguration(IntFlag):
     TELEMETRY = 1 << 10
     ANA_CHANGE = 1 << 11
     DISCOVERY_CHANGE = 1 << 31
+
+
+class CriticalWarning(IntFlag):
+    """Critical Warning of the SMART log (NVMe Base 2.0 figure 207); feature 0Bh has the same bits for their events."""
+
+    SPARE = 1 << 0
+    TEMPERATURE = 1 << 1
+    RELIABILITY = 1 << 2
+    READ_ONLY = 1 << 3
+    VOLATILE_MEMORY = 1 << 4
+
+
+class ThresholdType(IntEnum):
+    """THSEL of feature 04h: which side of the temperature a threshold is on."""
+
+    OVER = 0
+    UNDER = 1
 
 
 FLAGS_SGL = Psdt.SGL << 6

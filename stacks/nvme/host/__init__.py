@@ -8,6 +8,7 @@
 does not answer.
 """
 
+from stacks.nvme.host.admin import FeatureValue
 from stacks.nvme.host.command import HostCommand, Region
 from stacks.nvme.host.configuration import HostConfig
 from stacks.nvme.host.connect_all import ConnectAll
@@ -32,6 +33,7 @@ __all__ = [
     "ConnectionFailed",
     "DiscoveredSubsystem",
     "DiscoveryWatch",
+    "FeatureValue",
     "HostCommand",
     "HostConfig",
     "HostController",

@@ -24,7 +24,7 @@ from stacks.nvme.host.configuration import HostConfig
 from stacks.nvme.host.errors import CommandFailed, ConnectionFailed
 from stacks.nvme.host.identity import NamespaceIdentity
 from stacks.nvme.host.namespace import HostNamespace
-from stacks.nvme.host.queue import ENTRIES_MAX, HostQueue
+from stacks.nvme.host.queue import ENTRIES_MAX, PAIR, HostQueue
 from stacks.nvme.host.script import Step, Steps
 from wire.errors import WireError
 from wire.nvme.fabrics_codec import ConnectData
@@ -96,6 +96,7 @@ def refresh_namespaces(host: HostController) -> Steps:
                 continue
             namespace = host.namespaces.get(nsid) or HostNamespace(host, nsid)
             namespace.describe(data, block_bytes=1 << layout.lbads)
+            namespace.compare_and_write_blocks = _pair_blocks(host, data, block_bytes=1 << layout.lbads)
             namespace.identity = yield from _identity(host, nsid, data, page)
             found[nsid] = namespace
         if len(nsids) < NSIDS_OF_A_PAGE or nsids[-1] >= NSID_LAST:
@@ -125,6 +126,15 @@ def _why_unusable(host: HostController, layout: LbaFormat) -> str:
     if 1 << layout.lbads > host.max_transfer_bytes:
         return f"its blocks of {1 << layout.lbads} bytes are more than the {host.max_transfer_bytes} of one command"
     return ""
+
+
+def _pair_blocks(host: HostController, data: IdentifyNamespace, *, block_bytes: int) -> int:
+    # ACWU, or NACWU where the namespace has its own; both are 0-based (NVM Command Set 1.0 2.1.4).
+    has_room = all(queue.entries > PAIR for queue in host.io_queues)
+    if not host.identity.fuses & FUSES_COMPARE_AND_WRITE or not has_room:
+        return 0
+    own = data.nacwu if data.nsfeat & NSFEAT_OWN_ATOMICITY else 0
+    return min((own or host.identity.acwu) + 1, host.max_transfer_bytes // block_bytes)
 
 
 def changed_namespaces(host: HostController) -> Steps:
@@ -241,6 +251,8 @@ CAP_CSS_MANY = 1 << 6
 SUBNQN_IN_DATA = 256 | 1 << 16
 """DW0 of a refused Connect: the byte at fault is the subsystem NQN in the data."""
 
+FUSES_COMPARE_AND_WRITE = 1 << 0
+NSFEAT_OWN_ATOMICITY = 1 << 1
 ACCEPT_RETRY_DELAYS = b"\1".ljust(512, b"\0")
 """Host Behavior Support with ACRE (NVMe Base 2.0 5.27.1.14)."""
 VERSION_WITH_DESCRIPTORS = 0x10300

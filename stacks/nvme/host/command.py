@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from stacks.nvme.host.errors import CommandFailed
-from wire.nvme.opcodes import AdminOpcode, FabricsType
+from wire.nvme.opcodes import FLAGS_SGL, AdminOpcode, FabricsType, Fuse
 from wire.nvme.status import is_do_not_retry
 
 if TYPE_CHECKING:
@@ -38,7 +38,8 @@ class Region:
 class HostCommand:
     """One command. `done` is called with it when it is over, whatever the outcome.
 
-    opcode, nsid, cdw10 to cdw15: what goes into the submission entry; a fabrics command has FCTYPE for nsid.
+    opcode, flags, nsid, cdw10 to cdw15: what goes into the submission entry; a fabrics command has FCTYPE for nsid.
+    partner: of the first command of a fused pair, the second (`fuse`); None otherwise.
     data: the memory that data comes from or goes to, or None; borrowed until `done`.
     is_read: data goes from the controller to the host.
     region, offset: where `data` lies in registered memory; without a region the binding copies through its own.
@@ -61,10 +62,12 @@ class HostCommand:
         "done",
         "dw0",
         "dw1",
+        "flags",
         "is_read",
         "nsid",
         "offset",
         "opcode",
+        "partner",
         "queue",
         "region",
         "status",
@@ -86,6 +89,7 @@ class HostCommand:
         done: Callable[[HostCommand], None] | None = None,
     ) -> None:
         self.opcode = opcode
+        self.flags = FLAGS_SGL
         self.nsid = nsid
         self.cdw10 = cdw10
         self.cdw11 = cdw11
@@ -98,11 +102,19 @@ class HostCommand:
         self.offset = 0
         self.status = self.status_word = 0
         self.dw0 = self.dw1 = 0
+        self.partner: HostCommand | None = None
         self.cid = -1
         self.queue: HostQueue | None = None
         self.buffer: Buffer | None = None
         self.submitted_ns = 0
         self.tries = 0
+
+    @property
+    def is_fused(self) -> bool:
+        """Whether it is one of a fused pair. None of these is ever sent again: alone it would be another command, and a
+        pair that was perhaps done would fail to compare.
+        """
+        return self.flags != FLAGS_SGL
 
     def renew(self) -> None:
         """Make it as it was before it was submitted, to be sent again."""
@@ -115,6 +127,13 @@ class HostCommand:
         if self.status:
             is_final = is_do_not_retry(self.status_word)
             raise CommandFailed(what, self.status, dw0=self.dw0, is_io=is_io, is_final=is_final)
+
+
+def fuse(first: HostCommand, second: HostCommand) -> None:
+    """Make a fused pair of two commands; they are submitted together (`HostQueue.submit_pair`)."""
+    first.flags |= Fuse.FIRST.value
+    second.flags |= Fuse.SECOND.value
+    first.partner = second
 
 
 def property_get(offset: int, *, size: int = 4) -> HostCommand:
@@ -132,19 +151,43 @@ def identify(cns: int, into: memoryview, *, nsid: int = 0, csi: int = 0) -> Host
     return HostCommand(AdminOpcode.IDENTIFY.value, nsid, cdw10=cns, cdw11=csi << 24, data=into, is_read=True)
 
 
-def get_log_page(page: int, into: memoryview, *, offset: int = 0, nsid: int = 0, retain: bool = False) -> HostCommand:
-    """Get Log Page, as many bytes as `into` holds, a multiple of 4. retain: RAE, the event stays masked."""
+def get_log_page(
+    page: int,
+    into: memoryview,
+    *,
+    offset: int = 0,
+    nsid: int = 0,
+    retain: bool = False,
+    parameter: int = 0,
+    csi: int = 0,
+) -> HostCommand:
+    """Get Log Page, as many bytes as `into` holds, a multiple of 4.
+
+    retain: RAE, the event stays masked; parameter: LSP, seven bits that mean something to some pages.
+    """
     dwords = len(into) // 4 - 1
     command = HostCommand(AdminOpcode.GET_LOG_PAGE.value, nsid, data=into, is_read=True)
-    command.cdw10 = page | retain << 15 | (dwords & 0xFFFF) << 16
+    command.cdw10 = page | parameter << 8 | retain << 15 | (dwords & 0xFFFF) << 16
     command.cdw11 = dwords >> 16
     command.cdw12, command.cdw13 = offset & 0xFFFFFFFF, offset >> 32
+    command.cdw14 = csi << 24
     return command
 
 
-def set_features(fid: int, value: int, *, data: memoryview | None = None) -> HostCommand:
-    """Set Features with a value in CDW11, or (data) what the feature takes."""
-    return HostCommand(AdminOpcode.SET_FEATURES.value, cdw10=fid, cdw11=value, data=data)
+def set_features(
+    fid: int, value: int, *, nsid: int = 0, data: memoryview | None = None, is_saved: bool = False
+) -> HostCommand:
+    """Set Features with a value in CDW11. data: what goes beside it; is_saved: SV, keep it through resets."""
+    return HostCommand(AdminOpcode.SET_FEATURES.value, nsid, cdw10=fid | is_saved << 31, cdw11=value, data=data)
+
+
+def get_features(
+    fid: int, *, select: int = 0, value: int = 0, nsid: int = 0, into: memoryview | None = None
+) -> HostCommand:
+    """Get Features; the value is in DW0. value: CDW11, which some features need; into: where data beside it goes."""
+    command = HostCommand(AdminOpcode.GET_FEATURES.value, nsid, cdw10=fid | select << 8, cdw11=value)
+    command.data, command.is_read = into, into is not None
+    return command
 
 
 def abort(command: HostCommand) -> HostCommand:

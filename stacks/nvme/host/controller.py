@@ -167,6 +167,12 @@ class HostController:
             rotated = queues[self._next_queue :] + queues[: self._next_queue]
             min(rotated, key=_load).submit(command, self._now)
 
+    def submit_pair(self, first: HostCommand) -> None:
+        """Send a fused pair on one of the I/O queues; LocalError when a queue has no room for two commands."""
+        if not self.io_queues:
+            self._refuse_io()
+        min(self.io_queues, key=_load).submit_pair(first, self._now)
+
     def doubt_ana(self, nsid: int) -> None:
         """Read the ANA log again; until that is done the namespace does not count as accessible here."""
         if self.ana.is_reported and self.is_live:

@@ -88,6 +88,13 @@ class Head:
             self._turn = turn = (self._turn + 1) % len(usable)
             usable[turn].submit_io(command)
 
+    def submit_pair(self, first: HostCommand) -> None:
+        """The same for a fused pair."""
+        if self._usable:
+            self._usable[0].submit_pair(first)
+        else:
+            self._keep(first)
+
     def update(self, paths: list[Path]) -> None:
         """Something changed on one of the paths: look at all of them again."""
         for path in paths:
@@ -106,6 +113,9 @@ class Head:
             seen = self._members[shown]
             self.namespace.describe(seen.data, block_bytes=seen.block_bytes)
             self.namespace.identity = seen.identity
+            self.namespace.compare_and_write_blocks = min(
+                member.compare_and_write_blocks for member in self._members.values()
+            )
         if len(self._usable) == 1:
             self.namespace.follow(self._usable[0])
         self._gone = "" if self._usable else self._why_gone(paths)
@@ -117,7 +127,7 @@ class Head:
         commands, self.waiting = self.waiting, deque()
         is_usable = bool(self._usable)
         for command in commands:
-            self.submit_io(command)
+            (self.submit_io if command.partner is None else self.submit_pair)(command)
         return len(commands) if is_usable else 0
 
     def _look_at(self, path: Path) -> None:
@@ -187,7 +197,9 @@ def fail(command: HostCommand, reason: str) -> None:
     nowhere = HostQueue(0, 2)
     nowhere.apply(HostQueueEvent.LOST)
     nowhere.failure = reason
-    nowhere.submit(command, command.submitted_ns)
+    for each in (command, command.partner):
+        if each is not None:
+            nowhere.submit(each, command.submitted_ns)
 
 
 def _in_flight(host: HostController) -> int:

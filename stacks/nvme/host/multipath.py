@@ -27,6 +27,7 @@ class Multipath:
 
     policy: which of several good paths is used. wake: has every connector's pump make a pass; needed when the paths
     have several. on_change: called when a path or a namespace is not what it was.
+    is_over: whether every path is removed; `failure` says why.
     failovers: commands that were sent again another way, or after their connection broke; retries: again because a
     controller refused them for now.
     """
@@ -41,6 +42,7 @@ class Multipath:
         self.policy = policy
         self.paths: list[Path] = []
         self.heads: dict[int, Head] = {}
+        self.is_over = True
         self.failovers = 0
         self.retries = 0
         self.on_change = on_change
@@ -58,11 +60,6 @@ class Multipath:
     def is_live(self) -> bool:
         """Whether a path is."""
         return any(path.is_live for path in self.paths)
-
-    @property
-    def is_over(self) -> bool:
-        """Whether every path is removed; `failure` says why."""
-        return all(path.is_removed for path in self.paths)
 
     @property
     def failure(self) -> str:
@@ -83,6 +80,7 @@ class Multipath:
         """Take a new path and start it."""
         path.observer = self
         self.paths.append(path)
+        self.is_over = False
         self._connector = self._connector or path.connector
         path.start(now)
 
@@ -98,8 +96,14 @@ class Multipath:
         for path in self.paths:
             path.stop(now)
         for command in self._delayed:
-            self._arm(command, now)
-        self._settle_soon()
+            self._timers.cancel(command)
+            self.heads[command.nsid].waiting.append(command)
+        self._delayed.clear()
+        self._timers.cancel(self)
+        if self._connector is not None:
+            self._connector.policies.pop(self, None)
+        for head in self.heads.values():
+            head.settle()
 
     def namespace(self, nsid: int = 0) -> HostNamespace:
         """A namespace by number, or (0) the only one; LocalError when there is none, or more than one."""
@@ -143,6 +147,7 @@ class Multipath:
         if path.is_removed and path in self._leaving:
             self._leaving.remove(path)
             self.paths.remove(path)
+        self.is_over = all(each.is_removed for each in self.paths)
         for head in self.heads.values():
             head.update(self.paths)
         self._settle_soon()
@@ -157,7 +162,7 @@ class Multipath:
     def recover(self, path: Path, command: HostCommand) -> bool:
         """An I/O command failed; True when it is sent again."""
         head, host = self.heads.get(command.nsid), path.host
-        if head is None or host is None or self._is_stopping:
+        if head is None or host is None or self._is_stopping or command.is_fused:
             return False
         what = disposition_of(command)
         if what is Disposition.COMPLETE:

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from stacks.nvme.host import reservations
-from stacks.nvme.host.command import HostCommand, Region
+from stacks.nvme.host.command import HostCommand, Region, fuse
+from stacks.nvme.host.copying import copy_batches, copy_command
 from stacks.nvme.host.identity import NamespaceIdentity
 from stacks.nvme.host.route import Route
 from stacks.nvme.host.transfer import Done, Transfer
@@ -25,6 +26,7 @@ class HostNamespace:
 
     nsid: its number; block_bytes, block_count: its size; is_read_only: whether it says that it is write protected;
     identity: what tells it from others.
+    compare_and_write_blocks: how many blocks `compare_and_write` takes at most, 0 where the controller has no pairs.
     Its operations start I/O and return at once; views are borrowed until `done`. Each raises LocalError for a range
     outside the namespace, data that is no whole number of blocks, or when there is no connection.
     """
@@ -34,6 +36,7 @@ class HostNamespace:
         self.block_bytes = 0
         self.block_count = 0
         self.is_read_only = False
+        self.compare_and_write_blocks = 0
         self.data = IdentifyNamespace()
         self.identity = NamespaceIdentity()
         self._host = host
@@ -80,19 +83,66 @@ class HostNamespace:
         """Compare blocks with `data`; the status is COMPARE_FAILURE when they differ."""
         return self._move(_COMPARE, block, data, region=None, offset=0, control=0, done=done)
 
+    def compare_and_write(
+        self, block: int, expected: memoryview, data: memoryview, *, is_fua: bool = False, done: Done = None
+    ) -> Transfer:
+        """Write blocks if they hold `expected`, and let nothing come between; COMPARE_FAILURE, and they stay as they
+        are, when they do not.
+
+        expected, data: of the same length, at most `compare_and_write_blocks` blocks.
+        """
+        limit = self.compare_and_write_blocks
+        if not limit:
+            raise LocalError("the controller has no fused compare and write")
+        self._check_data(len(data))
+        blocks = len(data) // self.block_bytes
+        if len(expected) != len(data) or blocks > limit:
+            raise LocalError(f"compare and write takes two equal lengths of at most {limit} blocks")
+        self._check_range(block, blocks)
+        first = self._piece(_COMPARE, block, expected, region=None, offset=0, control=0)
+        second = self._piece(_WRITE, block, data, region=None, offset=0, control=FUA if is_fua else 0)
+        fuse(first, second)
+        transfer = Transfer("compare and write", done)
+        transfer.left = 2
+        first.done = second.done = transfer.piece_done
+        self._host.submit_pair(first)
+        return transfer
+
     def flush(self, *, done: Done = None) -> Transfer:
         """Bring every write that is done onto the medium."""
         return self._send([HostCommand(IoOpcode.FLUSH.value, self.nsid)], "flush", done)
 
     def write_zeroes(self, block: int, blocks: int, *, done: Done = None) -> Transfer:
         """Make blocks read as zeroes, without sending any."""
-        self._check_range(block, blocks)
+        return self._send_ranged(IoOpcode.WRITE_ZEROES, block, blocks, control=DEALLOCATE, done=done)
+
+    def verify(self, block: int, blocks: int, *, done: Done = None) -> Transfer:
+        """Have the controller read blocks, to learn whether they can be read."""
+        return self._send_ranged(IoOpcode.VERIFY, block, blocks, control=0, done=done)
+
+    def write_uncorrectable(self, block: int, blocks: int, *, done: Done = None) -> Transfer:
+        """Make blocks unreadable until they are written again."""
+        return self._send_ranged(IoOpcode.WRITE_UNCORRECTABLE, block, blocks, control=0, done=done)
+
+    def copy(
+        self, block: int, ranges: Sequence[tuple[int, int]], *, is_fua: bool = False, done: Done = None
+    ) -> Transfer:
+        """Copy (block, blocks) ranges to `block` on, one behind the other, without moving any data over the fabric.
+
+        What the controller does not do at once is split into several commands, which run side by side.
+        """
+        if not self.data.mssrl or not self.data.mcl:
+            raise LocalError("the controller does not copy")
+        if not ranges:
+            raise LocalError("copy: no ranges")
+        for source, blocks in ranges:
+            self._check_range(source, blocks)
+        self._check_range(block, sum(blocks for _, blocks in ranges))
         commands = []
-        while blocks:
-            count = min(blocks, BLOCKS_MAX)
-            commands.append(self._ranged(IoOpcode.WRITE_ZEROES.value, block, count, control=DEALLOCATE))
-            block, blocks = block + count, blocks - count
-        return self._send(commands, "write zeroes", done)
+        for batch in copy_batches(ranges, self.data):
+            commands.append(copy_command(self.nsid, block, batch, control=FUA if is_fua else 0))
+            block += sum(blocks for _, blocks in batch)
+        return self._send(commands, "copy", done)
 
     def deallocate(self, ranges: Sequence[tuple[int, int]], *, done: Done = None) -> Transfer:
         """Give back the space of (block, blocks) ranges, at most 256 of them."""
@@ -204,6 +254,15 @@ class HostNamespace:
         command.region = region
         command.offset = offset
         return command
+
+    def _send_ranged(self, opcode: IoOpcode, block: int, blocks: int, *, control: int, done: Done) -> Transfer:
+        self._check_range(block, blocks)
+        commands = []
+        while blocks:
+            count = min(blocks, BLOCKS_MAX)
+            commands.append(self._ranged(opcode.value, block, count, control=control))
+            block, blocks = block + count, blocks - count
+        return self._send(commands, opcode.name.lower().replace("_", " "), done)
 
     def _ranged(self, opcode: int, block: int, blocks: int, *, control: int) -> HostCommand:
         return HostCommand(

@@ -134,7 +134,7 @@ class Path:
         if self._apply(PathEvent.START):
             if self.policy.retries_first:
                 self._begin_outage(now)
-            self._begin(now)
+            self._connect(now)
 
     def stop(self, now: int) -> None:
         """Begin an orderly end."""
@@ -166,7 +166,7 @@ class Path:
                 self._tidy()
             elif timer is PathTimer.RECONNECT:
                 if self._apply(PathEvent.RETRY):
-                    self._connect(now)
+                    self._connect_again(now)
             elif timer is PathTimer.FAST_FAIL:
                 self.is_failing_fast = True
                 self._changed(now)
@@ -216,17 +216,20 @@ class Path:
 
     # What follows
 
-    def _connect(self, now: int) -> None:
+    def _connect_again(self, now: int) -> None:
         try:
-            self._begin(now)
+            self._connect(now)
         except StackError as error:
-            # Nothing is left to connect with, as when queue pairs run out; perhaps there is at the next attempt.
+            # There is no memory for it; perhaps there is at the next attempt.
             self._lost(str(error), now)
 
-    def _begin(self, now: int) -> None:
+    def _connect(self, now: int) -> None:
         self.attempts += 1
-        self.host = self.connector.connect(self.address, self.config, now, port=self.port)
-        self.host.observer = self
+        host = self.host = self.connector.connect(self.address, self.config, now, port=self.port)
+        host.observer = self
+        if host.is_closed:
+            # It was over before there was anybody to tell, as when queue pairs have run out.
+            self.host_closed(host)
 
     def _is_final(self, host: HostController) -> bool:
         if self._is_given_up or host.is_final or self.policy.ctrl_loss_tmo == 0:

@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable
 
 from stacks.nvme.host.command import HostCommand
-from stacks.runtime import IGNORE, StateTable, Verdict
+from stacks.runtime import IGNORE, LocalError, StateTable, Verdict
 from wire.nvme.status import StatusCode
 
 
@@ -104,12 +104,31 @@ class HostQueue:
         command.submitted_ns = now
         if self.state is _CLOSED:
             self._end(command, StatusCode.HOST_PATH_ERROR.value)
-        elif self._free_cids:
+        elif self._free_cids and not self._waiting:
             command.cid = cid = self._free_cids.pop()
             self._by_slot[cid & CID_SLOT_MASK] = command
             self.outgoing.append(command)
         else:
             self._waiting.append(command)
+
+    def submit_pair(self, first: HostCommand, now: int) -> None:
+        """Send a fused pair: `first` and its partner, next to each other; LocalError when it can never fit.
+
+        It goes when both have a CID, and nothing that comes later goes before it.
+        """
+        second = first.partner
+        assert second is not None
+        if self.entries <= PAIR:
+            raise LocalError(f"queue {self.qid} has room for {self.entries - 1} command, not for a fused pair")
+        for command in (first, second):
+            command.queue = self
+            command.submitted_ns = now
+        if self.state is _CLOSED:
+            for command in (first, second):
+                self._end(command, StatusCode.HOST_PATH_ERROR.value)
+        else:
+            self._waiting.append(first)
+            self._send_waiting()
 
     def command_of(self, cid: int) -> HostCommand | None:
         """The command in flight with that CID; None, and counted, when there is none or it is an earlier one's."""
@@ -129,7 +148,7 @@ class HostQueue:
         slot = cid & CID_SLOT_MASK
         self._by_slot[slot] = None
         waiting = self._waiting
-        if waiting:
+        if waiting and waiting[0].partner is None and not self._free_cids:
             follower = waiting.popleft()
             follower.cid = cid
             follower.submitted_ns = JUST_NOW
@@ -137,6 +156,8 @@ class HostQueue:
             self.outgoing.append(follower)
         else:
             self._free_cids.append(cid)
+            if waiting:
+                self._send_waiting()
         command.status = code
         command.dw0 = dw0
         command.dw1 = dw1
@@ -150,7 +171,9 @@ class HostQueue:
         if not self.apply(HostQueueEvent.LOST):
             return []
         self.failure = reason
-        commands = [command for command in self._by_slot if command is not None] + list(self._waiting)
+        commands = [command for command in self._by_slot if command is not None]
+        for command in self._waiting:
+            commands += [command] if command.partner is None else [command, command.partner]
         self._by_slot = [None] * self.entries
         self._waiting.clear()
         self.outgoing.clear()
@@ -166,6 +189,22 @@ class HostQueue:
         """The commands that have a CID. Looks at every CID."""
         return [command for command in self._by_slot if command is not None]
 
+    def _send_waiting(self) -> None:
+        free, waiting = self._free_cids, self._waiting
+        while waiting and free:
+            command: HostCommand | None = waiting[0]
+            assert command is not None
+            if command.partner is not None and len(free) < PAIR:
+                # Both halves go at once, or the ones behind them would come between.
+                return
+            waiting.popleft()
+            while command is not None:
+                command.cid = cid = free.pop()
+                command.submitted_ns = JUST_NOW
+                self._by_slot[cid & CID_SLOT_MASK] = command
+                self.outgoing.append(command)
+                command = command.partner
+
     def _end(self, command: HostCommand, code: int) -> None:
         command.status = code
         if self.recover is not None and self.recover(command):
@@ -175,6 +214,8 @@ class HostQueue:
 
 
 _CLOSED = HostQueueState.CLOSED
+
+PAIR = 2
 
 CID_SLOT_MASK = 0xFFF
 """The part of a CID that says which of a queue's places a command has. The four bits above count how often the place

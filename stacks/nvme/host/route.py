@@ -16,3 +16,6 @@ class Route(Protocol):
 
     def submit_io(self, command: HostCommand) -> None:
         """Send a command, or keep it; its `done` is called when it is over."""
+
+    def submit_pair(self, first: HostCommand) -> None:
+        """The same for a fused pair: `first` and its partner, next to each other on one queue."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from stacks.nvme.host.command import HostCommand
-from wire.nvme.status import status_text
+from wire.nvme.status import StatusCode, status_text
 
 
 class Transfer:
@@ -36,7 +36,7 @@ class Transfer:
 
     def piece_done(self, command: HostCommand) -> None:
         """One of its commands is over."""
-        if command.status and not self.status:
+        if command.status and self.status in _OUTRANKED:
             self.status = command.status
             if command.queue is not None:
                 self.ending = command.queue.failure
@@ -46,3 +46,6 @@ class Transfer:
 
 
 Done = Callable[[Transfer], None] | None
+
+_OUTRANKED = (0, StatusCode.ABORTED_FAILED_FUSED.value)
+"""Statuses that another command's failure says more than: none, and that the other half of a pair has failed."""

@@ -111,13 +111,15 @@ WRITE: Final = 2
 FLUSH: Final = 3
 DEALLOCATE: Final = 4
 WRITE_ZEROES: Final = 5
-"""Verbs of a `StoreRequest`; plain integers, since one is set on every I/O."""
+NOTHING: Final = 6
+"""Verbs of a `StoreRequest`; plain integers, since one is set on every I/O. With NOTHING no method of the store is
+called: the request only takes its turn among the others."""
 
 
 class StoreRequest:
     """One call of a verb, on its way to an executor and back.
 
-    verb: READ, WRITE, FLUSH, DEALLOCATE or WRITE_ZEROES.
+    verb: READ, WRITE, FLUSH, DEALLOCATE, WRITE_ZEROES or NOTHING.
     store: whose verb.
     block: first block.
     blocks: how many; for READ and WRITE the views decide.

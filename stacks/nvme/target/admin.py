@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from stacks.nvme.target.aborting import Abortion
 from stacks.nvme.target.command import Command
 from stacks.nvme.target.errors import CommandError
 from stacks.nvme.target.fabrics import admin_fabrics
@@ -19,6 +20,7 @@ from wire.nvme.opcodes import AdminOpcode
 from wire.nvme.status import StatusCode
 
 if TYPE_CHECKING:
+    from stacks.nvme.target.controller import Controller
     from stacks.nvme.target.queue import Queue
 
 
@@ -33,15 +35,25 @@ def _when_ready(handler: Callable[[Queue, Command], None]) -> Callable[[Queue, C
 
 
 def _abort(queue: Queue, command: Command) -> None:
-    # Only a waiting event request can still be taken back; everything else is done before an Abort is read, or soon.
+    # It is answered at once, so that there are never too many of them; what can be ended only later may end then.
     controller = queue.controller
     assert controller is not None
     sqid, cid = command.words[10] & 0xFFFF, command.words[10] >> 16
-    found = controller.events.take_request(cid) if sqid == 0 else None
-    if found is not None:
-        queue.fail(found, StatusCode.ABORTED_BY_REQUEST.value)
-    command.dw0 = NOT_ABORTED if found is None else 0
+    victims = queue if sqid == 0 else controller.io_queues.get(sqid)
+    under_way = () if victims is None else victims.under_way
+    found = next((each for each in under_way if each.cid == cid and each is not command), None)
+    is_aborted = found is not None and _end_early(controller, found)
+    command.dw0 = 0 if is_aborted else NOT_ABORTED
     queue.complete(command)
+
+
+def _end_early(controller: Controller, command: Command) -> bool:
+    queue = command.queue
+    assert queue is not None
+    if queue.qid == 0 and controller.events.take_request(command):
+        queue.fail(command, StatusCode.ABORTED_BY_REQUEST.value)
+        return True
+    return Abortion(StatusCode.ABORTED_BY_REQUEST.value).abort(queue, command)
 
 
 def _async_event_request(queue: Queue, command: Command) -> None:
@@ -62,7 +74,7 @@ def _keep_alive(queue: Queue, command: Command) -> None:
 
 
 NOT_ABORTED = 1
-"""DW0 of Abort: the command was not aborted."""
+"""DW0 of Abort: the command has not been aborted, at least not yet (NVMe Base 2.0 5.1)."""
 
 ADMIN_HANDLERS: dict[int, Callable[[Queue, Command], None]] = {
     AdminOpcode.GET_LOG_PAGE.value: _when_ready(get_log_page),

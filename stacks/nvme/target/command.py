@@ -14,6 +14,7 @@ from stacks.nvme.buffers import Buffer
 from stacks.nvme.stores.contract import StoreRequest
 
 if TYPE_CHECKING:
+    from stacks.nvme.target.fused import Pair
     from stacks.nvme.target.namespace import Namespace
     from stacks.nvme.target.queue import Queue
 
@@ -33,7 +34,8 @@ class Command(StoreRequest):
     dw0, dw1, status_word, sqhd: the completion entry.
     namespace: of an I/O command; it may be removed meanwhile.
     resume: what to do when the thing that was asked for has happened.
-    verb: of the store request; `NO_VERB` while the host's data is fetched, which is before any store has the command.
+    verb: of the store request, while it waits for a store or is there; `NO_VERB` at all other times.
+    pair: of one half of a fused pair, from when both are there.
     """
 
     __slots__ = (
@@ -46,6 +48,7 @@ class Command(StoreRequest):
         "namespace",
         "offset",
         "opcode",
+        "pair",
         "queue",
         "resume",
         "scratch",
@@ -71,15 +74,17 @@ class Command(StoreRequest):
         self.sqhd = 0
         self.offset = 0
         self.namespace: Namespace | None = None
+        self.pair: Pair | None = None
         self.scratch: memoryview | None = None
-        self.resume: Callable[[Command], None] = _not_resumed
+        self.resume: Callable[[Command], None] = not_resumed
 
     def answer(self, value: int) -> None:
         """Put a 64-bit result into DW0 and DW1."""
         self.dw0, self.dw1 = value & 0xFFFFFFFF, value >> 32
 
 
-def _not_resumed(command: Command) -> None:
+def not_resumed(command: Command) -> None:
+    """What `resume` is for a command that waits for nothing; also how an object that resumed one is let go."""
     raise AssertionError(f"command {command.cid} was resumed though it waits for nothing")
 
 

@@ -17,13 +17,14 @@ from stacks.nvme.target.controller_kind import DISCOVERY, READY_TIMEOUT_HALF_SEC
 from stacks.nvme.target.controller_state import CONTROLLER_TABLE, ControllerEvent, ControllerState
 from stacks.nvme.target.errors import CommandError, ErrorLog
 from stacks.nvme.target.events import Event, EventQueue
-from stacks.nvme.target.features import default_features
+from stacks.nvme.target.feature_values import FeatureValues
 from stacks.nvme.target.flushing import Flush
+from stacks.nvme.target.health import TEMPERATURE_WARNING, critical_warning
 from stacks.nvme.target.keep_alive import effective_kato, silence_ns
 from stacks.nvme.target.reservations.access import NamespaceAccess
 from stacks.nvme.target.reservations.notices import NoticeQueue
 from stacks.runtime import Verdict
-from wire.nvme.opcodes import EventConfiguration
+from wire.nvme.opcodes import EventConfiguration, LogPage
 from wire.nvme.properties import VERSION_2_0, PropertyOffset, ShutdownStatus
 from wire.nvme.registers_codec import ControllerConfiguration, ControllerStatus
 from wire.nvme.status import StatusCode
@@ -62,7 +63,8 @@ class Controller:
         is_persistent = self.kind is DISCOVERY and self.kato_ms
         self.events = EventQueue(EventConfiguration.DISCOVERY_CHANGE.value if is_persistent else 0)
         self.errors = ErrorLog()
-        self.features = default_features()
+        self.features = FeatureValues()
+        self.features.reset(port.target.now)
         self.notices = NoticeQueue()
         self.access = NamespaceAccess()
         self.has_traffic = False
@@ -152,6 +154,14 @@ class Controller:
     def log_was_read(self, log_page: int) -> None:
         """A log page was read with RAE 0."""
         self._deliver(self.events.log_was_read(log_page))
+        if log_page == LogPage.SMART:
+            # A warning that persists is told again, until the host turns its events off (NVMe Base 2.0 5.2.2).
+            self.check_health()
+
+    def check_health(self) -> None:
+        """Something that warnings depend on has changed."""
+        if critical_warning(self):
+            self.raise_event(TEMPERATURE_WARNING)
 
     def _deliver(self, command: Command | None) -> None:
         while command is not None:
@@ -186,12 +196,13 @@ class Controller:
         # CC.EN 1 to 0 deletes the I/O queues and forgets what the host configured (NVMe Base 2.0 3.7.2).
         for queue in list(self.io_queues.values()):
             queue.ask_to_close()
-        self.features = default_features()
+        self.features.reset(self.port.target.now)
         self.notices = NoticeQueue()
         self.attachments.reset()
         for command in self.events.reset():
             assert self.admin_queue is not None
             self.admin_queue.fail(command, StatusCode.ABORTED_SQ_DELETION.value)
+        self.errors.clear()
 
     def _status(self) -> int:
         shutdown = _SHUTDOWN_STATUS.get(self.state, ShutdownStatus.NORMAL_OPERATION)

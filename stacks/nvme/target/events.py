@@ -88,9 +88,9 @@ class EventQueue:
         waiting, self.requests = self.requests, []
         return waiting
 
-    def take_request(self, cid: int) -> Command | None:
-        """The waiting request of that CID, for Abort."""
-        for index, command in enumerate(self.requests):
-            if command.cid == cid:
-                return self.requests.pop(index)
-        return None
+    def take_request(self, command: Command) -> bool:
+        """Take a waiting request back, for Abort; whether the command is one."""
+        if command not in self.requests:
+            return False
+        self.requests.remove(command)
+        return True

@@ -13,8 +13,11 @@ from stacks.nvme.target.ana import ANA_CAPABILITIES, ANA_GROUPS_MAX, ANATT_SECON
 from stacks.nvme.target.ana_effects import WITHOUT_CAPACITY
 from stacks.nvme.target.command import Command
 from stacks.nvme.target.controller_kind import ADMINISTRATIVE, IO, QUEUE_ENTRIES_MAX
+from stacks.nvme.target.copy import COPY_BLOCKS_MAX, COPY_RANGE_BLOCKS_MAX, COPY_RANGES_MAX
 from stacks.nvme.target.errors import ERROR_LOG_ENTRIES, CommandError
-from stacks.nvme.target.features import WARNING_KELVIN
+from stacks.nvme.target.feature_values import WARNING_KELVIN
+from stacks.nvme.target.fused import ACWU
+from stacks.nvme.target.health import EVENTS_OF, WARNINGS
 from stacks.nvme.target.keep_alive import KATO_GRANULARITY_MS
 from stacks.nvme.target.subsystem import NAMESPACES_MAX
 from wire.nvme.identifiers import IDENTIFY_BYTES, encode_identifiers
@@ -26,7 +29,7 @@ from wire.nvme.identify_codec import (
     LbaFormat,
 )
 from wire.nvme.kinds import IdentifierType
-from wire.nvme.opcodes import NSID_BROADCAST, CommandSet, EventConfiguration, IdentifyCns
+from wire.nvme.opcodes import NSID_BROADCAST, CommandSet, IdentifyCns
 from wire.nvme.properties import VERSION_2_0
 from wire.nvme.reservations import ReservationCapability
 from wire.nvme.status import StatusCode
@@ -61,8 +64,10 @@ def controller_page(controller: Controller, _: Command) -> bytes:
         ver=VERSION_2_0,
         cntrltype=controller.kind.type,
         ctratt=CTRATT_HOST_ID_128_BITS | CTRATT_TRAFFIC_KEEP_ALIVE,
+        oaes=EVENTS_OF[controller.kind.type] & ~WARNINGS,
         aerl=EVENT_REQUESTS_MAX - 1,
-        lpa=LPA_EXTENDED,
+        lpa=LPA_EFFECTS | LPA_EXTENDED,
+        elpe=ERROR_LOG_ENTRIES - 1,
         kas=KATO_GRANULARITY_MS // 100,
         maxcmd=QUEUE_ENTRIES_MAX,
         sgls=port.sgl_support,
@@ -73,7 +78,6 @@ def controller_page(controller: Controller, _: Command) -> bytes:
     elif controller.kind is ADMINISTRATIVE:
         _add_management_fields(page)
     else:
-        page.oaes = EventConfiguration.DISCOVERY_CHANGE
         page.dctype = DCTYPE_DIRECT
     return page.encode()
 
@@ -83,25 +87,26 @@ def _add_management_fields(page: IdentifyController) -> None:
     page.cmic = CMIC_MANY_PORTS | CMIC_MANY_CONTROLLERS
     page.acl = 3
     page.frmw = FRMW_ONE_SLOT_READ_ONLY
-    page.lpa = LPA_EFFECTS | LPA_EXTENDED
-    page.elpe = ERROR_LOG_ENTRIES - 1
+    page.lpa |= LPA_SCOPES
     page.wctemp, page.cctemp = WARNING_KELVIN, WARNING_KELVIN + 10
 
 
 def _add_io_fields(page: IdentifyController, controller: Controller) -> None:
     page.rab = 6
     page.cmic = CMIC_MANY_PORTS | CMIC_MANY_CONTROLLERS | CMIC_ANA
-    page.oaes = EventConfiguration.NAMESPACE_ATTRIBUTE | EventConfiguration.ANA_CHANGE
     page.acl = 3
     page.frmw = FRMW_ONE_SLOT_READ_ONLY
-    page.lpa = LPA_SMART_PER_NAMESPACE | LPA_EFFECTS | LPA_EXTENDED
-    page.elpe = ERROR_LOG_ENTRIES - 1
+    page.lpa |= LPA_SMART_PER_NAMESPACE | LPA_SCOPES
     page.wctemp, page.cctemp = WARNING_KELVIN, WARNING_KELVIN + 10
     page.anatt, page.anacap = ANATT_SECONDS, ANA_CAPABILITIES
     page.anagrpmax = page.nanagrpid = ANA_GROUPS_MAX
     page.sqes, page.cqes = 0x66, 0x44
     page.nn = page.mnan = NAMESPACES_MAX
-    page.oncs = ONCS_COMPARE | ONCS_DATASET_MANAGEMENT | ONCS_WRITE_ZEROES | ONCS_RESERVATIONS
+    page.oncs = ONCS_COMPARE | ONCS_WRITE_UNCORRECTABLE | ONCS_DATASET_MANAGEMENT | ONCS_WRITE_ZEROES
+    page.oncs |= ONCS_RESERVATIONS | ONCS_SAVE_AND_SELECT | ONCS_TIMESTAMP | ONCS_VERIFY | ONCS_COPY
+    page.ocfs = OCFS_FORMAT_0
+    page.fuses = FUSES_COMPARE_AND_WRITE
+    page.acwu = ACWU
     page.vwc = VWC_PRESENT | VWC_FLUSH_OF_ONE_NAMESPACE
     page.ioccsz = (64 + controller.port.in_capsule_bytes) // 16
     page.iorcsz = 1
@@ -111,8 +116,6 @@ def _add_io_fields(page: IdentifyController, controller: Controller) -> None:
 
 def _namespace_page(controller: Controller, command: Command) -> bytes:
     nsid = command.words[1]
-    if nsid == NSID_BROADCAST:
-        return _common_page(controller)
     _check_nsid(nsid)
     namespace = controller.attachments.attached.get(nsid)
     if namespace is None:
@@ -125,21 +128,17 @@ def _namespace_page(controller: Controller, command: Command) -> bytes:
         nuse=namespace.block_count if has_capacity else 0,
         nmic=NMIC_SHARED,
         rescap=_reservation_capabilities(namespace),
-        dlfeat=DLFEAT_ZEROES | DLFEAT_WRITE_ZEROES_DEALLOCATES if store.is_zero_after_deallocate else 0,
+        dlfeat=DLFEAT_WRITE_ZEROES_DEALLOCATES | (DLFEAT_ZEROES if store.is_zero_after_deallocate else 0),
         nvmcap=namespace.block_count * namespace.block_bytes if has_capacity else 0,
         anagrpid=namespace.ana_group,
         nsattr=int(store.is_read_only),
+        mssrl=COPY_RANGE_BLOCKS_MAX,
+        mcl=COPY_BLOCKS_MAX,
+        msrc=COPY_RANGES_MAX - 1,
         nguid=namespace.identifier.bytes,
         lbaf=LbaFormat(lbads=namespace.block_shift).encode().ljust(256, b"\0"),
     )
     return page.encode()
-
-
-def _common_page(controller: Controller) -> bytes:
-    # NSID FFFFFFFF asks for what all namespaces have in common: the formats there are.
-    shifts = sorted({namespace.block_shift for namespace in controller.attachments.attached.values()}) or [12]
-    formats = b"".join(LbaFormat(lbads=shift).encode() for shift in shifts)
-    return IdentifyNamespace(nlbaf=len(shifts) - 1, lbaf=formats.ljust(256, b"\0")).encode()
 
 
 def _active_list(controller: Controller, command: Command) -> bytes:
@@ -161,9 +160,10 @@ def _descriptors(controller: Controller, command: Command) -> bytes:
     )
 
 
-def _namespace_of_command_set(controller: Controller, command: Command) -> bytes:
+def _namespace_of_command_set(_: Controller, command: Command) -> bytes:
+    # Nothing in it is for namespaces without protection information, so it looks like that of an inactive one.
     _check_csi(command)
-    _active(controller, command)
+    _check_nsid(command.words[1])
     return bytes(IDENTIFY_BYTES)
 
 
@@ -178,7 +178,11 @@ def _active_list_of_command_set(controller: Controller, command: Command) -> byt
 
 
 def _independent_page(controller: Controller, command: Command) -> bytes:
-    namespace = _active(controller, command)
+    nsid = command.words[1]
+    _check_nsid(nsid)
+    namespace = controller.attachments.attached.get(nsid)
+    if namespace is None:
+        return bytes(IDENTIFY_BYTES)
     return IdentifyNamespaceIndependent(
         nmic=NMIC_SHARED,
         rescap=_reservation_capabilities(namespace),
@@ -201,9 +205,11 @@ def _command_sets(controller: Controller, command: Command) -> bytes:
 
 
 def _active(controller: Controller, command: Command) -> Namespace:
-    namespace = controller.attachments.attached.get(command.words[1])
+    nsid = command.words[1]
+    _check_nsid(nsid)
+    namespace = controller.attachments.attached.get(nsid)
     if namespace is None:
-        raise CommandError(StatusCode.INVALID_NAMESPACE, f"no namespace {command.words[1]}", location=4)
+        raise CommandError(StatusCode.INVALID_FIELD, f"no namespace {nsid}", location=4)
     return namespace
 
 
@@ -228,7 +234,13 @@ CTRATT_TRAFFIC_KEEP_ALIVE = 1 << 6
 CMIC_MANY_PORTS, CMIC_MANY_CONTROLLERS, CMIC_ANA = 1 << 0, 1 << 1, 1 << 3
 FRMW_ONE_SLOT_READ_ONLY = 0x03
 LPA_SMART_PER_NAMESPACE, LPA_EFFECTS, LPA_EXTENDED = 1 << 0, 1 << 1, 1 << 2
-ONCS_COMPARE, ONCS_DATASET_MANAGEMENT, ONCS_WRITE_ZEROES = 1 << 0, 1 << 2, 1 << 3
+LPA_SCOPES = 1 << 5
+"""Log pages 00h, 12h and 13h are there, and page 05h has scopes."""
+ONCS_COMPARE, ONCS_WRITE_UNCORRECTABLE, ONCS_DATASET_MANAGEMENT, ONCS_WRITE_ZEROES = 1 << 0, 1 << 1, 1 << 2, 1 << 3
+ONCS_SAVE_AND_SELECT, ONCS_TIMESTAMP, ONCS_VERIFY, ONCS_COPY = 1 << 4, 1 << 6, 1 << 7, 1 << 8
+FUSES_COMPARE_AND_WRITE = 1 << 0
+OCFS_FORMAT_0 = 1 << 0
+"""Copy takes source ranges of descriptor format 0h."""
 ONCS_RESERVATIONS = 1 << 5
 VWC_PRESENT, VWC_FLUSH_OF_ONE_NAMESPACE = 1 << 0, 2 << 1
 OFCS_DISCONNECT = 1 << 0

@@ -32,9 +32,24 @@ def range_of(queue: Queue, command: Command, *, changes: bool = True) -> tuple[N
     """(namespace, first block, blocks) of the command; changes: whether it needs one that can be written."""
     namespace, words = namespace_of(queue, command, changes=changes), command.words
     block, blocks = words[10] | words[11] << 32, (words[12] & 0xFFFF) + 1
-    if block + blocks > namespace.block_count:
-        raise CommandError(StatusCode.LBA_OUT_OF_RANGE, "past the end", location=40)
+    if block + blocks > namespace.plain_blocks:
+        check_readable(namespace, block, blocks, is_read=not changes)
     return writable(namespace) if changes else namespace, block, blocks
+
+
+def check_readable(
+    namespace: Namespace, block: int, blocks: int, *, location: int | None = 40, is_read: bool = True
+) -> None:
+    """CommandError for blocks past the end, and for a read of those that Write Uncorrectable has marked.
+
+    location: byte of the submission entry that says which blocks.
+    """
+    if block + blocks > namespace.block_count:
+        raise CommandError(StatusCode.LBA_OUT_OF_RANGE, "past the end", location=location)
+    bad = namespace.first_uncorrectable(block, blocks) if is_read else None
+    if bad is not None:
+        namespace.media_errors += 1
+        raise CommandError(StatusCode.UNRECOVERED_READ_ERROR, f"block {bad} is marked uncorrectable", lba=bad)
 
 
 def writable(namespace: Namespace) -> Namespace:
@@ -88,13 +103,19 @@ def is_past_end(queue: Queue, command: Command, blocks: int) -> bool:
     return True
 
 
-def store_failed(queue: Queue, command: Command) -> None:
-    """End a command with what its store said, count that, and tell the program."""
+def store_failed(queue: Queue, command: Command, *, lba: int | None = None, dw0: int = 0) -> None:
+    """End a command with what its store said, count that, and tell the program.
+
+    lba: the block where it failed, None for the command's first.
+    """
     target = queue.port.target
     target.tell_store_failure(command.namespace, command.failure)
     if command.status == StatusCode.INTERNAL_ERROR:
         target.store_failures += 1
     elif command.status >> 8 == StatusCode.WRITE_FAULT.value >> 8 and command.namespace is not None:
         command.namespace.media_errors += 1
-    queue.fail(command, command.status)
+    queue.fail(command, command.status, lba=lba, dw0=dw0)
 
+
+FUA = 1 << 30
+"""Force Unit Access in CDW12."""

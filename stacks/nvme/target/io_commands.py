@@ -3,7 +3,10 @@
 Each handler checks what the command says, fills in the store request that the command also is, and names what comes
 next in `resume`; errors are raised as `CommandError` or, once the command is under way, given to `Queue.fail`.
 
-Follows NVM Command Set 1.0 3. Left out, with Invalid Opcode: Write Uncorrectable, Verify, Copy.
+Commands that are rarer or go in pieces have modules of their own. Bits of CDW12 and CDW13 that are for protection
+information, directives and hints are ignored, as the document asks where there are none of those.
+
+Follows NVM Command Set 1.0 3.
 """
 
 from __future__ import annotations
@@ -14,9 +17,12 @@ from typing import TYPE_CHECKING
 from stacks.nvme.stores.contract import DEALLOCATE, FLUSH, READ, WRITE, WRITE_ZEROES
 from stacks.nvme.target.command import Command
 from stacks.nvme.target.compare import compare
+from stacks.nvme.target.copy import copy
 from stacks.nvme.target.errors import CommandError
 from stacks.nvme.target.fabrics import io_fabrics
 from stacks.nvme.target.io_checks import (
+    FUA,
+    check_readable,
     is_gone,
     is_past_end,
     namespace_of,
@@ -26,6 +32,8 @@ from stacks.nvme.target.io_checks import (
     writable,
 )
 from stacks.nvme.target.reservations import commands as reservations
+from stacks.nvme.target.uncorrectable import write_uncorrectable
+from stacks.nvme.target.verify import verify
 from wire.nvme.commands_codec import DatasetRange
 from wire.nvme.opcodes import DatasetAttribute, IoOpcode
 from wire.nvme.status import StatusCode
@@ -42,8 +50,8 @@ def read(queue: Queue, command: Command) -> None:
         raise not_accessible(queue, words[1])
     block, blocks = words[10] | words[11] << 32, (words[12] & 0xFFFF) + 1
     length = blocks << namespace.block_shift
-    if block + blocks > namespace.block_count:
-        raise CommandError(StatusCode.LBA_OUT_OF_RANGE, "past the end", location=40)
+    if block + blocks > namespace.plain_blocks:
+        check_readable(namespace, block, blocks)
     if length != command.data_bytes or length > queue.max_transfer_bytes or command.capsule_data:
         queue.require_length(command, length)
         raise CommandError(StatusCode.INVALID_SGL_TYPE, "read data does not go into a capsule", location=39)
@@ -127,6 +135,8 @@ def _written(command: Command) -> None:
     if command.status:
         store_failed(queue, command)
         return
+    if namespace.uncorrectable is not None:
+        namespace.written(command.block, command.blocks)
     namespace.writes += 1
     namespace.bytes_written += command.data_bytes
     queue.complete(command)
@@ -152,7 +162,7 @@ def flush(queue: Queue, command: Command) -> None:
 
 
 def write_zeroes(queue: Queue, command: Command) -> None:
-    """Write Zeroes: no data; DEAC changes nothing, since deallocated blocks read as zeroes wherever a store can."""
+    """Write Zeroes: no data; DEAC changes nothing, since a store deallocates wherever such blocks read as zeroes."""
     namespace, block, blocks = range_of(queue, command)
     command.verb = WRITE_ZEROES
     command.namespace = namespace
@@ -160,8 +170,15 @@ def write_zeroes(queue: Queue, command: Command) -> None:
     command.block = block
     command.blocks = blocks
     command.is_fua = bool(command.words[12] & FUA) or not queue.has_write_cache
-    command.resume = _done
+    command.resume = _zeroed
     queue.store_requests.append(command)
+
+
+def _zeroed(command: Command) -> None:
+    if not command.status:
+        assert command.namespace is not None
+        command.namespace.written(command.block, command.blocks)
+    _done(command)
 
 
 def dataset_management(queue: Queue, command: Command) -> None:
@@ -196,8 +213,19 @@ def _deallocate(command: Command) -> None:
         return
     command.verb = DEALLOCATE
     command.ranges = ranges
-    command.resume = _done
+    command.resume = _deallocated
     queue.store_requests.append(command)
+
+
+def _deallocated(command: Command) -> None:
+    namespace, store = command.namespace, command.store
+    assert namespace is not None
+    assert store is not None
+    if not command.status and store.is_zero_after_deallocate:
+        # Otherwise nothing may have happened to them, and they stay as they were.
+        for block, blocks in command.ranges:
+            namespace.written(block, blocks)
+    _done(command)
 
 
 def _start_again(command: Command) -> None:
@@ -205,8 +233,6 @@ def _start_again(command: Command) -> None:
     command.queue.dispatch(command)
 
 
-FUA = 1 << 30
-"""Force Unit Access in CDW12."""
 RANGES_MAX_BYTES = 256 * DatasetRange.SIZE
 
 
@@ -218,6 +244,7 @@ IO_HANDLERS: dict[int, Callable[[Queue, Command], None]] = {
     IoOpcode.FLUSH.value: flush,
     IoOpcode.WRITE.value: write,
     IoOpcode.READ.value: read,
+    IoOpcode.WRITE_UNCORRECTABLE.value: write_uncorrectable,
     IoOpcode.COMPARE.value: compare,
     IoOpcode.WRITE_ZEROES.value: write_zeroes,
     IoOpcode.DATASET_MANAGEMENT.value: dataset_management,
@@ -225,6 +252,8 @@ IO_HANDLERS: dict[int, Callable[[Queue, Command], None]] = {
     IoOpcode.RESERVATION_REPORT.value: reservations.report,
     IoOpcode.RESERVATION_ACQUIRE.value: reservations.acquire,
     IoOpcode.RESERVATION_RELEASE.value: reservations.release,
+    IoOpcode.VERIFY.value: verify,
+    IoOpcode.COPY.value: copy,
     IoOpcode.FABRICS.value: io_fabrics,
 }
 

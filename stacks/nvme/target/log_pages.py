@@ -11,15 +11,16 @@ from typing import TYPE_CHECKING
 
 from stacks.nvme.target.ana import ANA_GROUPS_MAX
 from stacks.nvme.target.command import Command
-from stacks.nvme.target.controller_kind import IO
 from stacks.nvme.target.discovery import SUPPORTED_OPTIONS
+from stacks.nvme.target.effects import command_effects, feature_effects
 from stacks.nvme.target.errors import CommandError
-from stacks.nvme.target.features import feature_ids
+from stacks.nvme.target.feature_table import feature_scopes
+from stacks.nvme.target.health import smart_log
 from stacks.nvme.target.identify import FIRMWARE_REVISION
 from stacks.nvme.target.subsystem import NAMESPACES_MAX
 from wire.nvme.kinds import ControllerType
-from wire.nvme.logs_codec import AnaGroup, AnaHeader, FirmwareSlotLog, SmartLog
-from wire.nvme.opcodes import NSID_BROADCAST, AdminOpcode, IoOpcode, LogPage
+from wire.nvme.logs_codec import AnaGroup, AnaHeader, FirmwareSlotLog, LogSupportEntry
+from wire.nvme.opcodes import NSID_BROADCAST, CommandSet, LogPage
 from wire.nvme.status import StatusCode
 from wire.nvme.text import encode_nsids, padded
 
@@ -57,36 +58,15 @@ def get_log_page(queue: Queue, command: Command) -> None:
 
 def _supported_logs(controller: Controller, _: Command) -> bytes:
     pages = _PAGES_OF[controller.kind.type]
-    return b"".join(
-        (int(page in pages) | (_PARAMETERS.get(page, 0) << 16 if page in pages else 0)).to_bytes(4, "little")
+    entries = (
+        LogSupportEntry(supported=LOG_SUPPORTED, parameter=_PARAMETERS.get(page, 0)) if page in pages else NO_LOG
         for page in range(256)
     )
+    return b"".join(entry.encode() for entry in entries)
 
 
 def _error_log(controller: Controller, _: Command) -> bytes:
     return controller.errors.encode()
-
-
-def _smart_log(controller: Controller, command: Command) -> bytes:
-    subsystem, nsid = controller.subsystem, command.words[1]
-    namespaces = list(subsystem.namespaces.values())
-    if nsid not in (0, NSID_BROADCAST):
-        if nsid not in controller.attachments.attached:
-            raise CommandError(StatusCode.INVALID_NAMESPACE, f"no namespace {nsid}", location=4)
-        namespaces = [controller.attachments.attached[nsid]]
-    return SmartLog(
-        available_spare=100,
-        spare_threshold=10,
-        data_units_read=_data_units(sum(each.bytes_read for each in namespaces)),
-        data_units_written=_data_units(sum(each.bytes_written for each in namespaces)),
-        host_reads=sum(each.reads for each in namespaces),
-        host_writes=sum(each.writes for each in namespaces),
-        power_cycles=1,
-        power_on_hours=controller.port.target.up_time_ns // HOUR_NS,
-        unsafe_shutdowns=subsystem.unsafe_shutdowns,
-        media_errors=sum(each.media_errors for each in namespaces),
-        error_log_entries=controller.errors.count,
-    ).encode()
 
 
 def _firmware_log(_: Controller, __: Command) -> bytes:
@@ -100,14 +80,11 @@ def _changed_namespaces(controller: Controller, _: Command) -> bytes:
     return encode_nsids(changed, CHANGED_NAMESPACES_MAX * 4)
 
 
-def _effects_log(controller: Controller, command: Command) -> bytes:
-    if command.words[14] >> 24:
-        raise CommandError(StatusCode.INVALID_FIELD, "effects of an unknown command set", location=59)
-    io_effects = IO_EFFECTS if controller.kind is IO else {}
-    entries = [ADMIN_EFFECTS.get(opcode, 0) for opcode in range(256)] + [
-        io_effects.get(opcode, 0) for opcode in range(256)
-    ]
-    return b"".join(entry.to_bytes(4, "little") for entry in entries).ljust(4096, b"\0")
+def _effects_log(_: Controller, command: Command) -> bytes:
+    queue = command.queue
+    assert queue is not None
+    _check_csi(command)
+    return command_effects(queue.tables.admin, queue.tables.io)
 
 
 def _ana_log(controller: Controller, command: Command) -> bytes:
@@ -125,9 +102,9 @@ def _reservation_log(controller: Controller, _: Command) -> bytes:
     return controller.notices.page()
 
 
-def _feature_effects(controller: Controller, _: Command) -> bytes:
-    features = feature_ids(controller.kind.type)
-    return b"".join(int(fid in features).to_bytes(4, "little") for fid in range(256))
+def _feature_effects(controller: Controller, command: Command) -> bytes:
+    _check_csi(command)
+    return feature_effects(feature_scopes(controller.kind.type))
 
 
 def _management_interface_effects(_: Controller, __: Command) -> bytes:
@@ -138,51 +115,28 @@ def _discovery(controller: Controller, command: Command) -> bytes:
     return controller.port.target.discovery.log(controller, command.words[10] >> 8 & 0x7F)
 
 
-def _data_units(count: int) -> int:
-    # Thousands of 512 bytes, rounded up (NVMe Base figure 207).
-    return -(-count // 512_000)
+def _check_csi(command: Command) -> None:
+    # Of the pages that differ by command set.
+    if command.words[14] >> 24 != CommandSet.NVM:
+        raise CommandError(StatusCode.INVALID_FIELD, f"no command set {command.words[14] >> 24}", location=59)
 
 
-HOUR_NS = 3600 * 10**9
 RETAIN_EVENT = 1 << 15
 """RAE in CDW10."""
 INDEX_OFFSET = 1 << 23
 """OT in CDW14; no page here has an index."""
 CHANGED_NAMESPACES_MAX = 1024
 
-_SUPPORTED, _CHANGES_BLOCKS = 1 << 0, 1 << 1
-
-ADMIN_EFFECTS: dict[int, int] = dict.fromkeys(
-    (
-        AdminOpcode.GET_LOG_PAGE.value,
-        AdminOpcode.IDENTIFY.value,
-        AdminOpcode.ABORT.value,
-        AdminOpcode.SET_FEATURES.value,
-        AdminOpcode.GET_FEATURES.value,
-        AdminOpcode.ASYNC_EVENT_REQUEST.value,
-        AdminOpcode.KEEP_ALIVE.value,
-    ),
-    _SUPPORTED,
-)
-
-IO_EFFECTS: dict[int, int] = {
-    IoOpcode.FLUSH.value: _SUPPORTED,
-    IoOpcode.READ.value: _SUPPORTED,
-    IoOpcode.COMPARE.value: _SUPPORTED,
-    IoOpcode.WRITE.value: _SUPPORTED | _CHANGES_BLOCKS,
-    IoOpcode.WRITE_ZEROES.value: _SUPPORTED | _CHANGES_BLOCKS,
-    IoOpcode.DATASET_MANAGEMENT.value: _SUPPORTED | _CHANGES_BLOCKS,
-    IoOpcode.RESERVATION_REGISTER.value: _SUPPORTED,
-    IoOpcode.RESERVATION_REPORT.value: _SUPPORTED,
-    IoOpcode.RESERVATION_ACQUIRE.value: _SUPPORTED,
-    IoOpcode.RESERVATION_RELEASE.value: _SUPPORTED,
-}
+LOG_SUPPORTED = 1 << 0
+"""LSUPP."""
+NO_LOG = LogSupportEntry()
 
 _Page = Callable[["Controller", Command], bytes]
 
 _DISCOVERY_PAGES: dict[int, _Page] = {
     LogPage.SUPPORTED_LOGS.value: _supported_logs,
     LogPage.ERROR.value: _error_log,
+    LogPage.COMMAND_EFFECTS.value: _effects_log,
     LogPage.FEATURE_IDS_EFFECTS.value: _feature_effects,
     LogPage.DISCOVERY.value: _discovery,
 }
@@ -190,7 +144,7 @@ _DISCOVERY_PAGES: dict[int, _Page] = {
 _PAGES: dict[int, _Page] = {
     LogPage.SUPPORTED_LOGS.value: _supported_logs,
     LogPage.ERROR.value: _error_log,
-    LogPage.SMART.value: _smart_log,
+    LogPage.SMART.value: smart_log,
     LogPage.FIRMWARE_SLOT.value: _firmware_log,
     LogPage.CHANGED_NAMESPACES.value: _changed_namespaces,
     LogPage.COMMAND_EFFECTS.value: _effects_log,

@@ -73,6 +73,11 @@ class Port:
         self.target.arm(queue, CONNECT_TIMEOUT_NS)
         return queue
 
+    @property
+    def transport(self) -> int:
+        """Its `TransportType`, 0 where the binding does not say."""
+        return 0 if self.address is None else self.address.transport.value
+
     def reaches(self, subsystem: Subsystem) -> bool:
         """Whether hosts reach the subsystem through this port."""
         is_served = self.serves is None or subsystem.nqn in self.serves or subsystem.is_discovery
@@ -101,10 +106,14 @@ class Port:
 
     def release(self, command: Command) -> None:
         """The binding is done with the command: its buffer goes to whoever waits for one."""
-        buffer, command.buffer = command.buffer, None
         command.view = None
         command.send_bytes = command.dw0 = command.dw1 = 0
         command.is_fua = False
+        self.give_back(command)
+
+    def give_back(self, command: Command) -> None:
+        """The command goes on, but needs its buffer no more."""
+        buffer, command.buffer = command.buffer, None
         if buffer is not None:
             self.pool.give_back(buffer)
             if self.waiting.by_queue:

@@ -10,16 +10,17 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
-from stacks.nvme.target.admin import ADMIN_HANDLERS
-from stacks.nvme.target.command import NO_VERB, Command
+from stacks.nvme.target.command import Command
 from stacks.nvme.target.connect import connect
-from stacks.nvme.target.errors import CommandError
-from stacks.nvme.target.io_commands import IO_HANDLERS, STOPPED_IO_HANDLERS
+from stacks.nvme.target.errors import CommandError, failure_word
+from stacks.nvme.target.handlers import NO_TABLES, TABLES
+from stacks.nvme.target.io_commands import STOPPED_IO_HANDLERS
 from stacks.nvme.target.namespace import Namespace
+from stacks.nvme.target.pairing import refuse_half, take_unusual
 from stacks.nvme.target.queue_state import QUEUE_TABLE, QueueEvent, QueueState
 from stacks.runtime import Verdict
-from wire.nvme.opcodes import FLAGS_SGL, AdminOpcode, FeatureId
-from wire.nvme.status import StatusCode, status_word
+from wire.nvme.opcodes import FLAGS_SGL, AdminOpcode
+from wire.nvme.status import StatusCode
 
 if TYPE_CHECKING:
     from stacks.nvme.target.controller import Controller
@@ -36,6 +37,7 @@ class Queue:
     under_way: the commands that have no completion yet. host_id: whose they are, also when the connection is gone.
     readable, writable: the namespaces that the host may read and write now; namespaces: those that it reaches.
     lend_bytes: how much data of a store may go to the host without a copy; the binding says so, 0 for none.
+    tables: the commands of its controller's type.
     is_stopped: nothing new is begun, and what waits for data or memory is aborted.
     is_overdue: it was to be closed in order, and the time for that is over.
     """
@@ -66,14 +68,17 @@ class Queue:
         self.max_transfer_bytes = port.max_transfer_bytes
         self.store_requests = port.target.store_requests
         self._completions = port.completions
+        self.tables = NO_TABLES
         self._disconnect: Command | None = None
+        self._first_half: Command | None = None
+        self._usual_flags = _FLAGS
         self._handlers: Mapping[int, Callable[[Queue, Command], None]] = _FRESH_HANDLERS
 
     @property
     def has_write_cache(self) -> bool:
         """Whether the host left the volatile write cache on; without it every write goes to the medium."""
         assert self.controller is not None
-        return bool(self.controller.features[FeatureId.VOLATILE_WRITE_CACHE.value])
+        return self.controller.features.has_write_cache
 
     @property
     def in_flight(self) -> int:
@@ -95,9 +100,8 @@ class Queue:
         self.under_way.add(command)
         if self.controller is not None and command.opcode != _FABRICS:
             self.controller.has_traffic = True
-        if first & 0xFF00 != _FLAGS and self.state is not _CLOSING:
-            # PRPs and fused commands do not go over this fabric (NVMe over Fabrics 3.1, Identify FUSES 0).
-            self.fail(command, StatusCode.INVALID_FIELD.value, location=1)
+        if first & 0xFF00 != self._usual_flags:
+            take_unusual(self, command)
             return
         self.dispatch(command)
 
@@ -110,7 +114,7 @@ class Queue:
         try:
             handler(self, command)
         except CommandError as error:
-            self.fail(command, error.code, dw0=error.dw0, location=error.location)
+            self.fail(command, error.code, dw0=error.dw0, location=error.location, lba=error.lba)
 
     def refuse(self, command: Command, code: int, *, location: int | None = None) -> None:
         """The binding cannot take the command (a wrong SGL): fail it without looking at its opcode."""
@@ -123,6 +127,7 @@ class Queue:
         if self.state is _CLOSING:
             _drop(self, command)
         else:
+            refuse_half(self, command)
             self.fail(command, code, location=location)
 
     def complete(self, command: Command) -> None:
@@ -130,22 +135,33 @@ class Queue:
         command.status_word = 0
         self._finish(command)
 
-    def fail(self, command: Command, code: int, *, dw0: int = 0, location: int | None = None) -> None:
-        """End a command with a status, and remember it in the error log."""
-        command.status_word = status_word(code, do_not_retry=code not in _WORTH_A_RETRY)
+    def fail(
+        self, command: Command, code: int, *, dw0: int = 0, location: int | None = None, lba: int | None = None
+    ) -> None:
+        """End a command with a status, and remember it in the error log.
+
+        location: byte of the submission entry that is wrong; lba: the block, None for the command's first, if any.
+        """
+        command.status_word = failure_word(code, is_logged=self.controller is not None)
         command.dw0 = dw0
         command.send_bytes = 0
-        controller = self.controller
-        if controller is not None:
-            controller.errors.add(
-                sqid=self.qid,
-                cid=command.cid,
-                status=command.status_word,
-                location=location,
-                lba=command.words[10] | command.words[11] << 32 if self.qid else 0,
-                nsid=command.words[1],
-            )
+        if self.controller is not None:
+            self.controller.errors.add(self, command, location=location, lba=lba)
+        if command is self._first_half:
+            self._first_half = None
         self._finish(command)
+        if command.pair is not None:
+            command.pair.half_failed(command)
+
+    def expect_second(self, first: Command | None) -> None:
+        """The next command should be the second half of a fused pair. first: None when that has failed already."""
+        self._first_half, self._usual_flags = first, _NO_FLAGS
+
+    def end_first_half(self) -> tuple[bool, Command | None]:
+        """Stop to expect a second half: whether one was expected, and the first if it has not failed."""
+        was_expected, first = self._usual_flags == _NO_FLAGS, self._first_half
+        self._first_half, self._usual_flags = None, _FLAGS
+        return was_expected, first
 
     def require_length(self, command: Command, length: int) -> None:
         """CommandError unless the command's SGL describes exactly `length` bytes, and the port can move them."""
@@ -174,7 +190,6 @@ class Queue:
             return
         command.buffer = buffer
         command.view = buffer.view[:length]
-        command.verb = NO_VERB
         command.resume = then
         self.port.fetches.append(command)
 
@@ -184,12 +199,14 @@ class Queue:
         self.port.waiting.add(self, command)
 
     def take_back(self, command: Command) -> bool:
-        """Take a command back that still waits for memory, for the binding or for an executor; whether it did."""
-        for line in (self.port.fetches, self.port.target.store_requests):
-            if command in line:
-                line.remove(command)
-                return True
-        return self.port.waiting.remove(self, command)
+        """Take a command back that still waits for memory, for its other half, for the binding or for an executor;
+        whether it did.
+        """
+        if command in self.port.fetches:
+            self.port.fetches.remove(command)
+            return True
+        line, waiting = self.port.target.line, self.port.waiting
+        return command is self._first_half or line.take_back(command) or waiting.remove(self, command)
 
     def begin_connect(self) -> None:
         """A Connect command is under way; CommandError when there is one already."""
@@ -211,7 +228,8 @@ class Queue:
         self.host_id = controller.host_id
         self.namespaces = controller.attachments.accessible
         self.readable, self.writable = controller.access.readable, controller.access.writable
-        self._handlers = IO_HANDLERS if qid else ADMIN_HANDLERS
+        self.tables = TABLES[controller.kind.type]
+        self._handlers = self.tables.io if qid else self.tables.admin
 
     def disconnect(self, command: Command) -> None:
         """End the queue with this Disconnect command: its answer is the last, behind those of all others under way
@@ -270,8 +288,12 @@ class Queue:
 
     def _stop(self) -> None:
         self.is_stopped = True
-        for command in (*self.port.waiting.take_all(self), *self.port.target.withdraw(self)):
+        half = () if self._first_half is None else (self._first_half,)
+        for command in (*self.port.waiting.take_all(self), *self.port.target.line.withdraw(self), *half):
             self.fail(command, StatusCode.ABORTED_SQ_DELETION.value)
+        for pair in {command.pair for command in self.under_way}:
+            if pair is not None:
+                pair.stop()
 
     def _finish(self, command: Command) -> None:
         self.under_way.discard(command)
@@ -335,22 +357,10 @@ def _drop(queue: Queue, command: Command) -> None:
 _LIVE, _CLOSING, _CLOSED = QueueState.LIVE, QueueState.CLOSING, QueueState.CLOSED
 _CLOSING_HANDLERS = dict.fromkeys(range(256), _drop)
 _FLAGS = FLAGS_SGL << 8
+_NO_FLAGS = -1
+"""What no command has, so that every one is looked at."""
 _FABRICS = AdminOpcode.FABRICS.value
 _FRESH_HANDLERS = {_FABRICS: connect}
-
-_WORTH_A_RETRY = frozenset(
-    (
-        StatusCode.NAMESPACE_NOT_READY.value,
-        StatusCode.CONNECT_CONTROLLER_BUSY.value,
-        StatusCode.ABORTED_BY_REQUEST.value,
-        StatusCode.ABORTED_SQ_DELETION.value,
-        StatusCode.TRANSIENT_TRANSPORT_ERROR.value,
-        StatusCode.ANA_INACCESSIBLE.value,
-        StatusCode.ANA_PERSISTENT_LOSS.value,
-        StatusCode.ANA_TRANSITION.value,
-    )
-)
-"""Statuses without DNR: the same command may succeed later, or on another path."""
 
 CLOSE_TIMEOUT_NS = 2 * 10**9
 """How long commands that are in a store may hold up the end of their connection."""

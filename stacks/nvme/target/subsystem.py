@@ -19,6 +19,7 @@ from stacks.nvme.stores.contract import Store
 from stacks.nvme.stores.reservations import ReservationStore
 from stacks.nvme.target.ana import AnaGroups
 from stacks.nvme.target.ana_change import AnaChanges
+from stacks.nvme.target.busy_time import BusyTime
 from stacks.nvme.target.controller_kind import IO, ControllerKind, kind_of_nqn
 from stacks.nvme.target.namespace import Namespace
 from stacks.nvme.target.nqn import check_nqn, host_set
@@ -68,6 +69,7 @@ class Subsystem:
         self.ana = AnaGroups()
         self.controllers_made = 0
         self.unsafe_shutdowns = 0
+        self.busy_time = BusyTime()
         self.sharing = Sharing(self)
         self._allowed_hosts = host_set(allowed_hosts)
         self._ana_changes = AnaChanges(self)
@@ -139,7 +141,7 @@ class Subsystem:
             raise LocalError(f"namespace {nsid} cannot change the size of its blocks; remove and add it")
         if namespace.measure():
             if self.target is not None:
-                self.target.fail_past_end(namespace)
+                self.target.line.fail_past_end(namespace)
             self.refresh((nsid,))
 
     def set_visible_to(self, nsid: int, hosts: Collection[str] | None) -> None:
@@ -297,7 +299,7 @@ class Subsystem:
 
 
 def _checked(cntlids: range) -> range:
-    if not cntlids or min(cntlids) < 1 or max(cntlids) > CNTLID_MAX:
+    if not cntlids or min(cntlids[0], cntlids[-1]) < 1 or max(cntlids[0], cntlids[-1]) > CNTLID_MAX:
         raise LocalError(f"controller IDs go from 1 to {CNTLID_MAX:#06x}")
     return cntlids
 

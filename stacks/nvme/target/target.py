@@ -7,12 +7,12 @@ synchronous, and a LocalError of one line says what cannot be.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Hashable, Iterable, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Sequence
 from typing import Protocol
 
 from stacks.nvme.buffers import BufferPool
-from stacks.nvme.stores.contract import DEALLOCATE, READ, WRITE, WRITE_ZEROES, StoreRequest
-from stacks.nvme.target.command import Command
+from stacks.nvme.stores.contract import StoreRequest
+from stacks.nvme.target.busy_time import SAMPLE_NS
 from stacks.nvme.target.controller import Controller
 from stacks.nvme.target.controller_kind import DISCOVERY
 from stacks.nvme.target.controller_state import ControllerState
@@ -21,10 +21,10 @@ from stacks.nvme.target.discovery_record import PortAddress
 from stacks.nvme.target.namespace import Namespace
 from stacks.nvme.target.port import Port
 from stacks.nvme.target.queue import Queue
+from stacks.nvme.target.store_line import StoreLine
 from stacks.nvme.target.subsystem import Subsystem
 from stacks.runtime import LocalError, Timers
 from wire.nvme.opcodes import DISCOVERY_NQN
-from wire.nvme.status import StatusCode
 
 
 class Timed(Hashable, Protocol):
@@ -39,7 +39,7 @@ class Target:
 
     subsystems: what to serve; more can be added while running. Raises LocalError for an NQN that comes twice.
     discovery_nqn: a name of its own for the discovery service, which goes by the well-known one as well.
-    discovery: the discovery service, its log and referrals.
+    discovery: the discovery service, its log and referrals. line: what waits for a store.
     keep_alive_expirations: controllers given up because their hosts were silent; associations_expired: those that were
     never enabled, or not again. queues_overdue: connections that were not used, or not closed, in time.
     store_failures: commands whose store raised what is no OSError. last_store_failure: what any store raised last.
@@ -51,7 +51,8 @@ class Target:
         self.subsystems: dict[str, Subsystem] = {}
         self.ports: list[Port] = []
         self.discovery = DiscoveryService(self)
-        self.store_requests: list[Command] = []
+        self.line = StoreLine(self._io_queues)
+        self.store_requests = self.line.requests
         self.keep_alive_expirations = 0
         self.associations_expired = 0
         self.queues_overdue = 0
@@ -61,9 +62,15 @@ class Target:
         self._timers: Timers[Timed] = Timers()
         self._now = 0
         self._started_ns: int | None = None
+        self._sampled_ns = 0
         self._discovery = Subsystem(discovery_nqn, kind=DISCOVERY)
         for subsystem in (self._discovery, *subsystems):
             self.add_subsystem(subsystem)
+
+    @property
+    def now(self) -> int:
+        """The time as of the last `tick`."""
+        return self._now
 
     @property
     def up_time_ns(self) -> int:
@@ -167,24 +174,31 @@ class Target:
 
     def poll_store_requests(self) -> Sequence[StoreRequest]:
         """Store requests since the last call, in order; any executor may run them."""
-        requests = self.store_requests[:]
-        self.store_requests.clear()
-        return requests
+        return self.line.poll()
 
     def handle_store_completions(self, requests: Sequence[StoreRequest], now: int) -> None:
         """Requests that an executor has run, with their status set."""
         self.tick(now)
-        for command in requests:
-            assert isinstance(command, Command)
-            command.resume(command)
+        self.line.came_back(requests)
 
     def tick(self, now: int) -> None:
         """Note the time; bindings call it before they hand anything in."""
         self._now = now
+        if now - self._sampled_ns >= SAMPLE_NS:
+            self._sample_busy_time(now - self._sampled_ns)
         if self._started_ns is None:
             self._started_ns = now
             for subsystem in self.subsystems.values():
                 subsystem.start_clock()
+
+    def _io_queues(self) -> Iterator[Queue]:
+        for subsystem in self.subsystems.values():
+            yield from subsystem.sharing.io_queues()
+
+    def _sample_busy_time(self, elapsed_ns: int) -> None:
+        self._sampled_ns = self._now
+        for subsystem in self.subsystems.values():
+            subsystem.busy_time.sample(subsystem, elapsed_ns)
 
     def arm(self, timed: Timed, delay_ns: int) -> None:
         """(Re)start somebody's timer."""
@@ -199,21 +213,6 @@ class Target:
         self.last_store_failure = failure
         if self.on_store_failure is not None and namespace is not None:
             self.on_store_failure(namespace, failure)
-
-    def withdraw(self, queue: Queue) -> list[Command]:
-        """Take a queue's store requests back that no executor has seen."""
-        withdrawn = [command for command in self.store_requests if command.queue is queue]
-        if withdrawn:
-            self.store_requests[:] = [command for command in self.store_requests if command.queue is not queue]
-        return withdrawn
-
-    def fail_past_end(self, namespace: Namespace) -> None:
-        """Fail the commands of a namespace that has shrunk whose store requests no executor has seen."""
-        for command in self.store_requests[:]:
-            if command.namespace is namespace and _end(command) > namespace.block_count:
-                self.store_requests.remove(command)
-                assert command.queue is not None
-                command.queue.fail(command, StatusCode.LBA_OUT_OF_RANGE.value)
 
     def poll_deadline(self) -> int | None:
         """When `handle_timeout` is next due."""
@@ -247,17 +246,6 @@ class Target:
             controller.subsystem.sharing.queue_departed(queue)
         for command in controller.events.reset():
             controller.port.release(command)
-
-
-def _end(request: StoreRequest) -> int:
-    # The first block behind those that a request is about.
-    if request.verb in (READ, WRITE):
-        assert request.store is not None
-        assert request.view is not None
-        return request.block + len(request.view) // request.store.block_bytes
-    if request.verb == DEALLOCATE:
-        return max(block + blocks for block, blocks in request.ranges)
-    return request.block + request.blocks if request.verb == WRITE_ZEROES else 0
 
 
 PORTID_MAX = 0xFFFF

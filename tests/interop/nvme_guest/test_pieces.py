@@ -11,7 +11,7 @@ import pytest
 
 from interop.nvme_guest.fabric import RDMA, RDMA_IPV6, TCP_BOTH_DIGESTS, TCP_HEADER_DIGEST, Fabric
 from interop.nvme_guest.kernel import COMPLAINTS
-from interop.nvme_guest.nvmet import SET_UP
+from interop.nvme_guest.nvmet import ADD_PORT, LINK, SET_UP
 
 
 @pytest.mark.parametrize(
@@ -28,11 +28,9 @@ def test_a_target_has_the_same_place_for_both_kinds_of_commands() -> None:
     assert RDMA_IPV6.place(address, port=4421) == "-t rdma -a 2001:db8::1 -s 4421"
 
 
-def test_the_kernels_target_listens_before_it_is_linked_to_what_it_serves() -> None:
+def test_every_name_in_the_scripts_for_the_kernels_target_is_filled_in() -> None:
     names = {"nqn": "nqn.x:y", "device": "/dev/loop0", "address": "192.0.2.2", "transport": "tcp", "family": "ipv4"}
-    script = SET_UP.format(port=1, **names)
-    lines = script.strip().splitlines()
-    assert lines[-1].startswith("ln -s ")
+    script = "".join(part.format(port=1, service=4420, **names) for part in (SET_UP, ADD_PORT, LINK))
     assert not re.search("[{}]", script)
 
 

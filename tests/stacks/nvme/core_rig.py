@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from stacks.nvme.buffers import BufferPool, pool_bytes
 from stacks.nvme.stores import InlineExecutor, MemoryStore, Store
 from stacks.nvme.target import Command, Port, PortAddress, Subsystem, Target
-from wire.nvme.commands_codec import SubmissionEntry
+from wire.nvme.commands_codec import CopyRange, DatasetRange, SubmissionEntry
 from wire.nvme.fabrics_codec import ConnectData
 from wire.nvme.kinds import TransportType
 from wire.nvme.opcodes import CNTLID_DYNAMIC, FLAGS_SGL, AdminOpcode, FabricsType, IdentifyCns
@@ -167,6 +167,16 @@ def connect_data(
     ).encode()
 
 
+def ranges(*pairs: tuple[int, int]) -> bytes:
+    """The data of Dataset Management: (block, blocks) of each range."""
+    return b"".join(DatasetRange(slba=block, blocks=blocks).encode() for block, blocks in pairs)
+
+
+def copy_ranges(*pairs: tuple[int, int]) -> bytes:
+    """The data of Copy: (block, blocks) of each source range."""
+    return b"".join(CopyRange(slba=block, nlb=blocks - 1).encode() for block, blocks in pairs)
+
+
 def make_port(*stores: Store) -> Port:
     """A target with one subsystem and a port."""
     subsystem = Subsystem(NQN)
@@ -189,4 +199,14 @@ def connected(port: Port) -> tuple[CoreHost, CoreHost]:
     return admin, io
 
 
-__all__ = ["SQE_WORDS", "Answer", "Command", "CoreHost", "IdentifyCns", "connected", "make_port"]
+__all__ = [
+    "SQE_WORDS",
+    "Answer",
+    "Command",
+    "CoreHost",
+    "IdentifyCns",
+    "connected",
+    "copy_ranges",
+    "make_port",
+    "ranges",
+]

@@ -9,6 +9,7 @@ from stacks.nvme.stores import MemoryStore
 from stacks.nvme.target import Command, Port, PortAddress, Subsystem, Target
 from stacks.nvme.target.queue import Queue
 from tests.stacks.nvme.core_rig import ENABLE, HOST_ID, NQN, Answer, CoreHost, sqe
+from wire.nvme.identify_codec import IdentifyController
 from wire.nvme.kinds import AnaState, TransportType
 from wire.nvme.logs_codec import AnaGroup, AnaHeader, DiscoveryEntry, DiscoveryHeader
 from wire.nvme.opcodes import AdminOpcode, FeatureId, IoOpcode, LogPage
@@ -18,7 +19,6 @@ from wire.nvme.text import decode_nsids
 SECOND = 10**9
 SHELVES = ((8 << 10, 32), (128 << 10, 4))
 BLOCK = 4096
-ALL_EVENTS = 1 << 8 | 1 << 11 | 1 << 31
 
 
 def host_nqn(name: str) -> str:
@@ -126,7 +126,8 @@ class RigHost:
         assert answer.status == 0, hex(answer.status)
         self.cntlid = answer.dw0
         assert self.admin.set_property(PropertyOffset.CC, ENABLE).status == 0
-        self.set_feature(FeatureId.ASYNC_EVENT_CONFIGURATION, ALL_EVENTS)
+        wanted = IdentifyController.decode(self.admin.identify(1).data).oaes
+        assert self.set_feature(FeatureId.ASYNC_EVENT_CONFIGURATION, wanted).status == 0
         self._requests: list[int] = []
         self.io = RigQueue(rig, port)
         self.io.connect(qid=1, cntlid=self.cntlid, nqn=nqn, host_nqn=self.nqn, host_id=self.host_id)

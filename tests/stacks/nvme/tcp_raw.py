@@ -231,7 +231,7 @@ def raw_io(
     admin.initialize(**options)
     cntlid = admin.connect().dw0
     admin.enable()
-    io = RawHost(rig, f"{address}0")
+    io = RawHost(rig, f"{address} too")
     io.initialize(**options)
     assert io.connect(qid=1, cntlid=cntlid, entries=entries, cattr=cattr).status == 0
     return admin, io

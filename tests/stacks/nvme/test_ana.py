@@ -220,13 +220,14 @@ def test_features_of_a_namespace_that_is_out_of_reach_are_too(
     assert left.feature(namespace_feature, nsid=1).status == status
     assert left.set_feature(namespace_feature, 0, nsid=1).status == status
     assert left.feature(controller_feature, nsid=1).status == 0
-    assert left.set_feature(controller_feature, 300, nsid=1).status == (status if state is LOST else 0)
-    for nsid in (0, 2):
-        assert left.feature(namespace_feature, nsid=nsid).status == 0
-        assert left.set_feature(namespace_feature, 0, nsid=nsid).status == 0
-    answer = left.set_feature(controller_feature, 300, nsid=0xFFFFFFFF)
+    expected = status if state is LOST else StatusCode.FEATURE_NOT_PER_NAMESPACE
+    assert left.set_feature(controller_feature, 330, nsid=1).status == expected
+    assert left.set_feature(controller_feature, 330).status == 0
+    assert left.feature(namespace_feature, nsid=2).status == 0
+    assert left.set_feature(namespace_feature, 0, nsid=2).status == 0
+    answer = left.set_feature(controller_feature, 330, nsid=0xFFFFFFFF)
     assert (answer.status, answer.word >> 15) == (status, 0)
-    assert left.feature(namespace_feature, nsid=0xFFFFFFFF).status == 0
+    assert left.feature(controller_feature, nsid=0xFFFFFFFF).status == 0
 
 
 def test_change_falls_back_after_anatt(rig: FabricsRig, left: RigHost, right: RigHost) -> None:

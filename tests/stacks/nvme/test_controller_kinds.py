@@ -82,7 +82,7 @@ REVIEWED: dict[str, dict[str, object]] = {
         "queues": (0, 0, 0, 0),
         "cap": (255, 1, 0x41, 0, 0),
         "crto": StatusCode.INVALID_FIELD,
-        "logs": [0, 1, 0x12, 0x70],
+        "logs": [0, 1, 5, 0x12, 0x70],
         "features": [0x0B, 0x0F],
     },
     "administrative": {
@@ -116,9 +116,9 @@ def test_every_log_and_feature_that_is_listed_is_there_and_no_other(rig: Fabrics
         expected = 0 if page in found["logs"] else StatusCode.INVALID_LOG_PAGE  # type: ignore[operator]
         assert host.admin.log_page(page, 4).status == expected, hex(page)
     for fid in range(256):
-        # Those of reservations are a namespace's.
-        entry = sqe(AdminOpcode.GET_FEATURES, cdw10=fid, nsid=int(fid in (0x82, 0x83)))
-        answer = host.admin.do(entry, expect=16 if fid == 0x81 else 0)
+        # Three are a namespace's.
+        entry = sqe(AdminOpcode.GET_FEATURES, cdw10=fid, nsid=int(fid in (5, 0x82, 0x83)), cdw11=int(fid == 0x81))
+        answer = host.admin.do(entry, expect={0x0E: 8, 0x16: 512, 0x81: 16}.get(fid, 0))
         assert (answer.status == 0) == (fid in found["features"]), hex(fid)  # type: ignore[operator]
 
 

@@ -120,8 +120,8 @@ def test_a_namespace_that_is_not_shown_is_inactive_in_every_way() -> None:
     subsystem.set_visible_to(2, [TWO])
     host = FabricsRig(subsystem).host("one")
     assert host.admin.identify(0, nsid=2).data == bytes(4096)
-    assert host.admin.identify(3, nsid=2).status == StatusCode.INVALID_NAMESPACE
-    assert host.admin.log_page(LogPage.SMART, 512, nsid=2).status == StatusCode.INVALID_NAMESPACE
+    assert host.admin.identify(3, nsid=2).status == StatusCode.INVALID_FIELD
+    assert host.admin.log_page(LogPage.SMART, 512, nsid=2).status == StatusCode.INVALID_FIELD
     for opcode in (IoOpcode.FLUSH, IoOpcode.READ, IoOpcode.WRITE, IoOpcode.COMPARE, IoOpcode.WRITE_ZEROES):
         answer = host.io.io(opcode, 0, 1, nsid=2, data=bytes(BLOCK) if opcode % 4 == 1 else b"")
         assert (answer.status, answer.word >> 15) == (StatusCode.INVALID_FIELD, 1), opcode

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import pytest
 
 from stacks.nvme.stores import MemoryStore, Store
-from tests.stacks.nvme.core_rig import NQN, SQE_WORDS, Command, CoreHost, connected, make_port, sqe
-from wire.nvme.commands_codec import DatasetRange, SubmissionEntry
+from tests.stacks.nvme.core_rig import NQN, SQE_WORDS, Command, CoreHost, connected, make_port, ranges, sqe
+from wire.nvme.commands_codec import SubmissionEntry
 from wire.nvme.kinds import AnaState
 from wire.nvme.opcodes import DatasetAttribute, IoOpcode
 from wire.nvme.status import DNR, StatusCode
@@ -49,7 +49,7 @@ def test_blocks_past_the_end_are_out_of_range(io: CoreHost, opcode: int, block: 
     ],
 )
 def test_an_unknown_namespace_is_refused(io: CoreHost, opcode: int, nsid: int, status: StatusCode) -> None:
-    supported = opcode in (0, 1, 2, 5, 8, 9, 0x0D, 0x0E, 0x11, 0x15)
+    supported = opcode in (0, 1, 2, 4, 5, 8, 9, 0x0C, 0x0D, 0x0E, 0x11, 0x15, 0x19)
     answer = io.io(opcode, 0, 1, data=bytes(4096), nsid=nsid)
     assert answer.status == (status if supported else StatusCode.INVALID_OPCODE)
 
@@ -100,10 +100,6 @@ def test_written_zeroes_are_read(io: CoreHost) -> None:
     io.io(IoOpcode.WRITE, 0, 3, data=BLOCK * 3)
     assert io.io(IoOpcode.WRITE_ZEROES, 1, 1).status == 0
     assert io.io(IoOpcode.READ, 0, 3, expect=3 * 4096).data == BLOCK + bytes(4096) + BLOCK
-
-
-def ranges(*pairs: tuple[int, int]) -> bytes:
-    return b"".join(DatasetRange(slba=block, blocks=blocks).encode() for block, blocks in pairs)
 
 
 def test_deallocated_ranges_read_as_zeroes(io: CoreHost) -> None:

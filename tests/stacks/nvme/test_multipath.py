@@ -467,14 +467,29 @@ def test_stopping_ends_what_is_under_way_and_what_waits() -> None:
     assert two.multipath.failure == ""
 
 
+def test_stopping_ends_what_waits_for_its_delay() -> None:
+    two = Two()
+    two.multipath.remove(two.to_b, 0)
+    two.a.identity.update(crdt1=600)
+    two.to_a.reset(0)
+    two.connector.run()
+    transfer = two.read()
+    two.connector.answer_held("a", status_word(StatusCode.COMMAND_INTERRUPTED, retry_delay=1))
+    assert two.multipath.waiting == 1
+    two.multipath.stop(two.connector.now)
+    assert transfer.status == StatusCode.HOST_PATH_ERROR
+    two.connector.advance(100 * SECOND)
+    assert two.connector.policies == {}
+
+
 def test_stopping_while_every_path_is_down_ends_what_waits() -> None:
     two = Two()
     transfer = two.read()
     two.connector.lose("a")
     two.connector.lose("b")
     two.multipath.stop(two.connector.now)
-    two.connector.run()
     assert transfer.status == StatusCode.HOST_PATH_ERROR
+    two.connector.run()
     assert two.multipath.is_over
     assert two.connector.policies == {}
     assert two.connector.hosts == []

@@ -241,3 +241,18 @@ def test_it_starts_once() -> None:
     path = live(rig)
     with pytest.raises(LocalError, match="START is not possible in state LIVE"):
         path.start(rig.simulation.now)
+
+
+@pytest.mark.parametrize("call", ["create_qp", "reg_mr"])
+@pytest.mark.parametrize("nth", [1, 2])
+def test_a_device_that_has_run_out_of_something_is_asked_again_later(call: str, nth: int) -> None:
+    rig = PathRig(tcp=0, rdma=1)
+    path = live(rig, reconnect_delay=2)
+    lose(rig, path)
+    rule = rig.rdma.device.exhaust(call, nth=nth)
+    rig.start_target()
+    rig.run_until(lambda: path.is_live)
+    assert rule.has_fired
+    assert path.attempts > 2
+    rig.run_for(10 * SECOND)
+    assert len(rig.rdma.hosts) == 1

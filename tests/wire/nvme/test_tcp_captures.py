@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.captures.frames import CAPTURES, frames
-from tests.captures.streams import segments, streams
+from tests.captures.frames import CAPTURES
+from tests.captures.streams import connections
 from tests.wire.nvme.tcp_pdus import Pdu, pdu, pdus
 from wire.checksum import crc32c
 from wire.nvme.commands_codec import CompletionEntry, SubmissionEntry
@@ -30,7 +30,7 @@ BOTH = TcpDigest.HEADER | TcpDigest.DATA
 
 def conversations(capture: str) -> list[tuple[list[Pdu], list[Pdu]]]:
     """What host and controller said on each connection."""
-    return [(list(pdus(each.there.data)), list(pdus(each.back.data))) for each in streams(capture, PORT)]
+    return [(list(pdus(each.there.data)), list(pdus(each.back.data))) for each in connections(capture, PORT)]
 
 
 def with_digests(capture: str) -> Iterator[tuple[int, Pdu]]:
@@ -43,9 +43,9 @@ def with_digests(capture: str) -> Iterator[tuple[int, Pdu]]:
 def in_order(capture: str) -> list[list[tuple[str, Pdu]]]:
     """The PDUs of each connection in the order in which they were complete on the wire."""
     found = []
-    for stream in streams(capture, PORT):
+    for connection in connections(capture, PORT):
         complete: list[tuple[int, str, Pdu]] = []
-        for who, direction in (("host", stream.there), ("controller", stream.back)):
+        for who, direction in (("host", connection.there), ("controller", connection.back)):
             end = 0
             for each in pdus(direction.data):
                 end += each.plen
@@ -56,19 +56,12 @@ def in_order(capture: str) -> list[list[tuple[str, Pdu]]]:
 
 
 @each_capture
-def test_every_tcp_segment_of_the_captures_has_the_checksum_that_we_compute(capture: str) -> None:
-    found = list(segments(frames(capture)))
-    assert len(found) > 500
-    assert all(segment.is_checksum_right for segment in found)
-
-
-@each_capture
 def test_the_streams_are_pdus_from_end_to_end(capture: str) -> None:
-    found = streams(capture, PORT)
+    found = connections(capture, PORT)
     assert len(found) == 3
-    for stream in found:
-        for direction in (stream.there, stream.back):
-            assert not direction.has_gap
+    for connection in found:
+        for direction in (connection.there, connection.back):
+            assert len(direction.data) > 2000
             assert sum(each.plen for each in pdus(direction.data)) == len(direction.data)
 
 

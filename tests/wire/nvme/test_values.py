@@ -17,18 +17,26 @@ from wire.nvme import (
     ControllerCapabilities,
     ControllerConfiguration,
     ControllerStatus,
+    CopyCommand,
+    CopyRange,
     DisconnectCommand,
     FabricsType,
+    FeatureEffectsEntry,
+    HostBehavior,
     IdentifierType,
     IdentifyController,
     IdentifyNamespace,
     IoCommandStatus,
+    IoOpcode,
     KeyedSgl,
+    LogSupportEntry,
     PropertyGetCommand,
     PropertySetCommand,
     SglKind,
     StatusCode,
     SubmissionEntry,
+    TemperatureThreshold,
+    Timestamp,
     decode_identifiers,
     decode_nsids,
     encode_identifiers,
@@ -95,6 +103,27 @@ def test_offsets_are_those_of_the_documents() -> None:
     assert (namespace[26], namespace[92], namespace[104], namespace[120], namespace[128]) == (1, 2, 4, 5, 3)
     connect = ConnectData(cntlid=0xFFFF, subnqn=padded("s", 256), hostnqn=padded("h", 256)).encode()
     assert (connect[16:18], connect[256:257], connect[512:513]) == (b"\xff\xff", b"s", b"h")
+
+
+def test_copy_names_its_ranges_where_the_document_has_them() -> None:
+    command = CopyCommand(opcode=IoOpcode.COPY, sdlba=0x1122334455667788, nr=3, format_prinfor=0x51, control=0x4000)
+    data = command.encode()
+    assert data[40:52].hex() == "8877665544332211" + "03510040"
+    assert CopyRange(slba=0x1122334455667788, nlb=0xABCD).encode().hex() == (
+        "0000000000000000" + "8877665544332211" + "cdab" + "000000000000" + "0000000000000000"
+    )
+
+
+def test_features_have_their_fields_where_the_document_has_them() -> None:
+    threshold = TemperatureThreshold(tmpth=0x0157, tmpsel=5, thsel=1)
+    assert threshold.encode() == (0x00150157).to_bytes(4, "little")
+    stamp = Timestamp(timestamp=0x0102030405060708 >> 16, origin=1, synch=1)
+    assert stamp.encode().hex() == "060504030201" + "0300"
+    behavior = HostBehavior(acre=1, lbafee=1).encode()
+    assert (len(behavior), behavior[:4]) == (512, b"\1\0\1\0")
+    effects = FeatureEffectsEntry(supported=1, user_data=1, scope=2).encode()
+    assert effects == (0x00200003).to_bytes(4, "little")
+    assert LogSupportEntry(supported=1, parameter=7).encode() == b"\1\0\7\0"
 
 
 def test_property_values_that_linux_exchanges() -> None:

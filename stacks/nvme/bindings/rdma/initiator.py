@@ -69,10 +69,11 @@ class RdmaInitiator:
 
     def connect(self, address: str, config: HostConfig, now: int, *, port: int = NVME_RDMA_PORT) -> HostController:
         """Begin an association with the target at `address` (numeric) and `port`; follow its `state`."""
+        staging = Staging(self._pd, self.config.shelves)
         host = HostController(config, max_transfer_bytes=self.config.shelves[-1][0])
         self.hosts.append(host)
         self._places[host] = (address, port)
-        self._staging[host] = Staging(self._pd, self.config.shelves)
+        self._staging[host] = staging
         host.start(now)
         self._post()
         return host
@@ -194,7 +195,11 @@ class RdmaInitiator:
             for queue in host.poll_closings():
                 self._close(queue)
             for queue in host.poll_openings():
-                self._open(host, queue)
+                try:
+                    self._open(host, queue)
+                except LocalError as error:
+                    # Nothing is left to connect with, as when queue pairs run out; perhaps there is at another time.
+                    host.handle_lost(queue, str(error), host.now)
 
     def _open(self, host: HostController, queue: HostQueue) -> None:
         link = RdmaHostQueue(
@@ -209,18 +214,19 @@ class RdmaInitiator:
         request = RdmaConnectRequest(
             qid=queue.qid, hrqsize=queue.entries, hsqsize=queue.entries - 1, cntlid=host.cntlid if queue.qid else 0
         )
-        link.connection = self.device.cm.connect(
-            address,
-            service_id(port),
-            qp=link.qp,
-            parameters=ConnectionParameters(
-                qpn=link.qp.number,
-                path_mtu=min(self.config.path_mtu, self.device.config.cm.max_path_mtu or self.config.path_mtu),
-                responder_resources=QP_READS_MAX,
-                initiator_depth=QP_READS_MAX,
-            ),
-            private_data=request.encode(),
+        parameters = ConnectionParameters(
+            qpn=link.qp.number,
+            path_mtu=min(self.config.path_mtu, self.device.config.cm.max_path_mtu or self.config.path_mtu),
+            responder_resources=QP_READS_MAX,
+            initiator_depth=QP_READS_MAX,
         )
+        try:
+            link.connection = self.device.cm.connect(
+                address, service_id(port), qp=link.qp, parameters=parameters, private_data=request.encode()
+            )
+        except LocalError:
+            link.stop()
+            raise
         link.start()
         self._hosts_of[queue] = host
         self._links[queue] = link

@@ -20,9 +20,9 @@ from stacks.nvme.buffers import anonymous_memory
 from stacks.nvme.host import HostCommand, HostQueue
 from stacks.nvme.host.queue import CID_SLOT_MASK
 from stacks.rdma import Access, Cq, FastMr, Mr, Pd, Qp, QpCapacity, RecvWr, SendFlags, SendWr, Sge, WcFlags, WrOpcode
+from stacks.runtime import LocalError
 from wire.nvme.commands_codec import CompletionEntry, SubmissionEntry
 from wire.nvme.kinds import SglKind
-from wire.nvme.opcodes import FLAGS_SGL
 from wire.nvme.sgl_codec import DataBlockSgl, KeyedSgl
 
 if TYPE_CHECKING:
@@ -66,11 +66,15 @@ class RdmaHostQueue:
         self._answers_at = entries * self._slot_bytes
         memory = anonymous_memory(self._answers_at + entries * COMPLETION_BYTES)
         self._view = memoryview(memory)
-        self._mr = pd.reg_mr(memory, Access.LOCAL_WRITE)
+        try:
+            self._mr = pd.reg_mr(memory, Access.LOCAL_WRITE)
+        except LocalError:
+            self.qp.destroy()
+            raise
         self._receives = [self._make_receive(index) for index in range(entries)]
         self._capsules = [self._make_capsule(slot) for slot in range(entries)]
         self._send = SendWr(0, WrOpcode.SEND)
-        self._entry = SubmissionEntry(flags=FLAGS_SGL)
+        self._entry = SubmissionEntry()
         self._keyed = KeyedSgl(kind=SglKind.KEYED)
         self._temporary: dict[int, tuple[FastMr, Mr]] = {}
         self.waiting: deque[HostCommand] = deque()
@@ -161,6 +165,7 @@ class RdmaHostQueue:
         elif not self._put_aside(command, data):
             return False
         entry.opcode = command.opcode
+        entry.flags = command.flags
         entry.cid = cid
         entry.nsid = command.nsid
         entry.cdw10 = command.cdw10

@@ -20,7 +20,7 @@ from stacks.nvme.bindings.tcp.parameters import ADMIN_IN_CAPSULE_BYTES, DIGEST_B
 from stacks.nvme.host import HostCommand, HostQueue
 from wire.checksum import crc32c
 from wire.nvme.kinds import SglKind, TcpFatalStatus, TcpPduFlag, TcpPduKind
-from wire.nvme.opcodes import FLAGS_SGL, AdminOpcode
+from wire.nvme.opcodes import AdminOpcode
 from wire.nvme.sgl_codec import DataBlockSgl
 from wire.nvme.status import StatusCode
 from wire.nvme.tcp_codec import (
@@ -357,7 +357,7 @@ def _entry_of(command: HostCommand, sgl: bytes) -> tuple[int | bytes, ...]:
     """The fields of a command's submission entry, in their order."""
     return (
         command.opcode,
-        FLAGS_SGL,
+        command.flags,
         command.cid,
         command.nsid,
         0,

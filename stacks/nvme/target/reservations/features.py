@@ -1,7 +1,7 @@
 """The two features of reservations: what nobody is told (82h), and what outlives a loss of power (83h).
 
-Unlike the features in `target.features` they belong to a namespace and not to a controller: all controllers see one
-value, and a reset of one changes nothing. Linux nvmet and SPDK take it that way, too.
+Unlike most features in `target.feature_table` they belong to a namespace and not to a controller: all controllers see
+one value, and a reset of one changes nothing. Linux nvmet and SPDK take it that way, too.
 
 Follows NVM Express Base 2.0 5.27.1.24 and 5.27.1.25.
 """

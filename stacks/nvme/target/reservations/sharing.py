@@ -43,10 +43,13 @@ class Sharing:
         """The I/O queues of these hosts, over all their controllers, and those that have gone but whose commands a
         store still has.
         """
+        yield from (queue for queue in self.io_queues() if queue.host_id in host_ids)
+
+    def io_queues(self) -> Iterator[Queue]:
+        """Every I/O queue, those that have gone but whose commands a store still has among them."""
         for controller in self._subsystem.controllers.values():
-            if controller.host_id in host_ids:
-                yield from controller.io_queues.values()
-        yield from (queue for queue in self._departed if queue.host_id in host_ids)
+            yield from controller.io_queues.values()
+        yield from self._departed
 
     def queue_departed(self, queue: Queue) -> None:
         """An I/O queue is no controller's any more; a store may have commands of it."""
