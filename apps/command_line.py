@@ -12,9 +12,6 @@ from apps.bench.commands import bench
 from apps.check.commands import check
 from apps.demo import demo
 from apps.nvme import commands as nvme
-from apps.nvme import finding as nvme_finding
-from apps.nvme import nbd as nvme_nbd
-from apps.nvme import reservations as nvme_reservations
 from apps.perf import commands as perf
 from apps.rdma import commands as rdma
 
@@ -37,9 +34,6 @@ def options(
     """Take the options that stand before any group."""
 
 
-nvme_reservations.add_to(nvme.app)
-nvme_nbd.add_to(nvme.app)
-nvme_finding.add_to(nvme.app)
 app.add_typer(nvme.app, name="nvme")
 app.add_typer(rdma.app, name="rdma")
 app.add_typer(perf.app, name="perf")

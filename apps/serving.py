@@ -22,6 +22,7 @@ from apps.faults import control_faults, report_json
 from stacks.rdma import Device
 from stacks.rdma.views import device_view, qp_view
 from transports.control import ControlServer, Json
+from transports.control.server import Command
 from transports.udp import UdpTransport
 
 
@@ -50,23 +51,27 @@ class ServedDevice:
 
 async def serve_until_told(
     role: str,
-    served: Sequence[ServedDevice],
+    served: Callable[[], Sequence[ServedDevice]],
     serve: Callable[[], Awaitable[None]],
     *,
     announce: Callable[[], None],
     ends_with_stdin: bool,
     facts: Callable[[], Mapping[str, Json]] = dict,
+    commands: Mapping[str, Command] | None = None,
 ) -> None:
-    """Run `serve` beside a control socket until a signal or the end of standard input, then cancel it.
+    """Run `serve` beside a control socket to its end, or until a signal or the end of standard input cancels it.
 
-    served: what the control socket tells of (see `snapshot`) and makes faults at. facts: what else it tells.
-    announce: called once everything can be reached.
+    served: what the control socket tells of (see `snapshot`) and makes faults at, as it is at a moment. facts: what
+    else it tells; commands: what else it does. announce: called once everything can be reached.
     """
     # A shell without job control starts `command &` with SIGINT ignored; `kill -INT` shall end it all the same.
     ending = [*ENDING, *([signal.SIGHUP] if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN else [])]
-    devices = {each.device.address[0]: each.device for each in served}
-    commands = {"faults": partial(control_faults, devices)}
-    control = ControlServer(role, lambda: {**snapshot(served), **facts()}, commands=commands)
+
+    def faults(arguments: Mapping[str, Json]) -> Json:
+        return control_faults({each.device.address[0]: each.device for each in served()}, arguments)
+
+    all_commands: dict[str, Command] = {"faults": faults, **(commands or {})}
+    control = ControlServer(role, lambda: {**snapshot(served()), **facts()}, commands=all_commands)
     with trio.open_signal_receiver(*ending) as signals:
         async with trio.open_nursery() as nursery:
 
@@ -80,11 +85,15 @@ async def serve_until_told(
                         pass
                 nursery.cancel_scope.cancel()
 
+            async def serve_to_the_end() -> None:
+                await serve()
+                nursery.cancel_scope.cancel()
+
             await nursery.start(control.run)
             nursery.start_soon(end_at_signal)
             if ends_with_stdin:
                 nursery.start_soon(end_with_stdin)
-            nursery.start_soon(serve)
+            nursery.start_soon(serve_to_the_end)
             output.announce(announce)
 
 

@@ -67,7 +67,7 @@ class StreamPump:
 
     @property
     def has_more(self) -> bool:
-        """Whether the last pass left input behind or a service did something: pump again soon."""
+        """Whether the last pass left input behind, closed a connection, or a service did something: pump again soon."""
         return self._has_more
 
     @property
@@ -239,7 +239,9 @@ class StreamPump:
                 self._pause(link, is_paused=False)
             if not link.is_blocked:
                 self._send(link)
-            self._close_if_over(link)
+            if self._close_if_over(link):
+                # Nothing will be heard of it any more, and the services may wait for that.
+                self._has_more = True
         return did
 
     def _send(self, link: _Link) -> None:
@@ -259,9 +261,11 @@ class StreamPump:
             link.is_finished = True
             link.transport.finish()
 
-    def _close_if_over(self, link: _Link) -> None:
-        if link.core.is_over and self.detach(link.core) is not None:
+    def _close_if_over(self, link: _Link) -> bool:
+        is_over = link.core.is_over and self.detach(link.core) is not None
+        if is_over:
             link.transport.close()
+        return is_over
 
     def _pause(self, link: _Link, *, is_paused: bool) -> None:
         if link.is_paused != is_paused:

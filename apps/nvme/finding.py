@@ -13,7 +13,7 @@ import typer
 from apps.addresses import address_beside
 from apps.arguments import CtrlLossTmo, FastIoFailTmo, Json, Local, Policy, ReconnectDelay, reconnect_policy
 from apps.nvme import tables
-from apps.nvme.commands import HOST_NQN, HostNqn, Url
+from apps.nvme.arguments import HOST_NQN, HostNqn, Url
 from apps.nvme.session import SessionOptions, discovered
 from apps.output import complain, console
 from apps.signals import end_tidily

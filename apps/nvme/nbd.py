@@ -19,7 +19,7 @@ from apps.arguments import (
     ReconnectDelay,
     reconnect_policy,
 )
-from apps.nvme.commands import HOST_NQN, HostNqn, Url
+from apps.nvme.arguments import HOST_NQN, HostNqn, Url
 from apps.nvme.nbd_serving import NbdOptions, run_nbd
 from apps.nvme.session import SessionOptions
 from stacks.nvme.host import PathPolicy, ReconnectPolicy

@@ -84,7 +84,7 @@ def serve(options: NbdOptions, connection: Connection, port: NbdPort) -> None:
     async def control() -> None:
         await serve_until_told(
             "nvme-nbd",
-            devices,
+            lambda: devices,
             trio.sleep_forever,
             announce=lambda: announce(options, port, server.export),
             ends_with_stdin=options.ends_with_stdin,

@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 
 from apps.arguments import Json, Local
-from apps.nvme.commands import HOST_NQN, HostNqn, Url
+from apps.nvme.arguments import HOST_NQN, HostNqn, Url
 from apps.nvme.session import SessionOptions, open_namespace
 from apps.output import console
 from stacks.nvme.sync import Namespace

@@ -57,7 +57,7 @@ def serve(
             trio.run(
                 lambda: serve_until_told(
                     "perf",
-                    [ServedDevice(device, transport)],
+                    lambda: [ServedDevice(device, transport)],
                     spin if is_busy else driver.run,
                     announce=announce,
                     ends_with_stdin=ends_with_stdin,

@@ -55,7 +55,8 @@ from stacks.nvme.host import (
 )
 from stacks.nvme.host.script import Steps
 from stacks.nvme.reservation_calls import AsyncReservationCalls
-from stacks.nvme.serving.aio import DEFAULT_NQN, Server, ThreadExecutor, serve
+from stacks.nvme.serving.aio import DEFAULT_NQN, Server, serve
+from stacks.nvme.stores.aio import ThreadExecutor
 from stacks.nvme.sync import CLOSE_TIMEOUT_NS
 from stacks.nvme.url import NvmeUrl, parse_url
 from stacks.runtime.errors import StackError

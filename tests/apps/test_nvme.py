@@ -147,7 +147,7 @@ def test_overlays_of_one_image_are_served_beside_each_other(loopback_address: st
 def test_what_is_wrong_with_an_overlay_is_one_line(image: Path) -> None:
     for text, words in (
         (f"overlay:{image}", "has no base or no layer"),
-        (f"overlay:{image}+{image}", "image is in use"),
+        (f"overlay:{image}+{image}", "is used already"),
         (f"overlay:{image}.not+mem:", "no such file"),
         ("dir:/srv", "several namespaces"),
     ):

@@ -12,21 +12,26 @@ import pytest
 import trio
 
 from transports.control import ControlClient, ControlError, ControlServer, Json, control_directory, running_processes
+from transports.control.server import Command
 
 
 def refuse(_: Mapping[str, Json]) -> Json:
     raise ControlError("not today")
 
 
+def add(arguments: Mapping[str, Json]) -> Json:
+    return int(str(arguments["a"])) + 1
+
+
 def leak(_: Mapping[str, Json]) -> Json:
     return object()  # type: ignore[return-value]  # what no JSON can say
 
 
-def serve(folder: Path, use: Callable[[Path], Awaitable[None]]) -> None:
-    """Run a server with three commands in `folder`, and `use` with the path of its socket beside it."""
+def serve(folder: Path, use: Callable[[Path], Awaitable[None]], **more: Command) -> None:
+    """Run a server with three commands and `more` in `folder`, and `use` with the path of its socket beside it."""
 
     async def main() -> None:
-        commands = {"add": lambda arguments: int(str(arguments["a"])) + 1, "refuse": refuse, "leak": leak}
+        commands: dict[str, Command] = {"add": add, "refuse": refuse, "leak": leak, **more}
         server = ControlServer("probe", lambda: {"frames": 7}, commands=commands, directory=folder)
         with trio.fail_after(55):
             async with trio.open_nursery() as nursery:
@@ -74,6 +79,35 @@ def test_command_returns_its_result_and_passes_its_refusal_on(tmp_path: Path) ->
             await ask(path, lambda client: client.command("multiply"))
 
     serve(tmp_path, use)
+
+
+def test_a_command_that_takes_its_time_holds_nobody_else_up(tmp_path: Path) -> None:
+    may_end = trio.Event()
+
+    async def slow(arguments: Mapping[str, Json]) -> Json:
+        await may_end.wait()
+        if arguments:
+            raise ControlError("too late")
+        return "done"
+
+    async def use(path: Path) -> None:
+        answers: list[Json] = []
+
+        async def wait(arguments: dict[str, Json]) -> None:
+            try:
+                answers.append(await ask(path, lambda client: client.command("slow", arguments)))
+            except ControlError as error:
+                answers.append(str(error))
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(wait, {})
+            nursery.start_soon(wait, {"x": 1})
+            assert await ask(path, lambda client: client.snapshot())
+            assert not answers
+            may_end.set()
+        assert sorted(map(str, answers)) == ["done", "too late"]
+
+    serve(tmp_path, use, slow=slow)
 
 
 @pytest.mark.parametrize(

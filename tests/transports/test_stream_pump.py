@@ -338,3 +338,20 @@ def test_closing_closes_every_connection_without_a_word() -> None:
 def test_a_network_that_nobody_can_wait_for_says_so() -> None:
     with pytest.raises(TransportError, match="MemoryNetwork has no file descriptor"):
         PumpRig().pump.wait(0)
+
+
+def test_services_see_that_a_connection_was_closed() -> None:
+    rig, seen = PumpRig(), []
+
+    class Counting:
+        def pump(self, now: int) -> bool:
+            seen.append(pump.connection_count)
+            return False
+
+    pump = rig.pump = StreamPump(rig.endpoint, rig.network, rig.clock, [Counting()])
+    core, _ = rig.connected()
+    core.is_over = True
+    rig.say(core)
+    assert (pump.has_more, seen) == (True, [1, 1])
+    rig.pump.pump()
+    assert (pump.has_more, seen) == (False, [1, 1, 0])

@@ -13,8 +13,10 @@ import trio
 from transports.control.directory import Json, control_directory, socket_path
 from transports.control.errors import ControlError
 
-Command = Callable[[Mapping[str, Json]], Json]
-"""What runs for a command: takes its arguments, returns its result; an exception becomes the answer."""
+Command = Callable[[Mapping[str, Json]], Json | Awaitable[Json]]
+"""What runs for a command: takes its arguments, returns its result, or something to await it of, while other clients
+are answered; an exception becomes the answer.
+"""
 
 
 class ControlServer:
@@ -81,25 +83,26 @@ class ControlServer:
 
     async def _answer(self, line: bytes, send: Callable[[bytes], Awaitable[None]]) -> None:
         while True:
-            reply, again_ms = self._reply(line)
+            reply, again_ms = await self._reply(line)
             await send(reply)
             if not again_ms:
                 return
             await trio.sleep(again_ms / 1000)
 
-    def _reply(self, line: bytes) -> tuple[bytes, int]:
+    async def _reply(self, line: bytes) -> tuple[bytes, int]:
         """What to answer, and after how many milliseconds to answer again, 0 for never."""
         try:
             request = parse_request(line)
             if request["op"] == "subscribe":
                 return _encode({"ok": True, "result": self._state()}), _interval_ms(request)
-            return _encode({"ok": True, "result": self._perform(request)}), 0
+            result = self._perform(request)
+            return _encode({"ok": True, "result": await result if isinstance(result, Awaitable) else result}), 0
         except ControlError as error:
             return _encode({"ok": False, "error": str(error)}), 0
         except Exception as error:  # noqa: BLE001  # a command's defect is its caller's news, not this process's end
             return _encode({"ok": False, "error": f"{type(error).__name__}: {error}"}), 0
 
-    def _perform(self, request: dict[str, Json]) -> Json:
+    def _perform(self, request: dict[str, Json]) -> Json | Awaitable[Json]:
         if request["op"] == "snapshot":
             return self._state()
         name, arguments = request.get("name"), request.get("arguments", {})

@@ -10,6 +10,7 @@ import trio
 
 from stacks.nvme.bindings.sync import Initiator, end_key, register_with
 from stacks.nvme.host import Region, Transfer
+from stacks.nvme.target import Port
 from stacks.rdma import Device
 from stacks.runtime import Counters
 from transports.clock import Clock, RealClock
@@ -201,6 +202,10 @@ class TargetCore(Protocol):
     """A binding's core on the target's side."""
 
     @property
+    def port(self) -> Port:
+        """The core's port."""
+
+    @property
     def counters(self) -> Counters:
         """What it counts."""
 
@@ -242,6 +247,10 @@ class ServerPort:
         self.core.drain()
         self.driver.wake()
         await self._watch.wait_until(lambda: self.core.is_drained)
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        """Return when `condition` holds; it is looked at after every pass."""
+        await self._watch.wait_until(condition)
 
     def close(self) -> None:
         """Release what the port holds."""

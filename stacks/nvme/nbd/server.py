@@ -13,8 +13,8 @@ from collections.abc import Sequence
 from stacks.nvme.nbd.answers import Answers
 from stacks.nvme.nbd.backend import Backend, Register
 from stacks.nvme.nbd.changes import Changes
-from stacks.nvme.nbd.configuration import NbdConfig, NbdCounters
 from stacks.nvme.nbd.client_state import ClientState
+from stacks.nvme.nbd.configuration import NbdConfig, NbdCounters
 from stacks.nvme.nbd.connection import NbdConnection
 from stacks.nvme.nbd.export import Export
 from stacks.nvme.nbd.replies import Replies

@@ -1,1 +1,1 @@
-"""Serving a target from one program: its ports, its stores and the threads that they need (`aio`)."""
+"""Targets that listen: the core, its ports at addresses of this machine, and the threads that its stores need."""

@@ -1,13 +1,17 @@
-"""A target under trio: one block serves at any number of URLs, over RDMA and TCP.
+"""A target under trio; `stacks.nvme.aio` has an example.
 
-Programs find what is here in `stacks.nvme.aio`.
+    serve(url, "disk.img")          one subsystem
+    serve(url, subsystems=[...])    the core's, whose stores are the caller's
+    serve(configured)               all that a configuration describes, at its ports
+
+A program that changes a target while it serves (`Target`, `Subsystem`, `ConfiguredTarget`) does so inside
+`Server.changing`.
 """
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 
 import trio
 
@@ -16,105 +20,94 @@ from stacks.nvme.bindings.rdma.aio import RdmaServer
 from stacks.nvme.bindings.rdma.sync import DeviceConfig, Wrap
 from stacks.nvme.bindings.tcp import TcpTargetConfig
 from stacks.nvme.bindings.tcp.aio import TcpServer
-from stacks.nvme.stores import Store, StoreClient, StoreRequest, open_store
-from stacks.nvme.stores.contract import run
-from stacks.nvme.stores.executor import is_slow, run_together
-from stacks.nvme.stores.held import HeldCompletions
+from stacks.nvme.configuration import ConfiguredTarget, PortConfiguration
+from stacks.nvme.stores import Store, open_store
+from stacks.nvme.stores.aio import ThreadExecutor
 from stacks.nvme.stores.reservations import reservations_of
 from stacks.nvme.target import Subsystem, Target
 from stacks.nvme.url import NvmeUrl, parse_url
+from stacks.runtime import LocalError
+from transports.clock import RealClock
 
-DEFAULT_NQN = "nqn.2026-11.io.baremetal:disk"
-"""The NQN of a subsystem that nobody named."""
-
-DRAIN_TIMEOUT_S = 3
-"""More than what a queue's own time for commands in a store allows, so that the hosts still hear of its end."""
-
-
-class ThreadExecutor:
-    """Runs store requests: quick verbs inline, slow ones in a worker thread for each store.
-
-    client: whose requests; wake: has the driver make a pass, or each driver when the executor is a service of several
-    (`is_shared`). `run` must be running while requests come.
-    """
-
-    def __init__(self, client: StoreClient, wake: Callable[[], None]) -> None:
-        self.is_shared = False
-        self._client = client
-        self._wake = wake
-        self._slow: dict[int, deque[StoreRequest]] = {}
-        self._finished: list[StoreRequest] = []
-        self._held = HeldCompletions()
-        self._nursery: trio.Nursery | None = None
-
-    def pump(self, now: int) -> bool:
-        """Run what is there, and bring back what the threads have run."""
-        did_anything = False
-        while True:
-            done, self._finished = self._finished, []
-            for request in self._client.poll_store_requests():
-                did_anything = True
-                store = request.store
-                assert store is not None
-                if store.has_delays:
-                    self._held.expect(request, now)
-                if is_slow(request):
-                    self._hand_over(request)
-                else:
-                    run(request)
-                    done.append(request)
-            if self._held.expected:
-                done = self._held.sift(done, now)
-            if not done:
-                return did_anything
-            self._client.handle_store_completions(done, now)
-            did_anything = True
-            if self.is_shared:
-                # The answers may belong to the core of another driver.
-                self._wake()
-
-    def poll_deadline(self) -> int | None:
-        """When a completion that a store wants late is due."""
-        return self._held.poll_deadline()
-
-    async def run(self) -> None:
-        """Keep the threads; when cancelled, waits for the verb that each is in."""
-        async with trio.open_nursery() as nursery:
-            self._nursery = nursery
-            try:
-                await trio.sleep_forever()
-            finally:
-                self._nursery = None
-
-    def _hand_over(self, request: StoreRequest) -> None:
-        # A nursery that is closing takes no new tasks: what comes after the end of serving is not run.
-        waiting = self._slow.get(id(request.store))
-        if waiting is not None:
-            waiting.append(request)
-        elif self._nursery is not None:
-            self._slow[id(request.store)] = deque([request])
-            self._nursery.start_soon(self._work, id(request.store))
-
-    async def _work(self, store: int) -> None:
-        waiting = self._slow[store]
-        try:
-            while waiting:
-                batch = list(waiting)
-                waiting.clear()
-                # Not abandoned when cancelled: the thread writes into buffers that are given back afterwards.
-                await trio.to_thread.run_sync(run_together, batch)
-                self._finished += batch
-                self._wake()
-        finally:
-            del self._slow[store]
+Place = str | NvmeUrl | PortConfiguration
+"""Where to listen."""
 
 
 class Server:
-    """A running target. target: the core; ports: where it listens."""
+    """A target at its ports; `serve` makes and runs one.
 
-    def __init__(self, target: Target, ports: Sequence[ServerPort]) -> None:
+    target: the core; ports: where it listens.
+    offload: False sends one datagram a call; wrap: goes around the transport of RDMA ports. device: how RDMA devices
+    are made, tcp: the sizes of TCP ports that say nothing else; None for the defaults.
+    """
+
+    def __init__(
+        self,
+        target: Target,
+        *,
+        offload: bool = True,
+        wrap: Wrap | None = None,
+        device: DeviceConfig | None = None,
+        tcp: TcpTargetConfig | None = None,
+    ) -> None:
         self.target = target
-        self.ports = ports
+        self.ports: list[ServerPort] = []
+        self._offload = offload
+        self._wrap = wrap
+        self._device = device
+        self._tcp = tcp
+        self._clock = RealClock()
+        self._executor = ThreadExecutor(target, self.wake)
+        self._nursery: trio.Nursery | None = None
+        self._leaving: list[ServerPort] = []
+        # Removed, and not yet drained.
+
+    def add_port(self, place: Place) -> ServerPort:
+        """Listen at one more place; hosts that keep a discovery controller are told.
+
+        LocalError when its number is taken; LocalError or TransportError when its address cannot be had.
+        """
+        port = self._open(_configuration(place))
+        self.ports.append(port)
+        self._executor.is_shared = len(self.ports) + len(self._leaving) > 1
+        if self._nursery is not None:
+            self._nursery.start_soon(self._run_port, port)
+        return port
+
+    def remove_port(self, portid: int) -> None:
+        """Listen there no more: disconnect the hosts, and close the address when they have gone, in three seconds at
+        most. LocalError when there is no such port, or nobody runs the server.
+        """
+        if self._nursery is None:
+            raise LocalError("the target does not serve")
+        port = self.port(portid)
+        self.ports.remove(port)
+        self._leaving.append(port)
+        port.core.drain()
+        self.target.remove_port(port.core.port)
+        self.wake()
+
+    def port(self, portid: int) -> ServerPort:
+        """The port of that number; LocalError when there is none."""
+        for port in self.ports:
+            if port.core.port.portid == portid:
+                return port
+        there = ", ".join(str(port.core.port.portid) for port in self.ports) or "none"
+        raise LocalError(f"there is no port {portid}; there are: {there}")
+
+    @contextmanager
+    def changing(self) -> Iterator[None]:
+        """Inside, the target knows the time, and may be changed; afterwards, whom that concerns is told at once."""
+        self.target.tick(self._clock.now())
+        try:
+            yield
+        finally:
+            self.wake()
+
+    def wake(self) -> None:
+        """Have every port make a pass."""
+        for port in (*self.ports, *self._leaving):
+            port.driver.wake()
 
     async def drain(self) -> None:
         """End every connection once what is under way is answered; takes three seconds at most."""
@@ -122,10 +115,65 @@ class Server:
             for port in self.ports:
                 await port.drain()
 
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Run inside the block, and drain at its end."""
+        async with beside(self._executor.run) as nursery:
+            self._nursery = nursery
+            for port in self.ports:
+                nursery.start_soon(self._run_port, port)
+            try:
+                yield
+            finally:
+                with trio.CancelScope(shield=True):
+                    await self.drain()
+                self._nursery = None
+
+    def close(self) -> None:
+        """Give up every address; nothing runs any more."""
+        for port in (*self.ports, *self._leaving):
+            port.close()
+        self.ports, self._leaving = [], []
+
+    async def _run_port(self, port: ServerPort) -> None:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(port.driver.run)
+            await port.until(lambda: port in self._leaving)
+            with trio.move_on_after(DRAIN_TIMEOUT_S):
+                await port.drain()
+            nursery.cancel_scope.cancel()
+        self._leaving.remove(port)
+        port.close()
+
+    def _open(self, port: PortConfiguration) -> ServerPort:
+        target, url, executor = self.target, port.url, self._executor
+        if url.transport == "tcp":
+            return TcpServer(
+                target,
+                url.host,
+                url.port,
+                executor=executor,
+                portid=port.portid,
+                serves=port.serves,
+                config=port.tcp_config(self._tcp),
+            )
+        return RdmaServer(
+            target,
+            url.host,
+            url.port,
+            executor=executor,
+            portid=port.portid,
+            serves=port.serves,
+            offload=self._offload,
+            wrap=self._wrap,
+            config=port.rdma_config(),
+            device=self._device,
+        )
+
 
 @asynccontextmanager
 async def serve(
-    url: str | NvmeUrl | Sequence[str | NvmeUrl],
+    url: Place | Sequence[Place] | ConfiguredTarget,
     *stores: Store | str,
     nqn: str = "",
     subsystems: Sequence[Subsystem] = (),
@@ -136,51 +184,61 @@ async def serve(
 ) -> AsyncIterator[Server]:
     """A target at one URL or several; it serves inside the block, and drains at its end.
 
+    url: or what a configuration describes, which then says everything else, and stays the caller's to close.
     stores: the namespaces of one subsystem, 1 and up, each a store or what `open_store` takes, which is closed at the
     end. nqn: its name; by default the URL's, else `DEFAULT_NQN`. subsystems: others, or all of them.
     device: how the RDMA devices are made, tcp: the sizes of TCP ports; None for the defaults.
     Raises LocalError when an image cannot be opened, TransportError when an address cannot be had.
     """
-    urls = [url] if isinstance(url, (str, NvmeUrl)) else list(url)
-    places = [parse_url(each) if isinstance(each, str) else each for each in urls]
     opened: list[Store] = []
-    ports: list[ServerPort] = []
+    server: Server | None = None
     try:
-        served = list(subsystems)
-        if stores:
-            own = Subsystem(nqn or next((place.nqn for place in places if place.nqn), DEFAULT_NQN))
-            served.append(own)
-            for each in stores:
-                store, kept = (open_store(each), reservations_of(each)) if isinstance(each, str) else (each, None)
-                if store is not each:
-                    opened.append(store)
-                own.add_namespace(store, reservations=kept)
-        target = Target(served)
-
-        def wake_all() -> None:
-            for port in ports:
-                port.driver.wake()
-
-        executor = ThreadExecutor(target, wake_all)
+        if isinstance(url, ConfiguredTarget):
+            if stores or nqn or subsystems:
+                raise LocalError("a configuration says which stores and subsystems there are")
+            target, places = url.target, url.ports
+        else:
+            places = [_configuration(each) for each in _listed(url)]
+            own = [_subsystem(stores, nqn or _nqn_of(_listed(url)), opened)] if stores else []
+            target = Target([*subsystems, *own])
+        server = Server(target, offload=offload, wrap=wrap, device=device, tcp=tcp)
         for place in places:
-            if place.transport == "tcp":
-                ports.append(TcpServer(target, place.host, place.port, executor=executor, config=tcp))
-            else:
-                ports.append(
-                    RdmaServer(
-                        target, place.host, place.port, executor=executor, offload=offload, wrap=wrap, device=device
-                    )
-                )
-        executor.is_shared = len(ports) > 1
-        async with beside(executor.run, *(port.driver.run for port in ports)):
-            server = Server(target, ports)
-            try:
-                yield server
-            finally:
-                with trio.CancelScope(shield=True):
-                    await server.drain()
+            server.add_port(place)
+        async with server.running():
+            yield server
     finally:
-        for port in ports:
-            port.close()
+        if server is not None:
+            server.close()
         for store in opened:
             store.close()
+
+
+def _listed(url: Place | Sequence[Place]) -> Sequence[Place]:
+    return [url] if isinstance(url, (str, NvmeUrl, PortConfiguration)) else url
+
+
+def _configuration(place: Place) -> PortConfiguration:
+    if isinstance(place, str):
+        place = parse_url(place)
+    return PortConfiguration(url=place) if isinstance(place, NvmeUrl) else place
+
+
+def _nqn_of(places: Sequence[Place]) -> str:
+    return next((url.nqn for place in places if (url := _configuration(place).url).nqn), DEFAULT_NQN)
+
+
+def _subsystem(stores: Sequence[Store | str], nqn: str, opened: list[Store]) -> Subsystem:
+    subsystem = Subsystem(nqn)
+    for each in stores:
+        store, kept = (open_store(each), reservations_of(each)) if isinstance(each, str) else (each, None)
+        if store is not each:
+            opened.append(store)
+        subsystem.add_namespace(store, reservations=kept)
+    return subsystem
+
+
+DEFAULT_NQN = "nqn.2026-11.io.baremetal:disk"
+"""The NQN of a subsystem that nobody named."""
+
+DRAIN_TIMEOUT_S = 3
+"""More than what a queue's own time for commands in a store allows, so that the hosts still hear of its end."""

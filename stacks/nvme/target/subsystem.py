@@ -102,18 +102,26 @@ class Subsystem:
         """
         if self.kind is not IO:
             raise LocalError(f"{self.nqn} has no namespaces: its controllers are {self.kind.type.name.lower()} ones")
-        nsid = nsid or next(number for number in range(1, NAMESPACES_MAX + 2) if number not in self.namespaces)
+        nsid = nsid or self.free_nsid()
         if nsid in self.namespaces:
             raise LocalError(f"{self.nqn} has a namespace {nsid} already")
         if not 1 <= nsid <= NAMESPACES_MAX:
             raise LocalError(f"namespace {nsid}: numbers go from 1 to {NAMESPACES_MAX}")
         hosts = host_set(visible_to)
-        name = identifier or uuid.uuid5(uuid.NAMESPACE_URL, f"{self.nqn}/{nsid}")
+        name = identifier or self.default_identifier(nsid)
         namespace = Namespace(nsid, store, name, ana_group=ana_group, visible_to=hosts, kept=reservations)
         self.ana.add(ana_group)
         self.namespaces[nsid] = namespace
         self.refresh()
         return namespace
+
+    def free_nsid(self) -> int:
+        """The lowest namespace number that is free; more than `NAMESPACES_MAX` when none is."""
+        return next(number for number in range(1, NAMESPACES_MAX + 2) if number not in self.namespaces)
+
+    def default_identifier(self, nsid: int) -> uuid.UUID:
+        """The UUID of a namespace that nobody gave one."""
+        return uuid.uuid5(uuid.NAMESPACE_URL, f"{self.nqn}/{nsid}")
 
     def remove_namespace(self, nsid: int) -> Namespace:
         """Hide a namespace and tell the hosts; its store stays the caller's. LocalError when there is none."""

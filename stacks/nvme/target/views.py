@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from wire.nvme.kinds import AnaState
+from wire.nvme.reservations import ReservationType
 
 if TYPE_CHECKING:
     from stacks.nvme.target.controller import Controller
@@ -84,6 +85,22 @@ class ControllerView:
     ana: dict[str, str]
 
 
+@dataclass(frozen=True, slots=True)
+class ReservationView:
+    """The reservations of a namespace. kind: type of the reservation, empty when there is none; holder: host ID of the
+    one host that holds it, empty where all registrants do; registrants: key of each by its host ID; hosts: their NQNs,
+    of those that are connected.
+    """
+
+    nsid: int
+    kind: str
+    holder: str
+    registrants: dict[str, int]
+    hosts: dict[str, str]
+    generation: int
+    is_persistent: bool
+
+
 def port_views(target: Target) -> list[PortView]:
     """The ports of a target."""
     return [PortView(each.portid, *_where(each), _sorted(each.serves)) for each in target.ports]
@@ -91,7 +108,7 @@ def port_views(target: Target) -> list[PortView]:
 
 def subsystem_views(target: Target) -> list[SubsystemView]:
     """The subsystems of a target, the discovery subsystem among them."""
-    return [_subsystem(each) for each in target.subsystems.values()]
+    return [subsystem_view(each) for each in target.subsystems.values()]
 
 
 def controller_views(target: Target) -> list[ControllerView]:
@@ -99,7 +116,8 @@ def controller_views(target: Target) -> list[ControllerView]:
     return [_controller(each) for each in target.controllers]
 
 
-def _subsystem(subsystem: Subsystem) -> SubsystemView:
+def subsystem_view(subsystem: Subsystem) -> SubsystemView:
+    """One subsystem."""
     ana = subsystem.ana
     states = {
         f"{group}" if place is None else f"{group} at port {place}": _name(ana.state(group, place))
@@ -112,13 +130,14 @@ def _subsystem(subsystem: Subsystem) -> SubsystemView:
         serial=subsystem.serial,
         model=subsystem.model,
         allowed_hosts=_sorted(subsystem.allowed_hosts),
-        namespaces=[_namespace(each) for _, each in sorted(subsystem.namespaces.items())],
+        namespaces=[namespace_view(each) for _, each in sorted(subsystem.namespaces.items())],
         ana=states,
         controllers=len(subsystem.controllers),
     )
 
 
-def _namespace(namespace: Namespace) -> NamespaceView:
+def namespace_view(namespace: Namespace) -> NamespaceView:
+    """One namespace."""
     return NamespaceView(
         nsid=namespace.nsid,
         uuid=str(namespace.identifier),
@@ -127,6 +146,21 @@ def _namespace(namespace: Namespace) -> NamespaceView:
         is_read_only=namespace.store.is_read_only,
         ana_group=namespace.ana_group,
         visible_to=_sorted(namespace.visible_to),
+    )
+
+
+def reservation_view(subsystem: Subsystem, nsid: int) -> ReservationView:
+    """The reservations of one namespace; LocalError when there is none."""
+    state = subsystem.namespace(nsid).reservations.state
+    connected = {each.host_id: each.host_nqn for each in subsystem.controllers.values()}
+    return ReservationView(
+        nsid=nsid,
+        kind="" if state.kind is None else _name(state.kind),
+        holder="" if state.holder is None else state.holder.hex(),
+        registrants={host_id.hex(): key for host_id, key in state.registrants.items()},
+        hosts={host_id.hex(): connected[host_id] for host_id in state.registrants if host_id in connected},
+        generation=state.generation,
+        is_persistent=state.is_persistent,
     )
 
 
@@ -161,5 +195,5 @@ def _sorted(names: frozenset[str] | None) -> list[str] | None:
     return None if names is None else sorted(names)
 
 
-def _name(state: AnaState) -> str:
+def _name(state: AnaState | ReservationType) -> str:
     return state.name.lower().replace("_", "-")

@@ -37,8 +37,8 @@ def disk(*sizes: int, nqn: str = NQN) -> Subsystem:
 class FabricsRig:
     """The target, its ports and the hosts that came; time passes only in `run_for`."""
 
-    def __init__(self, *subsystems: Subsystem, ports: int = 1) -> None:
-        self.target = Target(subsystems or [disk()])
+    def __init__(self, *subsystems: Subsystem, ports: int = 1, target: Target | None = None) -> None:
+        self.target = target or Target(subsystems or [disk()])
         self.now = 0
         self.target.tick(0)
         self.ports: list[Port] = []

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import pytest
 import trio
 
-from stacks.nvme.aio import ThreadExecutor
 from stacks.nvme.stores import FaultyStore, FileStore, InlineExecutor, MemoryStore, Store, StoreRequest, parse_fault
+from stacks.nvme.stores.aio import ThreadExecutor
 from stacks.nvme.stores.contract import FLUSH, READ, WRITE
 from tests.stacks.nvme.core_rig import connected, make_port
 from tests.stacks.nvme.rdma_rig import RdmaRig

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from stacks.nvme.bindings.aio import AsyncEnd, ServerPort, Watch
 from stacks.nvme.bindings.rdma.initiator import RdmaInitiator, RdmaInitiatorConfig
 from stacks.nvme.bindings.rdma.sync import Wrap
@@ -10,6 +12,7 @@ from stacks.nvme.bindings.rdma.target_configuration import RdmaTargetConfig
 from stacks.nvme.target import Target
 from stacks.rdma import DeviceConfig
 from stacks.rdma.sync import device_on, open_beside, open_udp
+from stacks.runtime import LocalError
 from transports.clock import RealClock
 from transports.datagram import DatagramTransport
 from transports.driver import Driver, Service
@@ -42,7 +45,8 @@ class RdmaAsyncEnd(AsyncEnd):
 class RdmaServer(ServerPort):
     """A target's port at an address of this machine. Run `driver.run`; executor: a service that runs the stores.
 
-    device: how the device is made; None for the defaults. LocalError when the address cannot be had.
+    portid, serves: see `Target.add_port`. device: how the device is made; None for the defaults.
+    LocalError when the address cannot be had.
     """
 
     def __init__(
@@ -52,6 +56,8 @@ class RdmaServer(ServerPort):
         port: int,
         *,
         executor: Service,
+        portid: int = 0,
+        serves: Collection[str] | None = None,
         offload: bool = True,
         wrap: Wrap | None = None,
         config: RdmaTargetConfig | None = None,
@@ -60,7 +66,11 @@ class RdmaServer(ServerPort):
         udp = open_udp(host, offload=offload)
         self.transport: DatagramTransport = wrap(udp) if wrap else udp
         own, watch = device_on(udp, config=device), Watch()
-        core = RdmaTarget(own, target, port=port, config=config)
+        try:
+            core = RdmaTarget(own, target, port=port, portid=portid, serves=serves, config=config)
+        except LocalError:
+            self.transport.close()
+            raise
         driver = Driver(core, self.transport, RealClock(), [executor, watch])
         super().__init__(core, driver, watch, udp=udp, device=own)
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from stacks.nvme.bindings.aio import AsyncEnd, ServerPort, Watch
 from stacks.nvme.bindings.tcp.initiator import TcpInitiator, TcpInitiatorConfig
 from stacks.nvme.bindings.tcp.sync import WrapStreams
 from stacks.nvme.bindings.tcp.target import TcpTarget
 from stacks.nvme.bindings.tcp.target_configuration import TcpTargetConfig
 from stacks.nvme.target import Target
+from stacks.runtime import LocalError
 from transports.clock import RealClock
 from transports.driver import Service, StreamDriver
 from transports.stream_network import KernelStreams, tcp_listener
@@ -34,7 +37,8 @@ class TcpAsyncEnd(AsyncEnd):
 class TcpServer(ServerPort):
     """A target's port at an address of this machine. Run `driver.run`; executor: a service that runs the stores.
 
-    wrap: puts something around the network. TransportError when the address cannot be had.
+    portid, serves: see `Target.add_port`; wrap: puts something around the network.
+    TransportError when the address cannot be had.
     """
 
     def __init__(
@@ -44,6 +48,8 @@ class TcpServer(ServerPort):
         port: int,
         *,
         executor: Service,
+        portid: int = 0,
+        serves: Collection[str] | None = None,
         config: TcpTargetConfig | None = None,
         wrap: WrapStreams | None = None,
     ) -> None:
@@ -53,7 +59,11 @@ class TcpServer(ServerPort):
         network.listen(listening)
         self._network = wrap(network) if wrap else network
         watch = Watch()
-        core = TcpTarget(target, host, self.port_number, config=config)
+        try:
+            core = TcpTarget(target, host, self.port_number, portid=portid, serves=serves, config=config)
+        except LocalError:
+            self._network.close()
+            raise
         self._streams = StreamDriver(core, self._network, RealClock(), [executor, watch])
         super().__init__(core, self._streams, watch)
 
