@@ -30,9 +30,10 @@ def parse_url(text: str | NvmeUrl) -> NvmeUrl:
 
 
 def parse_listen(text: str | NvmeUrl) -> NvmeUrl:
-    """A URL to serve at: one address of this machine, no namespace."""
+    """A URL to serve at: one address of this machine, over TCP also all of them (0.0.0.0, ::); no namespace."""
     url = parse_url(text)
-    check_one_address(url.host)
+    if url.transport != "tcp" or ip_address(url.host).is_multicast:
+        check_one_address(url.host)
     if url.nsid:
         raise typer.BadParameter(
             f"{text} names namespace {url.nsid}, but all are served; leave it out (they are numbered as given)"

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from interop.comparison import Value
-from wire.nvme import FeatureId, FeaturesCommand, QueueCounts
+from wire.nvme import FeatureId, FeaturesCommand, HostBehavior, QueueCounts, Timestamp
 
 Fields = dict[str, list[Value]]
 
@@ -40,6 +40,16 @@ def feature_result(capsule: bytes, dw0: int) -> Fields:
     fid, prefix = FeaturesCommand.decode(capsule).fid, "nvme.cqe.dword0.get_features."
     queues: Fields = {f"{prefix}nq.nsqa": [dw0 & 0xFFFF], f"{prefix}nq.ncqa": [dw0 >> 16]}
     return {**_bits(prefix, fid, dw0), **(queues if fid == FeatureId.NUMBER_OF_QUEUES else {})}
+
+
+def feature_data(capsule: bytes, data: bytes) -> Fields:
+    """Our values for what tshark prints of the data of Set Features, and of Get Features, under the same names."""
+    match FeaturesCommand.decode(capsule).fid:
+        case FeatureId.TIMESTAMP:
+            return {"nvme.set_features.tst.ms": [Timestamp.decode(data).timestamp]}
+        case FeatureId.HOST_BEHAVIOR:
+            return {"nvme.set_features.hbs.acre": [HostBehavior.decode(data).acre]}
+    return {}
 
 
 def _bits(prefix: str, fid: int, value: int) -> Fields:

@@ -97,8 +97,8 @@ class StreamEndpoint(Protocol):
     def poll_connects(self) -> Sequence[tuple[StreamCore, Address]]:
         """Connections to make, since the last call. One that fails is told to its core by `handle_ended`."""
 
-    def handle_accepted(self, remote: Address, now: int) -> StreamCore | None:
-        """Somebody connected; None closes the connection."""
+    def handle_accepted(self, local: Address, remote: Address, now: int) -> StreamCore | None:
+        """Somebody connected, to `local`, from `remote`; None closes the connection."""
 
     def poll_active(self, now: int) -> Sequence[StreamCore]:
         """Connections with something to send, to read on with, or to end, since the last call."""

@@ -205,7 +205,7 @@ class StreamPump:
 
     def _accept(self, transport: StreamTransport, now: int) -> None:
         for left in reversed(range(ACCEPTS_PER_PASS)):
-            core = self._endpoint.handle_accepted(transport.remote, now)
+            core = self._endpoint.handle_accepted(transport.local, transport.remote, now)
             if core is None:
                 transport.close()
             else:

@@ -79,7 +79,7 @@ class DirectTarget:
 
     def accept(self, sizes: tuple[int, ...] = (1 << 20,)) -> Wire:
         """One more connection."""
-        core = self.tcp.handle_accepted(("192.0.2.2", 50000 + len(self.wires)), self.now)
+        core = self.tcp.handle_accepted(("192.0.2.1", 4420), ("192.0.2.2", 50000 + len(self.wires)), self.now)
         assert core is not None
         wire = self.wires[core] = Wire(core, sizes)
         return wire

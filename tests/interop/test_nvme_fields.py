@@ -6,7 +6,8 @@ import struct
 
 import pytest
 
-from interop.nvme_feature_fields import feature_result, get_features, set_features
+from interop.nvme_data_fields import data_fields, in_capsule_fields
+from interop.nvme_feature_fields import feature_data, feature_result, get_features, set_features
 from interop.nvme_log_fields import log_fields
 from interop.tshark_marks import kinds
 from wire.nvme import (
@@ -14,10 +15,12 @@ from wire.nvme import (
     ErrorLogEntry,
     FeatureId,
     GetLogPage,
+    HostBehavior,
     LogPage,
     RdmaConnectAccept,
     RdmaConnectRequest,
     ReservationNotification,
+    Timestamp,
 )
 from wire.nvme.rdma_trace import TracedCommand, TracedQueue
 
@@ -46,6 +49,26 @@ def test_set_features_and_get_features_show_their_own_parts_of_cdw10() -> None:
     assert set_fields["nvme.cmd.set_features.dword11.kat.kato"] == [5000]
     get_fields = get_features(entry(AdminOpcode.GET_FEATURES, cdw10=3 << 8 | FeatureId.KEEP_ALIVE_TIMER))
     assert get_fields["nvme.cmd.set_features.dword10.sel"] == [3]
+
+
+@pytest.mark.parametrize(
+    ("fid", "structure", "name", "value"),
+    [
+        (FeatureId.TIMESTAMP, Timestamp(timestamp=1 << 47), "tst.ms", 1 << 47),
+        (FeatureId.HOST_BEHAVIOR, HostBehavior(acre=1), "hbs.acre", 1),
+    ],
+)
+def test_structure_of_a_feature_is_read_in_a_capsule_and_beside_it(
+    fid: FeatureId, structure: Timestamp | HostBehavior, name: str, value: int
+) -> None:
+    expected = {f"nvme.set_features.{name}": [value]}
+    capsule, data = entry(AdminOpcode.SET_FEATURES, cdw10=fid), structure.encode()
+    assert in_capsule_fields(command(capsule + data)) == expected
+    for opcode in (AdminOpcode.SET_FEATURES, AdminOpcode.GET_FEATURES):
+        beside = command(entry(opcode, cdw10=fid))
+        beside.data.extend(data)
+        assert data_fields(beside) == expected
+    assert feature_data(entry(AdminOpcode.GET_FEATURES, cdw10=FeatureId.HOST_IDENTIFIER), bytes(16)) == {}
 
 
 @pytest.mark.parametrize("fid", [0x16, 0xC0])

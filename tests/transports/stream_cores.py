@@ -82,7 +82,7 @@ class TalkingEndpoint:
         connects, self.connects = self.connects, []
         return connects
 
-    def handle_accepted(self, remote: Address, now: int) -> StreamCore | None:
+    def handle_accepted(self, local: Address, remote: Address, now: int) -> StreamCore | None:
         self.remotes.append(remote)
         if not self.accepts:
             return None

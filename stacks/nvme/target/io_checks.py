@@ -77,9 +77,9 @@ def not_accessible(queue: Queue, nsid: int) -> CommandError:
     return CommandError(StatusCode.INVALID_NAMESPACE, what, location=4)
 
 
-def is_gone(queue: Queue, command: Command) -> bool:
+def is_gone(queue: Queue, command: Command, *, dw0: int = 0) -> bool:
     """Whether the namespace went, and perhaps its store, while the host's data came, or the host's right to do this
-    to it; then the command has failed.
+    to it; then the command has failed, with `dw0`.
     """
     nsid, namespace = command.words[1], command.namespace
     if queue.writable.get(nsid) is namespace:
@@ -90,7 +90,7 @@ def is_gone(queue: Queue, command: Command) -> bool:
     now = queue.namespaces.get(nsid)
     is_other = now is not None and now is not namespace
     code = StatusCode.INVALID_FIELD.value if is_other else not_accessible(queue, nsid).code
-    queue.fail(command, code, location=4)
+    queue.fail(command, code, location=4, dw0=dw0)
     return True
 
 

@@ -57,8 +57,11 @@ def read(queue: Queue, command: Command) -> None:
         raise CommandError(StatusCode.INVALID_SGL_TYPE, "read data does not go into a capsule", location=39)
     if length <= queue.lend_bytes and namespace.view is not None and not words[12] & FUA:
         # The blocks themselves go to the host, as they are when they are sent.
-        view = namespace.view(block, blocks)
-        if view is not None:
+        try:
+            view = namespace.view(block, blocks)
+        except Exception:  # noqa: BLE001 (a store is anybody's code; reading there says what is wrong)
+            view = None
+        if view is not None and len(view) == length:
             queue.lend_bytes -= length
             namespace.reads += 1
             namespace.bytes_read += length

@@ -95,13 +95,13 @@ class TcpTarget:
         """None: a target does not connect."""
         return ()
 
-    def handle_accepted(self, remote: Address, now: int) -> StreamCore | None:
+    def handle_accepted(self, local: Address, remote: Address, now: int) -> StreamCore | None:
         """A host connected; None when there are too many without Connect, or in all."""
         self.target.tick(now)
         if self._is_draining or not self._has_room_for(remote):
             self.counters.connections_rejected += 1
             return None
-        connection = TcpTargetConnection(self, remote)
+        connection = TcpTargetConnection(self, local, remote)
         self._connections[connection] = None
         self._by_queue[connection.queue] = connection
         self.counters.connections_accepted += 1

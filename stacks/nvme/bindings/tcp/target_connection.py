@@ -43,14 +43,14 @@ if TYPE_CHECKING:
 
 
 class TcpTargetConnection(TcpConnection):
-    """A connection that a host made to `target`; remote: from where."""
+    """A connection that a host made to `target`; local: to which of its addresses; remote: from where."""
 
-    def __init__(self, target: TcpTarget, remote: Address) -> None:
+    def __init__(self, target: TcpTarget, local: Address, remote: Address) -> None:
         super().__init__(TcpPduKind.CONTROLLER_TERMINATE, buffer_bytes=BUFFER_BYTES)
         self.target = target
         self.remote = remote
         self.port = target.port
-        self.queue: Queue = target.port.open_queue(remote=remote[0])
+        self.queue: Queue = target.port.open_queue(local_host=local[0], remote=remote[0])
         self.queue.lend_bytes = LEND_BYTES
         self.is_gone = False
         self._takes_runs = False

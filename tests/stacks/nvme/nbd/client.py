@@ -252,7 +252,7 @@ class Clients:
         connects, self._connects = self._connects, []
         return connects
 
-    def handle_accepted(self, remote: Address, now: int) -> StreamCore | None:
+    def handle_accepted(self, local: Address, remote: Address, now: int) -> StreamCore | None:
         return None
 
     def poll_active(self, now: int) -> Sequence[StreamCore]:
