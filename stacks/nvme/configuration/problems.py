@@ -36,7 +36,7 @@ class ConfigurationError(LocalError):
     def _where(self, problem: Problem) -> str:
         if not self.name:
             return ""
-        return f"{self.name}, line {problem.line}: " if problem.line else f"{self.name}: "
+        return f"{self.name}:{problem.line}: " if problem.line else f"{self.name}: "
 
 
 @dataclass(frozen=True, slots=True)
