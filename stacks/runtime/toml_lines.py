@@ -30,6 +30,8 @@ def parse_toml(text: str, name: str) -> dict[str, object]:
         what = words if match is None else words[: match.start()]
         line = int(match[1]) if match is not None and match[1] else len(text.splitlines())
         raise TomlError(name, line, what.lower()) from error
+    except RecursionError as error:
+        raise TomlError(name, 1, "brackets are nested too deeply") from error
 
 
 def table_lines(text: str, table: str) -> list[int]:

@@ -20,7 +20,7 @@ def load_configuration(path: str | Path) -> tuple[TargetConfiguration, Origin]:
     file cannot be read, or is no text.
     """
     try:
-        text = Path(path).read_text(encoding="utf-8")
+        text = Path(path).read_text(encoding="utf-8-sig")
     except OSError as error:
         raise cannot(str(path), error) from error
     except UnicodeDecodeError as error:

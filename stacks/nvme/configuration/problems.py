@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from stacks.runtime import LocalError
 from stacks.runtime.toml_places import Place, line_of
+from transports.errors import TransportError
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +58,7 @@ class Origin:
             yield
         except ConfigurationError:
             raise
-        except LocalError as error:
+        except (LocalError, TransportError) as error:
             if not self.name:
                 raise
             raise self.error([(place, str(error))]) from error

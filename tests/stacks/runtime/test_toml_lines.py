@@ -32,6 +32,7 @@ def test_a_document_is_read() -> None:
     [
         ("a = 1\nb = = 2\n", r"^x\.toml:2: invalid value$"),
         ("a = 1\na = 2\n", r"^x\.toml:2: cannot overwrite a value$"),
+        pytest.param("a = " + "[" * 5000, r"^x\.toml:1: brackets are nested too deeply$", id="deep"),
         ("a = 1\nb = ", r"^x\.toml:2: invalid value$"),
     ],
 )
