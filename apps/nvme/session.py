@@ -66,9 +66,7 @@ class SessionOptions:
 @contextlib.contextmanager
 def open_connection(url: NvmeUrl, options: SessionOptions) -> Iterator[Connection]:
     """An association with the subsystem that `url` names."""
-    config = HostConfig(
-        host_nqn=options.host_nqn, queue_entries=options.queue_depth + 1, io_queues=options.queues
-    )
+    config = HostConfig(host_nqn=options.host_nqn, queue_entries=options.queue_depth + 1, io_queues=options.queues)
     local = options.local or (address_beside(url.host) if url.transport == "rdma" and not options.paths else "")
     with attach(
         [url, *options.paths],
@@ -87,6 +85,13 @@ def open_connection(url: NvmeUrl, options: SessionOptions) -> Iterator[Connectio
                 yield connection
         except ConnectionFailed as error:
             raise lost(str(error)) from error
+
+
+@contextlib.contextmanager
+def open_subsystem(place: NvmeUrl, options: SessionOptions) -> Iterator[Connection]:
+    """An association with the subsystem that a URL names, or with the target's only one."""
+    with open_connection(with_subsystem(place, options), options) as connection:
+        yield connection
 
 
 @contextlib.contextmanager
