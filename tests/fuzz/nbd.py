@@ -29,7 +29,7 @@ def check(data: bytes) -> None:
     disk = Disk(BLOCK_BYTES, SIZE_BYTES // BLOCK_BYTES, rng=random.Random(control[1]))
     config = NbdConfig(clients=4, client_bytes=CLIENT_BYTES, client_requests=16)
     server = NbdServer(disk, Export(name="disk", block_bytes=BLOCK_BYTES, size_bytes=SIZE_BYTES), config=config)
-    client = server.handle_accepted(("", 0), 0)
+    client = server.handle_accepted(("", 0), ("", 0), 0)
     assert isinstance(client, NbdConnection)
     sizes = SIZES[control[1] % len(SIZES)]
     said = bytearray()

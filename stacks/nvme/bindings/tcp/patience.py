@@ -1,4 +1,4 @@
-"""What hosts owe: to take what was sent to them, and to send the data that they were asked for.
+"""What hosts owe: to take what was sent to them, to send the data that they were asked for, and the rest of a PDU.
 
 A host that owes something holds staging buffers that others may be waiting for. What it does not get done for as long
 as hosts wait for a command, half a minute as in Linux, it has given up on anyway; and one that does not get on at all
@@ -78,6 +78,8 @@ class Patience:
     def forget(self, connection: TcpTargetConnection) -> None:
         """It is gone."""
         self._debtors.pop(connection, None)
+        if not self._debtors:
+            self.next_look_ns = None
 
     def overdue(self, now: int, is_pressed: Callable[[TcpTargetConnection], bool]) -> list[TcpTargetConnection]:
         """Those that have owed for too long, if it is time to look.

@@ -134,7 +134,7 @@ class TcpTarget:
                 self.ended(connection, "")
         for connection in self._patience.overdue(now, self._is_pressed):
             self.counters.connections_stalled += 1
-            self.last_termination = "a host did not take its answers, or did not send its data"
+            self.last_termination = "a host did not take its answers, or did not go on with what it sent"
             connection.is_over = True
             self.ended(connection, self.last_termination)
 
