@@ -188,7 +188,7 @@ async def serve(
     stores: the namespaces of one subsystem, 1 and up, each a store or what `open_store` takes, which is closed at the
     end. nqn: its name; by default the URL's, else `DEFAULT_NQN`. subsystems: others, or all of them.
     device: how the RDMA devices are made, tcp: the sizes of TCP ports; None for the defaults.
-    Raises LocalError when an image cannot be opened; TransportError, or of a configuration with lines LocalError, when an
+    Raises LocalError when an image cannot be opened; TransportError, or LocalError with the line of a document, when an
     address cannot be had.
     """
     opened: list[Store] = []
