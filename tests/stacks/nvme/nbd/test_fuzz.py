@@ -38,6 +38,8 @@ def session(rng: random.Random) -> bytearray:
 def mutate(said: bytearray, rng: random.Random) -> bytearray:
     """The same with some of it wrong: bits, whole words at the ends of headers, pieces doubled or left out."""
     for _ in range(rng.randrange(4)):
+        if not said:
+            break
         at = rng.randrange(len(said))
         way = rng.randrange(5)
         if way == 0:
