@@ -41,6 +41,7 @@ from interop.runner import Case
 from interop.rxe_programs import PROGRAMS, Program, sweep
 from interop.simulated_session import SimulatedSession
 from interop.soft_roce import play
+from interop.tcp_captures import tcp_captures
 from interop.tshark_judge import judge
 from transports.simulation import Impairments
 
@@ -83,6 +84,12 @@ def demo_capture(scratch: Path, options: Sequence[str] = ()) -> str:
     if done.returncode or not captures:
         raise DisagreementError(f"{' '.join(command)} ended with {done.returncode}:\n{done.stdout}{done.stderr}")
     return "; ".join(f"{path.name}: {_judge_ours(path, EVERY_SESSION, check_icrc=False)}" for path in captures)
+
+
+def command_line_over_tcp(scratch: Path) -> str:
+    """Wireshark has no complaint about what commands record of NVMe/TCP."""
+    require("tshark", package="tshark")
+    return "; ".join(f"{path.parent.name}/{path.name}: {judge(path)}" for path in tcp_captures(scratch))
 
 
 def against_rxe(scratch: Path, program: Program) -> str:
@@ -161,6 +168,7 @@ CASES = (
     Case("tshark-linux-captures", linux_captures),
     Case("tshark-simulated-sessions", simulated_sessions),
     Case("tshark-demo-capture", partial(demo_capture, options=("--size", "16MiB"))),
+    Case("tshark-tcp-captures", command_line_over_tcp),
     Case("ethernet-mtu-1500", ethernet_path),
     *(Case(f"rxe-{program.name}", partial(against_rxe, program=program)) for program in PROGRAMS),
     *(nvme_case(fabric, name, is_long=False) for fabric, names in NVME_SHORT.items() for name in names),

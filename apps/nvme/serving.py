@@ -14,15 +14,12 @@ from apps.nvme.announcing import announce, places
 from apps.nvme.management.manager import Manager
 from apps.nvme.management.verbs import VERBS
 from apps.nvme.sources import failure_reporter
-from apps.output import complain
+from apps.recording import Recording
 from apps.serving import ServedDevice, announce_faults, serve_until_told
 from stacks.nvme.aio import Server, serve
 from stacks.nvme.configuration import ConfiguredTarget, Origin, TargetConfiguration
 from stacks.rdma import Device, DeviceConfig
-from transports.capture import CapturingTransport
-from transports.clock import RealClock
 from transports.control import Json
-from transports.datagram import DatagramTransport
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,13 +40,6 @@ class TargetOptions:
     ends_with_stdin: bool = False
     as_json: bool = False
 
-    def wrap(self, transport: DatagramTransport) -> DatagramTransport:
-        """`transport`, or a recording one around it."""
-        if self.capture is None:
-            return transport
-        limit = self.capture_limit_bytes
-        return CapturingTransport(transport, self.capture, RealClock(), limit_bytes=limit, on_stop=complain)
-
 
 def run_target(options: TargetOptions) -> None:
     """Serve until told to end, then answer what is under way, close the stores, and return.
@@ -64,7 +54,20 @@ def run_target(options: TargetOptions) -> None:
 async def serve_configured(options: TargetOptions, configured: ConfiguredTarget) -> None:
     """Serve, beside the control socket."""
     ending = trio.Event()
-    async with serve(configured, offload=options.offload, wrap=options.wrap, device=options.device) as server:
+    with Recording(options.capture, limit_bytes=options.capture_limit_bytes) as recording:
+        await _serve(options, configured, recording, ending)
+
+
+async def _serve(
+    options: TargetOptions, configured: ConfiguredTarget, recording: Recording, ending: trio.Event
+) -> None:
+    async with serve(
+        configured,
+        offload=options.offload,
+        wrap=recording.transport,
+        wrap_streams=recording.streams,
+        device=options.device,
+    ) as server:
         server.target.on_store_failure = failure_reporter(configured)
         manager = Manager(configured, server, end=ending.set)
         with contextlib.ExitStack() as stack:

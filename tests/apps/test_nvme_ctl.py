@@ -270,9 +270,10 @@ def test_one_of_several_targets_is_named_by_its_number(
         assert line.startswith("2 targets run here: 1 (it does not answer), ")
         assert line.endswith("; say which with --target PID")
         assert ctl("--target", str(os.getpid()), "list").status == 0
-        assert f"no target 7 of yours runs here; there are: 1 (it does not answer), {os.getpid()}" in ctl(
-            "--target", "7", "list"
-        ).line
+        assert (
+            f"no target 7 of yours runs here; there are: 1 (it does not answer), {os.getpid()}"
+            in ctl("--target", "7", "list").line
+        )
     assert ctl("--target", "nvme-target", "list").status == 0
     assert not (control_folder / "baremetal" / "nvme-target-1.sock").exists()
 

@@ -20,7 +20,8 @@ from stacks.nvme.bindings.rdma.aio import RdmaServer
 from stacks.nvme.bindings.rdma.sync import DeviceConfig, Wrap
 from stacks.nvme.bindings.tcp import TcpTargetConfig
 from stacks.nvme.bindings.tcp.aio import TcpServer
-from stacks.nvme.configuration import ConfiguredTarget, PortConfiguration
+from stacks.nvme.bindings.tcp.sync import WrapStreams
+from stacks.nvme.configuration import ConfiguredTarget, Origin, PortConfiguration
 from stacks.nvme.stores import Store, open_store
 from stacks.nvme.stores.aio import ThreadExecutor
 from stacks.nvme.stores.reservations import reservations_of
@@ -37,7 +38,8 @@ class Server:
     """A target at its ports; `serve` makes and runs one.
 
     target: the core; ports: where it listens.
-    offload: False sends one datagram a call; wrap: goes around the transport of RDMA ports. device: how RDMA devices
+    offload: False sends one datagram a call; wrap: goes around the transport of RDMA ports, wrap_streams: around the
+    network of TCP ports. device: how RDMA devices
     are made, tcp: the sizes of TCP ports that say nothing else; None for the defaults.
     """
 
@@ -47,6 +49,7 @@ class Server:
         *,
         offload: bool = True,
         wrap: Wrap | None = None,
+        wrap_streams: WrapStreams | None = None,
         device: DeviceConfig | None = None,
         tcp: TcpTargetConfig | None = None,
     ) -> None:
@@ -54,6 +57,7 @@ class Server:
         self.ports: list[ServerPort] = []
         self._offload = offload
         self._wrap = wrap
+        self._wrap_streams = wrap_streams
         self._device = device
         self._tcp = tcp
         self._clock = RealClock()
@@ -156,6 +160,7 @@ class Server:
                 portid=port.portid,
                 serves=port.serves,
                 config=port.tcp_config(self._tcp),
+                wrap=self._wrap_streams,
             )
         return RdmaServer(
             target,
@@ -179,6 +184,7 @@ async def serve(
     subsystems: Sequence[Subsystem] = (),
     offload: bool = True,
     wrap: Wrap | None = None,
+    wrap_streams: WrapStreams | None = None,
     device: DeviceConfig | None = None,
     tcp: TcpTargetConfig | None = None,
 ) -> AsyncIterator[Server]:
@@ -187,8 +193,10 @@ async def serve(
     url: or what a configuration describes, which then says everything else, and stays the caller's to close.
     stores: the namespaces of one subsystem, 1 and up, each a store or what `open_store` takes, which is closed at the
     end. nqn: its name; by default the URL's, else `DEFAULT_NQN`. subsystems: others, or all of them.
+    wrap, wrap_streams: go around what RDMA and TCP ports send and receive with.
     device: how the RDMA devices are made, tcp: the sizes of TCP ports; None for the defaults.
-    Raises LocalError when an image cannot be opened, TransportError when an address cannot be had.
+    Raises LocalError when an image cannot be opened; when an address cannot be had, TransportError, or of a
+    configuration with lines LocalError.
     """
     opened: list[Store] = []
     server: Server | None = None
@@ -201,9 +209,11 @@ async def serve(
             places = [_configuration(each) for each in _listed(url)]
             own = [_subsystem(stores, nqn or _nqn_of(_listed(url)), opened)] if stores else []
             target = Target([*subsystems, *own])
-        server = Server(target, offload=offload, wrap=wrap, device=device, tcp=tcp)
+        server = Server(target, offload=offload, wrap=wrap, wrap_streams=wrap_streams, device=device, tcp=tcp)
+        origin = url.origin if isinstance(url, ConfiguredTarget) else Origin()
         for place in places:
-            server.add_port(place)
+            with origin.at((*place.place, "listen")):
+                server.add_port(place)
         async with server.running():
             yield server
     finally:

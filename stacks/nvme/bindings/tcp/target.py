@@ -95,13 +95,13 @@ class TcpTarget:
         """None: a target does not connect."""
         return ()
 
-    def handle_accepted(self, remote: Address, now: int) -> StreamCore | None:
+    def handle_accepted(self, local: Address, remote: Address, now: int) -> StreamCore | None:
         """A host connected; None when there are too many without Connect, or in all."""
         self.target.tick(now)
         if self._is_draining or not self._has_room_for(remote):
             self.counters.connections_rejected += 1
             return None
-        connection = TcpTargetConnection(self, remote)
+        connection = TcpTargetConnection(self, local, remote)
         self._connections[connection] = None
         self._by_queue[connection.queue] = connection
         self.counters.connections_accepted += 1
@@ -132,9 +132,9 @@ class TcpTarget:
             if connection.deadline_ns is not None and connection.deadline_ns <= now:
                 connection.is_over = True
                 self.ended(connection, "")
-        for connection in self._patience.overdue(now, is_pressed=bool(self.port.waiting.by_queue)):
+        for connection in self._patience.overdue(now, self._is_pressed):
             self.counters.connections_stalled += 1
-            self.last_termination = "a host did not take its answers, or did not send its data"
+            self.last_termination = "a host did not take its answers, or did not go on with what it sent"
             connection.is_over = True
             self.ended(connection, self.last_termination)
 
@@ -221,6 +221,9 @@ class TcpTarget:
                 connection.deadline_ns = now + TERMINATE_TIMEOUT_NS
                 self._ending[connection] = None
                 self._active[connection] = None
+
+    def _is_pressed(self, connection: TcpTargetConnection) -> bool:
+        return self.port.waiting.is_behind(connection.queue)
 
     def _forget(self, connection: TcpTargetConnection) -> None:
         self._closing.pop(connection, None)

@@ -21,8 +21,8 @@ class TcpTargetConfig:
     without Connect.
     shelves: (bytes, count) of the staging buffers; the largest is the largest transfer. Memory that is not used is not
     there.
-    patience_ns: how long a host may take to read what is there for it, or to send data that it was asked for;
-    pressed_ns: how long it may do nothing about that while another host waits for a staging buffer.
+    patience_ns: how long a host may take to read what is there for it, to send data that it was asked for, or to go on
+    with a PDU; pressed_ns: how long it may do nothing about the first two while another host waits for a buffer.
     shortcuts: take commands in runs where they come so; without, each goes through every step of its own.
 
     LocalError for a value out of its range.

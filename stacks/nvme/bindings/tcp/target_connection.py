@@ -43,14 +43,14 @@ if TYPE_CHECKING:
 
 
 class TcpTargetConnection(TcpConnection):
-    """A connection that a host made to `target`; remote: from where."""
+    """A connection that a host made to `target`; local: to which of its addresses; remote: from where."""
 
-    def __init__(self, target: TcpTarget, remote: Address) -> None:
+    def __init__(self, target: TcpTarget, local: Address, remote: Address) -> None:
         super().__init__(TcpPduKind.CONTROLLER_TERMINATE, buffer_bytes=BUFFER_BYTES)
         self.target = target
         self.remote = remote
         self.port = target.port
-        self.queue: Queue = target.port.open_queue(remote=remote[0])
+        self.queue: Queue = target.port.open_queue(local_host=local[0], remote=remote[0])
         self.queue.lend_bytes = LEND_BYTES
         self.is_gone = False
         self._takes_runs = False
@@ -60,6 +60,7 @@ class TcpTargetConnection(TcpConnection):
         self._free: list[TcpTargetCommand] = []
         self._fetching: dict[int, TcpTargetCommand] = {}
         self._streaming: TcpTargetCommand | None = None
+        self._is_rest_owed = False
         self._rules = {
             TcpPduKind.INITIALIZE_REQUEST: Rule(IC_BYTES, self._initialize),
             TcpPduKind.HOST_TERMINATE: Rule(TcpTerminate.SIZE, self._end_by_host, TERMINATE_DATA_BYTES),
@@ -74,6 +75,13 @@ class TcpTargetConnection(TcpConnection):
     def can_end(self) -> bool:
         """Whether every command has its answer, and the answers are sent."""
         return self._output.is_empty and self.queue.is_idle
+
+    def handle_received(self, length: int, now: int) -> None:
+        """As of every connection; the rest of a PDU that has begun is something that the host owes."""
+        super().handle_received(length, now)
+        if self._start != self._end and not self._is_rest_owed and self._is_listening:
+            self._is_rest_owed = True
+            self.target.owed(self)
 
     def handle_ended(self, failure: str, now: int) -> None:
         """The host closed the connection, or it was lost."""
@@ -96,8 +104,14 @@ class TcpTargetConnection(TcpConnection):
             self.target.owed(self)
 
     def debt(self, now: int) -> Debt | None:
-        """What the host owes: to take what is there, or to send what it was asked for."""
+        """What the host owes: to take what is there, to send what it was asked for, or the rest of a PDU."""
         debt = self._reader.debt(self._output, now) if self._reader.is_watched else None
+        if self._is_rest_owed:
+            self._is_rest_owed = self._start != self._end
+        if self._is_rest_owed and self._is_listening:
+            # It holds nobody up, however many others wait, so only its age counts: since when nothing has come.
+            rest = Debt(self._now, now)
+            debt = rest if debt is None else Debt(min(debt.since_ns, rest.since_ns), debt.moved_ns)
         for command in self._fetching.values():
             # The first is the oldest.
             fetch = Debt(command.fetched_ns, max(command.fetched_ns, self._now))
