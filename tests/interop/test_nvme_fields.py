@@ -13,6 +13,8 @@ from interop.nvme_log_fields import log_fields
 from interop.tshark_marks import kinds
 from wire.nvme import (
     AdminOpcode,
+    DiscoveryEntry,
+    DiscoveryHeader,
     ErrorLogEntry,
     FeatureId,
     GetLogPage,
@@ -24,6 +26,7 @@ from wire.nvme import (
     ReservationNotification,
     Timestamp,
 )
+from wire.nvme.kinds import TransportType
 from wire.nvme.rdma_trace import TracedCommand, TracedQueue
 
 
@@ -104,6 +107,17 @@ def test_entries_of_the_error_log_are_columns() -> None:
     prefix = "nvme.cmd.get_logpage.errinf."
     assert [fields[prefix + name] for name in ("errcnt", "lba", "nsid")] == [[2, 1], [7, 0], [9, 0]]
     assert (fields[f"{prefix}pel"], fields[f"{prefix}pel.bytee"]) == ([0x328, 0], [0x28, 0])
+
+
+def test_discovery_entries_have_the_fields_of_their_transport_and_of_a_later_piece_only_the_first_counts() -> None:
+    rdma = DiscoveryEntry(trtype=TransportType.RDMA, portid=1, tsas=bytes((1, 4, 1)).ljust(256, b"\0"))
+    tcp = DiscoveryEntry(trtype=TransportType.TCP, portid=2, tsas=bytes((2,)).ljust(256, b"\0"))
+    entries, prefix = rdma.encode() + tcp.encode(), "nvme.cmd.get_logpage.identify.rcrd."
+    whole = log_fields(GetLogPage(lid=LogPage.DISCOVERY), DiscoveryHeader(numrec=2).encode() + entries)
+    names = ("portid", "tsas.rdma_prtype", "tsas.tcp_sectype")
+    assert [whole[prefix + name] for name in names] == [[1, 2], [4], [2]]
+    piece = log_fields(GetLogPage(lid=LogPage.DISCOVERY, lpo=1024), entries)
+    assert [piece[prefix + name] for name in names] == [[1], [4], []]
 
 
 def test_reservation_notification_is_read() -> None:
