@@ -120,9 +120,7 @@ def reconnect_policy(
     """What the options say; without `ctrl_loss_tmo`, one path is given up at once, and several after ten minutes."""
     limit = (0.0 if paths < 2 else ReconnectPolicy().ctrl_loss_tmo) if ctrl_loss_tmo is None else ctrl_loss_tmo
     try:
-        return ReconnectPolicy(
-            reconnect_delay=reconnect_delay, ctrl_loss_tmo=limit, fast_io_fail_tmo=fast_io_fail_tmo
-        )
+        return ReconnectPolicy(reconnect_delay=reconnect_delay, ctrl_loss_tmo=limit, fast_io_fail_tmo=fast_io_fail_tmo)
     except LocalError as error:
         raise typer.BadParameter(str(error)) from error
 
@@ -142,9 +140,7 @@ Digests = Annotated[
     int,
     typer.Option("--digests", parser=parse_digests, metavar="WHICH", help="Over TCP: none, header, data or both."),
 ]
-ReconnectDelay = Annotated[
-    float, typer.Option(metavar="SECONDS", help="How long to wait before connecting again.")
-]
+ReconnectDelay = Annotated[float, typer.Option(metavar="SECONDS", help="How long to wait before connecting again.")]
 CtrlLossTmo = Annotated[
     float | None,
     typer.Option(

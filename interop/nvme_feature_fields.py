@@ -80,5 +80,6 @@ BITS: Mapping[int, tuple[str, Mapping[str, tuple[int, int]]]] = {
     FeatureId.HOST_IDENTIFIER: ("hid", {"exhid": (0, 1)}),
     FeatureId.RESERVATION_NOTIFICATION_MASK: ("rsrvn", {"regpre": (1, 1), "resrel": (2, 1), "resrpe": (3, 1)}),
     FeatureId.RESERVATION_PERSISTENCE: ("rsrvp", {"ptpl": (0, 1)}),
+    FeatureId.NAMESPACE_WRITE_PROTECT: ("nswp", {"wps": (0, 3)}),
 }
 """By feature: tshark's name of it, and of its fields the first bit and the number of bits."""

@@ -83,6 +83,13 @@ def open_connection(url: NvmeUrl, options: SessionOptions) -> Iterator[Connectio
 
 
 @contextlib.contextmanager
+def open_subsystem(place: NvmeUrl, options: SessionOptions) -> Iterator[Connection]:
+    """An association with the subsystem that a URL names, or with the target's only one."""
+    with open_connection(with_subsystem(place, options), options) as connection:
+        yield connection
+
+
+@contextlib.contextmanager
 def open_namespace(place: NvmeUrl, options: SessionOptions) -> Iterator[Namespace]:
     """The namespace that a URL names; where it names none, the first of the target's only subsystem."""
     url = with_subsystem(place, options)

@@ -141,20 +141,22 @@ class Connection(AsyncAdminCalls):
 class Namespace(AsyncReservationCalls, AsyncBlockCalls):
     """A connected namespace.
 
-    nsid: its number; block_bytes, block_count, size_bytes: its size; core: the same in the core.
+    nsid: its number.
     """
 
     def __init__(self, connection: Connection, core: HostNamespace) -> None:
         self.connection = connection
-        self.core = core
+        self._core = core
         self.nsid = core.nsid
-        self.block_bytes = core.block_bytes
-        self.block_count = core.block_count
-        self.size_bytes = core.size_bytes
+
+    @property
+    def core(self) -> HostNamespace:
+        """The same in the core."""
+        return self._core
 
     async def read(self, block: int, blocks: int = 1) -> bytes:
         """Blocks as bytes."""
-        into = bytearray(blocks * self.block_bytes)
+        into = bytearray(max(0, blocks) * self.block_bytes)
         await self.read_into(block, into)
         return bytes(into)
 

@@ -8,6 +8,7 @@ import pytest
 
 from interop.nvme_data_fields import data_fields, in_capsule_fields
 from interop.nvme_feature_fields import feature_data, feature_result, get_features, set_features
+from interop.nvme_fields import completion_fields
 from interop.nvme_log_fields import log_fields
 from interop.tshark_marks import kinds
 from wire.nvme import (
@@ -16,6 +17,7 @@ from wire.nvme import (
     FeatureId,
     GetLogPage,
     HostBehavior,
+    IoOpcode,
     LogPage,
     RdmaConnectAccept,
     RdmaConnectRequest,
@@ -29,8 +31,8 @@ def entry(opcode: int, *, cdw10: int = 0, cdw11: int = 0) -> bytes:
     return struct.pack("<BBHI32x6I", opcode, 0x40, 0, 0, cdw10, cdw11, 0, 0, 0, 0)
 
 
-def command(capsule: bytes) -> TracedCommand:
-    queue = TracedQueue("a", "b", 1, 2, 1024, RdmaConnectRequest(), RdmaConnectAccept())
+def command(capsule: bytes, *, qid: int = 0) -> TracedCommand:
+    queue = TracedQueue("a", "b", 1, 2, 1024, RdmaConnectRequest(qid=qid), RdmaConnectAccept())
     return TracedCommand(queue, 5, capsule, data_frames=[6, 7], completion_frame=8)
 
 
@@ -69,6 +71,15 @@ def test_structure_of_a_feature_is_read_in_a_capsule_and_beside_it(
         beside.data.extend(data)
         assert data_fields(beside) == expected
     assert feature_data(entry(AdminOpcode.GET_FEATURES, cdw10=FeatureId.HOST_IDENTIFIER), bytes(16)) == {}
+
+
+def test_completion_of_verify_has_the_fields_of_an_event_in_tshark_only_on_an_io_queue() -> None:
+    verify, admin = command(entry(IoOpcode.VERIFY), qid=1), command(entry(AdminOpcode.DEVICE_SELF_TEST))
+    for each in (verify, admin):
+        each.completion = bytes(16)
+    names = {f"nvme.cqe.dword0.aev.{name}" for name in ("aet", "aei", "lpi")}
+    assert names <= set(completion_fields(verify))
+    assert not names & set(completion_fields(admin))
 
 
 @pytest.mark.parametrize("fid", [0x16, 0xC0])

@@ -21,7 +21,7 @@ from stacks.nvme.bindings.rdma.sync import DeviceConfig, Wrap
 from stacks.nvme.bindings.tcp import TcpTargetConfig
 from stacks.nvme.bindings.tcp.aio import TcpServer
 from stacks.nvme.bindings.tcp.sync import WrapStreams
-from stacks.nvme.configuration import ConfiguredTarget, PortConfiguration
+from stacks.nvme.configuration import ConfiguredTarget, Origin, PortConfiguration
 from stacks.nvme.stores import Store, open_store
 from stacks.nvme.stores.aio import ThreadExecutor
 from stacks.nvme.stores.reservations import reservations_of
@@ -195,7 +195,8 @@ async def serve(
     end. nqn: its name; by default the URL's, else `DEFAULT_NQN`. subsystems: others, or all of them.
     wrap, wrap_streams: go around what RDMA and TCP ports send and receive with.
     device: how the RDMA devices are made, tcp: the sizes of TCP ports; None for the defaults.
-    Raises LocalError when an image cannot be opened, TransportError when an address cannot be had.
+    Raises LocalError when an image cannot be opened; TransportError, or of a configuration with lines LocalError, when
+    an address cannot be had.
     """
     opened: list[Store] = []
     server: Server | None = None
@@ -209,8 +210,10 @@ async def serve(
             own = [_subsystem(stores, nqn or _nqn_of(_listed(url)), opened)] if stores else []
             target = Target([*subsystems, *own])
         server = Server(target, offload=offload, wrap=wrap, wrap_streams=wrap_streams, device=device, tcp=tcp)
+        origin = url.origin if isinstance(url, ConfiguredTarget) else Origin()
         for place in places:
-            server.add_port(place)
+            with origin.at((*place.place, "listen")):
+                server.add_port(place)
         async with server.running():
             yield server
     finally:

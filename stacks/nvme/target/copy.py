@@ -18,6 +18,7 @@ from stacks.nvme.target.io_checks import (
     FUA,
     check_readable,
     is_gone,
+    is_taken_away,
     namespace_of,
     store_failed,
     writable,
@@ -136,7 +137,7 @@ class _Copier:
         end = max(self._source, self._target) + self._blocks
         if self._queue.is_stopped:
             self._queue.fail(self._command, StatusCode.ABORTED_SQ_DELETION.value, dw0=self._first_failed)
-        elif is_gone(self._queue, self._command, dw0=self._first_failed):
+        elif is_taken_away(self._queue, self._command, dw0=self._first_failed):
             pass
         elif end > self._namespace.block_count:
             self._queue.fail(self._command, StatusCode.LBA_OUT_OF_RANGE.value, dw0=self._first_failed)

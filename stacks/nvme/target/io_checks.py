@@ -77,9 +77,9 @@ def not_accessible(queue: Queue, nsid: int) -> CommandError:
     return CommandError(StatusCode.INVALID_NAMESPACE, what, location=4)
 
 
-def is_gone(queue: Queue, command: Command, *, dw0: int = 0) -> bool:
+def is_gone(queue: Queue, command: Command) -> bool:
     """Whether the namespace went, and perhaps its store, while the host's data came, or the host's right to do this
-    to it; then the command has failed, with `dw0`.
+    to it; then the command has failed.
     """
     nsid, namespace = command.words[1], command.namespace
     if queue.writable.get(nsid) is namespace:
@@ -90,7 +90,20 @@ def is_gone(queue: Queue, command: Command, *, dw0: int = 0) -> bool:
     now = queue.namespaces.get(nsid)
     is_other = now is not None and now is not namespace
     code = StatusCode.INVALID_FIELD.value if is_other else not_accessible(queue, nsid).code
-    queue.fail(command, code, location=4, dw0=dw0)
+    queue.fail(command, code, location=4)
+    return True
+
+
+def is_taken_away(queue: Queue, command: Command, *, dw0: int = 0) -> bool:
+    """Whether the namespace of a command that is half done is not the host's any more; then the command has failed.
+
+    A host that may not begin such a command any more may still end this one (NVMe Base 2.0 8.19): the store is there.
+    """
+    nsid = command.words[1]
+    assert queue.controller is not None
+    if queue.controller.attachments.attached.get(nsid) is command.namespace:
+        return False
+    queue.fail(command, StatusCode.INVALID_FIELD.value, location=4, dw0=dw0)
     return True
 
 

@@ -7,7 +7,8 @@ import re
 import pytest
 
 from interop.guest.agent import Result
-from interop.nvme_guest.commands import FUNCTIONS, ROWS
+from interop.nvme_guest.commands import FUNCTIONS, GROUPS
+from interop.nvme_guest.commands.blocks import DEALLOCATING, EMPTY, FILL
 from interop.nvme_guest.reservations import FUNCTIONS as RESERVATION_FUNCTIONS
 from interop.nvme_guest.reservations import HOSTS
 from interop.nvme_guest.reservations import ROWS as RESERVATION_ROWS
@@ -16,12 +17,11 @@ from interop.outcome import DisagreementError
 
 NAMES = {"disk": "/dev/nvme0n1", "controller": "/dev/nvme0", "target": "-t rdma -a 192.0.2.1 -s 4420", "nqn": "nqn.x:y"}
 ROW = Row("nvme id-ns {disk}", (r"^nsze +: 0x\w{4}$",))
-
-
+ROWS = [row for rows in (*GROUPS.values(), FILL, DEALLOCATING, EMPTY, RESERVATION_ROWS) for row in rows]
 NAMES |= {name: f"/dev/{name}" for host in HOSTS for name in (host, f"{host}_controller")}
 
 
-@pytest.mark.parametrize("row", [*ROWS, *RESERVATION_ROWS], ids=lambda row: row.command)
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.command)
 def test_rows_name_only_what_is_known_and_their_patterns_compile(row: Row) -> None:
     for text in (row.command, FUNCTIONS, RESERVATION_FUNCTIONS, *row.prints):
         assert not re.search(r"\{[a-z]{2,}\}", filled(text, NAMES))

@@ -7,6 +7,7 @@ while others are waiting is ended much sooner.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -80,8 +81,11 @@ class Patience:
         if not self._debtors:
             self.next_look_ns = None
 
-    def overdue(self, now: int, *, is_pressed: bool) -> list[TcpTargetConnection]:
-        """Those that have owed for too long, if it is time to look; is_pressed: whether somebody waits for a buffer."""
+    def overdue(self, now: int, is_pressed: Callable[[TcpTargetConnection], bool]) -> list[TcpTargetConnection]:
+        """Those that have owed for too long, if it is time to look.
+
+        is_pressed: whether another host waits for what the host of a connection holds.
+        """
         if self.next_look_ns is None or self.next_look_ns > now:
             return []
         late = []
@@ -89,7 +93,9 @@ class Patience:
             debt = connection.debt(now)
             if debt is None:
                 del self._debtors[connection]
-            elif now - debt.since_ns >= self._patience_ns or (is_pressed and now - debt.moved_ns >= self._pressed_ns):
+                continue
+            is_idle = now - debt.moved_ns >= self._pressed_ns
+            if now - debt.since_ns >= self._patience_ns or (is_idle and is_pressed(connection)):
                 late.append(connection)
         self.next_look_ns = now + self._pressed_ns // 2 if self._debtors else None
         return late

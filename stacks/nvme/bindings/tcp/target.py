@@ -132,7 +132,7 @@ class TcpTarget:
             if connection.deadline_ns is not None and connection.deadline_ns <= now:
                 connection.is_over = True
                 self.ended(connection, "")
-        for connection in self._patience.overdue(now, is_pressed=bool(self.port.waiting.by_queue)):
+        for connection in self._patience.overdue(now, self._is_pressed):
             self.counters.connections_stalled += 1
             self.last_termination = "a host did not take its answers, or did not go on with what it sent"
             connection.is_over = True
@@ -221,6 +221,9 @@ class TcpTarget:
                 connection.deadline_ns = now + TERMINATE_TIMEOUT_NS
                 self._ending[connection] = None
                 self._active[connection] = None
+
+    def _is_pressed(self, connection: TcpTargetConnection) -> bool:
+        return self.port.waiting.is_behind(connection.queue)
 
     def _forget(self, connection: TcpTargetConnection) -> None:
         self._closing.pop(connection, None)
