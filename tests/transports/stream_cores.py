@@ -22,6 +22,7 @@ class TalkingCore:
         self.pieces: list[int] = []
         self.taken: list[int] = []
         self.ends: list[str] = []
+        self.discards = False
         self.is_finished = False
         self.is_over = False
         self.closes_at_end = True

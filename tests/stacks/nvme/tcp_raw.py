@@ -43,6 +43,7 @@ class RawCore:
 
     def __init__(self) -> None:
         self.received = bytearray()
+        self.discards = False
         self.is_finished = False
         self.is_over = False
         self.is_ended = False

@@ -45,6 +45,9 @@ class TcpHostConnection(TcpConnection):
     in_capsule_bytes: how much data an I/O command's capsule may carry; 0 for none.
     """
 
+    discards = True
+    """A write that is sent again elsewhere must not come late as well, and over what was written after it."""
+
     def __init__(self, owner: TcpInitiator, queue: HostQueue, *, in_capsule_bytes: int, digests: int) -> None:
         super().__init__(TcpPduKind.HOST_TERMINATE, buffer_bytes=BUFFER_BYTES)
         self.owner = owner

@@ -213,6 +213,7 @@ class ClientCore(Client):
         self.is_deaf = False
         self.is_active = False
         self.is_over = False
+        self.discards = False
         self.is_finished = False
         self._buffer = memoryview(bytearray(1 << 16))
 
