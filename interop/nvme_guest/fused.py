@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 
+from interop.captured import read_capture
 from interop.nvme_guest.fabric import TCP
 from interop.nvme_guest.initiator import expect
 from interop.nvme_guest.kernel import Kernel
@@ -18,6 +19,8 @@ from interop.nvme_guest.nvmet import DEVICE, KernelTarget
 from interop.nvme_guest.session import Stage
 from interop.nvme_guest.target import NQN, ROOT, OurTarget
 from interop.outcome import DisagreementError
+from interop.tshark_judge import judge
+from wire.nvme.opcodes import Fuse
 
 
 def fused(stage: Stage) -> str:
@@ -30,7 +33,8 @@ def fused(stage: Stage) -> str:
 def _to_ours(stage: Stage) -> str:
     # The kernel over the fabric of the case, our initiator over TCP: one address is one RDMA device.
     kernel, fabrics = stage.kernel, [*dict.fromkeys((stage.fabric, TCP))]
-    with OurTarget(kernel.machine.namespace, fabrics, [str(stage.image())]):
+    capture = stage.scratch / "target.pcapng"
+    with OurTarget(kernel.machine.namespace, fabrics, [str(stage.image())], capture=capture):
         disk = kernel.connect(stage.fabric)
         _fill(kernel, disk)
         mismatch, match, too_long = _pairs(kernel, TCP.url(TCP.our_address, NQN))
@@ -39,7 +43,11 @@ def _to_ours(stage: Stage) -> str:
         expect("a pair that is too long", "at most" in too_long, too_long)
         _see(kernel, disk, "c")
         kernel.disconnect()
-    return f"a pair that matched was done, another refused ({mismatch}), as the kernel reads"
+    # What does not leave our namespace is in no capture of the guest's, so our target records it.
+    pairs = [entry.flags & 3 for entry in (command.entry for command in read_capture(capture).tcp.commands)]
+    expect("the capture", (pairs.count(Fuse.FIRST), pairs.count(Fuse.SECOND)) == (2, 2), pairs)
+    judged = judge(capture, check_icrc=False)
+    return f"a pair that matched was done, another refused ({mismatch}), as the kernel reads; between ours {judged}"
 
 
 def _to_nvmet(stage: Stage) -> tuple[str, str]:

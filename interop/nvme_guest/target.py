@@ -99,15 +99,18 @@ class TargetProcess:
 class OurTarget(TargetProcess):
     """`baremetal nvme target` at our address of each fabric, by port from 1 on.
 
-    sources: what its namespaces are, as the command takes them.
+    sources: what its namespaces are, as the command takes them. capture: where it records what it sends and receives.
     """
 
-    def __init__(self, namespace: Namespace, fabrics: Sequence[Fabric], sources: Sequence[str]) -> None:
+    def __init__(
+        self, namespace: Namespace, fabrics: Sequence[Fabric], sources: Sequence[str], *, capture: Path | None = None
+    ) -> None:
         self.address = fabrics[0].our_address
         self._urls = [fabric.url(fabric.our_address, NQN) for fabric in fabrics]
         words = ["nvme", "target", "--json", "--until-stdin-ends"]
         words += [word for url in self._urls for word in ("--listen", url)]
         words += [word for source in sources for word in ("--namespace", source)]
+        words += [] if capture is None else ["--capture", str(capture)]
         super().__init__(namespace, "-m", "apps.main", *words)
 
     def answers(self) -> list[int]:
