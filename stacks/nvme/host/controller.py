@@ -102,6 +102,11 @@ class HostController:
         return self.config.is_discovery or self.identity.cntrltype == ControllerType.DISCOVERY
 
     @property
+    def has_io(self) -> bool:
+        """Whether the controller has I/O queues and namespaces: not those for discovery or administration alone."""
+        return not self.is_discovery and self.identity.cntrltype != ControllerType.ADMINISTRATIVE
+
+    @property
     def now(self) -> int:
         """The time that it was last told, in nanoseconds."""
         return self._now
