@@ -9,9 +9,10 @@ import trio
 
 from apps.nvme.management.manager import Manager
 from apps.nvme.management.picture import namespace_json
-from stacks.nvme.configuration import NamespaceConfiguration
+from stacks.nvme.configuration import ConfiguredSubsystem, NamespaceConfiguration
 from stacks.nvme.stores.faults import StoreFault
 from stacks.nvme.stores.specification import is_image, place_in
+from stacks.runtime import LocalError
 from transports.control import Json
 
 
@@ -102,6 +103,7 @@ def show(manager: Manager, *, nqn: str, nsid: int, host: str) -> Json:
     """Show a namespace to one host more, or (empty) to every host."""
     subsystem = manager.subsystem(nqn)
     if host:
+        _check_list(subsystem, nsid)
         subsystem.subsystem.show_namespace(nsid, host)
     else:
         subsystem.subsystem.set_visible_to(nsid, None)
@@ -112,6 +114,7 @@ def hide(manager: Manager, *, nqn: str, nsid: int, host: str) -> Json:
     """Hide a namespace from a host that it was shown to, or (empty) from every host."""
     subsystem = manager.subsystem(nqn)
     if host:
+        _check_list(subsystem, nsid)
         subsystem.subsystem.hide_namespace(nsid, host)
     else:
         subsystem.subsystem.set_visible_to(nsid, ())
@@ -123,3 +126,10 @@ def set_group(manager: Manager, *, nqn: str, nsid: int, group: int) -> Json:
     subsystem = manager.subsystem(nqn)
     subsystem.subsystem.move_namespace(nsid, group)
     return namespace_json(subsystem, nsid)
+
+
+def _check_list(subsystem: ConfiguredSubsystem, nsid: int) -> None:
+    if subsystem.subsystem.namespace(nsid).visible_to is None:
+        raise LocalError(
+            f"namespace {nsid} is visible to every host; say first which hosts see it: hide --all, then show"
+        )
