@@ -20,7 +20,7 @@ from stacks.nvme.configuration import (
     SubsystemConfiguration,
     TargetConfiguration,
 )
-from stacks.nvme.host import CommandFailed, ConnectionFailed, HostConfig, HostNamespace
+from stacks.nvme.host import CommandFailed, ConnectionFailed, HostConfig, HostNamespace, ReconnectPolicy
 from stacks.nvme.stores import create_image
 from stacks.nvme.sync import Connection
 from stacks.nvme.url import NvmeUrl
@@ -169,6 +169,18 @@ def test_hosts_are_let_in_kept_out_and_disconnected(target: ManagedTarget, url: 
     assert done("allow", ALICE) == f"{NQN} lets in {ALICE}, {BOB}"
     assert done("deny", BOB, "--nqn", NQN) == f"{NQN} lets in {ALICE}"
     assert done("allow", "--all") == f"{NQN} lets in every host"
+
+
+def test_a_host_that_is_kicked_comes_back_and_one_that_is_denied_does_not(target: ManagedTarget, url: NvmeUrl) -> None:
+    patience = ReconnectPolicy(reconnect_delay=0.05, ctrl_loss_tmo=600)
+    with sync.attach(url, config=HostConfig(host_nqn=ALICE), reconnect=patience) as connection:
+        before = connection.host.cntlid
+        done("kick", ALICE)
+        until(connection, lambda: connection.multipath.is_live and connection.host.cntlid != before)
+        done("deny", "--all")
+        # Connect Invalid Host says Do Not Retry, so that 600 seconds are not waited for.
+        with pytest.raises(ConnectionFailed, match=f"does not let host {ALICE} in"):
+            until(connection, lambda: False)
 
 
 def test_ana_states_change_and_hosts_are_told(target: ManagedTarget, url: NvmeUrl) -> None:

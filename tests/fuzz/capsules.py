@@ -1,7 +1,9 @@
-"""Any command capsules to a queue of a controller: no transport, so that every byte reaches the commands.
+"""Any command capsules to the queues of a controller, while stores and hosts take their time and the size changes: no
+transport, so that every byte reaches the commands.
 
-The first byte says which queue of which kind of controller, and whether capsules come one by one or all at once; the
-rest are capsules: 64 bytes of a submission entry, one of flags, one that says how long data is, 16 bytes of data.
+The first byte says which kind of controller it is and in which state; the rest are records: 64 bytes of a submission
+entry, one that says to which queue, whether its data is in the capsule, and what happens before it, one that says how
+long its data is, 16 bytes of data.
 """
 
 from __future__ import annotations
@@ -10,9 +12,10 @@ import random
 from collections.abc import Iterator
 
 from stacks.nvme.stores import MemoryStore
-from stacks.nvme.target import Command, Port, Subsystem
+from stacks.nvme.target import Command, Subsystem
 from stacks.nvme.target.controller_kind import ADMINISTRATIVE
-from tests.stacks.nvme.core_rig import ENABLE, NQN, SQE_WORDS, CoreHost, copy_ranges, make_port, ranges, sqe
+from tests.stacks.nvme.bench import Bench, BenchQueue
+from tests.stacks.nvme.core_rig import ENABLE, NQN, SQE_WORDS, copy_ranges, ranges, sqe
 from tests.stacks.nvme.test_fuzz import random_entry
 from wire.nvme.commands_codec import SubmissionEntry
 from wire.nvme.opcodes import DISCOVERY_NQN, AdminOpcode, DatasetAttribute, FabricsType, Fuse, IoOpcode
@@ -20,7 +23,6 @@ from wire.nvme.status import IoCommandStatus, StatusCode
 
 MANAGEMENT_NQN = "nqn.2026-11.io.baremetal:management"
 WITNESS_NQN = "nqn.2026-11.io.baremetal:witness"
-WITNESS_ID = b"witness of all  "
 BLOCK = 4096
 KEPT = b"nobody's" * (BLOCK // 8)
 LENGTHS = (0, 4, 16, 64, 512, 1024, 4096, 4096, 8192, 3 * BLOCK, 128 << 10, (128 << 10) + 4)
@@ -32,89 +34,95 @@ STATUSES = {0, *StatusCode, *IoCommandStatus}
 def check(data: bytes) -> None:
     """Send the capsules, and check everything that must hold; raises whatever does not."""
     control, rest = (data or b"\0")[0], data[1:]
-    port = _port()
-    free = port.pool.free_buffers
-    witness_admin, witness = _witness(port)
-    admin, host = _attacker(port, control)
-    sent = _send(host, rest, is_one_by_one=bool(control & 8))
-    host.pump()
-    answers = {cid: answer for cid, answer in host.answers.items() if cid > 0}
-    assert set(answers) <= sent
+    small, other = MemoryStore(16 * BLOCK), MemoryStore(4 * BLOCK)
+    bench = Bench(small, other)
+    target, pool = bench.target, bench.port.pool
+    target.add_subsystem(Subsystem(MANAGEMENT_NQN, kind=ADMINISTRATIVE))
+    target.subsystems[NQN].set_visible_to(2, [WITNESS_NQN])
+    free = pool.free_buffers
+    witness_admin, witness = bench.host(host_nqn=WITNESS_NQN, host_id=b"witness of all  ")
+    assert witness.io(IoOpcode.WRITE, 0, 1, data=KEPT, nsid=2).status == 0
+    queues = _attacker(bench, control)
+    sent = _send(bench, queues, rest)
+    bench.is_storing = bench.is_fetching = True
+    bench.pump()
+    for queue in queues:
+        _check_answers(queue, sent[queue])
+    assert witness.io(IoOpcode.READ, 0, 1, expect=BLOCK, nsid=2).data == KEPT
+    assert len(witness_admin.log_page(1, 64 * 64).data) == 64 * 64
+    for queue in queues:
+        queue.queue.closed()
+    target.tick(10**12)
+    bench.pump()
+    assert pool.free_buffers == free, "a buffer is lost"
+    assert target.line.requests == []
+    assert target.line.exclusions.active == []
+    assert len(target.controllers) == 1, "a controller stayed"
+
+
+def _attacker(bench: Bench, control: int) -> list[BenchQueue]:
+    """The queues that are fuzzed: an admin queue in some state, or two I/O queues behind their admin queue."""
+    state = control & 7
+    if state >= 4:
+        return [*bench.host(queues=2)]
+    if state >= 2:
+        return [*bench.host(queues=0, nqn=(DISCOVERY_NQN, MANAGEMENT_NQN)[state - 2])]
+    admin = bench.open_queue()
+    if state == 1:
+        admin.connect()
+    return [admin]
+
+
+def _send(bench: Bench, queues: list[BenchQueue], data: bytes) -> dict[BenchQueue, set[int]]:
+    sent: dict[BenchQueue, set[int]] = {queue: set() for queue in queues}
+    for record in list(records(data))[:RECORDS_MAX]:
+        record = record.ljust(RECORD_BYTES, b"\0")
+        _happen(bench, record[64] >> 3)
+        host = queues[(record[64] >> 1 & 3) % len(queues)]
+        if host.queue.state.value not in ("closing", "closed"):
+            sent[host].add(_submit(host, record))
+        bench.pump()
+    return sent
+
+
+def _happen(bench: Bench, what: int) -> None:
+    """What else happens: stores and hosts stop or go on, one request is done, the namespace has another size."""
+    if what & 1:
+        bench.is_storing = not bench.is_storing
+    if what & 2:
+        bench.is_fetching = not bench.is_fetching
+    if what & 4 and bench.with_store:
+        bench.run_one(len(bench.with_store) // 2)
+    if what & 24:
+        bench.store.resize((4, 10, 16)[(what >> 3) - 1] * BLOCK, may_shrink=True)
+        bench.target.subsystems[NQN].resize_namespace(1)
+
+
+def _submit(host: BenchQueue, record: bytes) -> int:
+    length = LENGTHS[record[65] % len(LENGTHS)]
+    content = record[66:] * (length // 16 + 1)
+    command = Command()
+    host.cid += 1
+    entry = SubmissionEntry.decode(record)
+    entry.cid = host.cid
+    command.words = SQE_WORDS(entry.encode(), 0)
+    command.data_bytes = length
+    if record[64] & 1 and length <= 8192:
+        command.capsule_data = memoryview(content[:length])
+    host.host_data[host.cid] = content[:length]
+    host.queue.handle_capsule(command)
+    return host.cid
+
+
+def _check_answers(host: BenchQueue, sent: set[int]) -> None:
+    # The rig's own commands have CIDs below those.
+    answers = {cid: host.answers[cid] for cid in sent if cid in host.answers}
     is_over = host.queue.state.value in ("closing", "closed")
     assert is_over or len(answers) + host.queue.in_flight == len(sent), "a command is lost"
+    assert len(host.order) == len(set(host.order)), "a command was answered twice"
     for answer in answers.values():
         assert answer.status in STATUSES, hex(answer.status)
         assert KEPT[:64] not in answer.data, "it read what it may not see"
-    for _ in range(2):
-        found = witness.io(IoOpcode.READ, 0, 1, expect=BLOCK, nsid=2)
-        assert (found.status, found.data) == (0, KEPT)
-    assert len(witness_admin.log_page(1, 64 * 64).data) == 64 * 64
-    for queue in {host.queue, admin.queue}:
-        queue.closed()
-    port.target.tick(10**12)
-    witness.pump()
-    assert port.pool.free_buffers == free, "a buffer is lost"
-    assert port.target.line.requests == []
-    assert port.target.line.exclusions.active == []
-    assert len(port.target.controllers) == 1, "a controller stayed"
-
-
-def _port() -> Port:
-    port = make_port(MemoryStore(16 * BLOCK), MemoryStore(4 * BLOCK))
-    port.target.add_subsystem(Subsystem(MANAGEMENT_NQN, kind=ADMINISTRATIVE))
-    port.target.subsystems[NQN].set_visible_to(2, [WITNESS_NQN])
-    return port
-
-
-def _witness(port: Port) -> tuple[CoreHost, CoreHost]:
-    admin, io = CoreHost(port), CoreHost(port)
-    cntlid = admin.connect(host_nqn=WITNESS_NQN, host_id=WITNESS_ID).dw0
-    admin.set_property(0x14, ENABLE)
-    io.connect(qid=1, cntlid=cntlid, host_nqn=WITNESS_NQN, host_id=WITNESS_ID)
-    assert io.io(IoOpcode.WRITE, 0, 1, data=KEPT, nsid=2).status == 0
-    return admin, io
-
-
-def _attacker(port: Port, control: int) -> tuple[CoreHost, CoreHost]:
-    """Its admin queue, and the queue that is fuzzed."""
-    admin = CoreHost(port)
-    if control & 7 == 0:
-        return admin, admin
-    nqn = {5: DISCOVERY_NQN, 6: MANAGEMENT_NQN}.get(control & 7, NQN)
-    cntlid = admin.connect(nqn=nqn).dw0
-    if control & 7 == 1:
-        return admin, admin
-    admin.set_property(0x14, ENABLE)
-    if control & 7 in (2, 5, 6):
-        return admin, admin
-    io = CoreHost(port)
-    io.connect(qid=1, cntlid=cntlid)
-    return admin, io
-
-
-def _send(host: CoreHost, data: bytes, *, is_one_by_one: bool) -> set[int]:
-    sent: set[int] = set()
-    for record in list(records(data))[:RECORDS_MAX]:
-        if host.queue.state.value in ("closing", "closed"):
-            break
-        record = record.ljust(RECORD_BYTES, b"\0")
-        # Its data is moved by plain copies, of what the host has; CIDs are its own affair.
-        length = LENGTHS[record[65] % len(LENGTHS)]
-        content = record[66:] * (length // 16 + 1)
-        command = Command()
-        host.cid += 1
-        entry = SubmissionEntry.decode(record)
-        entry.cid = host.cid
-        command.words = SQE_WORDS(entry.encode(), 0)
-        command.data_bytes = length
-        if record[64] & 1 and length <= 8192:
-            command.capsule_data = memoryview(content[:length])
-        host.host_data[host.cid] = content[:length]
-        sent.add(host.cid)
-        host.queue.handle_capsule(command)
-        if is_one_by_one:
-            host.pump()
-    return sent
 
 
 def records(data: bytes) -> Iterator[bytes]:
@@ -142,6 +150,9 @@ def mutated(data: bytes, rng: random.Random) -> bytes:
             found.append(found[at])
         else:
             changed = bytearray(found[at].ljust(RECORD_BYTES, b"\0"))
+            if rng.random() < 0.3:
+                # Another queue, and something else that happens.
+                changed[64] = int(rng.random() * 256)
             for _ in range(1 + int(rng.random() * 3)):
                 changed[int(rng.random() * RECORD_BYTES)] = (0, 1, 0x40, 0x41, 0x42, 0xFF)[int(rng.random() * 6)]
             found[at] = bytes(changed)
@@ -149,17 +160,34 @@ def mutated(data: bytes, rng: random.Random) -> bytes:
 
 
 def seeds() -> list[bytes]:
-    """Inputs to begin with: everything that hosts say, right, to each kind of queue."""
-    found = []
-    for mode in (0, 8):
-        connect = sqe(AdminOpcode.FABRICS, nsid=FabricsType.CONNECT, cdw11=31)
-        found.append(bytes([mode]) + record(connect, 1024))
-        for state in (1, 2, 5, 6):
-            found.append(bytes([mode | state]) + b"".join(_admin_records()))
-        for state in (3, 4):
-            found += [bytes([mode | state]) + each for each in _io_records()]
-            found.append(bytes([mode | state]) + b"".join(_io_records()))
+    """Inputs to begin with: everything that hosts say, to each kind of queue, and stores that take their time."""
+    connect = sqe(AdminOpcode.FABRICS, nsid=FabricsType.CONNECT, cdw11=31)
+    found = [b"\0" + record(connect, 1024)]
+    found += [bytes([state]) + b"".join(_admin_records()) for state in range(1, 5)]
+    found += [b"\4" + each for each in _io_records()]
+    for turn in range(8):
+        # Both I/O queues in turn; something else happens at one place or another.
+        mixed = []
+        for number, each in enumerate(_io_records() * 2):
+            changed = bytearray(each)
+            for at in range(0, len(each), RECORD_BYTES):
+                changed[at + 64] |= (1 + number % 2) << 1
+            if number % 8 == turn:
+                changed[64] |= (1, 2, 4, 8, 16, 24, 3, 9)[turn] << 3
+            mixed.append(bytes(changed))
+        found.append(b"\4" + b"".join(mixed))
+    abort = sqe(AdminOpcode.ABORT, cdw10=1 | 2 << 16)
+    found += [b"\4" + _held(each) + record(abort) for each in _io_records()]
     return found
+
+
+def _held(capsules: bytes) -> bytes:
+    """Capsules to I/O queue 1, of which the store and the host hold the first up."""
+    changed = bytearray(capsules)
+    for at in range(0, len(capsules), RECORD_BYTES):
+        changed[at + 64] |= 1 << 1
+    changed[64] |= 3 << 3
+    return bytes(changed)
 
 
 def _admin_records() -> list[bytes]:

@@ -85,7 +85,12 @@ def refresh_namespaces(host: HostController) -> Steps:
         yield from _done(identify(IdentifyCns.ACTIVE_NAMESPACES, page, nsid=after), "identify the active namespaces")
         nsids = [nsid for nsid in decode_nsids(page) if nsid > after]
         for nsid in nsids:
-            yield from _done(identify(IdentifyCns.NAMESPACE, page, nsid=nsid), f"identify namespace {nsid}")
+            answer = yield identify(IdentifyCns.NAMESPACE, page, nsid=nsid)
+            assert answer is not None
+            if answer.status in (StatusCode.INVALID_NAMESPACE, StatusCode.INVALID_FIELD):
+                # It went while we were looking; an event says so, too.
+                continue
+            answer.check(f"identify namespace {nsid}")
             data = IdentifyNamespace.decode(page)
             if not data.nsze:
                 continue

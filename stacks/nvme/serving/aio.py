@@ -195,8 +195,8 @@ async def serve(
     end. nqn: its name; by default the URL's, else `DEFAULT_NQN`. subsystems: others, or all of them.
     wrap, wrap_streams: go around what RDMA and TCP ports send and receive with.
     device: how the RDMA devices are made, tcp: the sizes of TCP ports; None for the defaults.
-    Raises LocalError when an image cannot be opened; when an address cannot be had, TransportError, or of a
-    configuration with lines LocalError.
+    Raises LocalError when an image cannot be opened; TransportError, or LocalError with the line of a document, when an
+    address cannot be had.
     """
     opened: list[Store] = []
     server: Server | None = None

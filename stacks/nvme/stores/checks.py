@@ -20,8 +20,8 @@ def check_store(store: Store) -> None:
     if store.block_bytes not in BLOCK_SIZES:
         sizes = " or ".join(map(str, BLOCK_SIZES))
         raise LocalError(f"{name} has blocks of {store.block_bytes} bytes; use {sizes}")
-    if store.block_count < 1:
-        raise LocalError(f"{name} has {store.block_count} blocks; one is the least")
+    if type(store.block_count) is not int or store.block_count < 1:
+        raise LocalError(f"{name} has {store.block_count} blocks; that is a whole number, and one is the least")
 
 
 _PARTS: Final = (

@@ -84,6 +84,26 @@ def test_a_list_of_namespaces_that_is_refused_is_read_again() -> None:
     assert sorted(multipath.namespaces) == [1, 2]
 
 
+class Vanishing(ScriptedConnector):
+    """Its second namespace goes between the list and the look at it."""
+
+    def _answer_admin(self, controller: ScriptedController, command: HostCommand) -> None:
+        is_look = command.opcode == AdminOpcode.IDENTIFY and command.cdw10 == IdentifyCns.NAMESPACE
+        if is_look and command.nsid == 2:
+            del controller.disks[2]
+            self.answer(command, status_word(StatusCode.INVALID_NAMESPACE, do_not_retry=True))
+        else:
+            super()._answer_admin(controller, command)
+
+
+def test_a_namespace_that_goes_while_it_is_looked_at_is_left_out() -> None:
+    connector = Vanishing(a=ScriptedController(disks={1: Disk(), 2: Disk(uuid=b"disk disk disk 2")}))
+    multipath = Multipath()
+    path = connector.add(multipath, "a", keep_alive_ms=0)
+    assert path.is_live
+    assert sorted(multipath.namespaces) == [1]
+
+
 def test_a_reading_that_is_refused_is_forgotten_with_its_connection() -> None:
     controller = ScriptedController()
     connector = ScriptedConnector(a=controller)

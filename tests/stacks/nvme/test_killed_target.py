@@ -1,4 +1,8 @@
-"""A target that is killed with SIGKILL again and again under a writer that reconnects: every flushed block is there."""
+"""A target that is killed with SIGKILL again and again under a writer that reconnects: every flushed block is there.
+
+A killed process loses what it holds itself, and not what the system has taken; that a flush reaches the medium is shown
+by test_durability and test_power_cuts.
+"""
 
 from __future__ import annotations
 

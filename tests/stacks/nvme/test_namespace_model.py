@@ -224,25 +224,31 @@ def run_model(make: Callable[[FaultyStore], TcpRig | RdmaRig], *, examples: int,
 @pytest.mark.parametrize("make", [over_tcp, over_rdma])
 def test_blocks_hold_what_they_may_over_a_thousand_steps(make: Callable[[FaultyStore], TcpRig | RdmaRig]) -> None:
     outcomes = run_model(make, examples=20, steps=50)
-    assert set(outcomes) >= EXPECTED - RARE
+    assert set(outcomes) >= SUCCESSES
+    # Whichever commands it is that they befall.
+    for ending in ("0x281", "0x285", "0x80 while the namespace shrank"):
+        assert any(outcome.endswith(ending) for outcome in outcomes), ending
+    assert any(outcome.startswith("abort") for outcome in outcomes)
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("make", [over_tcp, over_rdma])
 def test_blocks_hold_what_they_may_over_25_000_steps(make: Callable[[FaultyStore], TcpRig | RdmaRig]) -> None:
     outcomes = run_model(make, examples=250, steps=100)
-    assert set(outcomes) >= EXPECTED
+    assert set(outcomes) >= SUCCESSES | FAILURES
 
 
-EXPECTED = {
+NAMES = (
+    "read", "write", "write zeroes", "write uncorrectable", "deallocate", "verify", "copy", "compare",
+    "compare and write", "flush",
+)  # fmt: skip
+SUCCESSES = {f"{name}: 0x0" for name in NAMES}
+FAILURES = {
     "abort: 0",
     "abort: 1",
     "copy: 0x7",
-    *(f"{name}: 0x0" for name in ("read", "write", "write zeroes", "write uncorrectable", "deallocate", "verify")),
-    *(f"{name}: 0x0" for name in ("copy", "compare", "compare and write", "flush")),
     *(f"{name}: 0x281" for name in ("read", "verify", "copy", "compare", "compare and write")),
     *(f"{name}: 0x285" for name in ("compare", "compare and write")),
     *(f"{name}: 0x80 while the namespace shrank" for name in ("write", "copy", "deallocate", "compare and write")),
 }
-RARE = {"abort: 0", "copy: 0x7", "write: 0x80 while the namespace shrank", "copy: 0x80 while the namespace shrank"}
-"""What has to have happened: success, unreadable blocks, differences, ends cut off, and an Abort that came in time."""
+"""What has to have happened: unreadable blocks, differences, ends that were cut off, and an Abort that came in time."""

@@ -84,12 +84,19 @@ class Empty(Store):
     block_bytes, block_count = BLOCK, 0
 
 
+class Fractional(Store):
+    """As counted with 1e6."""
+
+    block_bytes, block_count = BLOCK, 1e6  # type: ignore[assignment]
+
+
 @pytest.mark.parametrize(
     ("store", "reason"),
     [
         (Bare(), "Bare is no store, it has no is_read_only"),
         (Odd(), "Odd has blocks of 520 bytes; use 512 or 4096"),
-        (Empty(), "Empty has 0 blocks; one is the least"),
+        (Empty(), "Empty has 0 blocks; that is a whole number, and one is the least"),
+        (Fractional(), "Fractional has 1000000.0 blocks"),
     ],
 )
 def test_what_cannot_be_a_namespace_is_refused_in_one_line(store: Store, reason: str) -> None:

@@ -9,9 +9,9 @@ import pytest
 
 from stacks.nvme.host import HostNamespace
 from stacks.nvme.stores import MemoryStore
-from tests.stacks.nvme.tcp_raw import RawHost, in_capsule, outside, raw_io
+from tests.stacks.nvme.tcp_raw import RawHost, completion, in_capsule, outside, raw_io
 from tests.stacks.nvme.tcp_rig import SECOND, TcpRig
-from tests.stacks.nvme.test_tcp_target_memory import NO_FLOW_CONTROL, Crowded, Traced
+from tests.stacks.nvme.test_tcp_target_memory import NO_FLOW_CONTROL, Crowded, Held, Traced
 from wire.nvme.opcodes import IoOpcode
 from wire.nvme.tcp_codec import TcpHostData, TcpInitializeRequest
 
@@ -173,3 +173,15 @@ def test_half_a_command_is_no_reason_to_end_a_host_early_when_others_wait_for_me
     crowded.rig.run_for(PATIENCE + 2 * SECOND)
     assert half.is_closed
     assert not brisk.is_closed
+
+
+def test_a_host_that_waits_for_a_slow_store_in_the_middle_of_a_command_is_not_blamed() -> None:
+    held = Held()
+    held.host.send(*(held.write(block) for block in range(250)))
+    # It is the target that does not read on, for it has no room before the store is done.
+    held.rig.run_for(3 * PATIENCE)
+    assert not held.host.is_closed
+    held.release()
+    held.host.run(SECOND)
+    assert [completion(each).status for each in held.host.take()] == [0] * 250
+    assert held.rig.tcp_target.counters.connections_stalled == 0

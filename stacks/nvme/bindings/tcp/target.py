@@ -239,10 +239,13 @@ class TcpTarget:
             controller.admin_queue.ask_to_close()
 
     def _has_room_for(self, remote: Address) -> bool:
-        if len(self._connections) >= self.config.connections_max:
+        config, host = self.config, remote[0]
+        if len(self._connections) >= config.connections_max:
+            return False
+        if sum(each.remote[0] == host for each in self._connections) >= config.connections_per_host:
             return False
         pending = [each.remote[0] for each in self._connections if not each.is_connected]
-        return len(pending) < self.config.pending_max and pending.count(remote[0]) < self.config.pending_per_host
+        return len(pending) < config.pending_max and pending.count(host) < config.pending_per_host
 
 
 SGL_SUPPORT = 1 | 1 << 20 | 1 << 21

@@ -10,6 +10,7 @@ Follows the NVMe/TCP transport specification 1.0. One R2T asks for all that a co
 
 from __future__ import annotations
 
+from functools import reduce
 from typing import TYPE_CHECKING
 
 from stacks.nvme.bindings.tcp.agreement import alignment_bytes, check_request
@@ -61,6 +62,7 @@ class TcpTargetConnection(TcpConnection):
         self._fetching: dict[int, TcpTargetCommand] = {}
         self._streaming: TcpTargetCommand | None = None
         self._is_rest_owed = False
+        self._rest_since_ns = 0
         self._rules = {
             TcpPduKind.INITIALIZE_REQUEST: Rule(IC_BYTES, self._initialize),
             TcpPduKind.HOST_TERMINATE: Rule(TcpTerminate.SIZE, self._end_by_host, TERMINATE_DATA_BYTES),
@@ -105,18 +107,19 @@ class TcpTargetConnection(TcpConnection):
 
     def debt(self, now: int) -> Debt | None:
         """What the host owes: to take what is there, to send what it was asked for, or the rest of a PDU."""
-        debt = self._reader.debt(self._output, now) if self._reader.is_watched else None
-        if self._is_rest_owed:
-            self._is_rest_owed = self._start != self._end
-        if self._is_rest_owed and self._is_listening:
-            # It holds nobody up, however many others wait, so only its age counts: since when nothing has come.
-            rest = Debt(self._now, now)
-            debt = rest if debt is None else Debt(min(debt.since_ns, rest.since_ns), debt.moved_ns)
-        for command in self._fetching.values():
-            # The first is the oldest.
-            fetch = Debt(command.fetched_ns, max(command.fetched_ns, self._now))
-            return fetch if debt is None else debt.joined(fetch)
-        return debt
+        debts = [self._reader.debt(self._output, now) if self._reader.is_watched else None, self._rest_debt(now)]
+        if self._fetching:
+            since_ns = next(iter(self._fetching.values())).fetched_ns  # the oldest
+            debts.append(Debt(since_ns, max(since_ns, self._now)))
+        return reduce(Debt.joined, owed) if (owed := [debt for debt in debts if debt is not None]) else None
+
+    def _rest_debt(self, now: int) -> Debt | None:
+        self._is_rest_owed = self._is_rest_owed and self._start != self._end
+        if not self.queue.is_idle or not self._is_listening:
+            # Perhaps it is us who do not read on.
+            self._rest_since_ns = now
+        # It holds nobody up, however many others wait, so it is never pressed.
+        return Debt(max(self._now, self._rest_since_ns), now) if self._is_rest_owed else None
 
     def stop(self) -> None:
         """No more commands: those with the core or a store end silently."""
