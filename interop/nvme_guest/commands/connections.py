@@ -39,7 +39,7 @@ ROWS = (
     # Another host, with SQ flow control off.
     Row("nvme connect {target} -n {nqn} -q $new -I 00000000-0000-4000-8000-000000000009 -i 1 -k 3 -D"),
     Row("until [ -b /dev/nvme0n1 ]; do sleep 0.05; done; head -c 524288 /dev/urandom > /tmp/w"),
-    Row("dd if=/tmp/w of=/dev/nvme0n1 bs=4096 oflag=direct; dd if=/dev/nvme0n1 bs=4096 count=128 iflag=direct of=/tmp/r"),
+    Row("dd if=/tmp/w of=/dev/nvme0n1 bs=4k oflag=direct; dd if=/dev/nvme0n1 bs=4k count=128 iflag=direct of=/tmp/r"),
     Row("cmp /tmp/w /tmp/r"),
     Row("nvme id-ctrl /dev/nvme0 | grep ^subnqn; cat /sys/class/nvme/nvme0/hostnqn", ("{nqn}", "^nqn.2014-08.*:uuid:")),
     Row("nvme get-feature /dev/nvme0 -f 0x81 --cdw11=1 -l 16", (r"00 00 00 00 00 00 40 00 80 .* 09\b",)),
