@@ -12,18 +12,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from stacks.nvme.bindings.tcp.agreement import alignment_bytes, check_request
+from stacks.nvme.bindings.tcp.agreement import Agreed, alignment_bytes, check_request
 from stacks.nvme.bindings.tcp.connection import HEAD, Pdu, Rule, TcpConnection
 from stacks.nvme.bindings.tcp.errors import PduError, invalid_field, out_of_sequence
 from stacks.nvme.bindings.tcp.parameters import ADMIN_IN_CAPSULE_BYTES, DIGEST_BYTES, IC_BYTES, TERMINATE_DATA_BYTES
 from stacks.nvme.bindings.tcp.patience import Debt, SlowReader
+from stacks.nvme.bindings.tcp.served import ServedCommand
 from stacks.nvme.bindings.tcp.target_command import COMPLETION_END, DATA_HEADER_BYTES, TcpTargetCommand
 from stacks.nvme.target.command import NO_DATA
 from stacks.nvme.target.queue import Queue
 from transports.datagram import Address
 from wire.checksum import crc32c
 from wire.nvme.commands_codec import SubmissionEntry
-from wire.nvme.kinds import SglKind, TcpFatalStatus, TcpPduFlag, TcpPduKind
+from wire.nvme.kinds import SglKind, TcpDigest, TcpFatalStatus, TcpPduFlag, TcpPduKind
 from wire.nvme.opcodes import AdminOpcode
 from wire.nvme.status import StatusCode
 from wire.nvme.tcp_codec import (
@@ -43,19 +44,22 @@ if TYPE_CHECKING:
 
 
 class TcpTargetConnection(TcpConnection):
-    """A connection that a host made to `target`; remote: from where."""
+    """A connection that a host made to `target`; remote: from where; queue: its queue, for itself."""
 
-    def __init__(self, target: TcpTarget, remote: Address) -> None:
+    def __init__(self, target: TcpTarget, remote: Address, queue: Queue) -> None:
         super().__init__(TcpPduKind.CONTROLLER_TERMINATE, buffer_bytes=BUFFER_BYTES)
         self.target = target
         self.remote = remote
         self.port = target.port
-        self.queue: Queue = target.port.open_queue(remote=remote[0])
+        self.queue = queue
         self.queue.lend_bytes = LEND_BYTES
         self.is_gone = False
+        self._is_new = True
+        self._is_leaving = False
         self._takes_runs = False
         self._reader = SlowReader()
         self._data_offset = DATA_HLEN
+        self._digests = 0
         self._commands: list[TcpTargetCommand] = []
         self._free: list[TcpTargetCommand] = []
         self._fetching: dict[int, TcpTargetCommand] = {}
@@ -64,6 +68,11 @@ class TcpTargetConnection(TcpConnection):
             TcpPduKind.INITIALIZE_REQUEST: Rule(IC_BYTES, self._initialize),
             TcpPduKind.HOST_TERMINATE: Rule(TcpTerminate.SIZE, self._end_by_host, TERMINATE_DATA_BYTES),
         }
+
+    @property
+    def core(self) -> TcpTargetConnection:
+        """Itself."""
+        return self
 
     @property
     def is_connected(self) -> bool:
@@ -87,10 +96,12 @@ class TcpTargetConnection(TcpConnection):
         output.sent(length)
         if not output.has_rest:
             self.queue.lend_bytes = LEND_BYTES
-            self._is_listening = not self._is_deaf
+            self._is_listening = not (self._is_deaf or self._is_leaving)
+            if self._is_leaving:
+                self.target.settled(self)
             return
         self.queue.lend_bytes = 0
-        self._is_listening = output.unsent_bytes <= UNSENT_BYTES_MAX and not self._is_deaf
+        self._is_listening = output.unsent_bytes <= UNSENT_BYTES_MAX and not (self._is_deaf or self._is_leaving)
         if not self._reader.is_watched:
             self._reader.begin(output, self.target.now)
             self.target.owed(self)
@@ -113,15 +124,55 @@ class TcpTargetConnection(TcpConnection):
             self.port.release(command)
         self._fetching.clear()
 
+    def finish(self, deadline_ns: int) -> None:
+        """Tell the host that nothing follows, and wait for it to close until `deadline_ns`."""
+        self.is_finished = True
+        self.deadline_ns = deadline_ns
+
+    def give_up(self) -> None:
+        """End the connection at once."""
+        self.is_over = True
+
     def drop(self) -> None:
         """The connection is gone: what was to be sent is not."""
         self._output.drop()
 
+    # Moving to another process
+
+    def departing(self) -> tuple[Agreed, bytes]:
+        """What another process goes on with, of a connection that has `settled`: what was agreed on, and bytes that
+        came and were not read. This object takes part in nothing any more.
+        """
+        queue = self.queue
+        agreed = Agreed(
+            remote=self.remote,
+            digests=self._digests,
+            data_offset=self._data_offset,
+            qid=queue.qid,
+            entries=queue.entries,
+            sqhd=queue.sqhd,
+            has_flow_control=queue.has_flow_control,
+        )
+        return agreed, bytes(self._buffer[self._start : self._end])
+
+    def stay(self) -> None:
+        """It is not handed over, and goes on here."""
+        self._is_leaving, self._is_listening = False, not self._is_deaf
+        self.target.touched(self)
+
+    def arrive(self, agreed: Agreed, unread: bytes) -> None:
+        """Go on with a connection that left another process so. Call `handle_received(0)` to act on what is unread."""
+        self._is_new = False
+        self._take_agreed(agreed.digests, agreed.data_offset)
+        self._buffer[: len(unread)] = unread
+        self._start, self._end = 0, len(unread)
+
     # What the core wants
 
-    def fetch(self, command: TcpTargetCommand) -> None:
+    def fetch(self, command: ServedCommand) -> None:
         """Ask the host for the data of a command."""
         view = command.view
+        assert isinstance(command, TcpTargetCommand)
         assert view is not None
         command.received_bytes = 0
         command.is_damaged = False
@@ -138,12 +189,11 @@ class TcpTargetConnection(TcpConnection):
         header.encode_into(room)
         self._add_sealed(room)
 
-    def answer(self, command: TcpTargetCommand) -> None:
+    def answer(self, command: ServedCommand) -> None:
         """Send a command's data, if it has any for the host, and its completion."""
+        assert isinstance(command, TcpTargetCommand)
         if command.send_bytes:
-            is_success = (
-                command.sqhd == NO_SQHD and not command.status_word and not command.dw0 and not command.dw1
-            )
+            is_success = command.sqhd == NO_SQHD and not command.status_word and not command.dw0 and not command.dw1
             self._send_data(command, is_success=is_success)
             if is_success:
                 self._output.mark(command)
@@ -166,6 +216,17 @@ class TcpTargetConnection(TcpConnection):
         )
         self._add_sealed(room)
         self._output.mark(command)
+        if self._is_new and self.queue.controller is not None:
+            self._connected()
+
+    def _connected(self) -> None:
+        # The answer to Connect is on its way. From here on another process may do this; what it was not given stays
+        # unread until it has been.
+        self._is_new = False
+        is_quiet = not (self.queue.in_flight or self._fetching or self._sink)
+        unread_bytes = self._end - self._start
+        if self.queue.qid and is_quiet and unread_bytes <= UNREAD_BYTES_MAX and self.target.hands_over:
+            self._is_leaving, self._is_listening = True, False
 
     def _send_data(self, command: TcpTargetCommand, *, is_success: bool) -> None:
         view, length, pdo = command.view, command.send_bytes, self._data_offset
@@ -209,16 +270,19 @@ class TcpTargetConnection(TcpConnection):
         check_request(request)
         config = self.target.config
         digests = request.digests & config.digests
-        response = TcpInitializeResponse(
-            cpda=config.alignment, digests=digests, maxh2cdata=config.host_data_bytes
-        )
+        response = TcpInitializeResponse(cpda=config.alignment, digests=digests, maxh2cdata=config.host_data_bytes)
         self._output.add(response.encode())
         self.target.touched(self)
-        self._data_alignment = alignment_bytes(config.alignment) or 1
-        self._agree(digests)
         # Data towards the host starts where HPDA wants it; 4 bytes, the least, are kept anyway.
         alignment = alignment_bytes(request.hpda) or 4
-        self._data_offset = -(-(DATA_HLEN + self._header_digest_bytes) // alignment) * alignment
+        header_bytes = DATA_HLEN + (DIGEST_BYTES if digests & TcpDigest.HEADER else 0)
+        self._take_agreed(digests, -(-header_bytes // alignment) * alignment)
+
+    def _take_agreed(self, digests: int, data_offset: int) -> None:
+        config = self.target.config
+        self._data_alignment = alignment_bytes(config.alignment) or 1
+        self._agree(digests)
+        self._digests, self._data_offset = digests, data_offset
         self._takes_runs = config.shortcuts and not self.has_header_digest
         self._rules = {
             TcpPduKind.COMMAND: Rule(
@@ -377,6 +441,8 @@ COMMANDS_MIN = 32
 
 BUFFER_BYTES = 256 << 10
 """Of the receive buffer; more than the capsules with data of a full queue of usual depth."""
+UNREAD_BYTES_MAX = 16 << 10
+"""What a host may have sent behind its Connect for the connection to be handed over; it should send nothing."""
 UNSENT_BYTES_MAX = 1 << 20
 """How much may wait for a connection that is full before its commands are not read any more."""
 LEND_BYTES = 1 << 20

@@ -1,0 +1,103 @@
+"""A target whose connections are moved by workers, and an initiator, in virtual time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from stacks.nvme.bindings.tcp import TcpInitiatorConfig, TcpTargetConfig
+from stacks.nvme.bindings.tcp.agreement import Agreed
+from stacks.nvme.bindings.tcp.workers.handover import Handover
+from stacks.nvme.bindings.tcp.workers.owner_side import OwnerChannel
+from stacks.nvme.bindings.tcp.workers.worker_side import TcpWorker
+from stacks.nvme.stores import InlineExecutor, Store
+from stacks.nvme.target import Target
+from tests.stacks.nvme.tcp_rig import TARGET, TcpRig
+from transports.pump import Service
+from transports.simulation.streams import StreamHost, WorldStream
+from transports.stream import StreamTransport
+
+
+class SimulatedWorker:
+    """A worker process: a host of its own in the rig's world, and a channel to the owner."""
+
+    def __init__(self, rig: WorkersRig, name: str, config: TcpTargetConfig | None) -> None:
+        self.rig = rig
+        self.core = TcpWorker(config)
+        self.host: StreamHost = rig.world.attach(self.core, name)
+        self.channel = OwnerChannel(rig.tcp_target)
+        near, far = rig.world.pair(rig.target_host, self.host)
+        rig.target_host.streams.attach(self.channel, near)
+        self.host.streams.attach(self.core.channel, far)
+        self.taken = 0
+
+    def take(self, number: int, agreed: Agreed, unread: bytes, transport: StreamTransport) -> None:
+        """Have the connection."""
+        assert isinstance(transport, WorldStream)
+        self.taken += 1
+        transport.host = self.host
+        connection = self.core.adopt(number, agreed)
+        self.host.streams.attach(connection, transport)
+        connection.arrive(agreed, unread)
+        connection.handle_received(0, self.rig.simulation.now)
+        self.host.wake()
+
+    def kill(self) -> None:
+        """Lose it, as with SIGKILL."""
+        self.rig.world.detach(self.host)
+
+
+class WorkersRig(TcpRig):
+    """As `TcpRig`, with `workers` workers."""
+
+    def __init__(
+        self,
+        *stores: Store,
+        workers: int = 2,
+        seed: int = 1,
+        cuts: bool = True,
+        capacity_bytes: int = 1 << 18,
+        initiator: TcpInitiatorConfig | None = None,
+        target: TcpTargetConfig | None = None,
+        executor: Callable[[Target], Service] = InlineExecutor,
+    ) -> None:
+        self._service = _Later()
+
+        def with_service(core: Target) -> Service:
+            return _Both(executor(core), self._service)
+
+        super().__init__(
+            *stores, seed=seed, cuts=cuts, capacity_bytes=capacity_bytes, initiator=initiator, target=target,
+            executor=with_service,
+        )  # fmt: skip
+        self.handover = Handover(self.tcp_target, self.target_host.streams.detach)
+        self._service.handover = self.handover
+        self.workers = [self.add_worker(f"worker-{index}", target) for index in range(workers)]
+
+    def add_worker(self, name: str, config: TcpTargetConfig | None = None) -> SimulatedWorker:
+        """Start one."""
+        worker = SimulatedWorker(self, name, config)
+        self.handover.add(worker)
+        return worker
+
+    @property
+    def taken(self) -> list[int]:
+        """How many connections each worker got so far."""
+        return [worker.taken for worker in self.workers]
+
+
+class _Later:
+    handover: Handover | None = None
+
+    def pump(self, now: int) -> bool:
+        return self.handover.pump(now) if self.handover is not None else False
+
+
+class _Both:
+    def __init__(self, one: Service, other: Service) -> None:
+        self._services = (one, other)
+
+    def pump(self, now: int) -> bool:
+        return any([service.pump(now) for service in self._services])
+
+
+__all__ = ["TARGET", "SimulatedWorker", "WorkersRig"]
