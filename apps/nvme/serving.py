@@ -31,7 +31,7 @@ class TargetOptions:
 
     configuration: ports, subsystems and namespaces; origin: where that is from.
     capture, capture_limit_bytes: where to record packets, and how many bytes of them; 0 for no limit.
-    device: how RDMA devices are made, None as usual.
+    device: how RDMA devices are made, None as usual. workers: processes for the connections of TCP ports.
     """
 
     configuration: TargetConfiguration
@@ -40,6 +40,7 @@ class TargetOptions:
     capture: Path | None = None
     capture_limit_bytes: int = 0
     device: DeviceConfig | None = None
+    workers: int = 0
     ends_with_stdin: bool = False
     as_json: bool = False
 
@@ -64,7 +65,11 @@ def run_target(options: TargetOptions) -> None:
 async def serve_configured(options: TargetOptions, configured: ConfiguredTarget) -> None:
     """Serve, beside the control socket."""
     ending = trio.Event()
-    async with serve(configured, offload=options.offload, wrap=options.wrap, device=options.device) as server:
+    async with serve(
+        configured, offload=options.offload, wrap=options.wrap, device=options.device, workers=options.workers
+    ) as server:
+        if server.workers is not None:
+            server.workers.on_death = complain
         server.target.on_store_failure = failure_reporter(configured)
         manager = Manager(configured, server, end=ending.set)
         with contextlib.ExitStack() as stack:

@@ -58,6 +58,12 @@ def target(
         Path | None, typer.Option(metavar="FILE", help="All of that, and more, from a file (docs/configuration.md).")
     ] = None,
     check: Annotated[bool, typer.Option("--check", help="Only say what is wrong with --config.")] = False,
+    workers: Annotated[
+        int,
+        typer.Option(
+            min=0, max=64, metavar="N", help="Processes that serve the connections of TCP ports; 0: this one alone."
+        ),
+    ] = 0,
     offload: Offload = True,
     capture: Capture = None,
     capture_limit: Annotated[
@@ -89,6 +95,7 @@ def target(
             capture=capture,
             capture_limit_bytes=capture_limit,
             device=device_config(faults, fault),
+            workers=workers,
             ends_with_stdin=until_stdin_ends,
             as_json=as_json,
         )

@@ -20,6 +20,7 @@ from stacks.nvme.bindings.rdma.aio import RdmaServer
 from stacks.nvme.bindings.rdma.sync import DeviceConfig, Wrap
 from stacks.nvme.bindings.tcp import TcpTargetConfig
 from stacks.nvme.bindings.tcp.aio import TcpServer
+from stacks.nvme.bindings.tcp.workers.aio import TcpWorkers
 from stacks.nvme.configuration import ConfiguredTarget, PortConfiguration
 from stacks.nvme.stores import Store, open_store
 from stacks.nvme.stores.aio import ThreadExecutor
@@ -39,6 +40,7 @@ class Server:
     target: the core; ports: where it listens.
     offload: False sends one datagram a call; wrap: goes around the transport of RDMA ports. device: how RDMA devices
     are made, tcp: the sizes of TCP ports that say nothing else; None for the defaults.
+    workers: how many processes move the bytes of TCP ports' I/O connections, 0 for this one alone.
     """
 
     def __init__(
@@ -49,6 +51,7 @@ class Server:
         wrap: Wrap | None = None,
         device: DeviceConfig | None = None,
         tcp: TcpTargetConfig | None = None,
+        workers: int = 0,
     ) -> None:
         self.target = target
         self.ports: list[ServerPort] = []
@@ -56,6 +59,7 @@ class Server:
         self._wrap = wrap
         self._device = device
         self._tcp = tcp
+        self.workers = TcpWorkers(workers) if workers else None
         self._clock = RealClock()
         self._executor = ThreadExecutor(target, self.wake)
         self._nursery: trio.Nursery | None = None
@@ -118,8 +122,11 @@ class Server:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Run inside the block, and drain at its end."""
-        async with beside(self._executor.run) as nursery:
+        tasks = [self._executor.run] if self.workers is None else [self._executor.run, self.workers.run]
+        async with beside(*tasks) as nursery:
             self._nursery = nursery
+            if self.workers is not None:
+                await self.workers.ready()
             for port in self.ports:
                 nursery.start_soon(self._run_port, port)
             try:
@@ -156,6 +163,7 @@ class Server:
                 portid=port.portid,
                 serves=port.serves,
                 config=port.tcp_config(self._tcp),
+                workers=self.workers,
             )
         return RdmaServer(
             target,
@@ -181,6 +189,7 @@ async def serve(
     wrap: Wrap | None = None,
     device: DeviceConfig | None = None,
     tcp: TcpTargetConfig | None = None,
+    workers: int = 0,
 ) -> AsyncIterator[Server]:
     """A target at one URL or several; it serves inside the block, and drains at its end.
 
@@ -188,6 +197,7 @@ async def serve(
     stores: the namespaces of one subsystem, 1 and up, each a store or what `open_store` takes, which is closed at the
     end. nqn: its name; by default the URL's, else `DEFAULT_NQN`. subsystems: others, or all of them.
     device: how the RDMA devices are made, tcp: the sizes of TCP ports; None for the defaults.
+    workers: how many processes move the bytes of TCP ports' I/O connections, 0 for this one alone.
     Raises LocalError when an image cannot be opened, TransportError when an address cannot be had.
     """
     opened: list[Store] = []
@@ -201,7 +211,7 @@ async def serve(
             places = [_configuration(each) for each in _listed(url)]
             own = [_subsystem(stores, nqn or _nqn_of(_listed(url)), opened)] if stores else []
             target = Target([*subsystems, *own])
-        server = Server(target, offload=offload, wrap=wrap, device=device, tcp=tcp)
+        server = Server(target, offload=offload, wrap=wrap, device=device, tcp=tcp, workers=workers)
         for place in places:
             server.add_port(place)
         async with server.running():

@@ -97,7 +97,9 @@ class _Both:
         self._services = (one, other)
 
     def pump(self, now: int) -> bool:
-        return any([service.pump(now) for service in self._services])
+        one, other = self._services
+        did = one.pump(now)
+        return other.pump(now) or did
 
 
 __all__ = ["TARGET", "SimulatedWorker", "WorkersRig"]
