@@ -93,6 +93,7 @@ class Controller:
 
     def handle_deadline(self) -> None:
         """A keep-alive interval is over (NVMe Base 2.0 3.9)."""
+        self.port.target.collect()
         if self.is_ready and self.has_traffic:
             self.restart_keep_alive()
             return
@@ -146,6 +147,7 @@ class Controller:
     def find_access(self) -> None:
         """Namespaces have come or gone, or reservations have changed: see what the host may do now."""
         self.access.update(self.attachments.accessible, self.subsystem.sharing.restrictions(self.host_id))
+        self.port.target.access_changed()
 
     def raise_event(self, event: Event) -> None:
         """Tell the host, when it asked to be told."""

@@ -288,6 +288,7 @@ class Queue:
 
     def _stop(self) -> None:
         self.is_stopped = True
+        self.port.target.access_changed()
         half = () if self._first_half is None else (self._first_half,)
         for command in (*self.port.waiting.take_all(self), *self.port.target.line.withdraw(self), *half):
             self.fail(command, StatusCode.ABORTED_SQ_DELETION.value)
