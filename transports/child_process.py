@@ -58,8 +58,9 @@ class ChildProcess:
         return self._process.wait()
 
     def kill(self) -> None:
-        """End it at once."""
+        """End it, and return when it is no more."""
         self._process.kill()
+        self._process.wait()
 
     def close(self) -> None:
         """End it, and wait for that; idempotent."""

@@ -54,7 +54,8 @@ class Store(Protocol):
     while reads and writes go on in the other: only name verbs for which the store is ready for that."""
 
     lock: BlockLock | None = None
-    """What `run` takes around every verb that reads or changes blocks, while other processes have the store too."""
+    """What `run` takes around verbs that read or change blocks, while other processes have the store too; not around
+    slow ones, which reads and writes go beside in any case."""
 
     has_delays: bool = False
     """Whether executors are to ask `delay_ns` of every request; never changes."""
@@ -164,7 +165,7 @@ def run(request: StoreRequest) -> None:
     assert store is not None
     lock = store.lock
     try:
-        if lock is None or verb == FLUSH:
+        if lock is None or verb == FLUSH or verb in store.slow_verbs:
             _call(store, request)
         else:
             lock.take(verb)

@@ -25,14 +25,15 @@ from stacks.nvme.stores.file_layer import OsFile, write_rest
 
 
 class BlockLock:
-    """A lock between processes, over all blocks of a store. descriptor: a file that all of them have, and stays theirs.
+    """A lock between processes, over all blocks of a store. descriptor: a file that all of them have; not owned.
 
-    on_stuck: called when somebody has kept it for `STUCK_S` seconds, to end whoever that can be; None to go on waiting.
+    on_stuck: called when somebody has kept it for `STUCK_S` seconds, to end whoever that may be; empty to go on
+    waiting.
     """
 
     def __init__(self, descriptor: int) -> None:
         self.descriptor = descriptor
-        self.on_stuck: Callable[[], None] | None = None
+        self.on_stuck: list[Callable[[], None]] = []
         self._files: dict[int, int] = {}
         """A description for each thread, since a lock belongs to one."""
 
@@ -63,7 +64,7 @@ class BlockLock:
         return file
 
     def _wait(self, file: int, wanted: bytes) -> None:
-        if self.on_stuck is not None:
+        if self.on_stuck:
             deadline = time.monotonic() + STUCK_S
             while time.monotonic() < deadline:
                 time.sleep(LOOK_S)
@@ -72,7 +73,8 @@ class BlockLock:
                 except BlockingIOError:
                     continue
                 return
-            self.on_stuck()
+            for end in self.on_stuck:
+                end()
         fcntl.fcntl(file, fcntl.F_OFD_SETLKW, wanted)
 
 
@@ -88,15 +90,15 @@ class Share:
         self.block_bytes = block_bytes
         self.lock = BlockLock(os.memfd_create("baremetal-lock", os.MFD_CLOEXEC))
         self.is_recalled = False
-        self.on_recall: Callable[[], None] | None = None
+        self.on_recall: list[Callable[[], None]] = []
 
     def recall(self) -> None:
         """Return when no other process has the store any more."""
         if self.is_recalled:
             return
         self.is_recalled = True
-        if self.on_recall is not None:
-            self.on_recall()
+        for recall in self.on_recall:
+            recall()
         self.lock.close()
         os.close(self.lock.descriptor)
 

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Sequence
 
 from stacks.nvme.bindings.tcp import TcpInitiatorConfig, TcpTargetConfig
 from stacks.nvme.bindings.tcp.agreement import Agreed
+from stacks.nvme.bindings.tcp.workers.board import BOARD_BYTES, Board
+from stacks.nvme.bindings.tcp.workers.grants import Terms
 from stacks.nvme.bindings.tcp.workers.handover import Handover
 from stacks.nvme.bindings.tcp.workers.owner_side import OwnerChannel
 from stacks.nvme.bindings.tcp.workers.worker_side import TcpWorker
 from stacks.nvme.stores import InlineExecutor, Store
+from stacks.nvme.stores.sharing import Share
 from stacks.nvme.target import Target
 from tests.stacks.nvme.tcp_rig import TARGET, TcpRig
+from transports.errors import TransportError
 from transports.pump import Service
 from transports.simulation.streams import StreamHost, WorldStream
 from transports.stream import StreamTransport
@@ -22,16 +27,19 @@ class SimulatedWorker:
 
     def __init__(self, rig: WorkersRig, name: str, config: TcpTargetConfig | None) -> None:
         self.rig = rig
-        self.core = TcpWorker(config)
-        self.host: StreamHost = rig.world.attach(self.core, name)
+        self.board = Board(memoryview(bytearray(BOARD_BYTES)))
+        self.core = TcpWorker(self.board, config)
+        self.host: StreamHost = rig.world.attach(self.core, name, [self.core.executor])
         self.channel = OwnerChannel(rig.tcp_target)
         near, far = rig.world.pair(rig.target_host, self.host)
         rig.target_host.streams.attach(self.channel, near)
         self.host.streams.attach(self.core.channel, far)
-        self.taken = 0
+        self.taken = self.granted = self.revoked = 0
+        self.is_dead = False
 
     def take(self, number: int, agreed: Agreed, unread: bytes, transport: StreamTransport) -> None:
         """Have the connection."""
+        self.check()
         assert isinstance(transport, WorldStream)
         self.taken += 1
         transport.host = self.host
@@ -41,9 +49,29 @@ class SimulatedWorker:
         connection.handle_received(0, self.rig.simulation.now)
         self.host.wake()
 
+    def grant(self, number: int, terms: Terms, share: Share) -> None:
+        """Let a connection do I/O by itself."""
+        self.check()
+        self.granted += 1
+        self.core.grant(number, terms, [os.dup(share.descriptor), os.dup(share.lock.descriptor)])
+
+    def revoke(self, pairs: Sequence[tuple[int, int]]) -> None:
+        """End grants."""
+        self.check()
+        self.revoked += len(pairs)
+        self.core.revoke(pairs)
+        self.host.wake()
+
+    def check(self) -> None:
+        """TransportError when it is dead."""
+        if self.is_dead:
+            raise TransportError("the other process is gone")
+
     def kill(self) -> None:
         """Lose it, as with SIGKILL."""
-        self.rig.world.detach(self.host)
+        if not self.is_dead:
+            self.is_dead = True
+            self.rig.world.detach(self.host)
 
 
 class WorkersRig(TcpRig):

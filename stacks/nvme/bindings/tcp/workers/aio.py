@@ -4,6 +4,8 @@
     start                 -> process         -> `ready`
     `port`, a stream      ->                    a `TcpWorker` on a driver of its own
     `take`, a connection  ->                    goes on with it
+    `grant`, a store      ->                    does its plain reads and writes
+    `revoke`              ->                    does no more of them, from before it answers
 
 These go over a connection of their own (`transports.rights`), each answered before anything else happens. A worker
 that does not answer is killed.
@@ -12,9 +14,10 @@ that does not answer is killed.
 from __future__ import annotations
 
 import dataclasses
+import mmap
 import os
 import signal
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import trio
@@ -23,9 +26,12 @@ from stacks.nvme.bindings.aio import Watch
 from stacks.nvme.bindings.tcp.agreement import Agreed
 from stacks.nvme.bindings.tcp.target import TcpTarget
 from stacks.nvme.bindings.tcp.target_configuration import TcpTargetConfig
+from stacks.nvme.bindings.tcp.workers.board import BOARD_BYTES, Board
+from stacks.nvme.bindings.tcp.workers.grants import Terms
 from stacks.nvme.bindings.tcp.workers.handover import Handover
 from stacks.nvme.bindings.tcp.workers.owner_side import OwnerChannel
 from stacks.nvme.bindings.tcp.workers.worker_side import TcpWorker
+from stacks.nvme.stores.sharing import Share
 from transports.child_process import ChildProcess, parent_end, stream_of, stream_pair
 from transports.clock import RealClock
 from transports.control.directory import Json
@@ -130,25 +136,31 @@ class WorkedPort:
         assert self._streams is not None
         assert self._handover is not None
         near, far = stream_pair()
-        channel = OwnerChannel(self._target)
+        memory = os.memfd_create("baremetal-board", os.MFD_CLOEXEC)
         number = self._target.port.portid
+        message: dict[str, Json] = {"verb": "port", "port": number, "config": _encoded(self._target.config)}
         try:
-            _ask(process, {"verb": "port", "port": number, "config": _encoded(self._target.config)}, far.fileno())
+            os.ftruncate(memory, BOARD_BYTES)
+            board = Board(mmap.mmap(memory, BOARD_BYTES))
+            _ask(process, message, far.fileno(), memory)
         except TransportError:
             near.close()
             return
         finally:
             far.close()
+            os.close(memory)
+        channel = OwnerChannel(self._target)
         self._streams.attach(channel, near)
-        self._handover.add(_PortWorker(process, channel, number))
+        self._handover.add(_PortWorker(process, channel, board, number))
         self._wake()
 
 
 class _PortWorker:
     """A worker process, as far as one port goes."""
 
-    def __init__(self, process: ChildProcess, channel: OwnerChannel, port: int) -> None:
+    def __init__(self, process: ChildProcess, channel: OwnerChannel, board: Board, port: int) -> None:
         self.channel = channel
+        self.board = board
         self._process = process
         self._port = port
 
@@ -165,6 +177,23 @@ class _PortWorker:
         }
         with connected:
             _ask(self._process, message, connected.fileno())
+
+    def grant(self, number: int, terms: Terms, share: Share) -> None:
+        """Let a connection do I/O by itself."""
+        message: dict[str, Json] = {
+            "verb": "grant", "port": self._port, "number": number, "terms": _encoded(terms)
+        }  # fmt: skip
+        _ask(self._process, message, share.descriptor, share.lock.descriptor)
+
+    def revoke(self, pairs: Sequence[tuple[int, int]]) -> None:
+        """End grants."""
+        for at in range(0, len(pairs), PAIRS_MAX):
+            some: list[Json] = [list(pair) for pair in pairs[at : at + PAIRS_MAX]]
+            _ask(self._process, {"verb": "revoke", "port": self._port, "pairs": some})
+
+    def kill(self) -> None:
+        """End it."""
+        self._process.kill()
 
 
 def _ask(process: ChildProcess, message: Mapping[str, Json], *descriptors: int) -> Mapping[str, Json]:
@@ -195,6 +224,8 @@ class WorkerProcess:
         self._verbs: dict[str, Callable[[Mapping[str, Any], list[int]], Mapping[str, Json]]] = {
             "port": self._open_port,
             "take": self._take,
+            "grant": self._grant,
+            "revoke": self._revoke,
         }
         self._nursery: trio.Nursery | None = None
 
@@ -211,7 +242,7 @@ class WorkerProcess:
         assert self._nursery is not None
         config = message["config"]
         shelves = tuple((size, count) for size, count in config.pop("shelves"))
-        port = _WorkerPort(TcpTargetConfig(shelves=shelves, **config), descriptors[0])
+        port = _WorkerPort(TcpTargetConfig(shelves=shelves, **config), *descriptors)
         self._ports[message["port"]] = port
         self._nursery.start_soon(port.run)
         return {}
@@ -226,29 +257,44 @@ class WorkerProcess:
         return {}
 
 
-class _WorkerPort:
-    """One port in a worker. channel: the descriptor of the stream to the owner."""
+    def _grant(self, message: Mapping[str, Any], descriptors: list[int]) -> Mapping[str, Json]:
+        core = self._ports[message["port"]].core
+        core.grant(message["number"], Terms(**message["terms"]), descriptors)
+        return {}
 
-    def __init__(self, config: TcpTargetConfig, channel: int) -> None:
-        self._core = TcpWorker(config)
+    def _revoke(self, message: Mapping[str, Any], descriptors: list[int]) -> Mapping[str, Json]:
+        assert not descriptors
+        port = self._ports[message["port"]]
+        port.core.revoke([(number, nsid) for number, nsid in message["pairs"]])
+        port.wake()
+        return {}
+
+
+class _WorkerPort:
+    """One port in a worker. channel, board: descriptors of the stream to the owner and of the board."""
+
+    def __init__(self, config: TcpTargetConfig, channel: int, board: int) -> None:
+        self.core = TcpWorker(Board(mmap.mmap(board, BOARD_BYTES)), config)
+        os.close(board)
         self._network = KernelStreams()
         self._clock = RealClock()
         self._watch = Watch()
-        self._driver = StreamDriver(self._core, self._network, self._clock, [self._watch])
-        self._driver.attach(self._core.channel, stream_of(channel))
+        self._driver = StreamDriver(self.core, self._network, self._clock, [self.core.executor, self._watch])
+        self.wake = self._driver.wake
+        self._driver.attach(self.core.channel, stream_of(channel))
 
     async def run(self) -> None:
         """Serve until the owner closes the channel."""
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._driver.run)
-            await self._watch.wait_until(lambda: self._core.channel.is_lost)
+            await self._watch.wait_until(lambda: self.core.channel.is_lost)
             nursery.cancel_scope.cancel()
         self._driver.close()
         self._network.close()
 
     def take(self, number: int, agreed: Agreed, unread: bytes, descriptor: int) -> None:
         """Go on with a connection."""
-        connection = self._core.adopt(number, agreed)
+        connection = self.core.adopt(number, agreed)
         self._driver.attach(connection, stream_of(descriptor))
         connection.arrive(agreed, unread)
         connection.handle_received(0, self._clock.now())
@@ -261,8 +307,10 @@ def main() -> None:
     trio.run(WorkerProcess(parent_end()).run)
 
 
+PAIRS_MAX = 2000
+"""How many grants one message ends."""
 MODULE = "stacks.nvme.bindings.tcp.workers.aio"
-ANSWER_S = 2.0
+ANSWER_S = 5.0
 """How long a worker may take to answer; everything waits for it."""
 RESTART_DELAY_S = 1.0
 """The least time between the starts of a worker, should it die again and again."""

@@ -11,12 +11,13 @@ from typing import Protocol
 
 from stacks.nvme.bindings.tcp.agreement import Agreed
 from stacks.nvme.bindings.tcp.target import TcpTarget
+from stacks.nvme.bindings.tcp.workers.grants import GrantedWorker, Grants
 from stacks.nvme.bindings.tcp.workers.owner_side import OwnerChannel
 from transports.errors import TransportError
 from transports.stream import StreamCore, StreamTransport
 
 
-class PortWorker(Protocol):
+class PortWorker(GrantedWorker, Protocol):
     """A worker, as far as one port goes. channel: ours, in the port's pump."""
 
     channel: OwnerChannel
@@ -30,6 +31,7 @@ class Handover:
 
     def __init__(self, target: TcpTarget, detach: Callable[[StreamCore], StreamTransport | None]) -> None:
         self.workers: list[PortWorker] = []
+        self.grants = Grants(target.target)
         self._target = target
         self._detach = detach
 
@@ -54,7 +56,9 @@ class Handover:
             except TransportError as error:
                 self._target.ended(connection, str(error))
             else:
-                self._target.replace(connection, worker.channel.adopt(number, connection.queue, connection.remote))
+                forwarded = worker.channel.adopt(number, connection.queue, connection.remote)
+                self._target.replace(connection, forwarded)
+                self.grants.add(forwarded, worker)
         return bool(departing)
 
     def _choose(self) -> PortWorker | None:

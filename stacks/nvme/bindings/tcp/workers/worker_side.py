@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Sequence
 
 from stacks.nvme.bindings.tcp.agreement import Agreed
 from stacks.nvme.bindings.tcp.patience import Debt
@@ -10,9 +11,13 @@ from stacks.nvme.bindings.tcp.served import ServedCommand, ServedConnection
 from stacks.nvme.bindings.tcp.target import TcpTarget
 from stacks.nvme.bindings.tcp.target_configuration import TcpTargetConfig
 from stacks.nvme.bindings.tcp.target_connection import TcpTargetConnection
+from stacks.nvme.bindings.tcp.workers.board import Board
 from stacks.nvme.bindings.tcp.workers.channel import CONNECTION, LENGTH, TAG, VALUE, Channel, Words
+from stacks.nvme.bindings.tcp.workers.direct import DirectExecutor, Grant
+from stacks.nvme.bindings.tcp.workers.grants import Terms
 from stacks.nvme.bindings.tcp.workers.messages import Kind
 from stacks.nvme.bindings.tcp.workers.worker_queue import WorkerQueue
+from stacks.nvme.stores.sharing import SharedBlocks
 from stacks.nvme.target import Target
 from stacks.nvme.target.command import Command
 
@@ -20,20 +25,72 @@ from stacks.nvme.target.command import Command
 class TcpWorker(TcpTarget):
     """A `StreamEndpoint` for the connections of one port that the owner hands in; its pump carries `channel` as well.
 
-    config: the port's, as in the owner.
+    board: where to count what is done here; config: the port's, as in the owner. executor: a service of the pump.
     """
 
-    def __init__(self, config: TcpTargetConfig | None = None) -> None:
+    def __init__(self, board: Board, config: TcpTargetConfig | None = None) -> None:
         super().__init__(Target(), "", config=config)
         self.channel = WorkerChannel(self)
+        self.executor = DirectExecutor(board)
+        self._shares: dict[int, SharedBlocks] = {}
+        self._grants: dict[int, set[Grant]] = {}
+        """Those that use each share."""
 
     def adopt(self, number: int, agreed: Agreed) -> WorkerConnection:
         """Go on with a connection that the owner handed over as `number`; call its `arrive` when it can be read."""
-        queue = WorkerQueue(self.port, self.channel, number, agreed)
+        queue = WorkerQueue(self.port, self.channel, number, agreed, self.executor)
         connection = WorkerConnection(self, queue, agreed)
         self.channel.connections[number] = connection
         self.add(connection)
         return connection
+
+    def grant(self, number: int, terms: Terms, descriptors: Sequence[int]) -> None:
+        """A connection may do I/O by itself. descriptors: of the blocks and their lock, ours from now on."""
+        if terms.share in self._shares:
+            for descriptor in descriptors:
+                os.close(descriptor)
+        else:
+            blocks, lock = descriptors
+            self._shares[terms.share] = SharedBlocks(blocks, lock, block_bytes=terms.block_bytes)
+            self._grants[terms.share] = set()
+        connection = self.channel.connections.get(number)
+        if connection is None:
+            self._drop_unused(terms.share)
+            return
+        grant = Grant(
+            terms.share,
+            self._shares[terms.share],
+            block_count=terms.block_count,
+            can_write=terms.can_write,
+            counts=self.executor.board.slot(terms.slot),
+        )
+        self._grants[terms.share].add(grant)
+        before = connection.worker_queue.direct.grants.pop(terms.nsid, None)
+        connection.worker_queue.direct.grants[terms.nsid] = grant
+        if before is not None:
+            self._end([before])
+
+    def revoke(self, pairs: Sequence[tuple[int, int]]) -> None:
+        """Nothing is done under these grants, (connection, NSID), any more when this returns."""
+        for number, nsid in pairs:
+            connection = self.channel.connections.get(number)
+            if connection is not None:
+                self._end(connection.worker_queue.direct.revoke((nsid,)))
+
+    def end_grants(self, queue: WorkerQueue) -> None:
+        """A connection does nothing any more."""
+        self._end(queue.direct.revoke(tuple(queue.direct.grants)))
+
+    def _end(self, grants: Sequence[Grant]) -> None:
+        self.executor.withdraw(grants)
+        for grant in grants:
+            self._grants[grant.share].discard(grant)
+            self._drop_unused(grant.share)
+
+    def _drop_unused(self, share: int) -> None:
+        if not self._grants[share]:
+            del self._grants[share]
+            self._shares.pop(share).close()
 
     def ended(self, connection: ServedConnection, failure: str) -> None:
         """It is over; the owner is told."""
@@ -112,10 +169,10 @@ class WorkerChannel(Channel):
 
     def failed(self, queue: WorkerQueue, command: Command, code: int) -> None:
         """That data came damaged."""
-        self.worker_release(command)
+        self.release(command)
         self._send(Kind.FAILED, queue.number, _tag(command), value=code)
 
-    def worker_release(self, command: Command) -> None:
+    def release(self, command: Command) -> None:
         """Its memory is not needed: it brings no data."""
         command.view = None
         self._worker.port.give_back(command)
@@ -126,6 +183,7 @@ class WorkerChannel(Channel):
 
     def stop(self, queue: WorkerQueue) -> None:
         """A connection takes no more commands, and none of its memory."""
+        self._worker.end_grants(queue)
         self._forget(queue.number)
         self._stopped.add(queue.number)
         self._send(Kind.STOPPED, queue.number)
