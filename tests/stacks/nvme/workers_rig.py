@@ -88,18 +88,16 @@ class WorkersRig(TcpRig):
         target: TcpTargetConfig | None = None,
         executor: Callable[[Target], Service] = InlineExecutor,
     ) -> None:
-        self._service = _Later()
-
-        def with_service(core: Target) -> Service:
-            return _Both(executor(core), self._service)
-
         super().__init__(
             *stores, seed=seed, cuts=cuts, capacity_bytes=capacity_bytes, initiator=initiator, target=target,
-            executor=with_service,
+            executor=executor,
         )  # fmt: skip
-        self.handover = Handover(self.tcp_target, self.target_host.streams.detach)
-        self._service.handover = self.handover
         self.workers = [self.add_worker(f"worker-{index}", target) for index in range(workers)]
+
+    def services(self) -> list[Service]:
+        """The handing over of connections."""
+        self.handover = Handover(self.tcp_target, lambda core: self.target_host.streams.detach(core))
+        return [self.handover]
 
     def add_worker(self, name: str, config: TcpTargetConfig | None = None) -> SimulatedWorker:
         """Start one."""
@@ -111,23 +109,6 @@ class WorkersRig(TcpRig):
     def taken(self) -> list[int]:
         """How many connections each worker got so far."""
         return [worker.taken for worker in self.workers]
-
-
-class _Later:
-    handover: Handover | None = None
-
-    def pump(self, now: int) -> bool:
-        return self.handover.pump(now) if self.handover is not None else False
-
-
-class _Both:
-    def __init__(self, one: Service, other: Service) -> None:
-        self._services = (one, other)
-
-    def pump(self, now: int) -> bool:
-        one, other = self._services
-        did = one.pump(now)
-        return other.pump(now) or did
 
 
 __all__ = ["TARGET", "SimulatedWorker", "WorkersRig"]

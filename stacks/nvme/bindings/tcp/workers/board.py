@@ -1,12 +1,13 @@
 """What a worker has done by itself, where the owner sees it at any time: counters in memory that both have.
 
-A slot for each queue and namespace, which only the worker writes and the owner hands out; and how long the worker was
-busy.
+A slot for each queue and namespace, which only the worker writes and the owner hands out; how long the worker was
+busy; and what its port has counted.
 """
 
 from __future__ import annotations
 
 import mmap
+from array import array
 
 
 class Board:
@@ -14,7 +15,7 @@ class Board:
 
     def __init__(self, memory: mmap.mmap | memoryview) -> None:
         self._numbers = memoryview(memory).cast("B").cast("Q")
-        self._free = list(reversed(range(1, SLOTS)))
+        self._free = list(reversed(range(FIRST_SLOT, SLOTS)))
 
     # The owner
 
@@ -39,7 +40,15 @@ class Board:
         """How long the worker was busy, in all."""
         return self._numbers[0]
 
+    def port_counts(self, length: int) -> list[int]:
+        """What `write_port_counts` wrote last."""
+        return self._numbers[1 : 1 + length].tolist()
+
     # The worker
+
+    def write_port_counts(self, counts: list[int]) -> None:
+        """What the worker's port has counted, at most `PORT_COUNTS_MAX` numbers."""
+        self._numbers[1 : 1 + len(counts)] = memoryview(array("Q", counts))
 
     def slot(self, slot: int) -> memoryview:
         """The numbers of a slot, to add to: as `counts`."""
@@ -51,6 +60,8 @@ class Board:
 
 
 WIDTH = 4
+FIRST_SLOT = 4
+PORT_COUNTS_MAX = FIRST_SLOT * WIDTH - 1
 SLOTS = 8192
 BOARD_BYTES = SLOTS * WIDTH * 8
 READS, WRITES, BYTES_READ, BYTES_WRITTEN = range(WIDTH)

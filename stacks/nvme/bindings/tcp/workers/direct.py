@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING
 
+from stacks.nvme.bindings.tcp.target_configuration import TcpTargetCounters
 from stacks.nvme.bindings.tcp.workers.board import BYTES_READ, BYTES_WRITTEN, READS, WRITES, Board
 from stacks.nvme.stores.contract import READ, WRITE
 from stacks.nvme.stores.sharing import SharedBlocks
@@ -215,10 +216,14 @@ class _Converted:
 
 
 class DirectExecutor:
-    """A service of a worker's pump: does what is pending at the end of each pass, under as few locks as that takes."""
+    """A service of a worker's pump: does what is pending at the end of each pass, under as few locks as that takes.
 
-    def __init__(self, board: Board) -> None:
+    board: where it and `counters` are seen.
+    """
+
+    def __init__(self, board: Board, counters: TcpTargetCounters) -> None:
         self.board = board
+        self._counters = counters
         self.pending: list[tuple[DirectQueue, Command, Grant]] = []
         self._looked_ns = 0
         self._is_busy = False
@@ -226,6 +231,7 @@ class DirectExecutor:
     def pump(self, now: int) -> bool:
         """Do everything that is pending."""
         self._sample(now)
+        self.board.write_port_counts(counts_of(self._counters))
         if not self.pending:
             return False
         self._is_busy = True
@@ -275,6 +281,30 @@ def _run(blocks: SharedBlocks, verb: int, batch: list[tuple[DirectQueue, Command
             blocks.lock.release()
         for queue, command, grant, is_right in tried:
             queue.done(command, grant, is_right=is_right)
+
+
+def counts_of(counters: TcpTargetCounters) -> list[int]:
+    """Of what a worker's port counts, what is not counted in the owner as well."""
+    return [
+        counters.capsules_received,
+        counters.responses_sent,
+        counters.header_digest_errors,
+        counters.data_digest_errors,
+        counters.terminations_sent,
+        counters.terminations_received,
+        counters.connections_stalled,
+    ]
+
+
+def add_counts(counters: TcpTargetCounters, more: list[int]) -> None:
+    """Add what `counts_of` a worker's has become more."""
+    counters.capsules_received += more[0]
+    counters.responses_sent += more[1]
+    counters.header_digest_errors += more[2]
+    counters.data_digest_errors += more[3]
+    counters.terminations_sent += more[4]
+    counters.terminations_received += more[5]
+    counters.connections_stalled += more[6]
 
 
 READ_OPCODE, WRITE_OPCODE = IoOpcode.READ.value, IoOpcode.WRITE.value

@@ -17,10 +17,13 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Protocol
 
+from stacks.nvme.bindings.tcp.target import TcpTarget
+from stacks.nvme.bindings.tcp.target_configuration import TcpTargetCounters
 from stacks.nvme.bindings.tcp.workers.board import BYTES_READ, BYTES_WRITTEN, READS, WRITES, Board
+from stacks.nvme.bindings.tcp.workers.direct import add_counts, counts_of
 from stacks.nvme.bindings.tcp.workers.owner_side import ForwardedConnection
 from stacks.nvme.stores.sharing import Share
-from stacks.nvme.target import Namespace, Queue, QueueState, Target
+from stacks.nvme.target import Namespace, Queue, QueueState
 from transports.errors import TransportError
 
 
@@ -75,16 +78,34 @@ class _Granted:
         self.counted = [0, 0, 0, 0]
 
 
-class Grants:
-    """The grants of the connections of one port of `target`, whose workers have them."""
+class _Seen:
+    """What of a worker's board is counted."""
 
-    def __init__(self, target: Target) -> None:
-        self._target = target
+    def __init__(self, board: Board) -> None:
+        self._busy_ns = board.busy_ns
+        self._counts = [0] * PORT_COUNTS
+
+    def collect(self, board: Board, binding: TcpTarget) -> int:
+        """Count what is new; how long the worker was busy since the last time."""
+        busy_ns, self._busy_ns = board.busy_ns - self._busy_ns, board.busy_ns
+        counts, before = board.port_counts(PORT_COUNTS), self._counts
+        if counts != before:
+            self._counts = counts
+            add_counts(binding.counters, [now - then for now, then in zip(counts, before, strict=True)])
+        return busy_ns
+
+
+class Grants:
+    """The grants of the connections of one port, `binding`, whose workers have them; and what those have done."""
+
+    def __init__(self, binding: TcpTarget) -> None:
+        self._binding = binding
+        self._target = target = binding.target
         self._connections: dict[ForwardedConnection, GrantedWorker] = {}
         self._granted: dict[tuple[ForwardedConnection, int], _Granted] = {}
         self._shares: dict[Share, int] = {}
         self._shares_made = 0
-        self._busy_ns: dict[GrantedWorker, int] = {}
+        self._workers: dict[GrantedWorker, _Seen] = {}
         self._is_armed = False
         target.on_access_changed.append(self.changed)
         target.on_collect.append(self.collect)
@@ -98,7 +119,7 @@ class Grants:
     def add(self, connection: ForwardedConnection, worker: GrantedWorker) -> None:
         """A worker has a connection from now on."""
         self._connections[connection] = worker
-        self._busy_ns.setdefault(worker, worker.board.busy_ns)
+        self._workers.setdefault(worker, _Seen(worker.board))
         self._grant_all()
 
     def changed(self) -> None:
@@ -126,14 +147,11 @@ class Grants:
 
     def collect(self) -> None:
         """Add what was done to the counts."""
-        busy = {worker: worker.board.busy_ns - before for worker, before in self._busy_ns.items()}
+        busy_ns = {worker: seen.collect(worker.board, self._binding) for worker, seen in self._workers.items()}
         for each in self._granted.values():
-            if self._collect(each):
-                controller = each.connection.queue.controller
-                if controller is not None:
-                    controller.subsystem.busy_time.add_elsewhere(busy.get(each.worker, 0))
-        for worker in self._busy_ns:
-            self._busy_ns[worker] += busy[worker]
+            controller = each.connection.queue.controller
+            if self._collect(each) and controller is not None:
+                controller.subsystem.busy_time.add_elsewhere(busy_ns[each.worker])
 
     def right_of(self, queue: Queue, namespace: Namespace) -> Right:
         """What the rules let a queue do with a namespace by itself, if its store can be shared."""
@@ -222,6 +240,7 @@ class Grants:
         return True
 
 
+PORT_COUNTS = len(counts_of(TcpTargetCounters()))
 GRANT_DELAY_NS = 10_000_000
 """How long after a change it is looked for what may be granted: exclusions, such as those of fused commands, come in
 rows."""

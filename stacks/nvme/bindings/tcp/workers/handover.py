@@ -31,7 +31,7 @@ class Handover:
 
     def __init__(self, target: TcpTarget, detach: Callable[[StreamCore], StreamTransport | None]) -> None:
         self.workers: list[PortWorker] = []
-        self.grants = Grants(target.target)
+        self.grants = Grants(target)
         self._target = target
         self._detach = detach
 

@@ -69,7 +69,8 @@ class ForwardedConnection:
         self.channel.fetch(self.number, command.tag, len(view))
 
     def answer(self, command: ServedCommand) -> None:
-        """Send the completion, and the data before it, to the worker."""
+        """Send the completion, and the data before it, to the worker, who counts it."""
+        self.channel.target.counters.responses_sent -= 1
         view = command.view[: command.send_bytes] if command.view is not None and command.send_bytes else None
 
         def sent() -> None:

@@ -31,7 +31,7 @@ class TcpWorker(TcpTarget):
     def __init__(self, board: Board, config: TcpTargetConfig | None = None) -> None:
         super().__init__(Target(), "", config=config)
         self.channel = WorkerChannel(self)
-        self.executor = DirectExecutor(board)
+        self.executor = DirectExecutor(board, self.counters)
         self._shares: dict[int, SharedBlocks] = {}
         self._grants: dict[int, set[Grant]] = {}
         """Those that use each share."""
