@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from stacks.nvme.bindings.tcp import TcpInitiatorConfig, TcpTargetConfig
 from stacks.nvme.bindings.tcp.agreement import Agreed
 from stacks.nvme.bindings.tcp.workers.board import BOARD_BYTES, Board
-from stacks.nvme.bindings.tcp.workers.grants import Terms
+from stacks.nvme.bindings.tcp.workers.grants import Right, Terms
 from stacks.nvme.bindings.tcp.workers.handover import Handover
 from stacks.nvme.bindings.tcp.workers.owner_side import OwnerChannel
 from stacks.nvme.bindings.tcp.workers.worker_side import TcpWorker
@@ -19,7 +19,7 @@ from tests.stacks.nvme.tcp_rig import TARGET, TcpRig
 from transports.errors import TransportError
 from transports.pump import Service
 from transports.simulation.streams import StreamHost, WorldStream
-from transports.stream import StreamTransport
+from transports.stream import StreamCore, StreamTransport
 
 
 class SimulatedWorker:
@@ -96,14 +96,33 @@ class WorkersRig(TcpRig):
 
     def services(self) -> list[Service]:
         """The handing over of connections."""
-        self.handover = Handover(self.tcp_target, lambda core: self.target_host.streams.detach(core))
+        self.handover = Handover(self.tcp_target, self._detach)
         return [self.handover]
+
+    def _detach(self, core: StreamCore) -> StreamTransport | None:
+        return self.target_host.streams.detach(core)
 
     def add_worker(self, name: str, config: TcpTargetConfig | None = None) -> SimulatedWorker:
         """Start one."""
         worker = SimulatedWorker(self, name, config)
         self.handover.add(worker)
         return worker
+
+    @property
+    def rights(self) -> list[Right]:
+        """The grants that stand."""
+        return self.handover.grants.rights
+
+    @property
+    def forwarded(self) -> int:
+        """How many commands workers left to the owner."""
+        return sum(worker.channel.commands_forwarded for worker in self.workers)
+
+    def is_direct(self, run: Callable[[], object]) -> bool:
+        """Whether workers do by themselves all that `run` does."""
+        before = self.forwarded
+        run()
+        return self.forwarded == before
 
     @property
     def taken(self) -> list[int]:

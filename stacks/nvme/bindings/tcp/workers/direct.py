@@ -257,7 +257,7 @@ class DirectExecutor:
         if elapsed_ns >= SAMPLE_NS:
             self._looked_ns = now
             if self._is_busy:
-                self.board.was_busy(min(elapsed_ns, 2 * SAMPLE_NS))
+                self.board.was_busy(elapsed_ns if elapsed_ns < 2 * SAMPLE_NS else SAMPLE_NS)
                 self._is_busy = False
 
 

@@ -110,6 +110,11 @@ class Grants:
         target.on_access_changed.append(self.changed)
         target.on_collect.append(self.collect)
 
+    @property
+    def rights(self) -> list[Right]:
+        """Of every grant that stands."""
+        return [each.right for each in self._granted.values()]
+
     def close(self) -> None:
         """The port is gone, and its workers with it."""
         self._target.on_access_changed.remove(self.changed)

@@ -141,13 +141,17 @@ class ForwardedConnection:
 
 
 class OwnerChannel(Channel):
-    """The owner's end of the channel to one worker, for the connections of `target`."""
+    """The owner's end of the channel to one worker, for the connections of `target`.
+
+    commands_forwarded: how many the worker left to us.
+    """
 
     def __init__(self, target: TcpTarget) -> None:
         super().__init__(lambda: target.touched(self))
         self.target = target
         self.connections: dict[int, ForwardedConnection] = {}
         """Those that take commands."""
+        self.commands_forwarded = 0
         self._ending: dict[int, ForwardedConnection] = {}
         self._numbers = 0
         self._now = 0
@@ -230,6 +234,7 @@ class OwnerChannel(Channel):
             # It has stopped here meanwhile.
             return
         if kind == Kind.COMMAND:
+            self.commands_forwarded += 1
             connection.begin(message, data)
         elif kind == Kind.DATA:
             connection.data_came(message[TAG])
