@@ -93,7 +93,6 @@ class Controller:
 
     def handle_deadline(self) -> None:
         """A keep-alive interval is over (NVMe Base 2.0 3.9)."""
-        self.port.target.collect()
         if self.is_ready and self.has_traffic:
             self.restart_keep_alive()
             return

@@ -21,10 +21,10 @@ from tests.stacks.nvme.tcp_raw import completion, outside, raw_io
 from tests.stacks.nvme.tcp_rig import SECOND
 from tests.stacks.nvme.workers_rig import Right, WorkersRig
 from wire.nvme.kinds import AnaState, TcpPduFlag, TcpPduKind
-from wire.nvme.opcodes import AdminOpcode, FeatureId, IoOpcode
+from wire.nvme.opcodes import AdminOpcode, FeatureId, Fuse, IoOpcode
 from wire.nvme.reservations import AcquireAction, ReservationType
 from wire.nvme.status import StatusCode, status_code
-from wire.nvme.tcp_codec import TcpHostData, TcpReadyToTransfer
+from wire.nvme.tcp_codec import TcpHeader, TcpHostData, TcpReadyToTransfer
 
 BLOCK = 4096
 ONES, TWOS = memoryview(b"\1" * BLOCK), memoryview(b"\2" * BLOCK)
@@ -206,6 +206,18 @@ def test_nobody_writes_between_the_halves_of_a_pair() -> None:
     assert (pair.status, other.status) == (0, 0)
     assert rig.read(writing, 5, 1) == b"\3" * BLOCK
     assert is_again(rig, writing)
+
+
+def test_what_comes_behind_half_a_pair_goes_to_the_owner_who_waits_for_the_other() -> None:
+    rig = WorkersRig()
+    _, io = raw_io(rig)
+    plain = io.capsule(IoOpcode.READ, sgl=outside(BLOCK), nsid=1)
+    half = bytearray(io.capsule(IoOpcode.COMPARE, sgl=outside(BLOCK), nsid=1))
+    half[TcpHeader.SIZE + 1] |= Fuse.FIRST
+    io.send(plain, bytes(half), plain, plain)
+    statuses = [status_code(completion(pdu).status) for pdu in io.take() if pdu.kind is TcpPduKind.COMPLETION]
+    assert sorted(statuses) == [0, 0, 0, StatusCode.ABORTED_MISSING_FUSED]
+    assert rig.forwarded == 2, "the half, and what came behind it"
 
 
 @pytest.mark.parametrize("end", ["kick", "reset", "port", "namespace"])
