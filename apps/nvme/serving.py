@@ -105,8 +105,12 @@ def served_devices(server: Server) -> Sequence[ServedDevice]:
 
 def facts(configured: ConfiguredTarget, server: Server) -> dict[str, Json]:
     """What a look at the process shows beside its devices."""
+    server.target.collect()
     counters: dict[str, Json] = {
         str(url): {**port.core.counters.snapshot()} for url, port in places(configured, server)
     }
     queues = sum(port.core.queue_count for port in server.ports)
-    return {"nqn": next(iter(configured.subsystems), ""), "queues": queues, "listening": counters}
+    workers: list[Json] = [] if server.workers is None else [*server.workers.pids]
+    return {
+        "nqn": next(iter(configured.subsystems), ""), "queues": queues, "listening": counters, "workers": workers
+    }  # fmt: skip

@@ -83,7 +83,7 @@ class TcpWorkers:
                 nursery.start_soon(self._keep, place)
 
     async def ready(self) -> None:
-        """Return when every worker serves for the first time."""
+        """Return when every worker serves, or one has ended before it did."""
         await self._is_ready.wait()
 
     async def _keep(self, place: int) -> None:
@@ -97,6 +97,8 @@ class TcpWorkers:
             finally:
                 self.processes.pop(place, None)
                 process.close()
+            # What does not come up holds nobody up: connections stay with the owner.
+            self._is_ready.set()
             self.deaths += 1
             if self.on_death is not None:
                 how = signal.Signals(-status).name if status < 0 else f"status {status}"
@@ -303,7 +305,9 @@ class _WorkerPort:
 
 def main() -> None:
     """A worker process, from beginning to end."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Whoever ends a group of processes gets at the owner, who has something to put away, and ends us.
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
     trio.run(WorkerProcess(parent_end()).run)
 
 
