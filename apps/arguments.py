@@ -30,9 +30,10 @@ def parse_url(text: str | NvmeUrl) -> NvmeUrl:
 
 
 def parse_listen(text: str | NvmeUrl) -> NvmeUrl:
-    """A URL to serve at: one address of this machine, no namespace."""
+    """A URL to serve at: one address of this machine, over TCP also all of them (0.0.0.0, ::); no namespace."""
     url = parse_url(text)
-    check_one_address(url.host)
+    if url.transport != "tcp" or ip_address(url.host).is_multicast:
+        check_one_address(url.host)
     if url.nsid:
         raise typer.BadParameter(
             f"{text} names namespace {url.nsid}, but all are served; leave it out (they are numbered as given)"
@@ -119,9 +120,7 @@ def reconnect_policy(
     """What the options say; without `ctrl_loss_tmo`, one path is given up at once, and several after ten minutes."""
     limit = (0.0 if paths < 2 else ReconnectPolicy().ctrl_loss_tmo) if ctrl_loss_tmo is None else ctrl_loss_tmo
     try:
-        return ReconnectPolicy(
-            reconnect_delay=reconnect_delay, ctrl_loss_tmo=limit, fast_io_fail_tmo=fast_io_fail_tmo
-        )
+        return ReconnectPolicy(reconnect_delay=reconnect_delay, ctrl_loss_tmo=limit, fast_io_fail_tmo=fast_io_fail_tmo)
     except LocalError as error:
         raise typer.BadParameter(str(error)) from error
 
@@ -141,9 +140,7 @@ Digests = Annotated[
     int,
     typer.Option("--digests", parser=parse_digests, metavar="WHICH", help="Over TCP: none, header, data or both."),
 ]
-ReconnectDelay = Annotated[
-    float, typer.Option(metavar="SECONDS", help="How long to wait before connecting again.")
-]
+ReconnectDelay = Annotated[float, typer.Option(metavar="SECONDS", help="How long to wait before connecting again.")]
 CtrlLossTmo = Annotated[
     float | None,
     typer.Option(

@@ -6,7 +6,7 @@ import contextlib
 import io
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from rich.console import Console
 
@@ -65,6 +65,17 @@ def console(*, stderr: bool = False) -> Console:
     """A console that folds lines at the width of a terminal, and leaves whole what goes into a pipe or file."""
     found = Console(stderr=stderr)
     return found if found.is_terminal else Console(stderr=stderr, width=PIPE_COLUMNS)
+
+
+def print_lines(lines: Iterable[str]) -> None:
+    """Lines as they are: neither folded nor coloured, and with their tabs."""
+    for line in lines:
+        print(line)  # noqa: T201
+
+
+def print_json(document: object) -> None:
+    """One JSON document."""
+    console().print_json(data=document)
 
 
 def announce(say: Callable[[], None]) -> None:

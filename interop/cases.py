@@ -13,6 +13,7 @@ from interop import nbd
 from interop.ethernet import ethernet_path
 from interop.guest.shared import SharedGuest
 from interop.nvme_guest.ana import ana_failover
+from interop.nvme_guest.changes import changes
 from interop.nvme_guest.command_line import command_line
 from interop.nvme_guest.fabric import (
     RDMA,
@@ -26,6 +27,7 @@ from interop.nvme_guest.fabric import (
 )
 from interop.nvme_guest.filesystem import filesystem
 from interop.nvme_guest.fio import fio_verify
+from interop.nvme_guest.fused import fused
 from interop.nvme_guest.initiator import initiator
 from interop.nvme_guest.initiator_failover import initiator_failover
 from interop.nvme_guest.linux_marks import linux_marks
@@ -39,6 +41,7 @@ from interop.runner import Case
 from interop.rxe_programs import PROGRAMS, Program, sweep
 from interop.simulated_session import SimulatedSession
 from interop.soft_roce import play
+from interop.tcp_captures import tcp_captures
 from interop.tshark_judge import judge
 from transports.simulation import Impairments
 
@@ -83,6 +86,12 @@ def demo_capture(scratch: Path, options: Sequence[str] = ()) -> str:
     return "; ".join(f"{path.name}: {_judge_ours(path, EVERY_SESSION, check_icrc=False)}" for path in captures)
 
 
+def command_line_over_tcp(scratch: Path) -> str:
+    """Wireshark has no complaint about what commands record of NVMe/TCP."""
+    require("tshark", package="tshark")
+    return "; ".join(f"{path.parent.name}/{path.name}: {judge(path)}" for path in tcp_captures(scratch))
+
+
 def against_rxe(scratch: Path, program: Program) -> str:
     """A Linux guest's program and ours understand each other, in both directions."""
     return play(GUEST, program, program.conditions, scratch)
@@ -116,23 +125,27 @@ GUEST = SharedGuest()
 ROOT = Path(__file__).resolve().parent.parent
 CAPTURES = ROOT / "tests" / "captures"
 EVERY_SESSION = frozenset({"CONNECT", "PROPERTY_GET", "PROPERTY_SET", "IDENTIFY", "READ", "WRITE"})
-EVERY_SIMULATED_SESSION = EVERY_SESSION | {"GET_LOG_PAGE", "FLUSH", "COMPARE", "WRITE_ZEROES", "DATASET_MANAGEMENT"}
+EVERY_SIMULATED_SESSION = EVERY_SESSION | {
+    *("GET_LOG_PAGE", "FLUSH", "COMPARE", "WRITE_ZEROES", "DATASET_MANAGEMENT", "COPY", "VERIFY", "WRITE_UNCORRECTABLE")
+}
 IPV4, IPV6 = ("192.0.2.1", "192.0.2.2"), ("2001:db8::1", "2001:db8::2")
 NVME: dict[str, Act] = {
     "filesystem": filesystem,
     "fio": fio_verify,
     "recovery": recovery,
     "commands": command_line,
+    "changes": changes,
+    "fused": fused,
     "initiator": initiator,
 }
 """By the last part of a case's name: `nvme-FABRIC-NAME`. Over TCP, fio and the initiator try all digests."""
 NVME_SHORT = {
     RDMA: ("filesystem", "fio", "recovery", "initiator"),
-    TCP: ("fio", "recovery", "commands", "initiator"),
+    TCP: ("fio", "recovery", "commands", "changes", "fused", "initiator"),
     TCP_BOTH_DIGESTS: ("filesystem",),
 }
 NVME_LONG = {
-    RDMA: ("commands",),
+    RDMA: ("commands", "changes", "fused"),
     TCP: ("filesystem",),
     TCP_HEADER_DIGEST: ("filesystem", "recovery", "commands"),
     TCP_DATA_DIGEST: ("filesystem", "recovery", "commands"),
@@ -155,6 +168,7 @@ CASES = (
     Case("tshark-linux-captures", linux_captures),
     Case("tshark-simulated-sessions", simulated_sessions),
     Case("tshark-demo-capture", partial(demo_capture, options=("--size", "16MiB"))),
+    Case("tshark-tcp-captures", command_line_over_tcp),
     Case("ethernet-mtu-1500", ethernet_path),
     *(Case(f"rxe-{program.name}", partial(against_rxe, program=program)) for program in PROGRAMS),
     *(nvme_case(fabric, name, is_long=False) for fabric, names in NVME_SHORT.items() for name in names),

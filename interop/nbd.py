@@ -59,7 +59,8 @@ def nbdcopy(scratch: Path, disk: Disk, size: int) -> str:
     back.touch()
     (export,) = json.loads(run("nbdinfo", "--json", disk.uri))["exports"]
     missing = [name for name in CAN if not export[name]]
-    if missing or export["export-size"] != size or export["block_size_minimum"] != 4096:
+    sizes = [export[name] for name in ("export-size", "block_size_minimum", "block_size_preferred")]
+    if missing or sizes != [size, 1, 4096]:
         raise DisagreementError(f"nbdinfo misses {', '.join(missing) or 'a size'} in {export}")
     run("nbdcopy", "--flush", source, disk.uri)
     run("nbdcopy", disk.uri, back)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from interop.comparison import Expected, Value
+from interop.nvme_feature_fields import feature_data
 from interop.nvme_log_fields import log_fields
 from wire.nvme import (
     ConnectData,
@@ -36,12 +37,19 @@ def data_fields(command: TracedCommand) -> Expected:
             return IDENTIFY.get(IdentifyCommand.decode(command.capsule).cns, _opaque)(data)
         case "GET_LOG_PAGE":
             return log_fields(GetLogPage.decode(command.capsule), data)
+        case "SET_FEATURES" | "GET_FEATURES":
+            return feature_data(command.capsule, data)
     return {}
 
 
 def in_capsule_fields(command: TracedCommand) -> Expected:
     """Our values for what tshark prints of data in a capsule."""
-    return _connect(command.in_capsule) if command.name == "CONNECT" and command.in_capsule else {}
+    match command.name if command.in_capsule else "":
+        case "CONNECT":
+            return _connect(command.in_capsule)
+        case "SET_FEATURES":
+            return feature_data(command.capsule, command.in_capsule)
+    return {}
 
 
 def _opaque(_data: bytes) -> Fields:

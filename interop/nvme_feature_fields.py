@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from interop.comparison import Value
-from wire.nvme import FeatureId, FeaturesCommand, QueueCounts
+from wire.nvme import FeatureId, FeaturesCommand, HostBehavior, QueueCounts, Timestamp
 
 Fields = dict[str, list[Value]]
 
@@ -42,6 +42,16 @@ def feature_result(capsule: bytes, dw0: int) -> Fields:
     return {**_bits(prefix, fid, dw0), **(queues if fid == FeatureId.NUMBER_OF_QUEUES else {})}
 
 
+def feature_data(capsule: bytes, data: bytes) -> Fields:
+    """Our values for what tshark prints of the data of Set Features, and of Get Features, under the same names."""
+    match FeaturesCommand.decode(capsule).fid:
+        case FeatureId.TIMESTAMP:
+            return {"nvme.set_features.tst.ms": [Timestamp.decode(data).timestamp]}
+        case FeatureId.HOST_BEHAVIOR:
+            return {"nvme.set_features.hbs.acre": [HostBehavior.decode(data).acre]}
+    return {}
+
+
 def _bits(prefix: str, fid: int, value: int) -> Fields:
     if fid not in BITS:
         return {}
@@ -70,5 +80,6 @@ BITS: Mapping[int, tuple[str, Mapping[str, tuple[int, int]]]] = {
     FeatureId.HOST_IDENTIFIER: ("hid", {"exhid": (0, 1)}),
     FeatureId.RESERVATION_NOTIFICATION_MASK: ("rsrvn", {"regpre": (1, 1), "resrel": (2, 1), "resrpe": (3, 1)}),
     FeatureId.RESERVATION_PERSISTENCE: ("rsrvp", {"ptpl": (0, 1)}),
+    FeatureId.NAMESPACE_WRITE_PROTECT: ("nswp", {"wps": (0, 3)}),
 }
 """By feature: tshark's name of it, and of its fields the first bit and the number of bits."""

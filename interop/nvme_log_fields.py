@@ -22,6 +22,7 @@ from wire.nvme import (
     decode_nsids,
     padded_text,
 )
+from wire.nvme.kinds import TransportType
 
 Fields = dict[str, list[Value]]
 
@@ -40,16 +41,18 @@ def _discovery(data: bytes, start: int) -> Fields:
     if not start:
         header = DiscoveryHeader.decode(data)
         fields = {f"{prefix}{name}": [getattr(header, name)] for name in ("genctr", "numrec", "recfmt")}
-    offsets = range(0 if start else DiscoveryHeader.SIZE, len(data), DiscoveryEntry.SIZE)
+    # Of a later piece tshark 4.0 reads the first entry, however many there are.
+    offsets = range(1) if start else range(DiscoveryHeader.SIZE, len(data), DiscoveryEntry.SIZE)
     entries = [DiscoveryEntry.decode(data, offset) for offset in offsets]
-    addresses = [RdmaAddress.decode(entry.tsas) for entry in entries]
+    addresses = [RdmaAddress.decode(entry.tsas) for entry in entries if entry.trtype == TransportType.RDMA]
+    security = [entry.tsas[0] for entry in entries if entry.trtype == TransportType.TCP]
     texts = {name: [padded_text(getattr(entry, name)) for entry in entries] for name in ("trsvcid", "subnqn", "traddr")}
     return {
         **fields,
         **_columns(f"{prefix}rcrd.", entries, {name: name for name in DISCOVERY}),
         **_columns(f"{prefix}rcrd.tsas.rdma_", addresses, {name: name for name in ("qptype", "prtype", "cms", "pkey")}),
         f"{prefix}rcrd.tsas": [entry.tsas for entry in entries],
-        f"{prefix}rcrd.tsas.tcp_sectype": [entry.tsas[0] for entry in entries],
+        f"{prefix}rcrd.tsas.tcp_sectype": [*security],
         **{f"{prefix}rcrd.{name}": [*values] for name, values in texts.items()},
     }
 

@@ -95,7 +95,14 @@ class SimulatedSession:
         self._do(disk.write_zeroes(0, 8))
         self._do(disk.deallocate([(8, 4)]))
         self._do(disk.compare(12, memoryview(data)[12 * disk.block_bytes :]))
-        assert self._do(disk.compare(0, memoryview(data)[: disk.block_bytes]), fails=True)
+        block, other = memoryview(data)[: disk.block_bytes], memoryview(data)[disk.block_bytes : 2 * disk.block_bytes]
+        assert self._do(disk.compare(0, block), fails=True)
+        assert self._do(disk.compare_and_write(20, other, block), fails=True)
+        self._do(disk.compare_and_write(20, block, other))
+        self._do(disk.copy(40, [(12, 4), (20, 1)]))
+        self._do(disk.verify(40, 5))
+        self._do(disk.write_uncorrectable(40, 1))
+        assert self._do(disk.verify(40, 5), fails=True)
 
     def _connect(self, config: HostConfig, *, port: int = 4420) -> HostController:
         host = self._initiator.connect(self._target_address, config, self._simulation.now, port=port)

@@ -9,6 +9,7 @@ from wire.nvme.traced_command import TracedCommand
 
 MARKED = {
     "GET_FEATURES 0x01 completion": "its dissector has one field fewer than it prints of Arbitration",
+    "SET_FEATURES 0x01 command": "the same",
     "GET_LOG_PAGE 0x01 data": "it reads past the 64 bytes of an entry, unless a digest follows",
 }
 """By kind; see `kinds`. `nvme-linux-marks` shows that each is marked between two Linux kernels, too."""

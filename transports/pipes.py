@@ -25,6 +25,9 @@ class Pipe:
         self._is_ended = False
         self.is_abandoned = False
         """Whether the reader is gone: what is written goes nowhere."""
+        self.is_reset = False
+        """Whether the writer took back something that had not arrived."""
+        self._is_discarded = False
 
     @property
     def room_bytes(self) -> int:
@@ -45,11 +48,18 @@ class Pipe:
     def arrive(self, data: bytes) -> None:
         """What was taken reaches the reader."""
         self._travelling_bytes -= len(data)
-        self._arrived += data
+        if self._is_discarded:
+            self.is_reset = True
+        else:
+            self._arrived += data
 
     def end(self) -> None:
         """Nothing more will arrive."""
         self._is_ended = True
+
+    def discard(self) -> None:
+        """What has not arrived never will."""
+        self._is_discarded = True
 
     def read_into(self, views: Sequence[memoryview]) -> int | None:
         """Fill `views` with the next bytes; None when nothing is there, 0 at the end."""
@@ -130,6 +140,8 @@ class StreamEnd:
         length = 0 if self._failure else self._incoming.read_into(views)
         if length:
             self._made_room()
+        elif length == 0 and self._incoming.is_reset:
+            self.lose("Connection reset by peer")
         return length
 
     def finish(self) -> None:
@@ -152,6 +164,12 @@ class StreamEnd:
             self._incoming.is_abandoned = True
             self.notify()
             self._made_room()
+
+    def abort(self) -> None:
+        """Close, and take back what has not arrived; idempotent."""
+        if not self._is_closed:
+            self._outgoing.discard()
+            self.close()
 
     def notify(self) -> None:
         """Something changed: whoever waits should look again."""

@@ -60,6 +60,9 @@ class StreamTransport(Protocol):
     def close(self) -> None:
         """Release everything; the peer sees the end, or a loss when it still sends; idempotent."""
 
+    def abort(self) -> None:
+        """The same, and what the peer does not have yet never gets there; it may see a loss. Idempotent."""
+
 
 class StreamCore(Protocol):
     """A protocol's end of one connection, as a pump drives it."""
@@ -71,6 +74,10 @@ class StreamCore(Protocol):
     @property
     def is_over(self) -> bool:
         """Whether the connection is to be closed at once; what is not sent then is lost."""
+
+    @property
+    def discards(self) -> bool:
+        """Whether what was sent must not arrive after the connection is over, since it may be sent again elsewhere."""
 
     def receive_views(self) -> Sequence[memoryview]:
         """Where the next bytes go, in order; none while it takes no more. Borrowed until `handle_received`."""
@@ -97,8 +104,8 @@ class StreamEndpoint(Protocol):
     def poll_connects(self) -> Sequence[tuple[StreamCore, Address]]:
         """Connections to make, since the last call. One that fails is told to its core by `handle_ended`."""
 
-    def handle_accepted(self, remote: Address, now: int) -> StreamCore | None:
-        """Somebody connected; None closes the connection."""
+    def handle_accepted(self, local: Address, remote: Address, now: int) -> StreamCore | None:
+        """Somebody connected, to `local`, from `remote`; None closes the connection."""
 
     def poll_active(self, now: int) -> Sequence[StreamCore]:
         """Connections with something to send, to read on with, or to end, since the last call."""

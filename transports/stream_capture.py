@@ -188,6 +188,12 @@ class CapturingStream:
         if self._flow is not None:
             self._flow.finished()
 
+    def abort(self) -> None:
+        """As of the inner connection; recorded as its end, since whether anything was on its way is not seen."""
+        self.inner.abort()
+        if self._flow is not None:
+            self._flow.finished()
+
 
 class TcpFlow:
     """The segments of one connection, made up from what its ends see.

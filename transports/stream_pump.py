@@ -141,9 +141,9 @@ class StreamPump:
 
     def close(self) -> None:
         """Close every connection, without a word to the cores."""
-        for transport in list(self._links):
+        for transport, link in list(self._links.items()):
             self._network.forget(transport)
-            transport.close()
+            _close(link)
         self._links.clear()
         self._by_core.clear()
 
@@ -205,7 +205,7 @@ class StreamPump:
 
     def _accept(self, transport: StreamTransport, now: int) -> None:
         for left in reversed(range(ACCEPTS_PER_PASS)):
-            core = self._endpoint.handle_accepted(transport.remote, now)
+            core = self._endpoint.handle_accepted(transport.local, transport.remote, now)
             if core is None:
                 transport.close()
             else:
@@ -264,7 +264,7 @@ class StreamPump:
     def _close_if_over(self, link: _Link) -> bool:
         is_over = link.core.is_over and self.detach(link.core) is not None
         if is_over:
-            link.transport.close()
+            _close(link)
         return is_over
 
     def _pause(self, link: _Link, *, is_paused: bool) -> None:
@@ -276,6 +276,13 @@ class StreamPump:
         self._network.watch(
             link.transport, reading=not (link.is_paused or link.is_ended), writing=link.is_blocked
         )
+
+
+def _close(link: _Link) -> None:
+    if link.core.discards:
+        link.transport.abort()
+    else:
+        link.transport.close()
 
 
 class _Link:

@@ -14,6 +14,7 @@ from apps.addresses import address_beside
 from apps.arguments import CtrlLossTmo, FastIoFailTmo, Json, Local, Policy, ReconnectDelay, reconnect_policy
 from apps.nvme import tables
 from apps.nvme.arguments import HOST_NQN, HostNqn, Url
+from apps.nvme.printing.listing import show_namespaces
 from apps.nvme.session import SessionOptions, discovered
 from apps.output import complain, console
 from apps.signals import end_tidily
@@ -54,14 +55,17 @@ def connect_everything(
 ) -> None:
     """Connect to all that a discovery service lists, and show the namespaces."""
     reconnect = reconnect_policy(reconnect_delay, ctrl_loss_tmo, fast_io_fail_tmo, paths=1 + persistent)
-    with until_told() if persistent else contextlib.nullcontext(), connect_all(
-        url,
-        config=HostConfig(host_nqn=host_nqn),
-        local=local_for(url, local),
-        reconnect=reconnect,
-        policy=policy,
-        is_persistent=persistent,
-    ) as everything:
+    with (
+        until_told() if persistent else contextlib.nullcontext(),
+        connect_all(
+            url,
+            config=HostConfig(host_nqn=host_nqn),
+            local=local_for(url, local),
+            reconnect=reconnect,
+            policy=policy,
+            is_persistent=persistent,
+        ) as everything,
+    ):
         shown = Shown(everything, as_json=as_json)
         shown.look()
         if persistent:
@@ -105,24 +109,25 @@ class Shown:
         self._problems = problems
         if rows != self._rows:
             self._rows = rows
-            tables.show_namespaces(rows, console(), as_json=self._as_json)
+            show_namespaces(rows, as_json=self._as_json)
             sys.stdout.flush()
 
 
 def follow_discovery(url: NvmeUrl, *, local: str, host_nqn: str, as_json: bool) -> None:
     """Print what a discovery service lists, and what comes and goes, until Ctrl-C."""
-    with until_told(), watch_discovery(
-        url,
-        on_change=lambda added, removed: show_change(added, removed, as_json=as_json),
-        config=HostConfig(host_nqn=host_nqn),
-        local=local_for(url, local),
-    ) as watched:
+    with (
+        until_told(),
+        watch_discovery(
+            url,
+            on_change=lambda added, removed: show_change(added, removed, as_json=as_json),
+            config=HostConfig(host_nqn=host_nqn),
+            local=local_for(url, local),
+        ) as watched,
+    ):
         watched.run_until(lambda: False)
 
 
-def show_change(
-    added: list[DiscoveredSubsystem], removed: list[DiscoveredSubsystem], *, as_json: bool
-) -> None:
+def show_change(added: list[DiscoveredSubsystem], removed: list[DiscoveredSubsystem], *, as_json: bool) -> None:
     """A line for each entry that came or went; or one of JSON for all."""
     if as_json:
         change = {"added": [entry.url for entry in added], "removed": [entry.url for entry in removed]}

@@ -9,8 +9,8 @@ import typer
 from apps.arguments import Json, Local
 from apps.nvme import tables
 from apps.nvme.arguments import HOST_NQN, HostNqn, Url
+from apps.nvme.printing.listing import show_namespaces
 from apps.nvme.session import SessionOptions, open_connection, subsystems, with_subsystem
-from apps.output import console
 
 
 def add_to(app: typer.Typer) -> None:
@@ -31,4 +31,4 @@ def list_namespaces(url: Url, local: Local = "", host_nqn: HostNqn = HOST_NQN, a
                 [host.namespace(place.nsid)] if place.nsid else [each for _, each in sorted(host.namespaces.items())]
             )
             rows += [tables.namespace_json(host, each, replace(place, nqn=nqn, nsid=each.nsid)) for each in found]
-    tables.show_namespaces(rows, console(), as_json=as_json)
+    show_namespaces(rows, as_json=as_json)

@@ -107,9 +107,7 @@ def resv_acquire(
     ] = 0,
     racqa: Annotated[
         AcquireAction,
-        typer.Option(
-            parser=parse_acquire_action, metavar="ACTION", help="0 acquire, 1 preempt, 2 preempt-and-abort."
-        ),
+        typer.Option(parser=parse_acquire_action, metavar="ACTION", help="0 acquire, 1 preempt, 2 preempt-and-abort."),
     ] = AcquireAction.ACQUIRE,
     local: Local = "",
     host_nqn: HostNqn = HOST_NQN,

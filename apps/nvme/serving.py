@@ -15,14 +15,12 @@ from apps.nvme.management.manager import Manager
 from apps.nvme.management.verbs import VERBS
 from apps.nvme.sources import failure_reporter
 from apps.output import complain
+from apps.recording import Recording
 from apps.serving import ServedDevice, announce_faults, serve_until_told
 from stacks.nvme.aio import Server, serve
 from stacks.nvme.configuration import ConfiguredTarget, Origin, TargetConfiguration
 from stacks.rdma import Device, DeviceConfig
-from transports.capture import CapturingTransport
-from transports.clock import RealClock
 from transports.control import Json
-from transports.datagram import DatagramTransport
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,13 +42,6 @@ class TargetOptions:
     ends_with_stdin: bool = False
     as_json: bool = False
 
-    def wrap(self, transport: DatagramTransport) -> DatagramTransport:
-        """`transport`, or a recording one around it."""
-        if self.capture is None:
-            return transport
-        limit = self.capture_limit_bytes
-        return CapturingTransport(transport, self.capture, RealClock(), limit_bytes=limit, on_stop=complain)
-
 
 def run_target(options: TargetOptions) -> None:
     """Serve until told to end, then answer what is under way, close the stores, and return.
@@ -65,8 +56,20 @@ def run_target(options: TargetOptions) -> None:
 async def serve_configured(options: TargetOptions, configured: ConfiguredTarget) -> None:
     """Serve, beside the control socket."""
     ending = trio.Event()
+    with Recording(options.capture, limit_bytes=options.capture_limit_bytes) as recording:
+        await _serve(options, configured, recording, ending)
+
+
+async def _serve(
+    options: TargetOptions, configured: ConfiguredTarget, recording: Recording, ending: trio.Event
+) -> None:
     async with serve(
-        configured, offload=options.offload, wrap=options.wrap, device=options.device, workers=options.workers
+        configured,
+        offload=options.offload,
+        wrap=recording.transport,
+        wrap_streams=None if options.capture is None else recording.streams,
+        device=options.device,
+        workers=options.workers,
     ) as server:
         if server.workers is not None:
             server.workers.on_death = complain

@@ -11,7 +11,7 @@ from apps.addresses import address_beside
 from apps.errors import CommandError
 from apps.faults import reported
 from apps.nvme.outages import Outages
-from apps.output import complain
+from apps.recording import Recording
 from stacks.nvme.bindings.tcp import TcpInitiatorConfig
 from stacks.nvme.host import (
     NO_RECONNECT,
@@ -25,9 +25,6 @@ from stacks.nvme.host import (
 from stacks.nvme.sync import Connection, Namespace, attach
 from stacks.nvme.url import NvmeUrl
 from stacks.rdma import DeviceConfig
-from transports.capture import CapturingTransport
-from transports.clock import RealClock
-from transports.datagram import DatagramTransport
 from wire.nvme.opcodes import DISCOVERY_NQN
 from wire.nvme.status import StatusCode, status_text
 
@@ -56,37 +53,40 @@ class SessionOptions:
     device: DeviceConfig | None = None
     is_quiet: bool = False
 
-    def wrap(self, transport: DatagramTransport) -> DatagramTransport:
-        """`transport`, or a recording one around it."""
-        if self.capture is None:
-            return transport
-        return CapturingTransport(transport, self.capture, RealClock(), on_stop=complain)
-
 
 @contextlib.contextmanager
 def open_connection(url: NvmeUrl, options: SessionOptions) -> Iterator[Connection]:
     """An association with the subsystem that `url` names."""
-    config = HostConfig(
-        host_nqn=options.host_nqn, queue_entries=options.queue_depth + 1, io_queues=options.queues
-    )
+    config = HostConfig(host_nqn=options.host_nqn, queue_entries=options.queue_depth + 1, io_queues=options.queues)
     local = options.local or (address_beside(url.host) if url.transport == "rdma" and not options.paths else "")
-    with attach(
-        [url, *options.paths],
-        config=config,
-        local=local,
-        offload=options.offload,
-        wrap=options.wrap,
-        device=options.device,
-        tcp=TcpInitiatorConfig(digests=options.digests),
-        reconnect=options.reconnect,
-        policy=options.policy,
-    ) as connection:
+    with (
+        Recording(options.capture) as recording,
+        attach(
+            [url, *options.paths],
+            config=config,
+            local=local,
+            offload=options.offload,
+            wrap=recording.transport,
+            wrap_streams=recording.streams,
+            device=options.device,
+            tcp=TcpInitiatorConfig(digests=options.digests),
+            reconnect=options.reconnect,
+            policy=options.policy,
+        ) as connection,
+    ):
         Outages(connection.multipath)
         try:
             with reported(connection.end.device, is_quiet=options.is_quiet):
                 yield connection
         except ConnectionFailed as error:
             raise lost(str(error)) from error
+
+
+@contextlib.contextmanager
+def open_subsystem(place: NvmeUrl, options: SessionOptions) -> Iterator[Connection]:
+    """An association with the subsystem that a URL names, or with the target's only one."""
+    with open_connection(with_subsystem(place, options), options) as connection:
+        yield connection
 
 
 @contextlib.contextmanager

@@ -8,7 +8,6 @@ from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
 
-from apps.sizes import format_size
 from stacks.nvme.host import DiscoveredSubsystem, HostController, HostNamespace
 from stacks.nvme.url import NvmeUrl
 from wire.header import Header
@@ -33,17 +32,6 @@ def identity(header: Header, *, without: Sequence[str] = ()) -> Json:
     return fields
 
 
-def show_identity(fields: Json, console: Console, *, as_json: bool) -> None:
-    """Print an identity as nvme-cli does, a line a field, or as JSON."""
-    if as_json:
-        console.print_json(data=fields)
-        return
-    width = max(map(len, fields))
-    for name, value in fields.items():
-        text = f"{value:#x}" if isinstance(value, int) and value > 9 else str(value)
-        console.print(f"{name:<{width}} : {text}", markup=False, highlight=False, soft_wrap=True)
-
-
 def show_discovered(found: Sequence[DiscoveredSubsystem], console: Console, *, as_json: bool) -> None:
     """Print a discovery log."""
     if as_json:
@@ -63,34 +51,19 @@ def printable(text: str) -> str:
 
 def namespace_json(host: HostController, namespace: HostNamespace, url: NvmeUrl) -> Json:
     """What a list tells about a namespace that is at `url`."""
-    identity = host.identity
+    identity, data = host.identity, namespace.data
     return {
         "url": str(url),
         "nqn": host.config.nqn,
         "nsid": namespace.nsid,
         "model": printable(padded_text(identity.mn)),
         "serial": printable(padded_text(identity.sn)),
+        "firmware": printable(padded_text(identity.fr)),
         "size_bytes": namespace.size_bytes,
+        "used_bytes": data.nuse * namespace.block_bytes,
         "block_bytes": namespace.block_bytes,
         "is_read_only": namespace.is_read_only,
     }
-
-
-def show_namespaces(rows: Sequence[Json], console: Console, *, as_json: bool) -> None:
-    """Print a list of namespaces."""
-    if as_json:
-        console.print_json(data=list(rows))
-        return
-    if not rows:
-        console.print("no namespaces")
-        return
-    table = Table("size", "block", "model", Column("URL", overflow="fold"))
-    for row in rows:
-        size = row["size_bytes"]
-        assert isinstance(size, int)
-        model, url = Text(str(row["model"])), Text(printable(str(row["url"])))
-        table.add_row(format_size(size), f"{row['block_bytes']} B", model, url)
-    console.print(table)
 
 
 TEXTS = ("sn", "mn", "fr", "subnqn")

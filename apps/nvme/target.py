@@ -75,6 +75,8 @@ def target(
     as_json: Json = False,
 ) -> None:
     """Serve image files or memory until Ctrl-C."""
+    if workers and capture is not None:
+        raise typer.BadParameter("--capture does not see what workers send and receive; leave --workers or it out")
     check_together(config, namespace=namespace, listen=listen, nqn=nqn, block_size=block_size, check=check)
     if check:
         assert config is not None

@@ -14,8 +14,9 @@ from interop.guest.network import OURS, TAP, Namespace
 from interop.nvme_guest.fabric import RDMA, TCP_IPV6
 from interop.nvme_guest.kernel import PAUSE, Kernel
 from interop.nvme_guest.session import Stage
-from interop.nvme_guest.target import NQN, TargetProcess
+from interop.nvme_guest.target import OurTarget
 from interop.nvme_guest.writer import Writer
+from interop.ours import Ours
 from interop.outcome import DisagreementError
 
 PATHS = (RDMA, TCP_IPV6)
@@ -25,23 +26,21 @@ PATHS = (RDMA, TCP_IPV6)
 def ana_failover(stage: Stage) -> str:
     """Each path alone usable, one better than the other, both gone for a moment, one that is cut, and whole again."""
     kernel, namespace = stage.kernel, stage.kernel.machine.namespace
-    urls = [path.url(path.our_address, NQN) for path in PATHS]
-    words = ("-m", "interop.nvme_guest.managed", str(stage.image()), *urls)
     kernel.run(f"modprobe -a {' '.join(path.host_modules for path in PATHS)}")
-    with TargetProcess(namespace, *words) as target:
+    with OurTarget(namespace, PATHS, [str(stage.image())]) as target, Ours(namespace.name) as ours:
         disk = [kernel.connect(path, OPTIONS) for path in PATHS][-1]
         with Writer(kernel, disk) as writer:
             for states in STATES:
-                _change(kernel, target, states)
+                _change(kernel, ours, target, states)
             cut = _cut(kernel, namespace)
         kernel.run("nvme disconnect-all")
     return f"{len(STATES)} changes of states, a path cut for {cut:.1f} s; {writer.rounds} rounds of fio verified"
 
 
-def _change(kernel: Kernel, target: TargetProcess, states: tuple[str, str]) -> None:
+def _change(kernel: Kernel, ours: Ours, target: OurTarget, states: tuple[str, str]) -> None:
     """Set the states, and see the kernel know them, and its commands go where they may."""
     for port, state in enumerate(states, start=1):
-        target.command("ana", group=1, state=state.upper().replace("-", "_"), port=port)
+        ours.run("nvme", "ctl", "--target", str(target.pid), "set-ana", "1", state, "--port", str(port))
     kernel.run("\n".join(f"until [ $(cat {_path(port)}/ana_state) = {state} ]; do {PAUSE}; done"
                          for port, state in enumerate(states)))  # fmt: skip
     best = min(states, key=ORDER.index)
@@ -49,11 +48,11 @@ def _change(kernel: Kernel, target: TargetProcess, states: tuple[str, str]) -> N
         _see_used(target, states, ports=[port for port, state in enumerate(states) if state == best])
 
 
-def _see_used(target: TargetProcess, states: tuple[str, str], *, ports: Sequence[int]) -> None:
+def _see_used(target: OurTarget, states: tuple[str, str], *, ports: Sequence[int]) -> None:
     """See commands come through one of these ports, and none but for keep-alives and logs through another."""
-    before, deadline = _answers(target), time.monotonic() + PATIENCE_S
+    before, deadline = target.answers(), time.monotonic() + PATIENCE_S
     while True:
-        counts = [now - then for now, then in zip(_answers(target), before, strict=True)]
+        counts = [now - then for now, then in zip(target.answers(), before, strict=True)]
         if sum(counts[port] for port in ports) >= ENOUGH:
             break
         if time.monotonic() > deadline:
@@ -80,12 +79,6 @@ def _ip(namespace: Namespace, *words: str) -> None:
 
 def _path(port: int) -> str:
     return f"/sys/class/nvme/nvme{port}/nvme*c{port}n1"
-
-
-def _answers(target: TargetProcess) -> list[int]:
-    counts = target.snapshot()["answers"]
-    assert isinstance(counts, list)
-    return [int(str(count)) for count in counts]
 
 
 OPTIONS = "--keep-alive-tmo=1 --reconnect-delay=1 --ctrl-loss-tmo=100"

@@ -45,6 +45,7 @@ def linux_marks(shared: SharedGuest, scratch: Path) -> str:
 RELAY_PORT = 4421
 COMMANDS = """
 nvme get-feature /dev/nvme0 -f 1 || true
+nvme set-feature /dev/nvme0 -f 1 -v 0 || true
 nvme error-log /dev/nvme0 -e 1
 nvme disconnect-all
 """

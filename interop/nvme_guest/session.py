@@ -32,8 +32,8 @@ class Stage:
         return path
 
     def target(self, *sources: str) -> OurTarget:
-        """Our target, serving."""
-        return OurTarget(self.kernel.machine.namespace, self.fabric, *sources)
+        """Our target, serving over the fabric of the case."""
+        return OurTarget(self.kernel.machine.namespace, [self.fabric], sources)
 
 
 Act = Callable[[Stage], str]

@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -14,6 +15,7 @@ from typing import Self
 from interop.guest.network import Namespace
 from interop.nvme_guest.fabric import Fabric
 from interop.outcome import DisagreementError
+from stacks.nvme.url import parse_url
 from transports.control import ControlClient, Json, running_processes
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -59,8 +61,13 @@ class TargetProcess:
         with self._control() as client:
             return client.command(name, arguments)
 
+    @property
+    def pid(self) -> int:
+        """Its number."""
+        return self._process.pid
+
     def _control(self) -> ControlClient:
-        [entry] = [entry for entry in running_processes() if entry.pid == self._process.pid]
+        [entry] = [entry for entry in running_processes() if entry.pid == self.pid]
         return ControlClient(entry.path)
 
     def _started(self) -> subprocess.Popen[str]:
@@ -90,13 +97,28 @@ class TargetProcess:
 
 
 class OurTarget(TargetProcess):
-    """`baremetal nvme target` at our address. sources: what its namespaces are, as the command takes them."""
+    """`baremetal nvme target` at our address of each fabric, by port from 1 on.
 
-    def __init__(self, namespace: Namespace, fabric: Fabric, *sources: str) -> None:
-        self.address = fabric.our_address
-        words = ["nvme", "target", "--listen", fabric.url(self.address, NQN), "--json", "--until-stdin-ends"]
+    sources: what its namespaces are, as the command takes them. capture: where it records what it sends and receives.
+    """
+
+    def __init__(
+        self, namespace: Namespace, fabrics: Sequence[Fabric], sources: Sequence[str], *, capture: Path | None = None
+    ) -> None:
+        self.address = fabrics[0].our_address
+        self._urls = [fabric.url(fabric.our_address, NQN) for fabric in fabrics]
+        words = ["nvme", "target", "--json", "--until-stdin-ends"]
+        words += [word for url in self._urls for word in ("--listen", url)]
         words += [word for source in sources for word in ("--namespace", source)]
+        words += [] if capture is None else ["--capture", str(capture)]
         super().__init__(namespace, "-m", "apps.main", *words)
+
+    def answers(self) -> list[int]:
+        """How many commands were answered through each port so far."""
+        listening = self.snapshot()["listening"]
+        assert isinstance(listening, dict)
+        counters = [listening[str(parse_url(url))] for url in self._urls]
+        return [int(str(each["responses_sent"])) for each in counters if isinstance(each, dict)]
 
 
 END_SECONDS = 20

@@ -10,8 +10,8 @@ r"""NVMe over Fabrics: targets, initiators and the stores behind them.
 `sync` the one without an event loop, `url` reads what people type, `nbd` serves a namespace to programs that know
 nothing of NVMe.
 
-Follows NVM Express Base 2.0, NVM Command Set 1.0, NVMe over Fabrics 1.1 and the NVMe/RDMA transport 1.0. Left out so
-far: fused commands, Copy, Verify, namespace management, authentication.
+Follows NVM Express Base 2.0, NVM Command Set 1.0, NVMe over Fabrics 1.1, and the NVMe/RDMA and NVMe/TCP transports 1.0.
+Left out so far: namespace management, authentication, TLS, protection information, zoned namespaces.
 """
 
 from stacks.nvme.host import CommandFailed, ConnectionFailed, HostConfig

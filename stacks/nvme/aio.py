@@ -27,6 +27,7 @@ from stacks.nvme.bindings.rdma.aio import RdmaAsyncEnd
 from stacks.nvme.bindings.rdma.sync import DeviceConfig, Wrap
 from stacks.nvme.bindings.tcp import TcpInitiatorConfig
 from stacks.nvme.bindings.tcp.aio import TcpAsyncEnd
+from stacks.nvme.bindings.tcp.sync import WrapStreams
 from stacks.nvme.block_calls import AsyncBlockCalls
 from stacks.nvme.connecting import (
     DEFAULT_RECONNECT,
@@ -140,20 +141,22 @@ class Connection(AsyncAdminCalls):
 class Namespace(AsyncReservationCalls, AsyncBlockCalls):
     """A connected namespace.
 
-    nsid: its number; block_bytes, block_count, size_bytes: its size; core: the same in the core.
+    nsid: its number.
     """
 
     def __init__(self, connection: Connection, core: HostNamespace) -> None:
         self.connection = connection
-        self.core = core
+        self._core = core
         self.nsid = core.nsid
-        self.block_bytes = core.block_bytes
-        self.block_count = core.block_count
-        self.size_bytes = core.size_bytes
+
+    @property
+    def core(self) -> HostNamespace:
+        """The same in the core."""
+        return self._core
 
     async def read(self, block: int, blocks: int = 1) -> bytes:
         """Blocks as bytes."""
-        into = bytearray(blocks * self.block_bytes)
+        into = bytearray(max(0, blocks) * self.block_bytes)
         await self.read_into(block, into)
         return bytes(into)
 
@@ -195,6 +198,7 @@ async def attach(
     local: str = "",
     offload: bool = True,
     wrap: Wrap | None = None,
+    wrap_streams: WrapStreams | None = None,
     device: DeviceConfig | None = None,
     tcp: TcpInitiatorConfig | None = None,
     reconnect: ReconnectPolicy | None = DEFAULT_RECONNECT,
@@ -204,15 +208,16 @@ async def attach(
 
     url: where it is; several for several paths, of any transports. At least one has to come about, the others are tried
     on. config: how to connect; its NQN counts only when no URL has one. Without any, discovery finds the only one.
-    local: which of our addresses to use; offload: False sends one datagram a call; wrap: goes around the transport.
-    device: how the RDMA device is made, tcp: how data moves over TCP; None for the defaults.
+    local: which of our addresses to use; offload: False sends one datagram a call; wrap, wrap_streams: go around
+    what RDMA and TCP send and receive with. device: how the RDMA device is made, tcp: how data moves over TCP; None for
+    the defaults.
     reconnect: what is done about a connection that is lost, None for nothing; policy: which of several paths is used.
     """
     urls = parse_urls(url)
 
     def open_end(transport: str, host: str) -> AsyncEnd:
         if transport == "tcp":
-            return TcpAsyncEnd(local=local, config=tcp)
+            return TcpAsyncEnd(local=local, config=tcp, wrap=wrap_streams)
         return RdmaAsyncEnd(host, local=local, offload=offload, wrap=wrap, device=device)
 
     async with _ends(open_end, local) as end:
@@ -234,6 +239,7 @@ async def connect(
     local: str = "",
     offload: bool = True,
     wrap: Wrap | None = None,
+    wrap_streams: WrapStreams | None = None,
     device: DeviceConfig | None = None,
     tcp: TcpInitiatorConfig | None = None,
     reconnect: ReconnectPolicy | None = DEFAULT_RECONNECT,
@@ -246,6 +252,7 @@ async def connect(
         local=local,
         offload=offload,
         wrap=wrap,
+        wrap_streams=wrap_streams,
         device=device,
         tcp=tcp,
         reconnect=reconnect,

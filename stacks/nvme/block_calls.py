@@ -9,15 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from stacks.nvme.host import HostNamespace, Transfer
+from stacks.nvme.host import Transfer
+from stacks.nvme.sized import Sized
 
 Data = bytes | bytearray | memoryview
 
 
-class BlockCalls:
+class BlockCalls(Sized):
     """For programs without an event loop."""
-
-    core: HostNamespace
 
     def _finish(self, transfer: Transfer) -> None:
         raise NotImplementedError
@@ -41,10 +40,8 @@ class BlockCalls:
         self._finish(self.core.compare_and_write(block, _view(expected), _view(data), is_fua=is_fua))
 
 
-class AsyncBlockCalls:
+class AsyncBlockCalls(Sized):
     """For programs with one."""
-
-    core: HostNamespace
 
     async def _finish(self, transfer: Transfer) -> None:
         raise NotImplementedError

@@ -76,6 +76,15 @@ class BufferPool:
         """Whether `take` would find a buffer."""
         return self._shelf_for(length, held) >= 0
 
+    def is_behind(self, length: int, held: list[int]) -> bool:
+        """Whether buffers for `length` bytes are held by whose account that is, of any shelf that has them.
+
+        Of the smallest shelf no account is kept, so everybody counts as a holder of those.
+        """
+        return length <= self._smallest_bytes or any(
+            held[shelf] for shelf, size in enumerate(self._sizes) if length <= size
+        )
+
     def give_back(self, buffer: Buffer) -> None:
         """Take a buffer back. The last used is handed out first: it is warm in the cache."""
         held = buffer.held

@@ -8,7 +8,8 @@ They raise CommandFailed with RESERVATION_CONFLICT where another host's reservat
 
 from __future__ import annotations
 
-from stacks.nvme.host import HostNamespace, Transfer
+from stacks.nvme.host import Transfer
+from stacks.nvme.sized import Sized
 from wire.nvme.reservations import (
     AcquireAction,
     PersistenceChange,
@@ -19,10 +20,8 @@ from wire.nvme.reservations import (
 )
 
 
-class ReservationCalls:
+class ReservationCalls(Sized):
     """For programs without an event loop."""
-
-    core: HostNamespace
 
     def _finish(self, transfer: Transfer) -> None:
         raise NotImplementedError
@@ -60,10 +59,8 @@ class ReservationCalls:
         return transfer.report
 
 
-class AsyncReservationCalls:
+class AsyncReservationCalls(Sized):
     """For programs with one."""
-
-    core: HostNamespace
 
     async def _finish(self, transfer: Transfer) -> None:
         raise NotImplementedError

@@ -74,6 +74,18 @@ class Connection(AdminCalls):
         self.urls = urls
         self.url = urls[0]
         self.multipath = multipath or Multipath(policy=policy)
+        self._turned_ns = end.clock.now()
+
+    def come_back(self) -> None:
+        """Before something is sent: connect anew where the program was away for longer than its keep-alive time, since
+        the target has given it up by then. What is sent next waits for that, and nothing is sent into the void.
+        """
+        now = self.end.clock.now()
+        away_ns = now - self._turned_ns
+        for path in self.multipath.paths:
+            if 0 < path.config.keep_alive_ms * 1_000_000 <= away_ns:
+                path.reset(now, f"the program made no call for {away_ns / 1e9:.0f} seconds")
+        self._turned_ns = now
 
     @property
     def host(self) -> HostController:
@@ -113,7 +125,9 @@ class Connection(AdminCalls):
 
     def poll(self) -> bool:
         """Turn the pump once; whether anything was done."""
-        return self.end.pump.pump()
+        did = self.end.pump.pump()
+        self._turned_ns = self.end.clock.now()
+        return did
 
     def wait(self, timeout_ns: int | None = None) -> None:
         """Sleep until the pump has something to do."""
@@ -124,6 +138,7 @@ class Connection(AdminCalls):
         multipath, end = self.multipath, self.end
         while not end.run_until(lambda: condition() or multipath.is_over, timeout_ns=WAIT_NS):
             pass
+        self._turned_ns = end.clock.now()
         if not condition():
             raise ConnectionFailed(multipath.failure or "the connection is closed")
 
@@ -137,20 +152,23 @@ class Connection(AdminCalls):
 class Namespace(ReservationCalls, BlockCalls):
     """A connected namespace.
 
-    nsid: its number; block_bytes, block_count, size_bytes: its size; core: the same in the core.
+    nsid: its number.
     """
 
     def __init__(self, connection: Connection, core: HostNamespace) -> None:
         self.connection = connection
-        self.core = core
+        self._core = core
         self.nsid = core.nsid
-        self.block_bytes = core.block_bytes
-        self.block_count = core.block_count
-        self.size_bytes = core.size_bytes
+
+    @property
+    def core(self) -> HostNamespace:
+        """The same in the core, on a connection that is not forgotten (`Connection.come_back`)."""
+        self.connection.come_back()
+        return self._core
 
     def read(self, block: int, blocks: int = 1) -> bytes:
         """Blocks as bytes."""
-        into = bytearray(blocks * self.block_bytes)
+        into = bytearray(max(0, blocks) * self.block_bytes)
         self.read_into(block, into)
         return bytes(into)
 

@@ -11,16 +11,27 @@ import tomllib
 from stacks.runtime.errors import LocalError
 
 
+class TomlError(LocalError):
+    """A document that is no TOML: `name:line: what`."""
+
+    def __init__(self, name: str, line: int, what: str) -> None:
+        super().__init__(f"{name}:{line}: {what}")
+        self.line = line
+        self.what = what
+
+
 def parse_toml(text: str, name: str) -> dict[str, object]:
-    """The document; LocalError `name, line N: what` when it is no TOML."""
+    """The document; TomlError when it is none."""
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         words = str(error)
-        match = re.search(r"\s*\(at line (\d+), column \d+\)$", words)
-        where = "" if match is None else f", line {match[1]}"
+        match = re.search(r"\s*\(at (?:line (\d+), column \d+|end of document)\)$", words)
         what = words if match is None else words[: match.start()]
-        raise LocalError(f"{name}{where}: {what.lower()}") from error
+        line = int(match[1]) if match is not None and match[1] else len(text.splitlines())
+        raise TomlError(name, line, what.lower()) from error
+    except RecursionError as error:
+        raise TomlError(name, 1, "brackets are nested too deeply") from error
 
 
 def table_lines(text: str, table: str) -> list[int]:

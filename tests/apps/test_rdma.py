@@ -90,7 +90,7 @@ def test_a_plan_comes_from_a_file_and_its_mistakes_are_named(target: ServingProc
     assert report["rules"][0]["fired"] > 0
     plan.write_text('[[fault]]\naction = "duplicate"\nopcode = "snd"\n')
     done = baremetal("nvme", "read", str(target.ready["url"]), "--file", "x", "--faults", str(plan))
-    assert f"{plan}, line 3: unknown opcode 'snd'" in only_line(done)
+    assert f"{plan}:3: unknown opcode 'snd'" in only_line(done)
     assert done.returncode == 2
 
 

@@ -33,7 +33,7 @@ def section(name: str) -> str:
 
 def words(text: str) -> set[str]:
     """The long options in a text."""
-    return set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", text))
+    return set(re.findall(r"(?<![\w-])--[a-z][a-z0-9-]*", text))
 
 
 COMMANDS = commands(typer.main.get_command(app))

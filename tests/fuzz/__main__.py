@@ -7,11 +7,13 @@ a name each fuzzer has its turn, in a process of its own.
 from __future__ import annotations
 
 import argparse
+import importlib
 import random
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Protocol, cast
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -25,7 +27,7 @@ def main(arguments: Sequence[str]) -> int:
     if options.replay is not None:
         if options.name is None:
             parser.error("say whose input that is")
-        check_of(options.name)(options.replay.read_bytes())
+        module_of(options.name).check(options.replay.read_bytes())
         return 0
     if options.name is None:
         return max(_run_alone(name, options) for name in NAMES)
@@ -37,22 +39,9 @@ def _run_alone(name: str, options: argparse.Namespace) -> int:
     return subprocess.run([*command, "--corpus", str(options.corpus)], check=False).returncode
 
 
-def check_of(name: str) -> Callable[[bytes], None]:
-    """The function that a fuzzer calls."""
-    if name == "target":
-        from tests.fuzz.tcp_target import check
-    else:
-        from tests.fuzz.tcp_initiator import check
-    return check
-
-
-def seeds_of(name: str) -> list[bytes]:
-    """The inputs that it begins with."""
-    if name == "target":
-        from tests.fuzz.tcp_target import seeds
-    else:
-        from tests.fuzz.tcp_initiator import seeds
-    return seeds()
+def module_of(name: str) -> Fuzzer:
+    """The module of a fuzzer; it is imported here, so that atheris can watch what that imports."""
+    return cast("Fuzzer", importlib.import_module(NAMES[name]))
 
 
 def fuzz(name: str, corpus: Path, *, seconds: int) -> int:
@@ -63,10 +52,10 @@ def fuzz(name: str, corpus: Path, *, seconds: int) -> int:
         sys.stderr.write("fuzz: atheris is not installed; `make fuzz` does that, or pip install atheris\n")
         return 2
     with atheris.instrument_imports(include=["stacks.nvme", "wire.nvme", "transports"]):
-        check = check_of(name)
+        fuzzer = module_of(name)
     folder = corpus / name
     folder.mkdir(parents=True, exist_ok=True)
-    for number, seed in enumerate(seeds_of(name)):
+    for number, seed in enumerate(fuzzer.seeds()):
         (folder / f"seed-{number:04}").write_bytes(seed)
     flags = [f"-max_total_time={seconds}", f"-artifact_prefix={corpus}/{name}-", "-max_len=40000", "-timeout=20"]
     flags += ["-rss_limit_mb=2048", "-print_final_stats=1", str(folder)]
@@ -76,27 +65,41 @@ def fuzz(name: str, corpus: Path, *, seconds: int) -> int:
         mutated: bytes = atheris.Mutate(data, max_size)
         return mutated
 
-    atheris.Setup([sys.argv[0], *flags], check, custom_mutator=_mutator(plain))
+    atheris.Setup([sys.argv[0], *flags], fuzzer.check, custom_mutator=_mutator(fuzzer.mutated, plain))
     atheris.Fuzz()
     return 0
 
 
-def _mutator(plain: Callable[[bytes, int], bytes]) -> Callable[[bytes, int, int], bytes]:
-    from tests.fuzz.direct import whole_pdus
-    from tests.stacks.nvme.tcp_mutations import Mutator
-
+def _mutator(
+    knowing: Callable[[bytes, random.Random], bytes], plain: Callable[[bytes, int], bytes]
+) -> Callable[[bytes, int, int], bytes]:
     def mutate(data: bytes, max_size: int, seed: int) -> bytes:
-        # Half of the time as one who knows PDUs, half as one who does not.
+        # Half of the time as one who knows the format, half as one who does not.
         rng = random.Random(seed)
-        if rng.random() < 0.5:
-            return plain(data, max_size)
-        pieces = list(whole_pdus(data[2:])) or [b""]
-        return (data[:2].ljust(2, b"\0") + Mutator(rng).damaged(pieces))[:max_size]
+        return plain(data, max_size) if rng.random() < 0.5 else knowing(data, rng)[:max_size]
 
     return mutate
 
 
-NAMES = ("target", "initiator")
+class Fuzzer(Protocol):
+    """What a fuzzer's module has."""
+
+    def check(self, data: bytes) -> None:
+        """Run one input; raises whatever does not hold."""
+
+    def seeds(self) -> list[bytes]:
+        """The inputs to begin with."""
+
+    def mutated(self, data: bytes, rng: random.Random) -> bytes:
+        """An input changed by one who knows the format."""
+
+
+NAMES = {
+    "target": "tests.fuzz.tcp_target",
+    "initiator": "tests.fuzz.tcp_initiator",
+    "capsules": "tests.fuzz.capsules",
+    "nbd": "tests.fuzz.nbd",
+}
 
 if __name__ == "__main__":
     sys.exit(main(sys.argv[1:]))

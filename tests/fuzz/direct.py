@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterator
 
 from stacks.nvme.bindings.tcp import TcpTarget, TcpTargetConfig
 from stacks.nvme.stores import InlineExecutor, Store
 from stacks.nvme.target import Subsystem, Target
 from tests.stacks.nvme.core_rig import NQN, connect_data
+from tests.stacks.nvme.tcp_mutations import Mutator
 from tests.wire.nvme.tcp_pdus import CODECS, DIGEST_BYTES, Pdu, pdu, pdus
 from transports.datagram import Buffer
 from transports.stream import StreamCore
@@ -79,7 +81,7 @@ class DirectTarget:
 
     def accept(self, sizes: tuple[int, ...] = (1 << 20,)) -> Wire:
         """One more connection."""
-        core = self.tcp.handle_accepted(("192.0.2.2", 50000 + len(self.wires)), self.now)
+        core = self.tcp.handle_accepted(("192.0.2.1", 4420), ("192.0.2.2", 50000 + len(self.wires)), self.now)
         assert core is not None
         wire = self.wires[core] = Wire(core, sizes)
         return wire
@@ -204,6 +206,11 @@ def sealed(raw: bytes, digests: int) -> bytes:
     if digests & 1 and len(raw) >= end:
         changed[hlen:end] = crc32c(bytes(changed[:hlen])).to_bytes(DIGEST_BYTES, "little")
     return bytes(changed)
+
+
+def damaged(data: bytes, rng: random.Random) -> bytes:
+    """An input of either end of NVMe/TCP, changed as one does who knows PDUs; its first two bytes stay."""
+    return data[:2].ljust(2, b"\0") + Mutator(rng).damaged(list(whole_pdus(data[2:])) or [b""])
 
 
 PASSES_MAX = 10_000

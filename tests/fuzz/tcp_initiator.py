@@ -10,7 +10,7 @@ from stacks.nvme.bindings.tcp import TcpInitiatorConfig
 from stacks.nvme.bindings.tcp.initiator_connection import TcpHostConnection
 from stacks.nvme.host import HostCommand, HostQueue
 from stacks.nvme.host.queue import HostQueueEvent
-from tests.fuzz.direct import SIZES, fill, joined, sealed, whole_pdus
+from tests.fuzz.direct import SIZES, damaged, fill, joined, sealed, whole_pdus
 from tests.wire.nvme.tcp_pdus import pdu, pdus
 from wire.nvme.kinds import TcpPduKind
 from wire.nvme.opcodes import IoOpcode
@@ -141,6 +141,9 @@ def _check_said(said: bytes, *, is_finished: bool) -> None:
     if is_finished:
         assert kinds[-1] is TcpPduKind.HOST_TERMINATE
         assert 1 <= found[-1].field("fes") <= 6
+
+
+mutated = damaged
 
 
 def seeds() -> list[bytes]:

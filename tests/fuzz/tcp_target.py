@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from stacks.nvme.bindings.tcp import TcpTargetConfig
 from stacks.nvme.stores import MemoryStore
-from tests.fuzz.direct import SECOND, SIZES, DirectHost, DirectTarget, Wire, sealed, whole_pdus
+from tests.fuzz.direct import SECOND, SIZES, DirectHost, DirectTarget, Wire, damaged, sealed, whole_pdus
 from tests.stacks.nvme.held_stores import CopyingStore
 from tests.wire.nvme.tcp_pdus import pdu
 from wire.nvme.kinds import SglKind, TcpPduKind
@@ -109,6 +109,9 @@ ALLOWED = (
 )
 
 
+mutated = damaged
+
+
 def seeds() -> list[bytes]:
     """Inputs to begin with: what a host says in each state, with and without digests."""
     found = [b"\0\0" + TcpInitializeRequest(digests=digests).encode() for digests in range(4)]
@@ -130,4 +133,3 @@ def seeds() -> list[bytes]:
                 found.append(bytes([control[0] | 3 << 2, cut]) + pdu(data, bytes(16384), digests=digests) + read)
                 found.append(bytes([control[0] | 2 << 2, cut]) + TcpTerminate(fes=2).encode() + read)
     return found
-

@@ -6,52 +6,44 @@ import importlib.util
 import random
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.fuzz import tcp_initiator, tcp_target
-from tests.fuzz.direct import whole_pdus
-from tests.stacks.nvme.tcp_mutations import Mutator
+from tests.fuzz.__main__ import NAMES, module_of
 
-FUZZERS: dict[str, tuple[Callable[[bytes], None], Callable[[], list[bytes]]]] = {
-    "target": (tcp_target.check, tcp_target.seeds),
-    "initiator": (tcp_initiator.check, tcp_initiator.seeds),
-}
-each_fuzzer = pytest.mark.parametrize("name", FUZZERS)
+each_fuzzer = pytest.mark.parametrize("name", NAMES)
+STRIDES = {"target": 5, "nbd": 3}
+"""Of how many seeds one is run where there are many."""
 
 
 @each_fuzzer
 @pytest.mark.slow
 def test_what_is_right_passes(name: str) -> None:
-    check, seeds = FUZZERS[name]
-    for data in seeds()[:: 5 if name == "target" else 1]:
-        check(data)
+    fuzzer = module_of(name)
+    for data in fuzzer.seeds()[:: STRIDES.get(name, 1)]:
+        fuzzer.check(data)
 
 
 @each_fuzzer
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
 def test_what_is_damaged_breaks_nothing(name: str, seed: int) -> None:
-    check, seeds = FUZZERS[name]
-    rng = random.Random(seed)
-    mutator = Mutator(rng)
-    inputs = seeds()
+    fuzzer, rng = module_of(name), random.Random(seed)
+    inputs = fuzzer.seeds()
     for _ in range(150):
-        data = inputs[int(rng.random() * len(inputs))]
-        check(data[:2] + mutator.damaged(list(whole_pdus(data[2:])) or [b""]))
+        fuzzer.check(fuzzer.mutated(inputs[int(rng.random() * len(inputs))], rng))
 
 
-FOUND: dict[str, list[str]] = {"target": [], "initiator": []}
+FOUND: dict[str, list[str]] = {name: [] for name in NAMES}
 """Inputs that broke something once, in hexadecimal."""
 
 
 @each_fuzzer
 def test_what_broke_something_once_does_so_no_more(name: str) -> None:
-    check, _ = FUZZERS[name]
+    fuzzer = module_of(name)
     for data in ("", "00", "ff", "0000", *FOUND[name]):
-        check(bytes.fromhex(data))
+        fuzzer.check(bytes.fromhex(data))
 
 
 @each_fuzzer

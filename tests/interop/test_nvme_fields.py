@@ -6,19 +6,27 @@ import struct
 
 import pytest
 
-from interop.nvme_feature_fields import feature_result, get_features, set_features
+from interop.nvme_data_fields import data_fields, in_capsule_fields
+from interop.nvme_feature_fields import feature_data, feature_result, get_features, set_features
+from interop.nvme_fields import completion_fields
 from interop.nvme_log_fields import log_fields
 from interop.tshark_marks import kinds
 from wire.nvme import (
     AdminOpcode,
+    DiscoveryEntry,
+    DiscoveryHeader,
     ErrorLogEntry,
     FeatureId,
     GetLogPage,
+    HostBehavior,
+    IoOpcode,
     LogPage,
     RdmaConnectAccept,
     RdmaConnectRequest,
     ReservationNotification,
+    Timestamp,
 )
+from wire.nvme.kinds import TransportType
 from wire.nvme.rdma_trace import TracedCommand, TracedQueue
 
 
@@ -26,8 +34,8 @@ def entry(opcode: int, *, cdw10: int = 0, cdw11: int = 0) -> bytes:
     return struct.pack("<BBHI32x6I", opcode, 0x40, 0, 0, cdw10, cdw11, 0, 0, 0, 0)
 
 
-def command(capsule: bytes) -> TracedCommand:
-    queue = TracedQueue("a", "b", 1, 2, 1024, RdmaConnectRequest(), RdmaConnectAccept())
+def command(capsule: bytes, *, qid: int = 0) -> TracedCommand:
+    queue = TracedQueue("a", "b", 1, 2, 1024, RdmaConnectRequest(qid=qid), RdmaConnectAccept())
     return TracedCommand(queue, 5, capsule, data_frames=[6, 7], completion_frame=8)
 
 
@@ -46,6 +54,35 @@ def test_set_features_and_get_features_show_their_own_parts_of_cdw10() -> None:
     assert set_fields["nvme.cmd.set_features.dword11.kat.kato"] == [5000]
     get_fields = get_features(entry(AdminOpcode.GET_FEATURES, cdw10=3 << 8 | FeatureId.KEEP_ALIVE_TIMER))
     assert get_fields["nvme.cmd.set_features.dword10.sel"] == [3]
+
+
+@pytest.mark.parametrize(
+    ("fid", "structure", "name", "value"),
+    [
+        (FeatureId.TIMESTAMP, Timestamp(timestamp=1 << 47), "tst.ms", 1 << 47),
+        (FeatureId.HOST_BEHAVIOR, HostBehavior(acre=1), "hbs.acre", 1),
+    ],
+)
+def test_structure_of_a_feature_is_read_in_a_capsule_and_beside_it(
+    fid: FeatureId, structure: Timestamp | HostBehavior, name: str, value: int
+) -> None:
+    expected = {f"nvme.set_features.{name}": [value]}
+    capsule, data = entry(AdminOpcode.SET_FEATURES, cdw10=fid), structure.encode()
+    assert in_capsule_fields(command(capsule + data)) == expected
+    for opcode in (AdminOpcode.SET_FEATURES, AdminOpcode.GET_FEATURES):
+        beside = command(entry(opcode, cdw10=fid))
+        beside.data.extend(data)
+        assert data_fields(beside) == expected
+    assert feature_data(entry(AdminOpcode.GET_FEATURES, cdw10=FeatureId.HOST_IDENTIFIER), bytes(16)) == {}
+
+
+def test_completion_of_verify_has_the_fields_of_an_event_in_tshark_only_on_an_io_queue() -> None:
+    verify, admin = command(entry(IoOpcode.VERIFY), qid=1), command(entry(AdminOpcode.DEVICE_SELF_TEST))
+    for each in (verify, admin):
+        each.completion = bytes(16)
+    names = {f"nvme.cqe.dword0.aev.{name}" for name in ("aet", "aei", "lpi")}
+    assert names <= set(completion_fields(verify))
+    assert not names & set(completion_fields(admin))
 
 
 @pytest.mark.parametrize("fid", [0x16, 0xC0])
@@ -70,6 +107,17 @@ def test_entries_of_the_error_log_are_columns() -> None:
     prefix = "nvme.cmd.get_logpage.errinf."
     assert [fields[prefix + name] for name in ("errcnt", "lba", "nsid")] == [[2, 1], [7, 0], [9, 0]]
     assert (fields[f"{prefix}pel"], fields[f"{prefix}pel.bytee"]) == ([0x328, 0], [0x28, 0])
+
+
+def test_discovery_entries_have_the_fields_of_their_transport_and_of_a_later_piece_only_the_first_counts() -> None:
+    rdma = DiscoveryEntry(trtype=TransportType.RDMA, portid=1, tsas=bytes((1, 4, 1)).ljust(256, b"\0"))
+    tcp = DiscoveryEntry(trtype=TransportType.TCP, portid=2, tsas=bytes((2,)).ljust(256, b"\0"))
+    entries, prefix = rdma.encode() + tcp.encode(), "nvme.cmd.get_logpage.identify.rcrd."
+    whole = log_fields(GetLogPage(lid=LogPage.DISCOVERY), DiscoveryHeader(numrec=2).encode() + entries)
+    names = ("portid", "tsas.rdma_prtype", "tsas.tcp_sectype")
+    assert [whole[prefix + name] for name in names] == [[1, 2], [4], [2]]
+    piece = log_fields(GetLogPage(lid=LogPage.DISCOVERY, lpo=1024), entries)
+    assert [piece[prefix + name] for name in names] == [[1], [4], []]
 
 
 def test_reservation_notification_is_read() -> None:

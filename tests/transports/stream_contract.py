@@ -41,7 +41,9 @@ class StreamRig:
 
 
 class StreamContract:
-    """Tests of the `StreamTransport` protocol."""
+    """Tests of the `StreamTransport` protocol. is_a_way: whether what is sent is under way before it has arrived."""
+
+    is_a_way = True
 
     def rig(self) -> AbstractContextManager[StreamRig]:
         """Two connected ends; closed when the block ends."""
@@ -107,6 +109,24 @@ class StreamContract:
             assert pair.near.send([b"anybody?"]) == 8
         assert pair.near.failure
         assert pair.near.receive_into(SCRAP) == 0
+
+    def test_what_an_aborted_connection_has_not_delivered_never_arrives(self, pair: StreamRig) -> None:
+        sent = 0
+        while taken := pair.near.send([bytes(1_000_000)]):
+            sent += taken
+        pair.near.abort()
+        pair.near.abort()
+        received = len(pair.drain(pair.far))
+        assert (received < sent, bool(pair.far.failure)) == (self.is_a_way, self.is_a_way)
+
+    def test_an_aborted_connection_that_has_delivered_everything_is_an_end(self, pair: StreamRig) -> None:
+        pair.near.send([b"all of it"])
+        assert pair.drain(pair.far) == b"all of it"
+        pair.near.abort()
+        pair.settle()
+        assert pair.far.receive_into(SCRAP) == 0
+        with pytest.raises(TransportError):
+            pair.near.send([b"x"])
 
     def test_using_a_closed_end_is_an_error(self, pair: StreamRig) -> None:
         pair.near.close()

@@ -22,6 +22,7 @@ class TalkingCore:
         self.pieces: list[int] = []
         self.taken: list[int] = []
         self.ends: list[str] = []
+        self.discards = False
         self.is_finished = False
         self.is_over = False
         self.closes_at_end = True
@@ -82,7 +83,7 @@ class TalkingEndpoint:
         connects, self.connects = self.connects, []
         return connects
 
-    def handle_accepted(self, remote: Address, now: int) -> StreamCore | None:
+    def handle_accepted(self, local: Address, remote: Address, now: int) -> StreamCore | None:
         self.remotes.append(remote)
         if not self.accepts:
             return None

@@ -293,7 +293,7 @@ def test_services_are_pumped_after_the_input_and_before_the_output() -> None:
     rig.pump = StreamPump(rig.endpoint, rig.network, rig.clock, [Service()])
     core = TalkingCore()
     far = rig.network.arrive()
-    rig.endpoint.handle_accepted = lambda remote, now: core  # type: ignore[method-assign]
+    rig.endpoint.handle_accepted = lambda local, remote, now: core  # type: ignore[method-assign]
     rig.pump.pump()
     assert rig.pump.has_more
     far.send([b"question"])

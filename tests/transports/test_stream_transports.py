@@ -14,6 +14,8 @@ from transports.stream_socket import SocketStream
 
 
 class TestUnixSocket(WaitingStreamContract):
+    is_a_way = False
+
     @contextlib.contextmanager
     def rig(self) -> Iterator[StreamRig]:
         near, far = socket.socketpair()
@@ -38,12 +40,16 @@ class TestTcp(WaitingStreamContract):
 
 
 class TestMemoryStream(WaitingStreamContract):
+    is_a_way = False
+
     @contextlib.contextmanager
     def rig(self) -> Iterator[StreamRig]:
         yield StreamRig(*memory_stream_pair(3))
 
 
 class TestMemoryStreamWithoutCuts(WaitingStreamContract):
+    is_a_way = False
+
     @contextlib.contextmanager
     def rig(self) -> Iterator[StreamRig]:
         yield StreamRig(*memory_stream_pair(None))

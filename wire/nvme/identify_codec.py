@@ -19,14 +19,15 @@ _new = object.__new__
 _IDENTIFYCONTROLLER = Struct(
     "<"
     "HH20s40s8sB3sBBHIIIIIH9xB16sHHH119xBBBHBBBBBBBBHHHIIQQQQIHBBHHHHI"
-    "IHHHBBIIIH10xQQ128xBBHIHHBBHHBBHHIIQQI204x256s768xIIHBBHB241x1024s1024s"
+    "IHHHBBIIIH10xQQB127xBBHIHHBBHHBBHHIIQQII200x256s768xIIHBBHB241x1024s"
+    "1024s"
 )
 _IDENTIFYCONTROLLER_UNPACK = _IDENTIFYCONTROLLER.unpack_from
 _IDENTIFYCONTROLLER_PACK = _IDENTIFYCONTROLLER.pack_into
 
 
 class IdentifyController(Header):
-    """CNS 01h (NVMe Base figure 275)."""
+    """CNS 01h (NVMe Base figure 275; tmpthha and oaqd are of NVMe Base 2.1 5.1.13.2.1)."""
 
     __slots__ = (
         "vid", "ssvid", "sn", "mn", "fr", "rab", "ieee", "cmic", "mdts", "cntlid", "ver", "rtd3r", "rtd3e", "oaes",
@@ -34,9 +35,10 @@ class IdentifyController(Header):
         "aerl", "frmw", "lpa", "elpe", "npss", "avscc", "apsta", "wctemp", "cctemp", "mtfa", "hmpre", "hmmin",
         "tnvmcap", "tnvmcap_high", "unvmcap", "unvmcap_high", "rpmbs", "edstt", "dsto", "fwug", "kas", "hctma",
         "mntmt", "mxtmt", "sanicap", "hmminds", "hmmaxd", "nsetidmax", "endgidmax", "anatt", "anacap", "anagrpmax",
-        "nanagrpid", "pels", "domainid", "megcap", "megcap_high", "sqes", "cqes", "maxcmd", "nn", "oncs", "fuses",
-        "fna", "vwc", "awun", "awupf", "icsvscc", "nwpc", "acwu", "ocfs", "sgls", "mnan", "maxdna", "maxdna_high",
-        "maxcna", "subnqn", "ioccsz", "iorcsz", "icdoff", "fcatt", "msdbd", "ofcs", "dctype", "psd", "vendor",
+        "nanagrpid", "pels", "domainid", "megcap", "megcap_high", "tmpthha", "sqes", "cqes", "maxcmd", "nn", "oncs",
+        "fuses", "fna", "vwc", "awun", "awupf", "icsvscc", "nwpc", "acwu", "ocfs", "sgls", "mnan", "maxdna",
+        "maxdna_high", "maxcna", "oaqd", "subnqn", "ioccsz", "iorcsz", "icdoff", "fcatt", "msdbd", "ofcs", "dctype",
+        "psd", "vendor",
     )
     SIZE: ClassVar = 4096
     WORDS: ClassVar = 0
@@ -51,11 +53,11 @@ class IdentifyController(Header):
         ("edstt", 16), ("dsto", 8), ("fwug", 8), ("kas", 16), ("hctma", 16), ("mntmt", 16), ("mxtmt", 16),
         ("sanicap", 32), ("hmminds", 32), ("hmmaxd", 16), ("nsetidmax", 16), ("endgidmax", 16), ("anatt", 8),
         ("anacap", 8), ("anagrpmax", 32), ("nanagrpid", 32), ("pels", 32), ("domainid", 16), ("megcap", 64),
-        ("megcap_high", 64), ("sqes", 8), ("cqes", 8), ("maxcmd", 16), ("nn", 32), ("oncs", 16), ("fuses", 16),
-        ("fna", 8), ("vwc", 8), ("awun", 16), ("awupf", 16), ("icsvscc", 8), ("nwpc", 8), ("acwu", 16), ("ocfs", 16),
-        ("sgls", 32), ("mnan", 32), ("maxdna", 64), ("maxdna_high", 64), ("maxcna", 32), ("subnqn", -256),
-        ("ioccsz", 32), ("iorcsz", 32), ("icdoff", 16), ("fcatt", 8), ("msdbd", 8), ("ofcs", 16), ("dctype", 8),
-        ("psd", -1024), ("vendor", -1024),
+        ("megcap_high", 64), ("tmpthha", 8), ("sqes", 8), ("cqes", 8), ("maxcmd", 16), ("nn", 32), ("oncs", 16),
+        ("fuses", 16), ("fna", 8), ("vwc", 8), ("awun", 16), ("awupf", 16), ("icsvscc", 8), ("nwpc", 8), ("acwu", 16),
+        ("ocfs", 16), ("sgls", 32), ("mnan", 32), ("maxdna", 64), ("maxdna_high", 64), ("maxcna", 32), ("oaqd", 32),
+        ("subnqn", -256), ("ioccsz", 32), ("iorcsz", 32), ("icdoff", 16), ("fcatt", 8), ("msdbd", 8), ("ofcs", 16),
+        ("dctype", 8), ("psd", -1024), ("vendor", -1024),
     )
     PACK: ClassVar = _IDENTIFYCONTROLLER_PACK
 
@@ -70,12 +72,12 @@ class IdentifyController(Header):
         unvmcap_high: int = 0, rpmbs: int = 0, edstt: int = 0, dsto: int = 0, fwug: int = 0, kas: int = 0,
         hctma: int = 0, mntmt: int = 0, mxtmt: int = 0, sanicap: int = 0, hmminds: int = 0, hmmaxd: int = 0,
         nsetidmax: int = 0, endgidmax: int = 0, anatt: int = 0, anacap: int = 0, anagrpmax: int = 0,
-        nanagrpid: int = 0, pels: int = 0, domainid: int = 0, megcap: int = 0, megcap_high: int = 0, sqes: int = 0,
-        cqes: int = 0, maxcmd: int = 0, nn: int = 0, oncs: int = 0, fuses: int = 0, fna: int = 0, vwc: int = 0,
-        awun: int = 0, awupf: int = 0, icsvscc: int = 0, nwpc: int = 0, acwu: int = 0, ocfs: int = 0, sgls: int = 0,
-        mnan: int = 0, maxdna: int = 0, maxdna_high: int = 0, maxcna: int = 0, subnqn: bytes = bytes(256),
-        ioccsz: int = 0, iorcsz: int = 0, icdoff: int = 0, fcatt: int = 0, msdbd: int = 0, ofcs: int = 0,
-        dctype: int = 0, psd: bytes = bytes(1024), vendor: bytes = bytes(1024),
+        nanagrpid: int = 0, pels: int = 0, domainid: int = 0, megcap: int = 0, megcap_high: int = 0, tmpthha: int = 0,
+        sqes: int = 0, cqes: int = 0, maxcmd: int = 0, nn: int = 0, oncs: int = 0, fuses: int = 0, fna: int = 0,
+        vwc: int = 0, awun: int = 0, awupf: int = 0, icsvscc: int = 0, nwpc: int = 0, acwu: int = 0, ocfs: int = 0,
+        sgls: int = 0, mnan: int = 0, maxdna: int = 0, maxdna_high: int = 0, maxcna: int = 0, oaqd: int = 0,
+        subnqn: bytes = bytes(256), ioccsz: int = 0, iorcsz: int = 0, icdoff: int = 0, fcatt: int = 0, msdbd: int = 0,
+        ofcs: int = 0, dctype: int = 0, psd: bytes = bytes(1024), vendor: bytes = bytes(1024),
     ) -> None:
         self.vid = vid
         self.ssvid = ssvid
@@ -140,6 +142,7 @@ class IdentifyController(Header):
         self.domainid = domainid
         self.megcap = megcap
         self.megcap_high = megcap_high
+        self.tmpthha = tmpthha
         self.sqes = sqes
         self.cqes = cqes
         self.maxcmd = maxcmd
@@ -159,6 +162,7 @@ class IdentifyController(Header):
         self.maxdna = maxdna
         self.maxdna_high = maxdna_high
         self.maxcna = maxcna
+        self.oaqd = oaqd
         self.subnqn = subnqn
         self.ioccsz = ioccsz
         self.iorcsz = iorcsz
@@ -185,11 +189,11 @@ class IdentifyController(Header):
                 header.edstt, header.dsto, header.fwug, header.kas, header.hctma, header.mntmt, header.mxtmt,
                 header.sanicap, header.hmminds, header.hmmaxd, header.nsetidmax, header.endgidmax, header.anatt,
                 header.anacap, header.anagrpmax, header.nanagrpid, header.pels, header.domainid, header.megcap,
-                header.megcap_high, header.sqes, header.cqes, header.maxcmd, header.nn, header.oncs, header.fuses,
-                header.fna, header.vwc, header.awun, header.awupf, header.icsvscc, header.nwpc, header.acwu,
-                header.ocfs, header.sgls, header.mnan, header.maxdna, header.maxdna_high, header.maxcna,
-                header.subnqn, header.ioccsz, header.iorcsz, header.icdoff, header.fcatt, header.msdbd, header.ofcs,
-                header.dctype, header.psd, header.vendor,
+                header.megcap_high, header.tmpthha, header.sqes, header.cqes, header.maxcmd, header.nn, header.oncs,
+                header.fuses, header.fna, header.vwc, header.awun, header.awupf, header.icsvscc, header.nwpc,
+                header.acwu, header.ocfs, header.sgls, header.mnan, header.maxdna, header.maxdna_high, header.maxcna,
+                header.oaqd, header.subnqn, header.ioccsz, header.iorcsz, header.icdoff, header.fcatt, header.msdbd,
+                header.ofcs, header.dctype, header.psd, header.vendor,
             ) = _IDENTIFYCONTROLLER_UNPACK(buffer, offset)
         except struct_error:
             raise too_short(IdentifyController, buffer, offset) from None
@@ -212,16 +216,16 @@ class IdentifyController(Header):
                 self.unvmcap, self.unvmcap_high, self.rpmbs, self.edstt, self.dsto, self.fwug, self.kas, self.hctma,
                 self.mntmt, self.mxtmt, self.sanicap, self.hmminds, self.hmmaxd, self.nsetidmax, self.endgidmax,
                 self.anatt, self.anacap, self.anagrpmax, self.nanagrpid, self.pels, self.domainid, self.megcap,
-                self.megcap_high, self.sqes, self.cqes, self.maxcmd, self.nn, self.oncs, self.fuses, self.fna,
-                self.vwc, self.awun, self.awupf, self.icsvscc, self.nwpc, self.acwu, self.ocfs, self.sgls, self.mnan,
-                self.maxdna, self.maxdna_high, self.maxcna, self.subnqn, self.ioccsz, self.iorcsz, self.icdoff,
-                self.fcatt, self.msdbd, self.ofcs, self.dctype, self.psd, self.vendor,
+                self.megcap_high, self.tmpthha, self.sqes, self.cqes, self.maxcmd, self.nn, self.oncs, self.fuses,
+                self.fna, self.vwc, self.awun, self.awupf, self.icsvscc, self.nwpc, self.acwu, self.ocfs, self.sgls,
+                self.mnan, self.maxdna, self.maxdna_high, self.maxcna, self.oaqd, self.subnqn, self.ioccsz,
+                self.iorcsz, self.icdoff, self.fcatt, self.msdbd, self.ofcs, self.dctype, self.psd, self.vendor,
             )
         except struct_error:
             raise cannot_encode(self, buffer, offset) from None
 
 
-_IDENTIFYNAMESPACE = Struct("<QQQBBBBBBBBBBHHHHHHHQQHHHHHHIB11xI3xBHH16s8s256s3712s")
+_IDENTIFYNAMESPACE = Struct("<QQQBBBBBBBBBBHHHHHHHQQHHHHHHIB1xB9xI3xBHH16s8s256s3712s")
 _IDENTIFYNAMESPACE_UNPACK = _IDENTIFYNAMESPACE.unpack_from
 _IDENTIFYNAMESPACE_PACK = _IDENTIFYNAMESPACE.pack_into
 
@@ -232,8 +236,8 @@ class IdentifyNamespace(Header):
     __slots__ = (
         "nsze", "ncap", "nuse", "nsfeat", "nlbaf", "flbas", "mc", "dpc", "dps", "nmic", "rescap", "fpi", "dlfeat",
         "nawun", "nawupf", "nacwu", "nabsn", "nabo", "nabspf", "noiob", "nvmcap", "nvmcap_high", "npwg", "npwa",
-        "npdg", "npda", "nows", "mssrl", "mcl", "msrc", "anagrpid", "nsattr", "nvmsetid", "endgid", "nguid", "eui64",
-        "lbaf", "vendor",
+        "npdg", "npda", "nows", "mssrl", "mcl", "msrc", "nulbaf", "anagrpid", "nsattr", "nvmsetid", "endgid", "nguid",
+        "eui64", "lbaf", "vendor",
     )
     SIZE: ClassVar = 4096
     WORDS: ClassVar = 0
@@ -243,8 +247,8 @@ class IdentifyNamespace(Header):
         ("dps", 8), ("nmic", 8), ("rescap", 8), ("fpi", 8), ("dlfeat", 8), ("nawun", 16), ("nawupf", 16),
         ("nacwu", 16), ("nabsn", 16), ("nabo", 16), ("nabspf", 16), ("noiob", 16), ("nvmcap", 64),
         ("nvmcap_high", 64), ("npwg", 16), ("npwa", 16), ("npdg", 16), ("npda", 16), ("nows", 16), ("mssrl", 16),
-        ("mcl", 32), ("msrc", 8), ("anagrpid", 32), ("nsattr", 8), ("nvmsetid", 16), ("endgid", 16), ("nguid", -16),
-        ("eui64", -8), ("lbaf", -256), ("vendor", -3712),
+        ("mcl", 32), ("msrc", 8), ("nulbaf", 8), ("anagrpid", 32), ("nsattr", 8), ("nvmsetid", 16), ("endgid", 16),
+        ("nguid", -16), ("eui64", -8), ("lbaf", -256), ("vendor", -3712),
     )
     PACK: ClassVar = _IDENTIFYNAMESPACE_PACK
 
@@ -253,8 +257,8 @@ class IdentifyNamespace(Header):
         mc: int = 0, dpc: int = 0, dps: int = 0, nmic: int = 0, rescap: int = 0, fpi: int = 0, dlfeat: int = 0,
         nawun: int = 0, nawupf: int = 0, nacwu: int = 0, nabsn: int = 0, nabo: int = 0, nabspf: int = 0,
         noiob: int = 0, nvmcap: int = 0, nvmcap_high: int = 0, npwg: int = 0, npwa: int = 0, npdg: int = 0,
-        npda: int = 0, nows: int = 0, mssrl: int = 0, mcl: int = 0, msrc: int = 0, anagrpid: int = 0, nsattr: int = 0,
-        nvmsetid: int = 0, endgid: int = 0, nguid: bytes = bytes(16), eui64: bytes = bytes(8),
+        npda: int = 0, nows: int = 0, mssrl: int = 0, mcl: int = 0, msrc: int = 0, nulbaf: int = 0, anagrpid: int = 0,
+        nsattr: int = 0, nvmsetid: int = 0, endgid: int = 0, nguid: bytes = bytes(16), eui64: bytes = bytes(8),
         lbaf: bytes = bytes(256), vendor: bytes = bytes(3712),
     ) -> None:
         self.nsze = nsze
@@ -287,6 +291,7 @@ class IdentifyNamespace(Header):
         self.mssrl = mssrl
         self.mcl = mcl
         self.msrc = msrc
+        self.nulbaf = nulbaf
         self.anagrpid = anagrpid
         self.nsattr = nsattr
         self.nvmsetid = nvmsetid
@@ -306,8 +311,8 @@ class IdentifyNamespace(Header):
                 header.dpc, header.dps, header.nmic, header.rescap, header.fpi, header.dlfeat, header.nawun,
                 header.nawupf, header.nacwu, header.nabsn, header.nabo, header.nabspf, header.noiob, header.nvmcap,
                 header.nvmcap_high, header.npwg, header.npwa, header.npdg, header.npda, header.nows, header.mssrl,
-                header.mcl, header.msrc, header.anagrpid, header.nsattr, header.nvmsetid, header.endgid, header.nguid,
-                header.eui64, header.lbaf, header.vendor,
+                header.mcl, header.msrc, header.nulbaf, header.anagrpid, header.nsattr, header.nvmsetid,
+                header.endgid, header.nguid, header.eui64, header.lbaf, header.vendor,
             ) = _IDENTIFYNAMESPACE_UNPACK(buffer, offset)
         except struct_error:
             raise too_short(IdentifyNamespace, buffer, offset) from None
@@ -322,8 +327,9 @@ class IdentifyNamespace(Header):
                 buffer, offset, self.nsze, self.ncap, self.nuse, self.nsfeat, self.nlbaf, self.flbas, self.mc,
                 self.dpc, self.dps, self.nmic, self.rescap, self.fpi, self.dlfeat, self.nawun, self.nawupf,
                 self.nacwu, self.nabsn, self.nabo, self.nabspf, self.noiob, self.nvmcap, self.nvmcap_high, self.npwg,
-                self.npwa, self.npdg, self.npda, self.nows, self.mssrl, self.mcl, self.msrc, self.anagrpid,
-                self.nsattr, self.nvmsetid, self.endgid, self.nguid, self.eui64, self.lbaf, self.vendor,
+                self.npwa, self.npdg, self.npda, self.nows, self.mssrl, self.mcl, self.msrc, self.nulbaf,
+                self.anagrpid, self.nsattr, self.nvmsetid, self.endgid, self.nguid, self.eui64, self.lbaf,
+                self.vendor,
             )
         except struct_error:
             raise cannot_encode(self, buffer, offset) from None

@@ -79,7 +79,8 @@ IDENTIFY_CONTROLLER = (
         Padding(10),
         "megcap" / Int64ul,
         "megcap_high" / Int64ul,
-        Padding(128),
+        "tmpthha" / Int8ul,
+        Padding(127),
         "sqes" / Int8ul,
         "cqes" / Int8ul,
         "maxcmd" / Int16ul,
@@ -99,7 +100,8 @@ IDENTIFY_CONTROLLER = (
         "maxdna" / Int64ul,
         "maxdna_high" / Int64ul,
         "maxcna" / Int32ul,
-        Padding(204),
+        "oaqd" / Int32ul,
+        Padding(200),
         "subnqn" / Bytes(256),
         Padding(768),
         "ioccsz" / Int32ul,
@@ -113,7 +115,7 @@ IDENTIFY_CONTROLLER = (
         "psd" / Bytes(1024),
         "vendor" / Bytes(1024),
     )
-    * "CNS 01h (NVMe Base figure 275)."
+    * "CNS 01h (NVMe Base figure 275; tmpthha and oaqd are of NVMe Base 2.1 5.1.13.2.1)."
 )
 
 IDENTIFY_NAMESPACE = (
@@ -148,7 +150,9 @@ IDENTIFY_NAMESPACE = (
         "mssrl" / Int16ul,
         "mcl" / Int32ul,
         "msrc" / Int8ul,
-        Padding(11),
+        Padding(1),
+        "nulbaf" / Int8ul,
+        Padding(9),
         "anagrpid" / Int32ul,
         Padding(3),
         "nsattr" / Int8ul,

@@ -16,24 +16,25 @@ if TYPE_CHECKING:
 _new = object.__new__
 
 
-_ERRORLOGENTRY = Struct("<QHHHHQIBB2xQH22x")
+_ERRORLOGENTRY = Struct("<QHHHHQIBBBBQH21xB")
 _ERRORLOGENTRY_UNPACK = _ERRORLOGENTRY.unpack_from
 _ERRORLOGENTRY_PACK = _ERRORLOGENTRY.pack_into
 
 
 class ErrorLogEntry(Header):
-    """LID 01h (figure 206): one entry of the list, newest first."""
+    """LID 01h (figure 206): one entry of the list, newest first. csi, opcode: of the command, where version is 1."""
 
     __slots__ = (
-        "error_count", "sqid", "cid", "status", "location", "lba", "nsid", "vendor_log", "trtype", "command_specific",
-        "transport_specific",
+        "error_count", "sqid", "cid", "status", "location", "lba", "nsid", "vendor_log", "trtype", "csi", "opcode",
+        "command_specific", "transport_specific", "version",
     )
     SIZE: ClassVar = 64
     WORDS: ClassVar = 16
     ORDER: ClassVar[Literal["big", "little"]] = "little"
     FIELDS: ClassVar = (
         ("error_count", 64), ("sqid", 16), ("cid", 16), ("status", 16), ("location", 16), ("lba", 64), ("nsid", 32),
-        ("vendor_log", 8), ("trtype", 8), ("command_specific", 64), ("transport_specific", 16),
+        ("vendor_log", 8), ("trtype", 8), ("csi", 8), ("opcode", 8), ("command_specific", 64),
+        ("transport_specific", 16), ("version", 8),
     )
     SQID_WORD, SQID_SHIFT, SQID_MASK = 2, 0, 0xFFFF
     CID_WORD, CID_SHIFT, CID_MASK = 2, 16, 0xFFFF
@@ -42,12 +43,16 @@ class ErrorLogEntry(Header):
     NSID_WORD, NSID_SHIFT, NSID_MASK = 6, 0, 0xFFFFFFFF
     VENDOR_LOG_WORD, VENDOR_LOG_SHIFT, VENDOR_LOG_MASK = 7, 0, 0xFF
     TRTYPE_WORD, TRTYPE_SHIFT, TRTYPE_MASK = 7, 8, 0xFF
+    CSI_WORD, CSI_SHIFT, CSI_MASK = 7, 16, 0xFF
+    OPCODE_WORD, OPCODE_SHIFT, OPCODE_MASK = 7, 24, 0xFF
     TRANSPORT_SPECIFIC_WORD, TRANSPORT_SPECIFIC_SHIFT, TRANSPORT_SPECIFIC_MASK = 10, 0, 0xFFFF
+    VERSION_WORD, VERSION_SHIFT, VERSION_MASK = 15, 24, 0xFF
     PACK: ClassVar = _ERRORLOGENTRY_PACK
 
     def __init__(
         self, *, error_count: int = 0, sqid: int = 0, cid: int = 0, status: int = 0, location: int = 0, lba: int = 0,
-        nsid: int = 0, vendor_log: int = 0, trtype: int = 0, command_specific: int = 0, transport_specific: int = 0,
+        nsid: int = 0, vendor_log: int = 0, trtype: int = 0, csi: int = 0, opcode: int = 0, command_specific: int = 0,
+        transport_specific: int = 0, version: int = 0,
     ) -> None:
         self.error_count = error_count
         self.sqid = sqid
@@ -58,8 +63,11 @@ class ErrorLogEntry(Header):
         self.nsid = nsid
         self.vendor_log = vendor_log
         self.trtype = trtype
+        self.csi = csi
+        self.opcode = opcode
         self.command_specific = command_specific
         self.transport_specific = transport_specific
+        self.version = version
 
     @staticmethod
     def decode(buffer: ReadableBuffer, offset: int = 0) -> ErrorLogEntry:
@@ -68,7 +76,8 @@ class ErrorLogEntry(Header):
         try:
             (
                 header.error_count, header.sqid, header.cid, header.status, header.location, header.lba, header.nsid,
-                header.vendor_log, header.trtype, header.command_specific, header.transport_specific,
+                header.vendor_log, header.trtype, header.csi, header.opcode, header.command_specific,
+                header.transport_specific, header.version,
             ) = _ERRORLOGENTRY_UNPACK(buffer, offset)
         except struct_error:
             raise too_short(ErrorLogEntry, buffer, offset) from None
@@ -79,7 +88,8 @@ class ErrorLogEntry(Header):
         try:
             _ERRORLOGENTRY_PACK(
                 buffer, offset, self.error_count, self.sqid, self.cid, self.status, self.location, self.lba,
-                self.nsid, self.vendor_log, self.trtype, self.command_specific, self.transport_specific,
+                self.nsid, self.vendor_log, self.trtype, self.csi, self.opcode, self.command_specific,
+                self.transport_specific, self.version,
             )
         except struct_error:
             raise cannot_encode(self, buffer, offset) from None

@@ -34,12 +34,14 @@ ERROR_LOG_ENTRY = (
         "nsid" / Int32ul,
         "vendor_log" / Int8ul,
         "trtype" / Int8ul,
-        Padding(2),
+        "csi" / Int8ul,
+        "opcode" / Int8ul,
         "command_specific" / Int64ul,
         "transport_specific" / Int16ul,
-        Padding(22),
+        Padding(21),
+        "version" / Int8ul,
     )
-    * "LID 01h (figure 206): one entry of the list, newest first."
+    * "LID 01h (figure 206): one entry of the list, newest first. csi, opcode: of the command, where version is 1."
 )
 
 SMART_LOG = (

@@ -15,6 +15,7 @@ def allow(manager: Manager, *, nqn: str, host: str) -> Json:
     """Let one host more connect, or (empty) every host."""
     subsystem = manager.subsystem(nqn).subsystem
     if host:
+        _check_list(subsystem)
         subsystem.allow_host(host)
     else:
         subsystem.allowed_hosts = None
@@ -25,6 +26,7 @@ def deny(manager: Manager, *, nqn: str, host: str) -> Json:
     """Let a host connect no more, and disconnect it; or (empty) every host."""
     subsystem = manager.subsystem(nqn).subsystem
     if host:
+        _check_list(subsystem)
         subsystem.deny_host(host)
     else:
         subsystem.allowed_hosts = ()
@@ -49,6 +51,13 @@ def kick(manager: Manager, *, nqn: str, host: str, controller: int) -> Json:
         there = ", ".join(sorted({view.host_nqn for view in controller_views(manager.target)})) or "none"
         raise LocalError(f"{host} is not connected; there are: {there}")
     return {"disconnected": [asdict(view) for view in hit]}
+
+
+def _check_list(subsystem: Subsystem) -> None:
+    if subsystem.allowed_hosts is None:
+        raise LocalError(
+            f"{subsystem.nqn} lets every host in; say first which hosts may connect: deny --all, then allow"
+        )
 
 
 def _access(subsystem: Subsystem) -> Json:

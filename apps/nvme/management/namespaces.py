@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import uuid
 from collections.abc import Sequence
 
@@ -9,9 +11,10 @@ import trio
 
 from apps.nvme.management.manager import Manager
 from apps.nvme.management.picture import namespace_json
-from stacks.nvme.configuration import NamespaceConfiguration
+from stacks.nvme.configuration import ConfiguredSubsystem, NamespaceConfiguration
 from stacks.nvme.stores.faults import StoreFault
 from stacks.nvme.stores.specification import is_image, place_in
+from stacks.runtime import LocalError
 from transports.control import Json
 
 
@@ -64,10 +67,22 @@ async def remove_namespace(manager: Manager, *, nqn: str, nsid: int) -> Json:
     return gone
 
 
-def resize(manager: Manager, *, nqn: str, nsid: int, size: int, shrink: bool) -> Json:
+async def resize(manager: Manager, *, nqn: str, nsid: int, size: int, shrink: bool) -> Json:
     """Give a namespace another size."""
     subsystem = manager.subsystem(nqn)
-    subsystem.resize_namespace(nsid, size, may_shrink=shrink)
+    await _flushed(manager, nqn, nsid)
+    for _ in range(TRIES):
+        try:
+            with manager.server.changing():
+                subsystem.resize_namespace(nsid, size, may_shrink=shrink)
+            break
+        except LocalError as error:
+            # Blocks of memory that are on their way to a host are there for a moment only.
+            if error.errno != errno.EBUSY:
+                raise
+            await trio.sleep(PAUSE_S)
+    else:
+        raise LocalError(f"blocks of namespace {nsid} are on their way to a slow host all the time; try again")
     return namespace_json(subsystem, nsid)
 
 
@@ -90,18 +105,27 @@ def create(
     return namespace_json(subsystem, created)
 
 
-def delete(manager: Manager, *, nqn: str, nsid: int) -> Json:
+async def delete(manager: Manager, *, nqn: str, nsid: int) -> Json:
     """Remove a namespace of a folder, and its file."""
     subsystem = manager.subsystem(nqn)
     gone = namespace_json(subsystem, nsid)
-    subsystem.delete_namespace(nsid)
+    await _flushed(manager, nqn, nsid)
+    with manager.server.changing():
+        subsystem.delete_namespace(nsid)
     return gone
+
+
+async def _flushed(manager: Manager, nqn: str, nsid: int) -> None:
+    """Most of what the medium has to be waited for is done in a thread, so that hosts wait for the rest only."""
+    with contextlib.suppress(OSError):  # what follows flushes again, and tells
+        await trio.to_thread.run_sync(manager.namespace(nqn, nsid).store.flush)
 
 
 def show(manager: Manager, *, nqn: str, nsid: int, host: str) -> Json:
     """Show a namespace to one host more, or (empty) to every host."""
     subsystem = manager.subsystem(nqn)
     if host:
+        _check_list(subsystem, nsid)
         subsystem.subsystem.show_namespace(nsid, host)
     else:
         subsystem.subsystem.set_visible_to(nsid, None)
@@ -112,6 +136,7 @@ def hide(manager: Manager, *, nqn: str, nsid: int, host: str) -> Json:
     """Hide a namespace from a host that it was shown to, or (empty) from every host."""
     subsystem = manager.subsystem(nqn)
     if host:
+        _check_list(subsystem, nsid)
         subsystem.subsystem.hide_namespace(nsid, host)
     else:
         subsystem.subsystem.set_visible_to(nsid, ())
@@ -123,3 +148,14 @@ def set_group(manager: Manager, *, nqn: str, nsid: int, group: int) -> Json:
     subsystem = manager.subsystem(nqn)
     subsystem.subsystem.move_namespace(nsid, group)
     return namespace_json(subsystem, nsid)
+
+
+def _check_list(subsystem: ConfiguredSubsystem, nsid: int) -> None:
+    if subsystem.subsystem.namespace(nsid).visible_to is None:
+        raise LocalError(
+            f"namespace {nsid} is visible to every host; say first which hosts see it: hide --all, then show"
+        )
+
+
+TRIES, PAUSE_S = 400, 0.005
+"""For two seconds."""

@@ -17,10 +17,10 @@ def load_configuration(path: str | Path) -> tuple[TargetConfiguration, Origin]:
     """The configuration in a file, checked as far as it can be without opening anything, and where its parts stand.
 
     Paths in it begin in the folder of the file. ConfigurationError with everything that is wrong; LocalError when the
-    file cannot be read, or is no TOML.
+    file cannot be read, or is no text.
     """
     try:
-        text = Path(path).read_text(encoding="utf-8")
+        text = Path(path).read_text(encoding="utf-8-sig")
     except OSError as error:
         raise cannot(str(path), error) from error
     except UnicodeDecodeError as error:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from stacks.runtime import LocalError
 from stacks.runtime.toml_places import Place, line_of
+from transports.errors import TransportError
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +37,7 @@ class ConfigurationError(LocalError):
     def _where(self, problem: Problem) -> str:
         if not self.name:
             return ""
-        return f"{self.name}, line {problem.line}: " if problem.line else f"{self.name}: "
+        return f"{self.name}:{problem.line}: " if problem.line else f"{self.name}: "
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +58,7 @@ class Origin:
             yield
         except ConfigurationError:
             raise
-        except LocalError as error:
+        except (LocalError, TransportError) as error:
             if not self.name:
                 raise
             raise self.error([(place, str(error))]) from error

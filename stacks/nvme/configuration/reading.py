@@ -6,7 +6,7 @@ from pathlib import Path
 
 from stacks.nvme.configuration import readers
 from stacks.nvme.configuration.conflicts import conflicts
-from stacks.nvme.configuration.problems import Origin
+from stacks.nvme.configuration.problems import ConfigurationError, Origin, Problem
 from stacks.nvme.configuration.table import Table
 from stacks.nvme.configuration.values import (
     AnaConfiguration,
@@ -23,7 +23,7 @@ from stacks.nvme.target.discovery_record import PortAddress
 from stacks.nvme.target.subsystem import CNTLID_MAX, NAMESPACES_MAX
 from stacks.nvme.target.target import PORTID_MAX
 from stacks.nvme.url import NvmeUrl
-from stacks.runtime.toml_lines import parse_toml
+from stacks.runtime.toml_lines import TomlError, parse_toml
 from stacks.runtime.toml_places import Place, toml_places
 from wire.nvme.kinds import AnaState, TransportType
 from wire.nvme.opcodes import DISCOVERY_NQN
@@ -33,9 +33,12 @@ def read_configuration(text: str, name: str, *, folder: str | Path = "") -> tupl
     """The configuration in a TOML document, and where each of its parts stands.
 
     name: what messages call the document; folder: where paths in it begin. No file is looked at.
-    ConfigurationError with everything that is wrong; LocalError for what is no TOML.
+    ConfigurationError with everything that is wrong.
     """
-    values = parse_toml(text, name)
+    try:
+        values = parse_toml(text, name)
+    except TomlError as error:
+        raise ConfigurationError([Problem(error.line, error.what)], name) from error
     origin = Origin(name, toml_places(text))
     problems: list[tuple[Place, str]] = []
     top = Table("the document", (), values, problems=problems)

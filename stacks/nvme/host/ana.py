@@ -34,8 +34,8 @@ class AnaView:
 
     @property
     def is_changing(self) -> bool:
-        """Whether a group is in the Change state."""
-        return CHANGE in self._states.values()
+        """Whether a group is in the Change state, or a namespace counts as if its group were."""
+        return CHANGE in self._states.values() or bool(self.stale)
 
     def state_of(self, nsid: int, group: int) -> int:
         """The `AnaState` of a namespace, which Identify has in `group`; Change while that is not known."""

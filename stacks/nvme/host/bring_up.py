@@ -62,7 +62,7 @@ def start(host: HostController) -> Steps:
     if host.identity.crdt1:
         # Only who says so is told how long to wait before a command is sent again (CRD). A refusal does no harm.
         yield set_features(FeatureId.HOST_BEHAVIOR, 0, data=memoryview(ACCEPT_RETRY_DELAYS))
-    if not host.is_discovery:
+    if host.has_io:
         yield from _open_io_queues(host)
     if reports_ana(host):
         host.ana.is_reported = True
@@ -71,7 +71,7 @@ def start(host: HostController) -> Steps:
     if wanted:
         yield from _done(set_features(FeatureId.ASYNC_EVENT_CONFIGURATION, wanted), "set features")
         host.request_event()
-    if not host.is_discovery:
+    if host.has_io:
         yield from refresh_namespaces(host)
 
 
@@ -85,7 +85,12 @@ def refresh_namespaces(host: HostController) -> Steps:
         yield from _done(identify(IdentifyCns.ACTIVE_NAMESPACES, page, nsid=after), "identify the active namespaces")
         nsids = [nsid for nsid in decode_nsids(page) if nsid > after]
         for nsid in nsids:
-            yield from _done(identify(IdentifyCns.NAMESPACE, page, nsid=nsid), f"identify namespace {nsid}")
+            answer = yield identify(IdentifyCns.NAMESPACE, page, nsid=nsid)
+            assert answer is not None
+            if answer.status in (StatusCode.INVALID_NAMESPACE, StatusCode.INVALID_FIELD):
+                # It went while we were looking; an event says so, too.
+                continue
+            answer.check(f"identify namespace {nsid}")
             data = IdentifyNamespace.decode(page)
             if not data.nsze:
                 continue
@@ -215,7 +220,7 @@ def _identify_controller(host: HostController) -> Generator[Step, HostCommand | 
     host.identity = identity = IdentifyController.decode(page)
     if identity.cntlid != host.cntlid:
         raise ConnectionFailed(f"the controller calls itself {identity.cntlid}, but Connect said {host.cntlid}")
-    if not host.is_discovery and (identity.ioccsz < 4 or identity.iorcsz < 1):
+    if host.has_io and (identity.ioccsz < 4 or identity.iorcsz < 1):
         raise ConnectionFailed("the controller's capsules are too small for a command")
 
 

@@ -116,6 +116,11 @@ class HostCommand:
         """
         return self.flags != FLAGS_SGL
 
+    def fits(self) -> bool:
+        """Whether every field fits into its place in a submission entry."""
+        words = (self.nsid, self.cdw10, self.cdw11, self.cdw12, self.cdw13, self.cdw14, self.cdw15)
+        return 0 <= self.opcode <= 0xFF and all(0 <= word <= 0xFFFFFFFF for word in words)
+
     def renew(self) -> None:
         """Make it as it was before it was submitted, to be sent again."""
         self.cid = -1

@@ -32,6 +32,26 @@ class HostConfig:
     abort_timeout_ns: int = 10 * 10**9
     connect_timeout_ns: int = 20 * 10**9
 
+    def __post_init__(self) -> None:
+        """LocalError for what no Connect could say."""
+        limits = (
+            ("io_queues", self.io_queues, 1, 65534),
+            ("queue_entries", self.queue_entries, 2, 65536),
+            ("keep_alive_ms", self.keep_alive_ms, 0, (1 << 32) - 1),
+            ("command_timeout_ns", self.command_timeout_ns, 1, None),
+            ("abort_timeout_ns", self.abort_timeout_ns, 1, None),
+            ("connect_timeout_ns", self.connect_timeout_ns, 1, None),
+        )
+        for name, value, least, most in limits:
+            if value < least or (most is not None and value > most):
+                upper = "" if most is None else f" to {most}"
+                raise LocalError(f"HostConfig.{name} is {value}; it is {least}{upper or ' at least'}")
+        for name, nqn in (("nqn", self.nqn), ("host_nqn", self.host_nqn)):
+            if len(nqn.encode()) > NQN_BYTES_MAX:
+                raise LocalError(f"HostConfig.{name} has {len(nqn.encode())} bytes; an NQN has {NQN_BYTES_MAX} at most")
+        if not self.host_nqn:
+            raise LocalError("HostConfig.host_nqn is empty; leave it out, or name this host")
+
     @property
     def host_identifier(self) -> bytes:
         """The 16 bytes of Connect; LocalError when `host_id` has another length.
@@ -54,5 +74,7 @@ class HostConfig:
 
 ADMIN_QUEUE_ENTRIES = 32
 HOST_ID_BYTES = 16
+NQN_BYTES_MAX = 223
+"""NVMe Base 2.0 4.5."""
 
 _UUID_NQN = re.compile(r"nqn\.2014-08\.org\.nvmexpress:uuid:([0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12})")

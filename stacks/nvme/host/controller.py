@@ -67,6 +67,8 @@ class HostController:
         self.cntlid = 0
         self.ana = AnaView()
         self.events: list[int] = []
+        self._early_events: list[int] = []
+        """Those that came before the association was live; what they are about may have been read before."""
         self.on_event: Callable[[int], None] | None = None
         self._binding_max_bytes = max_transfer_bytes
         self._openings: list[HostQueue] = []
@@ -98,6 +100,11 @@ class HostController:
     def is_discovery(self) -> bool:
         """Whether this is a discovery controller, under the well-known NQN or one of its own."""
         return self.config.is_discovery or self.identity.cntrltype == ControllerType.DISCOVERY
+
+    @property
+    def has_io(self) -> bool:
+        """Whether the controller has I/O queues and namespaces: not those for discovery or administration alone."""
+        return not self.is_discovery and self.identity.cntrltype != ControllerType.ADMINISTRATIVE
 
     @property
     def now(self) -> int:
@@ -177,6 +184,7 @@ class HostController:
         """Read the ANA log again; until that is done the namespace does not count as accessible here."""
         if self.ana.is_reported and self.is_live:
             self.ana.stale.add(nsid)
+            self.watchdog.look_at_ana(self._now)
             self._ana_refresher.refresh()
 
     def retry_delay_ns(self, crd: int) -> int:
@@ -298,6 +306,9 @@ class HostController:
             self.watchdog.connected(self._now)
             self.watchdog.look_at_ana(self._now)
             self.observer.host_live(self)
+            events, self._early_events = self._early_events, []
+            for event in events:
+                self._act_on(event)
 
     def _stopped(self, _: StackError | None) -> None:
         for queue in self.queues:
@@ -324,19 +335,25 @@ class HostController:
             queue.abandon(command)
 
     def _event_came(self, command: HostCommand) -> None:
-        if command.status or self.state is not HostState.LIVE:
+        if command.status or self.state not in (HostState.STARTING, HostState.LIVE):
             return
         self.events.append(command.dw0)
         del self.events[:-EVENTS_KEPT]
         self.request_event()
         if self.on_event is not None:
             self.on_event(command.dw0)
-        page = command.dw0 >> 16 & 0xFF
+        if self.state is HostState.LIVE:
+            self._act_on(command.dw0)
+        else:
+            self._early_events.append(command.dw0)
+
+    def _act_on(self, event: int) -> None:
+        page = event >> 16 & 0xFF
         if page == LogPage.CHANGED_NAMESPACES:
             self._namespaces_refresher.refresh()
         elif page == LogPage.ANA and self.ana.is_reported:
             self._ana_refresher.refresh()
-        self.observer.event_came(self, command.dw0)
+        self.observer.event_came(self, event)
 
     def _read_again(self) -> None:
         if self.state is HostState.LIVE:

@@ -49,7 +49,7 @@ class Head:
         self.strangers: dict[Path, str] = {}
         self.waiting: deque[HostCommand] = deque()
         self._policy = policy
-        self._waiting_max = waiting_max
+        self.waiting_max = waiting_max
         self._members: dict[Path, HostNamespace] = {}
         self._usable: list[HostController] = []
         self._turn = 0
@@ -65,6 +65,11 @@ class Head:
     def is_known(self) -> bool:
         """Whether a path has it, or had it when it was last there and may come back."""
         return bool(self._members)
+
+    @property
+    def is_replaced(self) -> bool:
+        """Whether no path has it, or may have it when it comes back, and one has another namespace of that number."""
+        return not self._members and bool(self.strangers)
 
     @property
     def usable(self) -> list[HostController]:
@@ -186,7 +191,7 @@ class Head:
     def _keep(self, command: HostCommand) -> None:
         if self._gone:
             fail(command, self._gone)
-        elif len(self.waiting) >= self._waiting_max:
+        elif len(self.waiting) >= self.waiting_max:
             fail(command, f"{len(self.waiting)} commands wait for a path already")
         else:
             self.waiting.append(command)

@@ -55,6 +55,10 @@ class Multipath:
         """Its own: commands that wait can go. A command's: it is sent again."""
         self._delayed: set[HostCommand] = set()
         self._connector: Connector | None = None
+        self._replaced: list[Head] = []
+        """Heads whose number another namespace has now; what waits there has to be told."""
+        self._orphans: set[HostCommand] = set()
+        """Commands under way for those, which must not be sent again."""
 
     @property
     def is_live(self) -> bool:
@@ -69,7 +73,7 @@ class Multipath:
     @property
     def waiting(self) -> int:
         """Commands that wait for a path, or for their delay to be over."""
-        return sum(len(head.waiting) for head in self.heads.values()) + len(self._delayed)
+        return sum(len(head.waiting) for head in self._all_heads()) + len(self._delayed)
 
     @property
     def namespaces(self) -> dict[int, HostNamespace]:
@@ -102,7 +106,7 @@ class Multipath:
         self._timers.cancel(self)
         if self._connector is not None:
             self._connector.policies.pop(self, None)
-        for head in self.heads.values():
+        for head in self._all_heads():
             head.settle()
 
     def namespace(self, nsid: int = 0) -> HostNamespace:
@@ -129,7 +133,8 @@ class Multipath:
             if isinstance(timer, HostCommand):
                 self._delayed.discard(timer)
                 self.heads[timer.nsid].waiting.append(timer)
-        sent = sum(head.settle() for head in list(self.heads.values()))
+        sent = sum(head.settle() for head in self._all_heads())
+        self._replaced.clear()
         if self._timers.next_deadline() is None and self._connector is not None:
             self._connector.policies.pop(self, None)
         if sent and self._wake is not None:
@@ -148,8 +153,10 @@ class Multipath:
             self._leaving.remove(path)
             self.paths.remove(path)
         self.is_over = all(each.is_removed for each in self.paths)
-        for head in self.heads.values():
+        for head in list(self.heads.values()):
             head.update(self.paths)
+            if head.is_replaced:
+                self._replace(head)
         self._settle_soon()
         if self.on_change is not None:
             self.on_change()
@@ -162,7 +169,7 @@ class Multipath:
     def recover(self, path: Path, command: HostCommand) -> bool:
         """An I/O command failed; True when it is sent again."""
         head, host = self.heads.get(command.nsid), path.host
-        if head is None or host is None or self._is_stopping or command.is_fused:
+        if head is None or host is None or self._is_stopping or command.is_fused or command in self._orphans:
             return False
         what = disposition_of(command)
         if what is Disposition.COMPLETE:
@@ -189,8 +196,30 @@ class Multipath:
 
     # What follows
 
+    def _replace(self, old: Head) -> None:
+        # As in Linux: who has the old namespace gets errors, and whoever asks for the number gets the new one.
+        self._replaced.append(old)
+        under_way = {
+            command
+            for path in self.paths
+            if path.host is not None
+            for queue in path.host.io_queues
+            for command in queue.commands_in_flight()
+        }
+        self._orphans &= under_way
+        self._orphans |= {command for command in under_way if command.nsid == old.nsid}
+        for command in [command for command in self._delayed if command.nsid == old.nsid]:
+            self._timers.cancel(command)
+            self._delayed.remove(command)
+            old.waiting.append(command)
+        self.heads[old.nsid] = new = Head(old.nsid, self.policy, waiting_max=old.waiting_max)
+        new.update(self.paths)
+
+    def _all_heads(self) -> list[Head]:
+        return [*self.heads.values(), *self._replaced]
+
     def _settle_soon(self) -> None:
-        if any(head.waiting for head in self.heads.values()):
+        if any(head.waiting for head in self._all_heads()):
             self._arm(self, self._now)
 
     def _arm(self, timer: Multipath | HostCommand, deadline_ns: int) -> None:

@@ -145,11 +145,13 @@ class HostNamespace:
         return self._send(commands, "copy", done)
 
     def deallocate(self, ranges: Sequence[tuple[int, int]], *, done: Done = None) -> Transfer:
-        """Give back the space of (block, blocks) ranges, at most 256 of them."""
+        """Give back the space of (block, blocks) ranges, at most 256 of them, each of less than 2^32 blocks."""
         if not 1 <= len(ranges) <= RANGES_MAX:
             raise LocalError(f"deallocate: {len(ranges)} ranges, but 1 to {RANGES_MAX} can be given")
         for block, blocks in ranges:
             self._check_range(block, blocks)
+            if blocks > RANGE_BLOCKS_MAX:
+                raise LocalError(f"deallocate: a range has {blocks} blocks; {RANGE_BLOCKS_MAX} is the most")
         data = b"".join(DatasetRange(slba=block, blocks=blocks).encode() for block, blocks in ranges)
         command = HostCommand(IoOpcode.DATASET_MANAGEMENT.value, self.nsid, data=memoryview(data))
         command.cdw10 = len(ranges) - 1
@@ -315,6 +317,7 @@ DEALLOCATE = 1 << 25
 
 BLOCKS_MAX = 1 << 16
 RANGES_MAX = 256
+RANGE_BLOCKS_MAX = (1 << 32) - 1
 
 _READ, _WRITE, _COMPARE = IoOpcode.READ.value, IoOpcode.WRITE.value, IoOpcode.COMPARE.value
 _NAMES = {_READ: "read", _WRITE: "write", _COMPARE: "compare"}

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from stacks.nvme.host.command import HostCommand
 from stacks.nvme.host.transfer import Done, Transfer
+from stacks.runtime import LocalError
 from wire.nvme.opcodes import IoOpcode
 from wire.nvme.reservations import ReservationReport, decode_report, report_bytes
 from wire.nvme.reservations_codec import ReservationAcquireData, ReservationRegisterData, ReservationReleaseData
@@ -21,6 +22,7 @@ def register(
     nsid: int, *, key: int, new_key: int, action: int, ignores_key: bool, persistence: int
 ) -> HostCommand:
     """Reservation Register. action: a `RegisterAction`; persistence: a `PersistenceChange`."""
+    _check_keys(key, new_key)
     data = ReservationRegisterData(crkey=key, nrkey=new_key).encode()
     word = action | ignores_key << 3 | persistence << 30
     return HostCommand(IoOpcode.RESERVATION_REGISTER.value, nsid, cdw10=word, data=memoryview(data))
@@ -28,14 +30,22 @@ def register(
 
 def acquire(nsid: int, *, key: int, preempted_key: int, kind: int, action: int) -> HostCommand:
     """Reservation Acquire. kind: a `ReservationType`; action: an `AcquireAction`."""
+    _check_keys(key, preempted_key)
     data = ReservationAcquireData(crkey=key, prkey=preempted_key).encode()
     return HostCommand(IoOpcode.RESERVATION_ACQUIRE.value, nsid, cdw10=action | kind << 8, data=memoryview(data))
 
 
 def release(nsid: int, *, key: int, kind: int, action: int) -> HostCommand:
     """Reservation Release. kind: the type of the reservation; action: a `ReleaseAction`."""
+    _check_keys(key)
     data = ReservationReleaseData(crkey=key).encode()
     return HostCommand(IoOpcode.RESERVATION_RELEASE.value, nsid, cdw10=action | kind << 8, data=memoryview(data))
+
+
+def _check_keys(*keys: int) -> None:
+    for key in keys:
+        if not 0 <= key < 1 << 64:
+            raise LocalError(f"reservation key {key:#x} does not fit into 64 bits")
 
 
 class ReportTransfer(Transfer):

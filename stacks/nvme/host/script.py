@@ -14,6 +14,7 @@ from collections.abc import Callable, Generator
 
 from stacks.nvme.host.command import HostCommand
 from stacks.nvme.host.queue import HostQueue
+from stacks.runtime import LocalError
 from stacks.runtime.errors import StackError
 
 Step = HostCommand | HostQueue | int
@@ -56,7 +57,10 @@ class Script:
         except StackError as error:
             self._end(error)
         else:
-            self._start_step(self, step)
+            if isinstance(step, HostCommand) and not step.fits():
+                self.abandon(LocalError(f"a field of the command {step.opcode:#x} is out of range"))
+            else:
+                self._start_step(self, step)
 
     def _end(self, error: StackError | None) -> None:
         self._is_over = True

@@ -74,12 +74,11 @@ class Watchdog:
             self._arm(Watch.KEEP_ALIVE, now + self._keep_alive_ns() // 2)
 
     def look_at_ana(self, now: int) -> None:
-        """The ANA log was read: is a group changing its state, and for how long?"""
+        """What is known of ANA has changed: is a group changing its state, and for how long?"""
         if not self._host.ana.is_changing:
             self._cancel(Watch.ANA_TRANSITION)
         elif not self._is_armed(Watch.ANA_TRANSITION):
-            # Twice ANATT, as in Linux, for what the news takes on its way.
-            self._arm(Watch.ANA_TRANSITION, now + 2 * self._host.identity.anatt * 10**9)
+            self._arm(Watch.ANA_TRANSITION, now + self._ana_patience_s * 10**9)
 
     def stopping(self) -> None:
         """The controller is being shut down."""
@@ -100,9 +99,14 @@ class Watchdog:
         elif watch is Watch.KEEP_ALIVE:
             self._look_after_keep_alive(now)
         elif watch is Watch.ANA_TRANSITION:
-            self._fail(f"an ANA group is in the Change state for more than twice {self._host.identity.anatt} seconds")
+            self._fail(f"an ANA group is in the Change state for more than {self._ana_patience_s} seconds")
         else:
             self._look_for_late_commands(now)
+
+    @property
+    def _ana_patience_s(self) -> int:
+        # Twice ANATT, as in Linux, for what the news takes on its way.
+        return 2 * max(1, self._host.identity.anatt)
 
     def _keep_alive_ns(self) -> int:
         return self._host.config.keep_alive_ms * 1_000_000

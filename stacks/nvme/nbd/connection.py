@@ -36,6 +36,8 @@ class NbdConnection:
         self._sink: memoryview | None = None
         self.touch()
 
+    discards = False
+
     @property
     def is_over(self) -> bool:
         """Whether the connection is to be closed."""

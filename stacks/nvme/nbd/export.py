@@ -54,10 +54,8 @@ class Export:
 
     @property
     def block_sizes(self) -> NbdInfoBlockSize:
-        """What requests are to keep to."""
-        return NbdInfoBlockSize(
-            minimum=min(self.block_bytes, BLOCK_BYTES_MAX), preferred=self.preferred_bytes, maximum=PORTABLE_BYTES_MAX
-        )
+        """What requests are to keep to: any byte can be the first, since parts of blocks are read and written, too."""
+        return NbdInfoBlockSize(minimum=1, preferred=self.preferred_bytes, maximum=PORTABLE_BYTES_MAX)
 
     def goes_by(self, name: bytes) -> bool:
         """Whether a client means this export."""
@@ -94,5 +92,3 @@ ONCS_DATASET_MANAGEMENT, ONCS_WRITE_ZEROES = 1 << 2, 1 << 3
 OPTIMAL_SIZES = 1 << 4
 """OPTPERF of NSFEAT: NPWG holds (NVM Command Set 1.0 4.1.5.1)."""
 PREFERRED_BYTES_MAX = 1 << 20
-BLOCK_BYTES_MAX = 1 << 16
-"""The largest minimum block size that the protocol has."""

@@ -72,7 +72,7 @@ class NbdServer:
         """A server connects to nobody."""
         return ()
 
-    def handle_accepted(self, remote: Address, now: int) -> StreamCore | None:
+    def handle_accepted(self, local: Address, remote: Address, now: int) -> StreamCore | None:  # noqa: ARG002
         """A client came; None when there are enough, or the end is near."""
         self._now = now
         if self.is_stopping or len(self._clients) >= self.config.clients:

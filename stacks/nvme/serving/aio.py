@@ -20,8 +20,9 @@ from stacks.nvme.bindings.rdma.aio import RdmaServer
 from stacks.nvme.bindings.rdma.sync import DeviceConfig, Wrap
 from stacks.nvme.bindings.tcp import TcpTargetConfig
 from stacks.nvme.bindings.tcp.aio import TcpServer
+from stacks.nvme.bindings.tcp.sync import WrapStreams
 from stacks.nvme.bindings.tcp.workers.aio import TcpWorkers
-from stacks.nvme.configuration import ConfiguredTarget, PortConfiguration
+from stacks.nvme.configuration import ConfiguredTarget, Origin, PortConfiguration
 from stacks.nvme.stores import Store, open_store
 from stacks.nvme.stores.aio import ThreadExecutor
 from stacks.nvme.stores.reservations import reservations_of
@@ -38,7 +39,8 @@ class Server:
     """A target at its ports; `serve` makes and runs one.
 
     target: the core; ports: where it listens.
-    offload: False sends one datagram a call; wrap: goes around the transport of RDMA ports. device: how RDMA devices
+    offload: False sends one datagram a call; wrap: goes around the transport of RDMA ports, wrap_streams: around the
+    network of TCP ports. device: how RDMA devices
     are made, tcp: the sizes of TCP ports that say nothing else; None for the defaults.
     workers: how many processes move the bytes of TCP ports' I/O connections, 0 for this one alone.
     """
@@ -49,6 +51,7 @@ class Server:
         *,
         offload: bool = True,
         wrap: Wrap | None = None,
+        wrap_streams: WrapStreams | None = None,
         device: DeviceConfig | None = None,
         tcp: TcpTargetConfig | None = None,
         workers: int = 0,
@@ -57,6 +60,7 @@ class Server:
         self.ports: list[ServerPort] = []
         self._offload = offload
         self._wrap = wrap
+        self._wrap_streams = wrap_streams
         self._device = device
         self._tcp = tcp
         self.workers = TcpWorkers(workers) if workers else None
@@ -164,6 +168,7 @@ class Server:
                 serves=port.serves,
                 config=port.tcp_config(self._tcp),
                 workers=self.workers,
+                wrap=self._wrap_streams,
             )
         return RdmaServer(
             target,
@@ -187,6 +192,7 @@ async def serve(
     subsystems: Sequence[Subsystem] = (),
     offload: bool = True,
     wrap: Wrap | None = None,
+    wrap_streams: WrapStreams | None = None,
     device: DeviceConfig | None = None,
     tcp: TcpTargetConfig | None = None,
     workers: int = 0,
@@ -196,9 +202,11 @@ async def serve(
     url: or what a configuration describes, which then says everything else, and stays the caller's to close.
     stores: the namespaces of one subsystem, 1 and up, each a store or what `open_store` takes, which is closed at the
     end. nqn: its name; by default the URL's, else `DEFAULT_NQN`. subsystems: others, or all of them.
+    wrap, wrap_streams: go around what RDMA and TCP ports send and receive with.
     device: how the RDMA devices are made, tcp: the sizes of TCP ports; None for the defaults.
     workers: how many processes move the bytes of TCP ports' I/O connections, 0 for this one alone.
-    Raises LocalError when an image cannot be opened, TransportError when an address cannot be had.
+    Raises LocalError when an image cannot be opened; TransportError, or LocalError with the line of a document, when an
+    address cannot be had.
     """
     opened: list[Store] = []
     server: Server | None = None
@@ -211,9 +219,19 @@ async def serve(
             places = [_configuration(each) for each in _listed(url)]
             own = [_subsystem(stores, nqn or _nqn_of(_listed(url)), opened)] if stores else []
             target = Target([*subsystems, *own])
-        server = Server(target, offload=offload, wrap=wrap, device=device, tcp=tcp, workers=workers)
+        server = Server(
+            target,
+            offload=offload,
+            wrap=wrap,
+            wrap_streams=wrap_streams,
+            device=device,
+            tcp=tcp,
+            workers=workers,
+        )
+        origin = url.origin if isinstance(url, ConfiguredTarget) else Origin()
         for place in places:
-            server.add_port(place)
+            with origin.at((*place.place, "listen")):
+                server.add_port(place)
         async with server.running():
             yield server
     finally:

@@ -10,6 +10,7 @@ import trio
 from stacks.nvme.stores.contract import StoreRequest, run
 from stacks.nvme.stores.executor import StoreClient, is_slow, run_together
 from stacks.nvme.stores.held import HeldCompletions
+from stacks.nvme.stores.portions import PORTION_BLOCKS, Portions
 
 
 class ThreadExecutor:
@@ -25,15 +26,19 @@ class ThreadExecutor:
         self._wake = wake
         self._slow: dict[int, deque[StoreRequest]] = {}
         self._finished: list[StoreRequest] = []
+        self._portions = Portions()
         self._held = HeldCompletions()
         self._nursery: trio.Nursery | None = None
 
     def pump(self, now: int) -> bool:
         """Run what is there, and bring back what the threads have run."""
         did_anything = False
-        while True:
+        left = PORTION_BLOCKS
+        while left > 0:
             done, self._finished = self._finished, []
-            for request in self._client.poll_store_requests():
+            requests, blocks = self._portions.next(self._client.poll_store_requests())
+            left -= blocks
+            for request in requests:
                 did_anything = True
                 store = request.store
                 assert store is not None
@@ -53,6 +58,7 @@ class ThreadExecutor:
             if self.is_shared:
                 # The answers may belong to the core of another driver.
                 self._wake()
+        return True
 
     def poll_deadline(self) -> int | None:
         """When a completion that a store wants late is due."""

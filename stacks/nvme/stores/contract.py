@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 class Store(Protocol):
-    """A linear array of blocks. Subclass it for the defaults, or just have the same methods.
+    """A linear array of blocks. Subclass it for the defaults, or have all of this.
 
     Verbs raise OSError for what the medium says; `run` turns the errno into a status, and any other exception into
     Internal Error. Ranges are within `block_count` and views are whole blocks: the core has checked both.

@@ -12,6 +12,7 @@ from typing import Protocol
 
 from stacks.nvme.stores.contract import FLUSH, StoreRequest, fail, run
 from stacks.nvme.stores.held import HeldCompletions
+from stacks.nvme.stores.portions import PORTION_BLOCKS, Portions
 
 
 class StoreClient(Protocol):
@@ -29,13 +30,16 @@ class InlineExecutor:
 
     def __init__(self, client: StoreClient) -> None:
         self._client = client
+        self._portions = Portions()
         self._held = HeldCompletions()
 
     def pump(self, now: int) -> bool:
-        """Run what is there, and what follows from it; True when there was anything."""
+        """Run what is there, and what follows from it, as far as one pass goes; True when there was anything."""
         did_anything = False
-        while True:
-            done = self._client.poll_store_requests()
+        left = PORTION_BLOCKS
+        while left > 0:
+            done, blocks = self._portions.next(self._client.poll_store_requests())
+            left -= blocks
             for request in done:
                 store = request.store
                 assert store is not None
@@ -49,6 +53,7 @@ class InlineExecutor:
                 return did_anything
             self._client.handle_store_completions(done, now)
             did_anything = True
+        return True
 
     def poll_deadline(self) -> int | None:
         """When a completion that a store wants late is due."""

@@ -27,7 +27,11 @@ class HeldCompletions:
         """Note a request that came at `now`, before its verb is called."""
         store = request.store
         assert store is not None
-        if delay_ns := store.delay_ns(request):
+        try:
+            delay_ns = store.delay_ns(request)
+        except Exception:  # noqa: BLE001 (a store is anybody's code; what it cannot say is no delay)
+            return
+        if delay_ns:
             self.expected[request] = now + delay_ns
 
     def sift(self, done: Sequence[StoreRequest], now: int) -> list[StoreRequest]:

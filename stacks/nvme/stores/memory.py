@@ -110,7 +110,8 @@ class MemoryStore(Store):
             self._map.resize(size_bytes)
         except BufferError as error:
             # The mapping may have to move, and nobody's view may be left behind.
-            raise LocalError(f"{NAME}: blocks of it are on their way out, resize it when they are gone") from error
+            text = f"{NAME}: blocks of it are on their way out, resize it when they are gone"
+            raise LocalError(text, errno=errno.EBUSY) from error
         except (OSError, ValueError, OverflowError) as error:
             raise no_room(size_bytes) from error
         finally:

@@ -18,6 +18,7 @@ from stacks.nvme.target.io_checks import (
     FUA,
     check_readable,
     is_gone,
+    is_taken_away,
     namespace_of,
     store_failed,
     writable,
@@ -132,10 +133,12 @@ class _Copier:
         self.next()
 
     def _has_ended(self) -> bool:
-        # Whether the queue has stopped or a namespace has shrunk under the copy; then the command has failed.
+        # Whether the queue has stopped, or the namespace gone or shrunk under the copy; then the command has failed.
         end = max(self._source, self._target) + self._blocks
         if self._queue.is_stopped:
             self._queue.fail(self._command, StatusCode.ABORTED_SQ_DELETION.value, dw0=self._first_failed)
+        elif is_taken_away(self._queue, self._command, dw0=self._first_failed):
+            pass
         elif end > self._namespace.block_count:
             self._queue.fail(self._command, StatusCode.LBA_OUT_OF_RANGE.value, dw0=self._first_failed)
         else:

@@ -41,6 +41,8 @@ class DiscoveryService:
         self.referrals: dict[PortAddress, str] = {}
         self._target = target
         self._views: dict[Controller, tuple[Record, ...]] = {}
+        self._logs: dict[tuple[object, ...], bytes] = {}
+        """Pages as they were last read: hosts read long ones a piece at a time, each cut from the whole."""
 
     def add_referral(self, address: PortAddress, nqn: str = DISCOVERY_NQN) -> None:
         """Send hosts to the discovery service `nqn` at another address; LocalError when they are already, or for an
@@ -62,6 +64,7 @@ class DiscoveryService:
     def changed(self) -> None:
         """What there is has changed: count it, and tell the hosts that see something else now."""
         self.generation += 1
+        self._logs.clear()
         for controller, view in list(self._views.items()):
             self._views[controller] = now = tuple(self._records(controller))
             if now != view:
@@ -78,6 +81,17 @@ class DiscoveryService:
     def log(self, controller: Controller, options: int) -> bytes:
         """The whole log page 70h; options: LSP, of which the ones that are not supported have no effect."""
         options &= SUPPORTED_OPTIONS
+        queue = controller.admin_queue
+        assert queue is not None
+        reader = (controller.host_nqn, queue.local_host, controller.subsystem, controller.port, options)
+        log = self._logs.get(reader)
+        if log is None:
+            while len(self._logs) >= LOGS_KEPT:
+                del self._logs[next(iter(self._logs))]
+            log = self._logs[reader] = self._encoded(controller, options)
+        return log
+
+    def _encoded(self, controller: Controller, options: int) -> bytes:
         is_extended = bool(options & DiscoveryLogOption.EXTENDED_ENTRIES)
         only = controller.port if options & DiscoveryLogOption.PORT_LOCAL_ENTRIES else None
         entries = [record.encode(is_extended=is_extended) for record in self._records(controller, only)]
@@ -104,5 +118,6 @@ class DiscoveryService:
                 yield Record(SubsystemType.REFERRAL, address, nqn, 0)
 
 
+LOGS_KEPT = 8
 SUPPORTED_OPTIONS = DiscoveryLogOption.EXTENDED_ENTRIES | DiscoveryLogOption.PORT_LOCAL_ENTRIES
 """Of LSP, as log page 00h says."""

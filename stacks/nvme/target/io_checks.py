@@ -94,6 +94,19 @@ def is_gone(queue: Queue, command: Command) -> bool:
     return True
 
 
+def is_taken_away(queue: Queue, command: Command, *, dw0: int = 0) -> bool:
+    """Whether the namespace of a command that is half done is not the host's any more; then the command has failed.
+
+    A host that may not begin such a command any more may still end this one (NVMe Base 2.0 8.19): the store is there.
+    """
+    nsid = command.words[1]
+    assert queue.controller is not None
+    if queue.controller.attachments.attached.get(nsid) is command.namespace:
+        return False
+    queue.fail(command, StatusCode.INVALID_FIELD.value, location=4, dw0=dw0)
+    return True
+
+
 def is_past_end(queue: Queue, command: Command, blocks: int) -> bool:
     """Whether the namespace has shrunk below the `blocks` that come next; then the command has failed."""
     assert command.namespace is not None

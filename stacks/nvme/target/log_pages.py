@@ -1,7 +1,7 @@
 """Get Log Page: each page is built whole and cut to what the host asked for.
 
-Follows NVM Express Base 2.0 5.16. Pages are small (the largest, discovery, is 1 KiB an entry), so building one for
-each piece that a host reads costs little, and nothing has to be remembered between the pieces.
+Follows NVM Express Base 2.0 5.16. Pages are small, so building one for each piece that a host reads costs little, and
+nothing has to be remembered between the pieces; but for discovery, of 1 KiB an entry, which its service keeps.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from stacks.nvme.stores.contract import FLUSH, READ
 from stacks.nvme.target.command import Command, not_resumed
-from stacks.nvme.target.io_checks import FUA, is_past_end, store_failed
+from stacks.nvme.target.io_checks import FUA, is_past_end, is_taken_away, store_failed
 from wire.nvme.status import StatusCode
 
 
@@ -56,7 +56,7 @@ class PieceReader:
         assert command.queue is not None
         if command.queue.is_stopped:
             command.queue.fail(command, StatusCode.ABORTED_SQ_DELETION.value)
-        elif not is_past_end(command.queue, command, blocks):
+        elif not is_taken_away(command.queue, command) and not is_past_end(command.queue, command, blocks):
             command.verb = READ
             command.view = self._room[: blocks * self._block_bytes]
             command.resume = self._came

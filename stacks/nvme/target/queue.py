@@ -81,6 +81,11 @@ class Queue:
         return self.controller.features.has_write_cache
 
     @property
+    def association(self) -> object:
+        """The same for all queues of one association, and for no others."""
+        return self.controller
+
+    @property
     def in_flight(self) -> int:
         """How many commands are under way."""
         return len(self.under_way)

@@ -15,6 +15,7 @@ import uuid
 from collections.abc import Collection
 from typing import TYPE_CHECKING
 
+from stacks.nvme.stores.checks import check_store
 from stacks.nvme.stores.contract import Store
 from stacks.nvme.stores.reservations import ReservationStore
 from stacks.nvme.target.ana import AnaGroups
@@ -97,11 +98,12 @@ class Subsystem:
         nsid: its number, 0 for the lowest free one; identifier: its UUID, by default derived from NQN and NSID.
         ana_group: the ANA group that it belongs to; visible_to: NQNs of the hosts that see it, None for every host.
         reservations: where its reservations are kept through a loss of power; without it, that cannot be asked for.
-        Raises LocalError when the number is taken or too large, when these controllers have no namespaces, or when what
-        was kept cannot be read.
+        Raises LocalError when the number is taken or too large, when these controllers have no namespaces, when `store`
+        is no store, or when what was kept cannot be read.
         """
         if self.kind is not IO:
             raise LocalError(f"{self.nqn} has no namespaces: its controllers are {self.kind.type.name.lower()} ones")
+        check_store(store)
         nsid = nsid or self.free_nsid()
         if nsid in self.namespaces:
             raise LocalError(f"{self.nqn} has a namespace {nsid} already")

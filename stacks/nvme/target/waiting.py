@@ -29,6 +29,13 @@ class WaitingRoom:
     def __len__(self) -> int:
         return sum(map(len, self.by_queue.values()))
 
+    def is_behind(self, queue: Queue) -> bool:
+        """Whether a command of another controller waits for buffers of which `queue` has some."""
+        return any(
+            other.association != queue.association and self._pool.is_behind(commands[0].data_bytes, queue.held)
+            for other, commands in self.by_queue.items()
+        )
+
     def add(self, queue: Queue, command: Command) -> None:
         """Let a command wait; its `resume` is called when there is a buffer for its `data_bytes`."""
         self.by_queue.setdefault(queue, deque()).append(command)

@@ -30,10 +30,10 @@ def load_plan(text: str, name: str = "plan") -> FaultPlan:
     for key in document:
         if key not in ("seed", "fault"):
             line = key_line(text, key)
-            raise LocalError(f"{name}, line {line}: unknown key {key!r}; a plan has seed, and [[fault]] tables")
+            raise LocalError(f"{name}:{line}: unknown key {key!r}; a plan has seed, and [[fault]] tables")
     seed, tables = document.get("seed", 0), document.get("fault", [])
     if not isinstance(seed, int):
-        raise LocalError(f"{name}, line {key_line(text, 'seed')}: seed is a whole number, not {seed!r}")
+        raise LocalError(f"{name}:{key_line(text, 'seed')}: seed is a whole number, not {seed!r}")
     if not isinstance(tables, list):
         raise LocalError(f"{name}: a fault starts with [[fault]], in two pairs of brackets")
     return FaultPlan(tuple(_rules(text, name, tables)), seed)
@@ -44,12 +44,12 @@ def _rules(text: str, name: str, tables: list[object]) -> Iterator[FaultRule]:
     for index, table in enumerate(tables):
         start = starts[index] if index < len(starts) else 1
         if not isinstance(table, dict):
-            raise LocalError(f"{name}, line {start}: a fault is a table, which starts with [[fault]]")
+            raise LocalError(f"{name}:{start}: a fault is a table, which starts with [[fault]]")
         try:
             yield _rule(dict(table))
         except LocalError as error:
             line = key_line(text, _culprit(dict(table)), start)
-            raise LocalError(f"{name}, line {line}: {error}") from error
+            raise LocalError(f"{name}:{line}: {error}") from error
 
 
 def _rule(table: dict[str, object]) -> FaultRule:

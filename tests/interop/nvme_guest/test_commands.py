@@ -7,7 +7,9 @@ import re
 import pytest
 
 from interop.guest.agent import Result
-from interop.nvme_guest.commands import FUNCTIONS, ROWS
+from interop.nvme_guest.changes import BEFORE_LIST, CHANGES, LIST, Change
+from interop.nvme_guest.commands import FUNCTIONS, GROUPS
+from interop.nvme_guest.commands.blocks import DEALLOCATING, EMPTY, FILL
 from interop.nvme_guest.reservations import FUNCTIONS as RESERVATION_FUNCTIONS
 from interop.nvme_guest.reservations import HOSTS
 from interop.nvme_guest.reservations import ROWS as RESERVATION_ROWS
@@ -16,17 +18,25 @@ from interop.outcome import DisagreementError
 
 NAMES = {"disk": "/dev/nvme0n1", "controller": "/dev/nvme0", "target": "-t rdma -a 192.0.2.1 -s 4420", "nqn": "nqn.x:y"}
 ROW = Row("nvme id-ns {disk}", (r"^nsze +: 0x\w{4}$",))
-
-
+ROWS = [
+    row for rows in (*GROUPS.values(), FILL, DEALLOCATING, EMPTY, BEFORE_LIST, LIST, RESERVATION_ROWS) for row in rows
+]
 NAMES |= {name: f"/dev/{name}" for host in HOSTS for name in (host, f"{host}_controller")}
 
 
-@pytest.mark.parametrize("row", [*ROWS, *RESERVATION_ROWS], ids=lambda row: row.command)
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.command)
 def test_rows_name_only_what_is_known_and_their_patterns_compile(row: Row) -> None:
     for text in (row.command, FUNCTIONS, RESERVATION_FUNCTIONS, *row.prints):
         assert not re.search(r"\{[a-z]{2,}\}", filled(text, NAMES))
     for text in row.prints:
         re.compile(filled(text, NAMES))
+
+
+@pytest.mark.parametrize("change", CHANGES, ids=lambda change: change.words)
+def test_changes_name_only_what_is_known(change: Change) -> None:
+    names = NAMES | {"host": "nqn.x:host", "place": "-t tcp -a 192.0.2.1 -s 4420", "there": "nvme+tcp://192.0.2.1:4421"}
+    for text in (change.words, change.until):
+        assert not re.search(r"\{[a-z]{2,}\}", filled(text, names))
 
 
 def test_names_are_filled_in_and_other_braces_stay() -> None:

@@ -9,7 +9,7 @@ from stacks.nvme.stores import MemoryStore, Store, StoreRequest
 from stacks.nvme.stores.contract import run
 from stacks.nvme.target import Command
 from stacks.nvme.target.queue import Queue
-from tests.stacks.nvme.core_rig import Answer, CoreHost, make_port, sqe
+from tests.stacks.nvme.core_rig import ENABLE, HOST_ID, HOST_NQN, NQN, Answer, CoreHost, make_port, sqe
 from wire.nvme.commands_codec import SubmissionEntry
 from wire.nvme.opcodes import AdminOpcode, Fuse, IoOpcode
 
@@ -51,9 +51,7 @@ class BenchQueue(CoreHost):
     def begin_pair(self, block: int, expected: bytes, data: bytes, *, in_capsule: bool = True) -> tuple[int, int]:
         """Send a Compare and a Write that are fused; their CIDs."""
         blocks = len(data) // BLOCK_BYTES
-        first = self.begin(
-            IoOpcode.COMPARE, block, blocks, data=expected, flags=Fuse.FIRST, in_capsule=in_capsule
-        )
+        first = self.begin(IoOpcode.COMPARE, block, blocks, data=expected, flags=Fuse.FIRST, in_capsule=in_capsule)
         second = self.begin(IoOpcode.WRITE, block, blocks, data=data, flags=Fuse.SECOND, in_capsule=in_capsule)
         return first, second
 
@@ -81,14 +79,17 @@ class Bench:
         self._release, self.port.release = self.port.release, self._released  # type: ignore[method-assign]
         self._queues: dict[Queue, BenchQueue] = {}
 
-    def host(self, *, queues: int = 1) -> tuple[BenchQueue, ...]:
-        """A host: its admin queue, and its I/O queues."""
-        admin = self._open()
-        cntlid = admin.start()
+    def host(
+        self, *, queues: int = 1, nqn: str = NQN, host_nqn: str = HOST_NQN, host_id: bytes = HOST_ID
+    ) -> tuple[BenchQueue, ...]:
+        """A host: its admin queue, and its I/O queues. nqn: of the subsystem; host_nqn, host_id: who it is."""
+        admin = self.open_queue()
+        cntlid = admin.connect(nqn=nqn, host_nqn=host_nqn, host_id=host_id).dw0
+        assert admin.set_property(0x14, ENABLE).status == 0
         found = [admin]
         for qid in range(1, queues + 1):
-            found.append(self._open())
-            assert found[-1].connect(qid=qid, cntlid=cntlid).status == 0
+            found.append(self.open_queue())
+            assert found[-1].connect(qid=qid, cntlid=cntlid, host_nqn=host_nqn, host_id=host_id).status == 0
         return tuple(found)
 
     def pump(self, now: int = 0) -> None:
@@ -119,7 +120,8 @@ class Bench:
         """Put something into the store."""
         self.store.write(block, [memoryview(data)])
 
-    def _open(self) -> BenchQueue:
+    def open_queue(self) -> BenchQueue:
+        """One more connection, without a word so far."""
         queue = BenchQueue(self)
         self._queues[queue.queue] = queue
         return queue

@@ -11,6 +11,7 @@ from stacks.nvme.stores import InlineExecutor, MemoryStore, Store
 from stacks.nvme.target import Subsystem, Target
 from stacks.rdma import Device, DeviceConfig
 from tests.stacks.nvme.core_rig import NQN
+from transports.pump import Service
 from transports.simulation import Impairments, Network, Simulation
 
 TARGET, INITIATOR = "192.0.2.1", "192.0.2.2"
@@ -28,7 +29,7 @@ class RdmaRig:
         shortcuts: bool = True,
         initiator: RdmaInitiatorConfig | None = None,
         target: RdmaTargetConfig | None = None,
-        executes: bool = True,
+        executor: Callable[[Target], Service] | None = InlineExecutor,
     ) -> None:
         self.simulation = Simulation(seed)
         self.network = Network(self.simulation, impairments)
@@ -38,7 +39,8 @@ class RdmaRig:
             self.subsystem.add_namespace(store)
         self.target = Target([self.subsystem])
         self.rdma_target = RdmaTarget(self.device(TARGET, seed), self.target, config=target)
-        services = [InlineExecutor(self.target)] if executes else []
+        self.executor = executor(self.target) if executor else None
+        services = [self.executor] if self.executor else []
         self.target_host = self.network.attach(self.rdma_target, self.rdma_target.device.address, services)
         self.initiator = RdmaInitiator(self.device(INITIATOR, seed + 1), config=initiator)
         self.initiator_host = self.network.attach(self.initiator, self.initiator.device.address)

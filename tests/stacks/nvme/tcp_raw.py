@@ -43,6 +43,7 @@ class RawCore:
 
     def __init__(self) -> None:
         self.received = bytearray()
+        self.discards = False
         self.is_finished = False
         self.is_over = False
         self.is_ended = False
@@ -83,7 +84,7 @@ class RawEnd:
         connects, self.connects = self.connects, []
         return connects
 
-    def handle_accepted(self, remote: Address, now: int) -> StreamCore | None:
+    def handle_accepted(self, local: Address, remote: Address, now: int) -> StreamCore | None:
         self.accepted.append(core := RawCore())
         return core
 
@@ -320,7 +321,7 @@ class _RelayEnd(RawEnd):
         self.relay = relay
         self.pairs: list[tuple[RawCore, RawCore]] = []
 
-    def handle_accepted(self, remote: Address, now: int) -> StreamCore | None:
+    def handle_accepted(self, local: Address, remote: Address, now: int) -> StreamCore | None:
         near, far = RawCore(), RawCore()
         self.pairs.append((near, far))
         self.connects.append((far, (TARGET, 4420)))

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from stacks.nvme.stores import MemoryStore
+from stacks.nvme.stores.contract import run
 from stacks.nvme.target.copy import COPY_BLOCKS_MAX, COPY_RANGE_BLOCKS_MAX
-from tests.stacks.nvme.core_rig import CoreHost, connected, copy_ranges, make_port, sqe
+from tests.stacks.nvme.core_rig import NQN, CoreHost, connected, copy_ranges, make_port, sqe
 from wire.nvme.logs_codec import ErrorLogEntry, SmartLog
 from wire.nvme.opcodes import IoOpcode
 from wire.nvme.status import IoCommandStatus, StatusCode
@@ -168,6 +169,26 @@ def test_a_copy_ends_between_two_pieces_when_its_queue_stops(store: Watched, hos
     io.pump()
     assert io.answers[cid].status == StatusCode.ABORTED_SQ_DELETION
     assert store.calls == []
+
+
+@pytest.mark.parametrize("opcode", [IoOpcode.COPY, IoOpcode.VERIFY, IoOpcode.COMPARE])
+def test_what_goes_in_pieces_ends_when_its_namespace_is_taken_away(
+    store: Watched, hosts: tuple[CoreHost, CoreHost], opcode: int
+) -> None:
+    _, io = hosts
+    if opcode == IoOpcode.COPY:
+        cid = io.send(sqe(opcode, nsid=1, cdw10=10000), data=copy_ranges((0, 2000)), in_capsule=True)
+    else:
+        cid = io.send(sqe(opcode, nsid=1, cdw12=1999), data=bytes(2000 * SMALL) if opcode == IoOpcode.COMPARE else b"")
+    first = io.port.target.poll_store_requests()
+    io.port.target.subsystems[NQN].remove_namespace(1)
+    for request in first:
+        run(request)
+    asked = len(store.calls)
+    io.port.target.handle_store_completions(first, 0)
+    io.pump()
+    assert io.answers[cid].status == StatusCode.INVALID_FIELD
+    assert store.calls[asked:] == []
 
 
 def test_the_list_gives_its_buffer_back_before_the_copying(io: CoreHost) -> None:

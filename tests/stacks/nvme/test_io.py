@@ -10,7 +10,7 @@ from stacks.nvme.stores import MemoryStore, Store
 from tests.stacks.nvme.core_rig import NQN, SQE_WORDS, Command, CoreHost, connected, make_port, ranges, sqe
 from wire.nvme.commands_codec import SubmissionEntry
 from wire.nvme.kinds import AnaState
-from wire.nvme.opcodes import DatasetAttribute, IoOpcode
+from wire.nvme.opcodes import FLAGS_SGL, DatasetAttribute, Fuse, IoOpcode
 from wire.nvme.status import DNR, StatusCode
 
 BLOCK = bytes(range(256)) * 16
@@ -69,15 +69,28 @@ def test_read_data_does_not_go_into_a_capsule(io: CoreHost) -> None:
     assert io.io(IoOpcode.READ, 0, 1, data=bytes(4096), in_capsule=True).status == StatusCode.INVALID_SGL_TYPE
 
 
-@pytest.mark.parametrize("flags", [0x00, 0x80, 0x41, 0x42])
-def test_prps_and_fused_commands_are_refused(io: CoreHost, flags: int) -> None:
-    entry = SubmissionEntry(opcode=IoOpcode.READ, flags=flags, nsid=1, cid=9)
+def with_flags(io: CoreHost, flags: int, cid: int) -> None:
+    entry = SubmissionEntry(opcode=IoOpcode.READ, flags=flags, nsid=1, cid=cid, cdw10=cid)
     command = Command()
     command.words = SQE_WORDS(entry.encode(), 0)
     command.data_bytes = 4096
     io.queue.handle_capsule(command)
     io.pump()
+
+
+@pytest.mark.parametrize("flags", [0x00, 0x80, 0xC0, 0x43, *(FLAGS_SGL | 1 << bit for bit in range(2, 6))])
+def test_prps_reserved_bits_and_a_reserved_fuse_are_refused(io: CoreHost, flags: int) -> None:
+    with_flags(io, flags, 9)
     assert io.answers[9].status == StatusCode.INVALID_FIELD
+
+
+def test_half_of_a_fused_pair_waits_for_the_other_or_ends_without_it(io: CoreHost) -> None:
+    with_flags(io, FLAGS_SGL | Fuse.FIRST, 9)
+    assert io.answers == {}
+    with_flags(io, FLAGS_SGL, 10)
+    assert (io.answers[9].status, io.answers[10].status) == (StatusCode.ABORTED_MISSING_FUSED, 0)
+    with_flags(io, FLAGS_SGL | Fuse.SECOND, 11)
+    assert io.answers[11].status == StatusCode.ABORTED_MISSING_FUSED
 
 
 @pytest.mark.parametrize("in_capsule", [False, True])

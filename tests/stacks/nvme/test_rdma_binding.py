@@ -11,6 +11,7 @@ from stacks.nvme.stores import MemoryStore
 from stacks.runtime import LocalError
 from stacks.runtime.errors import StackError
 from tests.stacks.nvme.core_rig import NQN
+from tests.stacks.nvme.held_stores import HoldingExecutor
 from tests.stacks.nvme.rdma_rig import INITIATOR, SECOND, TARGET, RdmaRig
 from transports.packets import Packet
 from transports.simulation import Impairments
@@ -267,13 +268,27 @@ def test_an_idle_host_keeps_itself_alive() -> None:
     assert rig.read(namespace, 0, 1) == bytes(4096)
 
 
-def test_a_command_without_an_answer_ends_the_association() -> None:
-    rig = RdmaRig(executes=False)
+def test_a_command_that_its_store_never_ends_ends_the_association() -> None:
+    rig = RdmaRig(executor=HoldingExecutor)
     namespace = rig.namespace(command_timeout_ns=SECOND, keep_alive_ms=0)
     host = rig.initiator.hosts[0]
-    namespace.read(0, memoryview(bytearray(4096)))
+    executor = rig.executor
+    assert isinstance(executor, HoldingExecutor)
+    executor.is_holding = True
+    transfer = namespace.read(0, memoryview(bytearray(4096)))
     rig.run_until(lambda: host.is_closed)
+    assert len(executor.held) == host.watchdog.aborts == 1
     assert host.failure == "the controller did not answer a command within 1 seconds, nor after an Abort"
+    assert transfer.status == StatusCode.HOST_PATH_ERROR
+
+
+def test_a_late_command_that_no_store_has_is_aborted_and_the_association_lives() -> None:
+    rig = RdmaRig(executor=None)
+    namespace = rig.namespace(command_timeout_ns=SECOND, keep_alive_ms=0)
+    transfer = namespace.read(0, memoryview(bytearray(4096)))
+    assert rig.do(transfer) == StatusCode.ABORTED_BY_REQUEST
+    rig.run_for(60 * SECOND)
+    assert rig.initiator.hosts[0].is_live
 
 
 def test_a_new_namespace_appears_at_the_host() -> None:

@@ -94,7 +94,7 @@ def test_asynchronous_events_of_the_device_are_counted() -> None:
 
 
 def test_an_association_that_is_forgotten_in_a_callback_does_not_hide_the_next_one() -> None:
-    rig = RdmaRig(MemoryStore(1 << 20), executes=False)
+    rig = RdmaRig(MemoryStore(1 << 20), executor=None)
     config = HostConfig(nqn=NQN, keep_alive_ms=0, command_timeout_ns=10 * SECOND)
     ended, first, second = rig.connect(config), rig.connect(config), rig.connect(config)
     ended.stop(rig.simulation.now)

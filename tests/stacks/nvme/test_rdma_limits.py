@@ -119,7 +119,7 @@ def test_asynchronous_events_of_the_device_are_counted(rig: RdmaRig) -> None:
 
 
 def test_draining_waits_for_what_is_in_a_store() -> None:
-    rig = RdmaRig(MemoryStore(1 << 20), executes=False)
+    rig = RdmaRig(MemoryStore(1 << 20), executor=None)
     target = rig.target
     namespace = rig.namespace(keep_alive_ms=0)
     transfer = namespace.flush()
@@ -137,7 +137,7 @@ def test_draining_waits_for_what_is_in_a_store() -> None:
 
 
 def test_draining_waits_for_the_last_of_several_commands() -> None:
-    rig = RdmaRig(MemoryStore(1 << 20), executes=False)
+    rig = RdmaRig(MemoryStore(1 << 20), executor=None)
     namespace = rig.namespace(keep_alive_ms=0)
     transfers = [namespace.flush() for _ in range(2)]
     rig.run_for(SECOND // 10)
@@ -151,7 +151,7 @@ def test_draining_waits_for_the_last_of_several_commands() -> None:
 
 
 def test_draining_gives_a_store_that_hangs_up() -> None:
-    rig = RdmaRig(MemoryStore(1 << 20), executes=False)
+    rig = RdmaRig(MemoryStore(1 << 20), executor=None)
     namespace = rig.namespace(keep_alive_ms=0)
     transfer = namespace.flush()
     rig.run_for(SECOND // 10)

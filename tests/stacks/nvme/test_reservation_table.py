@@ -8,10 +8,10 @@ from textwrap import dedent
 import pytest
 
 from stacks.nvme.target.reservations.table import ADMIN_GROUPS, BEHAVIOR, Access, CommandGroup, Relation, access_of
-from tests.stacks.nvme.core_rig import sqe
+from tests.stacks.nvme.core_rig import copy_ranges, sqe
 from tests.stacks.nvme.reservation_rig import KEY_A, KEY_B, Node, ReservationRig
 from wire.nvme.commands_codec import DatasetRange
-from wire.nvme.opcodes import AdminOpcode, DatasetAttribute, IoOpcode
+from wire.nvme.opcodes import AdminOpcode, DatasetAttribute, Fuse, IoOpcode
 from wire.nvme.reservations import ReservationType
 from wire.nvme.status import StatusCode
 
@@ -23,9 +23,13 @@ REVIEWED = """\
                      WE       EA       WE-RO    EA-RO    WE-AR    EA-AR
     read             + + +    - - +    + + +    - + +    + + +    - + +
     compare          + + +    - - +    + + +    - + +    + + +    - + +
+    verify           + + +    - - +    + + +    - + +    + + +    - + +
     write            - - +    - - +    - + +    - + +    - + +    - + +
     write zeroes     - - +    - - +    - + +    - + +    - + +    - + +
     deallocate       - - +    - - +    - + +    - + +    - + +    - + +
+    uncorrectable    - - +    - - +    - + +    - + +    - + +    - + +
+    copy             - - +    - - +    - + +    - + +    - + +    - + +
+    fused write      - - +    - - +    - + +    - + +    - + +    - + +
     flush            - - +    - - +    - + +    - + +    - + +    - + +
     report           + + +    + + +    + + +    + + +    + + +    + + +
     register         + + +    + + +    + + +    + + +    + + +    + + +
@@ -42,6 +46,25 @@ def dataset(node: Node) -> int:
     return node.io.do(entry, data=RANGE).status
 
 
+def copied(node: Node) -> int:
+    """Copy block 1 to block 0: both have to be allowed."""
+    return node.io.do(sqe(IoOpcode.COPY, nsid=1), data=copy_ranges((1, 1))).status
+
+
+def fused(node: Node) -> int:
+    """Compare and Write; the status of the half that is refused, if one is."""
+    cids = []
+    for opcode, fuse in ((IoOpcode.COMPARE, Fuse.FIRST), (IoOpcode.WRITE, Fuse.SECOND)):
+        entry = sqe(opcode, nsid=1)
+        entry.flags |= fuse
+        cids.append(node.io.send(entry, data=bytes(4096), in_capsule=True))
+    node.rig.pump()
+    first, second = (node.io.status(cid) for cid in cids)
+    assert first is not None
+    assert second is not None
+    return second if first == 0 else first if second == StatusCode.ABORTED_FAILED_FUSED else -1
+
+
 def key_of(node: Node) -> int:
     return KEY_A if node.host_id.startswith(b"holder") else KEY_B
 
@@ -50,9 +73,13 @@ def commands(kind: ReservationType) -> dict[str, Callable[[Node], int]]:
     return {
         "read": Node.read,
         "compare": lambda node: node.io.io(IoOpcode.COMPARE, 0, 1, data=bytes(4096)).status,
+        "verify": lambda node: node.io.io(IoOpcode.VERIFY, 0, 1).status,
         "write": Node.write,
         "write zeroes": lambda node: node.io.io(IoOpcode.WRITE_ZEROES, 0, 1).status,
         "deallocate": dataset,
+        "uncorrectable": lambda node: node.io.io(IoOpcode.WRITE_UNCORRECTABLE, 0, 1).status,
+        "copy": copied,
+        "fused write": fused,
         "flush": lambda node: node.io.do(sqe(IoOpcode.FLUSH, nsid=1)).status,
         "report": lambda node: node.ask_report(length=64).status,
         "register": lambda node: node.register(key_of(node)),
@@ -72,8 +99,12 @@ def outcome(kind: ReservationType, name: str, relation: Relation) -> str:
     if relation is Relation.REGISTRANT:
         node.register(KEY_B)
     assert holder.acquire(KEY_A, kind) == 0
+    assert holder.io.io(IoOpcode.WRITE, 1, 1, data=b"new." * 1024).status == 0
     status = commands(kind)[name](node)
     assert status in (0, StatusCode.RESERVATION_CONFLICT)
+    if status:
+        # What is refused has not been done.
+        assert holder.io.io(IoOpcode.READ, 0, 2, expect=8192).data == bytes(4096) + b"new." * 1024
     return "-" if status else "+"
 
 
@@ -108,7 +139,7 @@ REACHABLE = [
 
 @pytest.mark.parametrize(("kind", "relation"), REACHABLE)
 def test_access_is_what_reading_and_writing_come_to(kind: ReservationType, relation: Relation) -> None:
-    rows = {line.split()[0]: line.split()[1:] for line in REVIEWED.splitlines()[1:4] if "zero" not in line}
+    rows = {line.split()[0]: line.split()[1:] for line in REVIEWED.splitlines()[1:5] if "zero" not in line}
     column = 3 * (kind - 1) + list(reversed(Relation)).index(relation)
     expected = (rows["read"][column] == "+") + (rows["write"][column] == "+")
     assert access_of(kind, relation) is Access(expected)

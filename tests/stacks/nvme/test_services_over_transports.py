@@ -8,6 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from stacks.nvme.bindings.rdma import RdmaInitiator, RdmaTarget
+from stacks.nvme.bindings.tcp import TcpTarget
 from stacks.nvme.host import DiscoveredSubsystem, HostConfig, HostController, HostNamespace, read_discovery_log
 from stacks.nvme.stores import InlineExecutor, MemoryStore
 from stacks.nvme.target import PortAddress, Subsystem
@@ -157,3 +158,12 @@ def test_a_subsystem_behind_tcp_and_rdma_fails_over_from_one_to_the_other() -> N
         ("nvm", "tcp"),
         ("nvm", "rdma"),
     ]
+
+
+def test_a_tcp_port_at_every_address_is_named_as_the_host_found_it() -> None:
+    rig = TcpRig(MemoryStore(1 << 20))
+    everywhere = TcpTarget(rig.target, "0.0.0.0", 4421)
+    rig.world.attach(everywhere, "192.0.2.77", [InlineExecutor(rig.target)], ports=[4421])
+    host = rig.connect(HostConfig(nqn=DISCOVERY_NQN), address="192.0.2.77", port=4421)
+    found = {(entry.host, entry.port) for entry in discovered(rig, host) if entry.kind == "nvm"}
+    assert found == {(TARGET, "4420"), ("192.0.2.77", "4421")}

@@ -296,7 +296,7 @@ def test_what_is_wrong_in_a_manifest_is_told_with_its_line(
         (folder / name).write_bytes(bytes(MIB))
     assert old in GOOD
     (folder / "manifest.toml").write_text(GOOD.replace(old, new, 1))
-    with pytest.raises(LocalError, match=rf"^{folder}/manifest\.toml, line {line}: .*{message}") as caught:
+    with pytest.raises(LocalError, match=rf"^{folder}/manifest\.toml:{line}: .*{message}") as caught:
         open_directory(str(folder))
     assert "\n" not in str(caught.value)
     (folder / "manifest.toml").write_text(GOOD)
@@ -307,7 +307,7 @@ def test_what_is_wrong_in_a_manifest_is_told_with_its_line(
 def test_what_is_no_manifest_at_all_is_told_too(folder: Path, content: bytes) -> None:
     folder.mkdir()
     (folder / "manifest.toml").write_bytes(content)
-    with pytest.raises(LocalError, match=r"manifest\.toml(, line \d+)?: "):
+    with pytest.raises(LocalError, match=r"manifest\.toml(:\d+)?: "):
         open_directory(str(folder))
     assert (folder / "manifest.toml").read_bytes() == content
 

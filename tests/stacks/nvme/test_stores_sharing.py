@@ -125,7 +125,7 @@ def holder(lock: BlockLock, verb: int) -> subprocess.Popen[str]:
 
 
 @pytest.mark.parametrize(("theirs", "ours", "waits"), [(READ, READ, False), (READ, WRITE, True), (WRITE, READ, True)])
-def test_reads_share_a_lock_and_writes_do_not_and_who_dies_lets_go(theirs: int, ours: int, waits: bool) -> None:  # noqa: FBT001
+def test_reads_share_a_lock_and_writes_do_not_and_who_dies_lets_go(theirs: int, ours: int, waits: bool) -> None:
     store = MemoryStore(64 * BLOCK)
     share = store.share()
     assert share is not None

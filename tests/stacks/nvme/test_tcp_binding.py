@@ -311,8 +311,9 @@ def test_digests_that_a_target_denies_are_not_silently_done_without(asked: int, 
     assert rig.tcp_target.queue_count == 0
 
 
-def test_a_target_with_enough_connections_refuses_more() -> None:
-    rig = TcpRig(target=TcpTargetConfig(connections_max=2))
+@pytest.mark.parametrize("limit", ["connections_max", "connections_per_host"])
+def test_a_target_with_enough_connections_refuses_more(limit: str) -> None:
+    rig = TcpRig(target=TcpTargetConfig(**{limit: 2}))
     rig.namespace()
     host = rig.connect(HostConfig(nqn=NQN))
     assert host.failure == f"no answer from {TARGET}:4420; is a target running there?"

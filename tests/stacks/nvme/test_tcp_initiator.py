@@ -224,6 +224,25 @@ def test_data_may_come_in_any_number_of_pieces(digests: int, size: int, flow_con
         assert into == DATA[: blocks * 4096]
 
 
+@pytest.mark.parametrize("shortcuts", [True, False])
+@pytest.mark.parametrize("digests", [TcpDigest.DATA, BOTH])
+def test_one_read_of_many_that_arrives_damaged_fails_alone(digests: int, shortcuts: bool) -> None:
+    changed = Changed(digests=digests, shortcuts=shortcuts)
+    assert changed.rig.do(changed.namespace.write(0, memoryview(DATA))) == 0
+
+    def damage(each: Pdu) -> bytes:
+        is_third = each.kind is CONTROLLER_DATA and len(changed.seen) == 3
+        return each.raw[:-1] + bytes([each.raw[-1] ^ 1]) if is_third else each.raw
+
+    changed.seen.clear()
+    changed.change = damage
+    reads = [changed.read(1) for _ in range(6)]
+    changed.rig.finish(*(transfer for transfer, _ in reads))
+    assert [transfer.status for transfer, _ in reads] == [0, 0, StatusCode.TRANSIENT_TRANSPORT_ERROR, 0, 0, 0]
+    assert all(into == DATA[:4096] for _, into in reads[:2] + reads[3:])
+    assert changed.rig.initiator.data_digest_errors == 1
+
+
 def interleaved(changed: Changed, size: int) -> Callable[[Pdu], bytes]:
     """Pieces of the data of two commands in turn."""
     waiting: list[Pdu] = []

@@ -193,7 +193,7 @@ def test_an_ana_group_that_stays_in_change_for_twice_anatt_ends_the_association(
     connector.advance(5 * SECOND - 1)
     assert host.is_live
     connector.advance(1)
-    assert host.failure == "an ANA group is in the Change state for more than twice 10 seconds"
+    assert host.failure == "an ANA group is in the Change state for more than 20 seconds"
 
 
 def test_an_ana_group_that_leaves_change_in_time_does_no_harm() -> None:

@@ -14,7 +14,7 @@ class Verifier:
     and flushes. later: has something called after a while, with which each operation waits before the next begins.
 
     written, verified: operations that ended well; problems: what did not, and content that was not what it should be.
-    flushed: the number that each block holds at least, after a flush that ended well.
+    flushed: the number that each block holds at least, after a flush that ended well. newest: of all that were sent.
     """
 
     def __init__(
@@ -37,7 +37,7 @@ class Verifier:
         self._rng = rng
         self._later = later
         self._busy: set[int] = set()
-        self._version = 0
+        self.newest = 0
         for _ in range(depth):
             self.next()
 
@@ -61,9 +61,9 @@ class Verifier:
             self.namespace.flush(done=partial(self._flushed, block, list(self.versions)))
 
     def _write(self, block: int) -> None:
-        self._version += 1
-        data = content(self._version, self.namespace.block_bytes)
-        self.namespace.write(block, memoryview(data), done=partial(self._wrote, block, self._version))
+        self.newest += 1
+        data = content(self.newest, self.namespace.block_bytes)
+        self.namespace.write(block, memoryview(data), done=partial(self._wrote, block, self.newest))
 
     def _read(self, block: int) -> None:
         into = bytearray(self.namespace.block_bytes)

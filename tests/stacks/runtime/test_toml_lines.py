@@ -30,9 +30,10 @@ def test_a_document_is_read() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("a = 1\nb = = 2\n", r"^x\.toml, line 2: invalid value$"),
-        ("a = 1\na = 2\n", r"^x\.toml, line 2: cannot overwrite a value$"),
-        ("a = ", r"^x\.toml: invalid value \(at end of document\)$"),
+        ("a = 1\nb = = 2\n", r"^x\.toml:2: invalid value$"),
+        ("a = 1\na = 2\n", r"^x\.toml:2: cannot overwrite a value$"),
+        pytest.param("a = " + "[" * 5000, r"^x\.toml:1: brackets are nested too deeply$", id="deep"),
+        ("a = 1\nb = ", r"^x\.toml:2: invalid value$"),
     ],
 )
 def test_what_is_no_toml_is_told_with_its_line(text: str, message: str) -> None:

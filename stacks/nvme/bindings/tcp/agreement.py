@@ -16,7 +16,7 @@ class Agreed:
     """What the ends of a connection agreed on, once Connect has succeeded: with this, another process goes on with it.
 
     remote: the host's address. digests: `TcpDigest`s; data_offset: where data begins in a C2HData PDU. qid, entries,
-    sqhd, has_flow_control: of its queue.
+    sqhd, has_flow_control: of its queue; association: a text that is the same for all queues of one.
     """
 
     remote: Address
@@ -26,6 +26,7 @@ class Agreed:
     entries: int
     sqhd: int
     has_flow_control: bool
+    association: str
 
 
 def check_request(request: TcpInitializeRequest) -> None:

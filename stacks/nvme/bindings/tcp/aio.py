@@ -56,6 +56,8 @@ class TcpServer(ServerPort):
         wrap: WrapStreams | None = None,
         workers: TcpWorkers | None = None,
     ) -> None:
+        if wrap is not None and workers is not None:
+            raise LocalError("what workers send and receive cannot be wrapped; leave the workers out")
         listening = tcp_listener(host, port)
         self.port_number: int = listening.getsockname()[1]
         network = KernelStreams()

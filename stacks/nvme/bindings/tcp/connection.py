@@ -55,6 +55,8 @@ class Rule:
 class TcpConnection:
     """A `StreamCore`. terminate_kind: the TermReq that this end sends; buffer_bytes: size of the receive buffer."""
 
+    discards = False
+
     def __init__(self, terminate_kind: TcpPduKind, *, buffer_bytes: int) -> None:
         self.is_finished = False
         self.is_over = False

@@ -103,7 +103,7 @@ class TcpInitiator:
         connects, self._connects = self._connects, []
         return connects
 
-    def handle_accepted(self, remote: Address, now: int) -> StreamCore | None:  # noqa: ARG002
+    def handle_accepted(self, local: Address, remote: Address, now: int) -> StreamCore | None:  # noqa: ARG002
         """Nobody connects to an initiator."""
         return None
 

@@ -45,6 +45,9 @@ class TcpHostConnection(TcpConnection):
     in_capsule_bytes: how much data an I/O command's capsule may carry; 0 for none.
     """
 
+    discards = True
+    """A write that is sent again elsewhere must not come late as well, and over what was written after it."""
+
     def __init__(self, owner: TcpInitiator, queue: HostQueue, *, in_capsule_bytes: int, digests: int) -> None:
         super().__init__(TcpPduKind.HOST_TERMINATE, buffer_bytes=BUFFER_BYTES)
         self.owner = owner
@@ -190,7 +193,7 @@ class TcpHostConnection(TcpConnection):
             TcpPduKind.READY_TO_TRANSFER: Rule(TcpReadyToTransfer.SIZE, self._ready_to_transfer),
             TcpPduKind.CONTROLLER_TERMINATE: self._rules[TcpPduKind.CONTROLLER_TERMINATE],
         }
-        self._takes_runs = self.owner.config.shortcuts and not response.digests
+        self._takes_runs = self.owner.config.shortcuts and not self.has_header_digest
         self.owner.opened(self, self._now)
 
     def _end_by_controller(self, pdu: Pdu) -> None:
@@ -278,13 +281,14 @@ class TcpHostConnection(TcpConnection):
         # with the data.
         buffer, start = self._buffer, self._start
         first, plen = HEAD(buffer, start)
-        if first & 0xFFFF != DATA_LAST_SUCCESS or not self._takes_runs:
+        if first & 0xFFFF != DATA_LAST_SUCCESS | self._digest_flags << 8 or not self._takes_runs:
             return False
         count = min((self._end - start) // plen if plen > TcpControllerData.SIZE else 0, RUN_MAX)
         if count < 2 or first >> 16 != TcpControllerData.SIZE << 8 | TcpControllerData.SIZE:
             return False
         words = TcpControllerData.words(count, plen)(buffer, start)
-        queue, length = self.queue, plen - TcpControllerData.SIZE
+        queue, has_digest = self.queue, self.has_data_digest
+        length = plen - TcpControllerData.SIZE - self._data_digest_bytes
         taken = 0
         for at in range(0, 6 * count, 6):
             command = queue.command_of(words[at + 2] & 0xFFFF) if words[at : at + 2] == (first, plen) else None
@@ -293,8 +297,12 @@ class TcpHostConnection(TcpConnection):
             data = command.data
             assert data is not None
             begin = start + TcpControllerData.SIZE
-            data[:] = buffer[begin : begin + length]
+            end = begin + length
+            data[:] = buffer[begin:end]
             start += plen
+            if has_digest and crc32c(data) != int.from_bytes(buffer[end:start], "little"):
+                start -= plen
+                break
             taken += 1
             queue.complete(command, 0)
         self._start = start

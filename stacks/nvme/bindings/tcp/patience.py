@@ -1,4 +1,4 @@
-"""What hosts owe: to take what was sent to them, and to send the data that they were asked for.
+"""What hosts owe: to take what was sent to them, to send the data that they were asked for, and the rest of a PDU.
 
 A host that owes something holds staging buffers that others may be waiting for. What it does not get done for as long
 as hosts wait for a command, half a minute as in Linux, it has given up on anyway; and one that does not get on at all
@@ -7,6 +7,7 @@ while others are waiting is ended much sooner.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -77,9 +78,14 @@ class Patience:
     def forget(self, connection: ServedConnection) -> None:
         """It is gone."""
         self._debtors.pop(connection, None)
+        if not self._debtors:
+            self.next_look_ns = None
 
-    def overdue(self, now: int, *, is_pressed: bool) -> list[ServedConnection]:
-        """Those that have owed for too long, if it is time to look; is_pressed: whether somebody waits for a buffer."""
+    def overdue(self, now: int, is_pressed: Callable[[ServedConnection], bool]) -> list[ServedConnection]:
+        """Those that have owed for too long, if it is time to look.
+
+        is_pressed: whether another host waits for what the host of a connection holds.
+        """
         if self.next_look_ns is None or self.next_look_ns > now:
             return []
         late = []
@@ -87,7 +93,9 @@ class Patience:
             debt = connection.debt(now)
             if debt is None:
                 del self._debtors[connection]
-            elif now - debt.since_ns >= self._patience_ns or (is_pressed and now - debt.moved_ns >= self._pressed_ns):
+                continue
+            is_idle = now - debt.moved_ns >= self._pressed_ns
+            if now - debt.since_ns >= self._patience_ns or (is_idle and is_pressed(connection)):
                 late.append(connection)
         self.next_look_ns = now + self._pressed_ns // 2 if self._debtors else None
         return late

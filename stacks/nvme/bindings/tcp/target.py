@@ -98,13 +98,14 @@ class TcpTarget:
         """None: a target does not connect."""
         return ()
 
-    def handle_accepted(self, remote: Address, now: int) -> StreamCore | None:
+    def handle_accepted(self, local: Address, remote: Address, now: int) -> StreamCore | None:
         """A host connected; None when there are too many without Connect, or in all."""
         self.target.tick(now)
         if self._is_draining or not self._has_room_for(remote):
             self.counters.connections_rejected += 1
             return None
-        connection = TcpTargetConnection(self, remote, self.port.open_queue(remote=remote[0]))
+        queue = self.port.open_queue(local_host=local[0], remote=remote[0])
+        connection = TcpTargetConnection(self, remote, queue)
         self.add(connection)
         self.counters.connections_accepted += 1
         return connection
@@ -134,9 +135,9 @@ class TcpTarget:
             if connection.deadline_ns is not None and connection.deadline_ns <= now:
                 connection.give_up()
                 self.ended(connection, "")
-        for connection in self._patience.overdue(now, is_pressed=bool(self.port.waiting.by_queue)):
+        for connection in self._patience.overdue(now, self._is_pressed):
             self.counters.connections_stalled += 1
-            self.last_termination = "a host did not take its answers, or did not send its data"
+            self.last_termination = "a host did not take its answers, or did not go on with what it sent"
             connection.give_up()
             self.ended(connection, self.last_termination)
 
@@ -257,6 +258,9 @@ class TcpTarget:
         self._ending[connection] = None
         self._active[connection.core] = None
 
+    def _is_pressed(self, connection: ServedConnection) -> bool:
+        return self.port.waiting.is_behind(connection.queue)
+
     def _forget(self, connection: ServedConnection) -> None:
         self._closing.pop(connection, None)
         self._patience.forget(connection)
@@ -271,10 +275,13 @@ class TcpTarget:
             controller.admin_queue.ask_to_close()
 
     def _has_room_for(self, remote: Address) -> bool:
-        if len(self._connections) >= self.config.connections_max:
+        config, host = self.config, remote[0]
+        if len(self._connections) >= config.connections_max:
+            return False
+        if sum(each.remote[0] == host for each in self._connections) >= config.connections_per_host:
             return False
         pending = [each.remote[0] for each in self._connections if not each.is_connected]
-        return len(pending) < self.config.pending_max and pending.count(remote[0]) < self.config.pending_per_host
+        return len(pending) < config.pending_max and pending.count(host) < config.pending_per_host
 
 
 SGL_SUPPORT = 1 | 1 << 20 | 1 << 21

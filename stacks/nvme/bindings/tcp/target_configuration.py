@@ -17,12 +17,12 @@ class TcpTargetConfig:
     host_data_bytes: MAXH2CDATA, data of one H2CData PDU, a multiple of 4, 4096 at least.
     alignment: CPDA, how data towards us is aligned, 0-based dwords; Linux hosts take 0 only.
     digests: `TcpDigest`s that a host may ask for.
-    connections_max: at a time. pending_max, pending_per_host: how many of them, in all and from one address, may be
-    without Connect.
+    connections_max, connections_per_host: at a time, in all and from one address. pending_max, pending_per_host: how
+    many of them may be without Connect.
     shelves: (bytes, count) of the staging buffers; the largest is the largest transfer. Memory that is not used is not
     there.
-    patience_ns: how long a host may take to read what is there for it, or to send data that it was asked for;
-    pressed_ns: how long it may do nothing about that while another host waits for a staging buffer.
+    patience_ns: how long a host may take to read what is there for it, to send data that it was asked for, or to go on
+    with a PDU; pressed_ns: how long it may do nothing about the first two while another host waits for a buffer.
     shortcuts: take commands in runs where they come so; without, each goes through every step of its own.
 
     LocalError for a value out of its range.
@@ -33,6 +33,7 @@ class TcpTargetConfig:
     alignment: int = 0
     digests: int = 3
     connections_max: int = 512
+    connections_per_host: int = 448
     pending_max: int = 128
     pending_per_host: int = 16
     shelves: tuple[tuple[int, int], ...] = ((8 << 10, 4096), (128 << 10, 256), (1 << 20, 32))

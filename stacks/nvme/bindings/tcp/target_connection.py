@@ -10,6 +10,7 @@ Follows the NVMe/TCP transport specification 1.0. One R2T asks for all that a co
 
 from __future__ import annotations
 
+from functools import reduce
 from typing import TYPE_CHECKING
 
 from stacks.nvme.bindings.tcp.agreement import Agreed, alignment_bytes, check_request
@@ -64,6 +65,8 @@ class TcpTargetConnection(TcpConnection):
         self._free: list[TcpTargetCommand] = []
         self._fetching: dict[int, TcpTargetCommand] = {}
         self._streaming: TcpTargetCommand | None = None
+        self._is_rest_owed = False
+        self._rest_since_ns = 0
         self._rules = {
             TcpPduKind.INITIALIZE_REQUEST: Rule(IC_BYTES, self._initialize),
             TcpPduKind.HOST_TERMINATE: Rule(TcpTerminate.SIZE, self._end_by_host, TERMINATE_DATA_BYTES),
@@ -83,6 +86,13 @@ class TcpTargetConnection(TcpConnection):
     def can_end(self) -> bool:
         """Whether every command has its answer, and the answers are sent."""
         return self._output.is_empty and self.queue.is_idle
+
+    def handle_received(self, length: int, now: int) -> None:
+        """As of every connection; the rest of a PDU that has begun is something that the host owes."""
+        super().handle_received(length, now)
+        if self._start != self._end and not self._is_rest_owed and self._is_listening:
+            self._is_rest_owed = True
+            self.target.owed(self)
 
     def handle_ended(self, failure: str, now: int) -> None:
         """The host closed the connection, or it was lost."""
@@ -107,13 +117,20 @@ class TcpTargetConnection(TcpConnection):
             self.target.owed(self)
 
     def debt(self, now: int) -> Debt | None:
-        """What the host owes: to take what is there, or to send what it was asked for."""
-        debt = self._reader.debt(self._output, now) if self._reader.is_watched else None
-        for command in self._fetching.values():
-            # The first is the oldest.
-            fetch = Debt(command.fetched_ns, max(command.fetched_ns, self._now))
-            return fetch if debt is None else debt.joined(fetch)
-        return debt
+        """What the host owes: to take what is there, to send what it was asked for, or the rest of a PDU."""
+        debts = [self._reader.debt(self._output, now) if self._reader.is_watched else None, self._rest_debt(now)]
+        if self._fetching:
+            since_ns = next(iter(self._fetching.values())).fetched_ns  # the oldest
+            debts.append(Debt(since_ns, max(since_ns, self._now)))
+        return reduce(Debt.joined, owed) if (owed := [debt for debt in debts if debt is not None]) else None
+
+    def _rest_debt(self, now: int) -> Debt | None:
+        self._is_rest_owed = self._is_rest_owed and self._start != self._end
+        if not self.queue.is_idle or not self._is_listening:
+            # Perhaps it is us who do not read on.
+            self._rest_since_ns = now
+        # It holds nobody up, however many others wait, so it is never pressed.
+        return Debt(max(self._now, self._rest_since_ns), now) if self._is_rest_owed else None
 
     def stop(self) -> None:
         """No more commands: those with the core or a store end silently."""
@@ -144,6 +161,7 @@ class TcpTargetConnection(TcpConnection):
         came and were not read. This object takes part in nothing any more.
         """
         queue = self.queue
+        assert queue.controller is not None
         agreed = Agreed(
             remote=self.remote,
             digests=self._digests,
@@ -152,6 +170,7 @@ class TcpTargetConnection(TcpConnection):
             entries=queue.entries,
             sqhd=queue.sqhd,
             has_flow_control=queue.has_flow_control,
+            association=f"{queue.controller.subsystem.nqn} {queue.controller.cntlid}",
         )
         return agreed, bytes(self._buffer[self._start : self._end])
 

@@ -76,7 +76,7 @@ class Ledger:
             return parse_manifest(content.decode(), name)
         except UnicodeDecodeError as error:
             line = content[: error.start].count(b"\n") + 1
-            raise LocalError(f"{name}, line {line}: this is no text in UTF-8") from error
+            raise LocalError(f"{name}:{line}: this is no text in UTF-8") from error
 
     def _write(self, entries: Mapping[int, ManifestEntry]) -> None:
         self._is_unsure = True

@@ -84,14 +84,14 @@ class Manifest:
 
 
 def parse_manifest(text: str, name: str) -> Manifest:
-    """The manifest in a TOML document; LocalError `name, line N: what` for anything that is none."""
+    """The manifest in a TOML document; LocalError `name:N: what` for anything that is none."""
     document = parse_toml(text, name)
     for key in document:
         if key not in ("version", "namespace"):
             line = key_line(text, key)
-            raise LocalError(f"{name}, line {line}: unknown key {key!r}; there are version, and [[namespace]] tables")
+            raise LocalError(f"{name}:{line}: unknown key {key!r}; there are version, and [[namespace]] tables")
     if document.get("version") != VERSION:
-        raise LocalError(f"{name}, line {key_line(text, 'version')}: version is {VERSION}")
+        raise LocalError(f"{name}:{key_line(text, 'version')}: version is {VERSION}")
     tables = document.get("namespace", [])
     if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
         raise LocalError(f"{name}: a namespace starts with [[namespace]], in two pairs of brackets")
@@ -148,7 +148,7 @@ def _entry(text: str, name: str, index: int, table: dict[str, object]) -> Manife
 def _error(text: str, name: str, index: int, key: str, problem: object) -> LocalError:
     starts = table_lines(text, "namespace")
     start = starts[index] if index < len(starts) else 1
-    return LocalError(f"{name}, line {key_line(text, key, start)}: {problem}")
+    return LocalError(f"{name}:{key_line(text, key, start)}: {problem}")
 
 
 def _whole(key: str, value: object) -> int:

@@ -68,9 +68,8 @@ class Cells:
         self._new.clear()
 
     def freeze(self) -> None:
-        """Whatever is not free is FROZEN: a snapshot reaches it."""
+        """Whatever is USED is FROZEN: a snapshot reaches it."""
         self.states = self.states.translate(_FROZEN)
-        self._new.clear()
 
     def release(self, cells: Iterable[int]) -> list[tuple[int, int]]:
         """Make those of the cells free that are USED; as runs of (first, count)."""
@@ -134,4 +133,4 @@ NONE = -1
 UNKNOWN = 1 << 62
 
 _SETTLED = bytes([FREE, USED, FROZEN, USED]) + bytes(range(4, 256))
-_FROZEN = bytes([FREE, FROZEN, FROZEN, FROZEN]) + bytes(range(4, 256))
+_FROZEN = bytes([FREE, FROZEN, FROZEN, NEW]) + bytes(range(4, 256))

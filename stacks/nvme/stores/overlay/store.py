@@ -102,16 +102,19 @@ class OverlayStore(MappedStore):
                 raise LocalError(f"{self._layer.name} has a snapshot {name} already", errno=errno.EEXIST)
             if len(self.snapshots) >= SNAPSHOTS_MAX:
                 raise LocalError(f"{self._layer.name} has {SNAPSHOTS_MAX} snapshots, which is as many as it can have")
-            self._writer.prepare()
-            made = Snapshot(name, self._layer.known_state.generation + 1, self._map.root)
-            self._writer.commit((*self.snapshots, made))
-            self._writer.release()
-            self._writer.freeze()
+            with self._lock:
+                self._writer.prepare()
+                made = Snapshot(name, self._layer.known_state.generation + 1, self._map.root)
+            # Reads and writes go on meanwhile; what is written now is none of the snapshot's.
+            self._writer.commit((*self.snapshots, made), made.root)
+            with self._lock:
+                self._writer.release()
+                self._writer.freeze()
             return made
 
     def delete_snapshot(self, name: str) -> None:
         """Forget a snapshot, and give back what only it has; LocalError when there is none, or when it is open."""
-        with self._changing():
+        with self._changing(), self._lock:
             gone = self._unused(name)
             self._writer.prepare()
             self._writer.commit(tuple(each for each in self.snapshots if each != gone))
@@ -122,7 +125,7 @@ class OverlayStore(MappedStore):
 
         What was written since is gone, flushed or not, except for other snapshots.
         """
-        with self._changing():
+        with self._changing(), self._lock:
             self._writer.commit(self.snapshots, self._named(name).root)
             self._start_again()
 
@@ -157,7 +160,7 @@ class OverlayStore(MappedStore):
     def _changing(self) -> Iterator[None]:
         if self.is_read_only:
             raise LocalError(f"{self._layer.name} is read-only", errno=errno.EROFS)
-        with self._commit_lock, self._lock:
+        with self._commit_lock:
             try:
                 self._writer.check()
                 yield

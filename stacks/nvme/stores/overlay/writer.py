@@ -102,7 +102,7 @@ class LayerWriter:
         self._punch(runs)
 
     def freeze(self) -> None:
-        """A snapshot has everything that is in use now."""
+        """A snapshot has everything that was in use at the last `prepare`, and is still marked so."""
         self._cells.freeze()
 
     def start_again(self) -> None:

@@ -213,6 +213,7 @@ class ClientCore(Client):
         self.is_deaf = False
         self.is_active = False
         self.is_over = False
+        self.discards = False
         self.is_finished = False
         self._buffer = memoryview(bytearray(1 << 16))
 
@@ -252,7 +253,7 @@ class Clients:
         connects, self._connects = self._connects, []
         return connects
 
-    def handle_accepted(self, remote: Address, now: int) -> StreamCore | None:
+    def handle_accepted(self, local: Address, remote: Address, now: int) -> StreamCore | None:
         return None
 
     def poll_active(self, now: int) -> Sequence[StreamCore]:

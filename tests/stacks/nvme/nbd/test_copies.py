@@ -19,7 +19,7 @@ class Talk:
     def __init__(self) -> None:
         self.disk = Disk(4096, 1024)
         self.server = NbdServer(self.disk, Export(block_bytes=4096, size_bytes=4 * MIB))
-        core = self.server.handle_accepted(("", 0), 0)
+        core = self.server.handle_accepted(("", 0), ("", 0), 0)
         assert isinstance(core, NbdConnection)
         self.core = core
         self.client = Client()

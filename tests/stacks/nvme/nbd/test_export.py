@@ -46,4 +46,4 @@ def test_an_export_is_read_only_when_either_says_so(nsattr: int, wanted: bool, i
 )
 def test_block_sizes_are_those_of_the_namespace(block_bytes: int, fields: dict[str, int], preferred: int) -> None:
     export = export_of(namespace(block_bytes=block_bytes, **fields), IdentifyController())
-    assert export.block_sizes == NbdInfoBlockSize(minimum=block_bytes, preferred=preferred, maximum=32 << 20)
+    assert export.block_sizes == NbdInfoBlockSize(minimum=1, preferred=preferred, maximum=32 << 20)

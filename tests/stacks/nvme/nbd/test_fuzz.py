@@ -38,6 +38,8 @@ def session(rng: random.Random) -> bytearray:
 def mutate(said: bytearray, rng: random.Random) -> bytearray:
     """The same with some of it wrong: bits, whole words at the ends of headers, pieces doubled or left out."""
     for _ in range(rng.randrange(4)):
+        if not said:
+            break
         at = rng.randrange(len(said))
         way = rng.randrange(5)
         if way == 0:
@@ -81,7 +83,7 @@ def drive(seed: int) -> None:
     disk = Disk(rng=rng)
     server = NbdServer(disk, Export(name="disk", block_bytes=512, size_bytes=1 << 20))
     for way in range(3):
-        client = server.handle_accepted(("", 0), 0)
+        client = server.handle_accepted(("", 0), ("", 0), 0)
         assert isinstance(client, NbdConnection)
         said = session(rng)
         give(client, mutate(said, rng) if way < 2 else bytearray(rng.randbytes(2000)), rng, server, disk)
@@ -98,7 +100,7 @@ def drive(seed: int) -> None:
 
 def check_that_others_are_served(server: NbdServer, disk: Disk) -> None:
     """A client that keeps to the rules is served from its first word to its last."""
-    client, core = Client(), server.handle_accepted(("", 0), 0)
+    client, core = Client(), server.handle_accepted(("", 0), ("", 0), 0)
     assert isinstance(core, NbdConnection)
     client.say_flags()
     client.say_option(Option.STRUCTURED_REPLY)

@@ -57,7 +57,7 @@ def test_info_tells_what_is_asked_and_goes_no_further() -> None:
     assert client.option(Option.INFO, named("disk", wanted)) == [INFO, INFO, INFO, INFO, ACK]
     assert not client.core.is_transmitting
     parts = [data for _, data in client.core.answers[-1].parts]
-    assert NbdInfoBlockSize.decode(parts[1]) == NbdInfoBlockSize(minimum=512, preferred=4096, maximum=32 << 20)
+    assert NbdInfoBlockSize.decode(parts[1]) == NbdInfoBlockSize(minimum=1, preferred=4096, maximum=32 << 20)
     assert parts[2:4] == [b"\0\1disk", b"\0\2a disk"]
     assert client.option(Option.GO, named("disk")) == [INFO, ACK]
 

@@ -26,6 +26,7 @@ class Channel:
     def __init__(self, touched: Callable[[], None]) -> None:
         self.is_finished = False
         self.is_over = False
+        self.discards = False
         self._touched = touched
         self._output: Output[Callable[[], None]] = Output(_call)
         self._buffer = memoryview(bytearray(BUFFER_BYTES))

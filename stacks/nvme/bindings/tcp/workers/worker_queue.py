@@ -41,6 +41,12 @@ class WorkerQueue(Queue):
         self.entries = agreed.entries
         self.sqhd = agreed.sqhd
         self.has_flow_control = agreed.has_flow_control
+        self._association = agreed.association
+
+    @property
+    def association(self) -> object:
+        """As the owner names it."""
+        return self._association
 
     def handle_capsule(self, command: Command) -> None:
         """Take a command that has arrived."""
