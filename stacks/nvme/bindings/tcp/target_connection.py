@@ -14,25 +14,23 @@ from functools import reduce
 from typing import TYPE_CHECKING
 
 from stacks.nvme.bindings.tcp.agreement import Agreed, alignment_bytes, check_request
-from stacks.nvme.bindings.tcp.connection import HEAD, Pdu, Rule, TcpConnection
+from stacks.nvme.bindings.tcp.connection import Pdu, Rule
 from stacks.nvme.bindings.tcp.errors import PduError, invalid_field, out_of_sequence
 from stacks.nvme.bindings.tcp.parameters import ADMIN_IN_CAPSULE_BYTES, DIGEST_BYTES, IC_BYTES, TERMINATE_DATA_BYTES
 from stacks.nvme.bindings.tcp.patience import Debt, SlowReader
 from stacks.nvme.bindings.tcp.served import ServedCommand
+from stacks.nvme.bindings.tcp.target_capsules import CapsuleConnection
 from stacks.nvme.bindings.tcp.target_command import COMPLETION_END, DATA_HEADER_BYTES, TcpTargetCommand
 from stacks.nvme.target.command import NO_DATA
 from stacks.nvme.target.queue import Queue
 from transports.datagram import Address
 from wire.checksum import crc32c
-from wire.nvme.commands_codec import SubmissionEntry
-from wire.nvme.kinds import SglKind, TcpDigest, TcpFatalStatus, TcpPduFlag, TcpPduKind
-from wire.nvme.opcodes import AdminOpcode
+from wire.nvme.kinds import TcpDigest, TcpFatalStatus, TcpPduFlag, TcpPduKind
 from wire.nvme.status import StatusCode
 from wire.nvme.tcp_codec import (
     TcpCommand,
     TcpCompletion,
     TcpControllerData,
-    TcpHeader,
     TcpHostData,
     TcpInitializeRequest,
     TcpInitializeResponse,
@@ -44,25 +42,20 @@ if TYPE_CHECKING:
     from stacks.nvme.bindings.tcp.target import TcpTarget
 
 
-class TcpTargetConnection(TcpConnection):
+class TcpTargetConnection(CapsuleConnection):
     """A connection that a host made to `target`; remote: from where; queue: its queue, for itself."""
 
     def __init__(self, target: TcpTarget, remote: Address, queue: Queue) -> None:
-        super().__init__(TcpPduKind.CONTROLLER_TERMINATE, buffer_bytes=BUFFER_BYTES)
-        self.target = target
+        super().__init__(target, queue)
         self.remote = remote
         self.port = target.port
-        self.queue = queue
         self.queue.lend_bytes = LEND_BYTES
         self.is_gone = False
         self._is_new = True
         self._is_leaving = False
-        self._takes_runs = False
         self._reader = SlowReader()
         self._data_offset = DATA_HLEN
         self._digests = 0
-        self._commands: list[TcpTargetCommand] = []
-        self._free: list[TcpTargetCommand] = []
         self._fetching: dict[int, TcpTargetCommand] = {}
         self._streaming: TcpTargetCommand | None = None
         self._is_rest_owed = False
@@ -320,89 +313,8 @@ class TcpTargetConnection(TcpConnection):
         self.is_over = True
         self.target.ended(self, reason)
 
-    def _command(self, pdu: Pdu) -> None:
-        self.target.counters.capsules_received += 1
-        words = SQE_WORDS(self._buffer, pdu.at + TcpHeader.SIZE)
-        if pdu.data_bytes:
-            self._begin_with_data(pdu, words)
-        else:
-            self._begin(words)
-
-    def _take_run(self) -> bool:
-        # Commands without data in a row, such as a queue full of reads: read at once, in strides.
-        buffer, start = self._buffer, self._start
-        first, plen = HEAD(buffer, start)
-        is_plain = plen == TcpCommand.SIZE and first & FIXED_MASK == PLAIN_COMMAND
-        if not is_plain or not self._takes_runs:
-            return False
-        count = min((self._end - start) // TcpCommand.SIZE, RUN_MAX)
-        if count < 2:
-            return False
-        heads = TcpHeader.words(count, TcpCommand.SIZE)(buffer, start)
-        entries = SubmissionEntry.words(count, TcpCommand.SIZE)(buffer, start + TcpHeader.SIZE)
-        begin, taken, pdu = self._begin, 0, self._pdu
-        pdu.kind = TcpPduKind.COMMAND.value
-        while taken < count and heads[2 * taken] == first and heads[2 * taken + 1] == plen:
-            pdu.at = start + taken * TcpCommand.SIZE
-            begin(entries[taken * 16 : taken * 16 + 16])
-            taken += 1
-        self.target.counters.capsules_received += taken
-        self._start = start + taken * TcpCommand.SIZE
-        return True
-
-    def _begin(self, words: tuple[int, ...]) -> None:
-        """A command whose capsule has no data."""
-        command = self._free.pop() if self._free else self._new_command()
-        command.words = words
-        command.capsule_data = NO_DATA
-        kind = words[9] >> 24
-        if kind == TRANSPORT:
-            command.data_bytes = words[8]
-            self.queue.handle_capsule(command)
-        elif kind == IN_CAPSULE and not words[8]:
-            command.data_bytes = 0
-            self.queue.handle_capsule(command)
-        elif kind == IN_CAPSULE:
-            self._refuse(command, StatusCode.INVALID_SGL_DATA_LENGTH, location=32)
-        else:
-            self._refuse(command, StatusCode.INVALID_SGL_TYPE, location=39)
-
-    def _begin_with_data(self, pdu: Pdu, words: tuple[int, ...]) -> None:
-        command = self._free.pop() if self._free else self._new_command()
-        command.words = words
-        command.capsule_data = NO_DATA
-        limit = self.target.config.in_capsule_bytes
-        if not self.queue.qid or words[0] & 0xFF == AdminOpcode.FABRICS:
-            limit = ADMIN_IN_CAPSULE_BYTES
-        if pdu.data_bytes > limit:
-            raise PduError(TcpFatalStatus.LIMIT_EXCEEDED, f"{pdu.data_bytes} bytes in a capsule")
-        if words[9] >> 24 != IN_CAPSULE:
-            self._refuse(command, StatusCode.INVALID_SGL_TYPE, location=39)
-        elif words[6] or words[7]:
-            self._refuse(command, StatusCode.INVALID_SGL_OFFSET, location=24)
-        elif words[8] != pdu.data_bytes:
-            self._refuse(command, StatusCode.INVALID_SGL_DATA_LENGTH, location=32)
-        elif not self._is_data_intact(pdu):
-            self.target.counters.data_digest_errors += 1
-            self._refuse(command, StatusCode.TRANSIENT_TRANSPORT_ERROR, location=None)
-        else:
-            data_at = pdu.at + pdu.pdo
-            command.data_bytes = pdu.data_bytes
-            command.capsule_data = self._buffer[data_at : data_at + pdu.data_bytes]
-            command.pins = self._pins
-            self._pins[0] += 1
-            self.queue.handle_capsule(command)
-
-    def _refuse(self, command: TcpTargetCommand, code: StatusCode, *, location: int | None) -> None:
-        command.data_bytes = 0
-        self.queue.refuse(command, code.value, location=location)
-
-    def _new_command(self) -> TcpTargetCommand:
-        if len(self._commands) > 2 * max(self.queue.entries, COMMANDS_MIN):
-            raise PduError(TcpFatalStatus.LIMIT_EXCEEDED, "more commands than the submission queue has entries")
-        command = TcpTargetCommand(self, len(self._commands))
-        self._commands.append(command)
-        return command
+    def _make_command(self, tag: int) -> TcpTargetCommand:
+        return TcpTargetCommand(self, tag)
 
     def _host_data(self, pdu: Pdu) -> memoryview:
         header = TcpHostData.decode(self._buffer, pdu.at)
@@ -445,21 +357,11 @@ class TcpTargetConnection(TcpConnection):
 
 COMPLETION, DATA = TcpPduKind.COMPLETION.value, TcpPduKind.CONTROLLER_DATA.value
 DATA_HLEN = TcpControllerData.SIZE
-SQE_WORDS = SubmissionEntry.words(1, SubmissionEntry.SIZE)
 NO_SQHD = 0xFFFF
 _HEADER_DIGEST, _DATA_DIGEST = TcpPduFlag.HEADER_DIGEST.value, TcpPduFlag.DATA_DIGEST.value
 LAST = TcpPduFlag.LAST.value
 LAST_SUCCESS = LAST | TcpPduFlag.SUCCESS.value
-TRANSPORT, IN_CAPSULE = SglKind.TRANSPORT.value, SglKind.DATA_BLOCK_OFFSET.value
 
-FIXED_MASK = 0xFFFFFF
-"""Type, flags and HLEN in the first word of a header; PDO means nothing without data."""
-PLAIN_COMMAND = TcpPduKind.COMMAND | TcpCommand.SIZE << 16
-RUN_MAX = 128
-COMMANDS_MIN = 32
-
-BUFFER_BYTES = 256 << 10
-"""Of the receive buffer; more than the capsules with data of a full queue of usual depth."""
 UNREAD_BYTES_MAX = 16 << 10
 """What a host may have sent behind its Connect for the connection to be handed over; it should send nothing."""
 UNSENT_BYTES_MAX = 1 << 20
