@@ -30,9 +30,11 @@ class RightsEnd:
     def ask(
         self, message: Mapping[str, Json], descriptors: Sequence[int] = (), *, timeout_s: float
     ) -> Mapping[str, Json]:
-        """Send a message and block until it is answered. TransportError when that does not happen in time, or ever."""
-        self._socket.settimeout(timeout_s)
+        """Send a message and block until it is answered. TransportError when that does not happen in time, or ever,
+        and when this end is closed.
+        """
         try:
+            self._socket.settimeout(timeout_s)
             self._send(message, descriptors)
             received = self._socket.recv(MESSAGE_BYTES)
         except TimeoutError as error:

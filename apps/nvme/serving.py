@@ -14,6 +14,7 @@ from apps.nvme.announcing import announce, places
 from apps.nvme.management.manager import Manager
 from apps.nvme.management.verbs import VERBS
 from apps.nvme.sources import failure_reporter
+from apps.output import complain
 from apps.recording import Recording
 from apps.serving import ServedDevice, announce_faults, serve_until_told
 from stacks.nvme.aio import Server, serve
@@ -28,7 +29,7 @@ class TargetOptions:
 
     configuration: ports, subsystems and namespaces; origin: where that is from.
     capture, capture_limit_bytes: where to record packets, and how many bytes of them; 0 for no limit.
-    device: how RDMA devices are made, None as usual.
+    device: how RDMA devices are made, None as usual. workers: processes for the connections of TCP ports.
     """
 
     configuration: TargetConfiguration
@@ -37,6 +38,7 @@ class TargetOptions:
     capture: Path | None = None
     capture_limit_bytes: int = 0
     device: DeviceConfig | None = None
+    workers: int = 0
     ends_with_stdin: bool = False
     as_json: bool = False
 
@@ -65,9 +67,12 @@ async def _serve(
         configured,
         offload=options.offload,
         wrap=recording.transport,
-        wrap_streams=recording.streams,
+        wrap_streams=None if options.capture is None else recording.streams,
         device=options.device,
+        workers=options.workers,
     ) as server:
+        if server.workers is not None:
+            server.workers.on_death = complain
         server.target.on_store_failure = failure_reporter(configured)
         manager = Manager(configured, server, end=ending.set)
         with contextlib.ExitStack() as stack:
@@ -103,8 +108,12 @@ def served_devices(server: Server) -> Sequence[ServedDevice]:
 
 def facts(configured: ConfiguredTarget, server: Server) -> dict[str, Json]:
     """What a look at the process shows beside its devices."""
+    server.target.collect()
     counters: dict[str, Json] = {
         str(url): {**port.core.counters.snapshot()} for url, port in places(configured, server)
     }
     queues = sum(port.core.queue_count for port in server.ports)
-    return {"nqn": next(iter(configured.subsystems), ""), "queues": queues, "listening": counters}
+    workers: list[Json] = [] if server.workers is None else [*server.workers.pids]
+    return {
+        "nqn": next(iter(configured.subsystems), ""), "queues": queues, "listening": counters, "workers": workers
+    }  # fmt: skip

@@ -58,6 +58,12 @@ def target(
         Path | None, typer.Option(metavar="FILE", help="All of that, and more, from a file (docs/configuration.md).")
     ] = None,
     check: Annotated[bool, typer.Option("--check", help="Only say what is wrong with --config.")] = False,
+    workers: Annotated[
+        int,
+        typer.Option(
+            min=0, max=64, metavar="N", help="Processes that serve the connections of TCP ports; 0: this one alone."
+        ),
+    ] = 0,
     offload: Offload = True,
     capture: Capture = None,
     capture_limit: Annotated[
@@ -69,6 +75,8 @@ def target(
     as_json: Json = False,
 ) -> None:
     """Serve image files or memory until Ctrl-C."""
+    if workers and capture is not None:
+        raise typer.BadParameter("--capture does not see what workers send and receive; leave --workers or it out")
     check_together(config, namespace=namespace, listen=listen, nqn=nqn, block_size=block_size, check=check)
     if check:
         assert config is not None
@@ -89,6 +97,7 @@ def target(
             capture=capture,
             capture_limit_bytes=capture_limit,
             device=device_config(faults, fault),
+            workers=workers,
             ends_with_stdin=until_stdin_ends,
             as_json=as_json,
         )

@@ -83,3 +83,11 @@ def test_an_end_is_found_again_by_its_number() -> None:
     assert near.ask({"x": 1}, timeout_s=10)["echo"] == {"x": 1}
     thread.join()
     near.close()
+
+
+def test_an_end_that_is_closed_asks_nobody() -> None:
+    near, far = rights_pair()
+    near.close()
+    with pytest.raises(TransportError, match="gone"):
+        near.ask({}, timeout_s=10)
+    far.close()

@@ -5,6 +5,8 @@
     world.cut("192.0.2.1")                                        all its connections are lost, as with a process killed
     world.silence("192.0.2.1", "192.0.2.2")                       nothing arrives between them until `heal`
     world.detach(target)                                          the host is gone; who connects is refused
+    world.pair(target, worker)                                    a connection that is there at once
+    stream.host = worker                                          it is another host's from now on; who had it lets go
 """
 
 from __future__ import annotations
@@ -89,6 +91,14 @@ class StreamWorld:
         pair = frozenset((near.address, address[0]))
         self._after(pair, lambda: self._arrive(calling, called, pair))
         return calling
+
+    def pair(self, one: StreamHost, other: StreamHost) -> tuple[WorldStream, WorldStream]:
+        """A connection between two hosts that is there at once, as a parent process leaves one to its child."""
+        there, back = (Pipe(self._capacity_bytes, self._rng) for _ in range(2))
+        near = WorldStream(there, back, self, one, local=(one.address, 0), remote=(other.address, 0))
+        far = WorldStream(back, there, self, other, local=(other.address, 0), remote=(one.address, 0))
+        near.peer, far.peer = far, near
+        return near, far
 
     def _arrive(self, calling: WorldStream, called: WorldStream, pair: frozenset[str]) -> None:
         host = self._hosts.get(called.local[0])

@@ -1,4 +1,5 @@
-"""NVMe and NVMe over Fabrics formats: commands, completions, Identify, logs, fabrics, and the bindings'.
+"""NVMe and NVMe over Fabrics formats: commands, completions, Identify, logs, fabrics, the bindings' own; and messages
+between processes of one target, which no document has.
 
 `X_layout` modules hold the definitions, `X_codec` the classes derived from them; the numbers of opcodes, status codes,
 features and properties are plain `IntEnum`s in modules of their own. Codecs decode every field and judge nothing. Left
@@ -192,6 +193,7 @@ from wire.nvme.text import (
     padded,
     padded_text,
 )
+from wire.nvme.worker_codec import WorkerCommand, WorkerMessage
 
 __all__ = [
     "CNTLID_DYNAMIC",
@@ -334,6 +336,8 @@ __all__ = [
     "ThresholdType",
     "Timestamp",
     "TransportType",
+    "WorkerCommand",
+    "WorkerMessage",
     "decode_identifiers",
     "decode_nsids",
     "decode_report",

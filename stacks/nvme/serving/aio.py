@@ -21,6 +21,7 @@ from stacks.nvme.bindings.rdma.sync import DeviceConfig, Wrap
 from stacks.nvme.bindings.tcp import TcpTargetConfig
 from stacks.nvme.bindings.tcp.aio import TcpServer
 from stacks.nvme.bindings.tcp.sync import WrapStreams
+from stacks.nvme.bindings.tcp.workers.aio import TcpWorkers
 from stacks.nvme.configuration import ConfiguredTarget, Origin, PortConfiguration
 from stacks.nvme.stores import Store, open_store
 from stacks.nvme.stores.aio import ThreadExecutor
@@ -41,6 +42,7 @@ class Server:
     offload: False sends one datagram a call; wrap: goes around the transport of RDMA ports, wrap_streams: around the
     network of TCP ports. device: how RDMA devices
     are made, tcp: the sizes of TCP ports that say nothing else; None for the defaults.
+    workers: how many processes move the bytes of TCP ports' I/O connections, 0 for this one alone.
     """
 
     def __init__(
@@ -52,6 +54,7 @@ class Server:
         wrap_streams: WrapStreams | None = None,
         device: DeviceConfig | None = None,
         tcp: TcpTargetConfig | None = None,
+        workers: int = 0,
     ) -> None:
         self.target = target
         self.ports: list[ServerPort] = []
@@ -60,6 +63,7 @@ class Server:
         self._wrap_streams = wrap_streams
         self._device = device
         self._tcp = tcp
+        self.workers = TcpWorkers(workers) if workers else None
         self._clock = RealClock()
         self._executor = ThreadExecutor(target, self.wake)
         self._nursery: trio.Nursery | None = None
@@ -122,8 +126,11 @@ class Server:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Run inside the block, and drain at its end."""
-        async with beside(self._executor.run) as nursery:
+        tasks = [self._executor.run] if self.workers is None else [self._executor.run, self.workers.run]
+        async with beside(*tasks) as nursery:
             self._nursery = nursery
+            if self.workers is not None:
+                await self.workers.ready()
             for port in self.ports:
                 nursery.start_soon(self._run_port, port)
             try:
@@ -160,6 +167,7 @@ class Server:
                 portid=port.portid,
                 serves=port.serves,
                 config=port.tcp_config(self._tcp),
+                workers=self.workers,
                 wrap=self._wrap_streams,
             )
         return RdmaServer(
@@ -187,6 +195,7 @@ async def serve(
     wrap_streams: WrapStreams | None = None,
     device: DeviceConfig | None = None,
     tcp: TcpTargetConfig | None = None,
+    workers: int = 0,
 ) -> AsyncIterator[Server]:
     """A target at one URL or several; it serves inside the block, and drains at its end.
 
@@ -195,6 +204,7 @@ async def serve(
     end. nqn: its name; by default the URL's, else `DEFAULT_NQN`. subsystems: others, or all of them.
     wrap, wrap_streams: go around what RDMA and TCP ports send and receive with.
     device: how the RDMA devices are made, tcp: the sizes of TCP ports; None for the defaults.
+    workers: how many processes move the bytes of TCP ports' I/O connections, 0 for this one alone.
     Raises LocalError when an image cannot be opened; TransportError, or LocalError with the line of a document, when an
     address cannot be had.
     """
@@ -209,7 +219,15 @@ async def serve(
             places = [_configuration(each) for each in _listed(url)]
             own = [_subsystem(stores, nqn or _nqn_of(_listed(url)), opened)] if stores else []
             target = Target([*subsystems, *own])
-        server = Server(target, offload=offload, wrap=wrap, wrap_streams=wrap_streams, device=device, tcp=tcp)
+        server = Server(
+            target,
+            offload=offload,
+            wrap=wrap,
+            wrap_streams=wrap_streams,
+            device=device,
+            tcp=tcp,
+            workers=workers,
+        )
         origin = url.origin if isinstance(url, ConfiguredTarget) else Origin()
         for place in places:
             with origin.at((*place.place, "listen")):

@@ -21,10 +21,13 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Sequence
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from stacks.runtime import LocalError
 from wire.nvme.status import StatusCode
+
+if TYPE_CHECKING:
+    from stacks.nvme.stores.sharing import BlockLock, Share
 
 
 class Store(Protocol):
@@ -49,6 +52,10 @@ class Store(Protocol):
     slow_verbs: frozenset[int] = frozenset()
     """Verbs that may block for long. An executor with threads runs them there, one thread at a time for a store,
     while reads and writes go on in the other: only name verbs for which the store is ready for that."""
+
+    lock: BlockLock | None = None
+    """What `run` takes around verbs that read or change blocks, while other processes have the store too; not around
+    slow ones, which reads and writes go beside in any case."""
 
     has_delays: bool = False
     """Whether executors are to ask `delay_ns` of every request; never changes."""
@@ -101,6 +108,13 @@ class Store(Protocol):
         """
         raise LocalError(f"{type(self).__name__} cannot be resized to {size_bytes} bytes", errno=errno.EOPNOTSUPP)
 
+    def share(self) -> Share | None:
+        """What other processes get at the blocks with, beside this one; None where they cannot (`sharing`).
+
+        From then on `lock` is the share's, and `view` gives nothing, until the store recalls it.
+        """
+        return None
+
     def close(self) -> None:
         """Release what the store holds; nothing is called afterwards."""
         return
@@ -147,25 +161,38 @@ class StoreRequest:
 
 def run(request: StoreRequest) -> None:
     """Call the verb of `request` and set its status; whatever the store raises becomes the status it stands for."""
-    store, verb, view = request.store, request.verb, request.view
+    store, verb = request.store, request.verb
     assert store is not None
+    lock = store.lock
     try:
-        if verb == READ:
-            assert view is not None
-            store.read(request.block, view)
-        elif verb == WRITE:
-            assert view is not None
-            store.write(request.block, (view,))
-        elif verb == WRITE_ZEROES:
-            store.write_zeroes(request.block, request.blocks)
-        elif verb == DEALLOCATE:
-            for block, blocks in request.ranges:
-                store.deallocate(block, blocks)
+        if lock is None or verb == FLUSH or verb in store.slow_verbs:
+            _call(store, request)
+        else:
+            lock.take(verb)
+            try:
+                _call(store, request)
+            finally:
+                lock.release()
         if verb == FLUSH or request.is_fua:
             store.flush()
         request.status = 0
     except Exception as error:  # noqa: BLE001 (a store is anybody's code, and one command is all that it may end)
         fail(request, error)
+
+
+def _call(store: Store, request: StoreRequest) -> None:
+    verb, view = request.verb, request.view
+    if verb == READ:
+        assert view is not None
+        store.read(request.block, view)
+    elif verb == WRITE:
+        assert view is not None
+        store.write(request.block, (view,))
+    elif verb == WRITE_ZEROES:
+        store.write_zeroes(request.block, request.blocks)
+    elif verb == DEALLOCATE:
+        for block, blocks in request.ranges:
+            store.deallocate(block, blocks)
 
 
 def fail(request: StoreRequest, error: Exception) -> None:

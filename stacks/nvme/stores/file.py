@@ -15,7 +15,8 @@ from collections.abc import Sequence
 
 from stacks.nvme.stores.capacity import block_count_of, resized_block_count
 from stacks.nvme.stores.contract import DEALLOCATE, FLUSH, WRITE_ZEROES, Store
-from stacks.nvme.stores.file_layer import FileLayer, cannot, open_file, truncate, write_rest
+from stacks.nvme.stores.file_layer import FileLayer, OsFile, cannot, open_file, truncate, write_rest
+from stacks.nvme.stores.sharing import Share
 from stacks.runtime import LocalError
 
 
@@ -48,6 +49,7 @@ class FileStore(Store):
         self.is_zero_after_deallocate = not is_read_only and layer.punch(layer.size(), block_bytes)
         self._layer = layer
         self._name = name
+        self._share: Share | None = None
         self._refusal: tuple[int, str] | None = (errno.EROFS, "the image is read-only") if is_read_only else None
 
     def read(self, block: int, into: memoryview) -> None:
@@ -93,6 +95,7 @@ class FileStore(Store):
     def resize(self, size_bytes: int, *, may_shrink: bool = False) -> None:
         """Cut or extend the file, and wait until that is on the medium."""
         count = resized_block_count(self._name, self, size_bytes, may_shrink=may_shrink)
+        self._recall()
         self.block_count, old = min(count, self.block_count), self.block_count
         try:
             if self._refusal is not None:
@@ -107,8 +110,23 @@ class FileStore(Store):
             raise cannot(self._name, error) from error
         self.block_count = count
 
+    def share(self) -> Share | None:
+        """The file's descriptor, unless the file refuses changes that it should take."""
+        if not isinstance(self._layer, OsFile) or (self._refusal is not None and not self.is_read_only):
+            return None
+        if self._share is None:
+            self._share = Share(self._layer.fileno(), block_bytes=self.block_bytes)
+            self.lock = self._share.lock
+        return self._share
+
+    def _recall(self) -> None:
+        share, self._share, self.lock = self._share, None, None
+        if share is not None:
+            share.recall()
+
     def close(self) -> None:
         """Put everything on the medium and close the file."""
+        self._recall()
         try:
             self.flush()
         finally:

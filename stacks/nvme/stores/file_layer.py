@@ -47,6 +47,10 @@ class OsFile:
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
 
+    def fileno(self) -> int:
+        """The descriptor."""
+        return self._descriptor
+
     def size(self) -> int:
         """Length of the file, or of the block device."""
         return os.lseek(self._descriptor, 0, os.SEEK_END)

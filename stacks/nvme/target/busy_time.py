@@ -20,6 +20,11 @@ class BusyTime:
     def __init__(self) -> None:
         self.total_ns = 0
         self._commands = 0
+        self._elsewhere_ns = 0
+
+    def add_elsewhere(self, busy_ns: int) -> None:
+        """Another process was busy for so long with the subsystem, since the last look."""
+        self._elsewhere_ns = max(self._elsewhere_ns, busy_ns)
 
     def sample(self, subsystem: Subsystem, elapsed_ns: int) -> None:
         """Look again, `elapsed_ns` after the last time."""
@@ -28,8 +33,8 @@ class BusyTime:
         if any(queue.in_flight for queue in queues):
             self.total_ns += elapsed_ns
         elif commands != self._commands:
-            self.total_ns += min(elapsed_ns, SAMPLE_NS)
-        self._commands = commands
+            self.total_ns += min(elapsed_ns, max(SAMPLE_NS, self._elsewhere_ns))
+        self._commands, self._elsewhere_ns = commands, 0
 
 
 SAMPLE_NS = 1_000_000

@@ -146,6 +146,7 @@ class Controller:
     def find_access(self) -> None:
         """Namespaces have come or gone, or reservations have changed: see what the host may do now."""
         self.access.update(self.attachments.accessible, self.subsystem.sharing.restrictions(self.host_id))
+        self.port.target.access_changed()
 
     def raise_event(self, event: Event) -> None:
         """Tell the host, when it asked to be told."""

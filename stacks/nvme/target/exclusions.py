@@ -50,13 +50,20 @@ class Exclusions:
     """The claims of a target.
 
     requests: where what was held goes on. under_way: gives every command that is on its way to a store, or there.
+    changed: called when a claim comes, before it counts, and when one ends.
     active: the claims that hold others back, granted or about to be.
     """
 
-    def __init__(self, requests: list[Command], under_way: Callable[[], Iterable[Command]]) -> None:
+    def __init__(
+        self,
+        requests: list[Command],
+        under_way: Callable[[], Iterable[Command]],
+        changed: Callable[[], None],
+    ) -> None:
         self.active: list[Exclusion] = []
         self._requests = requests
         self._under_way = under_way
+        self._changed = changed
         self._next: list[Exclusion] = []
         self._is_settling = False
 
@@ -65,11 +72,17 @@ class Exclusions:
         """Every request that is held back."""
         return [command for exclusion in self.active for command in exclusion.held]
 
+    def has_claim_on(self, store: Store) -> bool:
+        """Whether somebody has some of a store's blocks to himself, or waits for that."""
+        return any(exclusion.store is store for exclusion in chain(self.active, self._next))
+
     def claim(self, exclusion: Exclusion) -> None:
         """Have the blocks of `exclusion` for its owner alone, perhaps at once."""
-        if self._is_taken(exclusion, self._next):
-            self._next.append(exclusion)
-        else:
+        is_taken = self._is_taken(exclusion, self._next)
+        self._next.append(exclusion)
+        self._changed()
+        if not is_taken:
+            self._next.remove(exclusion)
             self._begin(exclusion)
 
     def end(self, exclusion: Exclusion) -> None:
@@ -81,6 +94,7 @@ class Exclusions:
         elif exclusion in self._next:
             self._next.remove(exclusion)
         self._settle()
+        self._changed()
 
     def sift(self, requests: Sequence[Command]) -> list[Command]:
         """Of a batch of store requests those that may go; the others are held back."""

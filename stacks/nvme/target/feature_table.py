@@ -74,6 +74,7 @@ def _set_write_cache(queue: Queue, command: Command) -> None:
         raise wrong_value(f"a write cache of {value}")
     had_write_cache = controller.features.has_write_cache
     controller.features.numbers[FeatureId.VOLATILE_WRITE_CACHE.value] = value
+    controller.port.target.access_changed()
     if value or not had_write_cache:
         queue.complete(command)
         return

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 def smart_log(controller: Controller, command: Command) -> bytes:
     """The page for NSID 0 or FFFFFFFFh, of all that there is, or for one namespace; CommandError for another NSID."""
     subsystem, nsid = controller.subsystem, command.words[1]
+    controller.port.target.collect()
     namespaces = list(subsystem.namespaces.values())
     if nsid not in (0, NSID_BROADCAST):
         if nsid not in controller.attachments.attached:

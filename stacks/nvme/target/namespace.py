@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Callable
 
 from stacks.nvme.stores.contract import Store
 from stacks.nvme.stores.reservations import ReservationStore
@@ -20,6 +21,7 @@ class Namespace:
     ana_group: the ANA group it belongs to, 1 and up.
     recovery_limit: TLER of feature 05h; a store's recovery cannot be hurried, so it is only kept.
     visible_to: NQNs of the hosts that have it, None for every host; for the others its NSID is inactive.
+    on_marks: called when blocks are marked, or not any more.
     reservations: who has registered with it, and what is reserved; kept: where those are kept through a loss of power.
     """
 
@@ -33,6 +35,7 @@ class Namespace:
         "identifier",
         "media_errors",
         "nsid",
+        "on_marks",
         "plain_blocks",
         "reads",
         "recovery_limit",
@@ -72,6 +75,7 @@ class Namespace:
         self.bytes_written = 0
         self.media_errors = 0
         self.recovery_limit = 0
+        self.on_marks: Callable[[], None] | None = None
 
     def is_visible_to(self, host_nqn: str) -> bool:
         """Whether the host has it."""
@@ -114,6 +118,8 @@ class Namespace:
     def _use(self, marks: BlockMarks) -> None:
         self.uncorrectable = marks or None
         self._bound_plain_blocks()
+        if self.on_marks is not None:
+            self.on_marks()
 
     def _bound_plain_blocks(self) -> None:
         marks = self.uncorrectable

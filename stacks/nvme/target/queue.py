@@ -81,6 +81,11 @@ class Queue:
         return self.controller.features.has_write_cache
 
     @property
+    def association(self) -> object:
+        """The same for all queues of one association, and for no others."""
+        return self.controller
+
+    @property
     def in_flight(self) -> int:
         """How many commands are under way."""
         return len(self.under_way)
@@ -288,6 +293,7 @@ class Queue:
 
     def _stop(self) -> None:
         self.is_stopped = True
+        self.port.target.access_changed()
         half = () if self._first_half is None else (self._first_half,)
         for command in (*self.port.waiting.take_all(self), *self.port.target.line.withdraw(self), *half):
             self.fail(command, StatusCode.ABORTED_SQ_DELETION.value)

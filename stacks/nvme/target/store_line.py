@@ -26,12 +26,12 @@ class StoreLine:
     """The line of a target.
 
     requests: those that no executor has seen. queues: gives every I/O queue, also those that are gone while a store
-    has commands of theirs. exclusions: who has blocks to himself.
+    has commands of theirs. changed: called when exclusions begin or end. exclusions: who has blocks to himself.
     """
 
-    def __init__(self, queues: Callable[[], Iterable[Queue]]) -> None:
+    def __init__(self, queues: Callable[[], Iterable[Queue]], changed: Callable[[], None]) -> None:
         self.requests: list[Command] = []
-        self.exclusions = Exclusions(self.requests, self._under_way)
+        self.exclusions = Exclusions(self.requests, self._under_way, changed)
         self._queues = queues
 
     def poll(self) -> Sequence[Command]:

@@ -113,6 +113,7 @@ class Subsystem:
         name = identifier or self.default_identifier(nsid)
         namespace = Namespace(nsid, store, name, ana_group=ana_group, visible_to=hosts, kept=reservations)
         self.ana.add(ana_group)
+        namespace.on_marks = self._marks_changed
         self.namespaces[nsid] = namespace
         self.refresh()
         return namespace
@@ -287,6 +288,10 @@ class Subsystem:
         """Have every controller look again; changed: namespaces that are the same and yet different."""
         for controller in list(self.controllers.values()):
             controller.refresh(changed)
+
+    def _marks_changed(self) -> None:
+        if self.target is not None:
+            self.target.access_changed()
 
     def _seers(self, nsid: int) -> frozenset[str]:
         seers = self.namespace(nsid).visible_to

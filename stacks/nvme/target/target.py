@@ -45,13 +45,16 @@ class Target:
     store_failures: commands whose store raised what is no OSError. last_store_failure: what any store raised last.
     on_store_failure: called with the namespace and that text, for each command that its store failed; it must not
     raise, and sees as many calls as the hosts send commands.
+    on_access_changed: called when a queue may do more or less than before, or its namespaces are for somebody else for
+    a while, and before anybody is told; on_collect: before counts are looked at. For those who do I/O of queues
+    elsewhere; what they have done until then counts, and nothing that the change forbids comes later.
     """
 
     def __init__(self, subsystems: Iterable[Subsystem] = (), *, discovery_nqn: str = DISCOVERY_NQN) -> None:
         self.subsystems: dict[str, Subsystem] = {}
         self.ports: list[Port] = []
         self.discovery = DiscoveryService(self)
-        self.line = StoreLine(self._io_queues)
+        self.line = StoreLine(self._io_queues, self.access_changed)
         self.store_requests = self.line.requests
         self.keep_alive_expirations = 0
         self.associations_expired = 0
@@ -59,6 +62,8 @@ class Target:
         self.store_failures = 0
         self.last_store_failure = ""
         self.on_store_failure: Callable[[Namespace, str], None] | None = None
+        self.on_access_changed: list[Callable[[], None]] = []
+        self.on_collect: list[Callable[[], None]] = []
         self._timers: Timers[Timed] = Timers()
         self._now = 0
         self._started_ns: int | None = None
@@ -191,12 +196,23 @@ class Target:
             for subsystem in self.subsystems.values():
                 subsystem.start_clock()
 
+    def access_changed(self) -> None:
+        """What I/O depends on is different: see `on_access_changed`."""
+        for tell in self.on_access_changed:
+            tell()
+
+    def collect(self) -> None:
+        """Bring the counts up to date with what is done elsewhere."""
+        for collect in self.on_collect:
+            collect()
+
     def _io_queues(self) -> Iterator[Queue]:
         for subsystem in self.subsystems.values():
             yield from subsystem.sharing.io_queues()
 
     def _sample_busy_time(self, elapsed_ns: int) -> None:
         self._sampled_ns = self._now
+        self.collect()
         for subsystem in self.subsystems.values():
             subsystem.busy_time.sample(subsystem, elapsed_ns)
 
@@ -211,6 +227,7 @@ class Target:
     def tell_store_failure(self, namespace: Namespace | None, failure: str) -> None:
         """Remember what a store raised, and tell the program."""
         self.last_store_failure = failure
+        self.access_changed()
         if self.on_store_failure is not None and namespace is not None:
             self.on_store_failure(namespace, failure)
 

@@ -32,7 +32,7 @@ class WaitingRoom:
     def is_behind(self, queue: Queue) -> bool:
         """Whether a command of another controller waits for buffers of which `queue` has some."""
         return any(
-            other.controller is not queue.controller and self._pool.is_behind(commands[0].data_bytes, queue.held)
+            other.association != queue.association and self._pool.is_behind(commands[0].data_bytes, queue.held)
             for other, commands in self.by_queue.items()
         )
 

@@ -38,9 +38,13 @@ class TcpRig:
         self.target = Target([self.subsystem])
         self.tcp_target = TcpTarget(self.target, TARGET, config=target)
         self.executor = executor(self.target)
-        self.target_host = self.world.attach(self.tcp_target, TARGET, [self.executor], ports=[4420])
+        self.target_host = self.world.attach(self.tcp_target, TARGET, [self.executor, *self.services()], ports=[4420])
         self.initiator = TcpInitiator(config=initiator)
         self.initiator_host = self.world.attach(self.initiator, INITIATOR)
+
+    def services(self) -> list[Service]:
+        """Further services of the target's pump."""
+        return []
 
     def connect(self, config: HostConfig | None = None, *, port: int = 4420, address: str = TARGET) -> HostController:
         """Connect, and run until the association is live or closed."""

@@ -2,10 +2,31 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from stacks.nvme.bindings.tcp.errors import invalid_field, unsupported
 from stacks.nvme.bindings.tcp.parameters import ALIGNMENT_MAX, HOST_DATA_BYTES_MIN
+from transports.datagram import Address
 from wire.nvme.kinds import TcpDigest
 from wire.nvme.tcp_codec import TcpInitializeRequest, TcpInitializeResponse
+
+
+@dataclass(frozen=True, slots=True)
+class Agreed:
+    """What the ends of a connection agreed on, once Connect has succeeded: with this, another process goes on with it.
+
+    remote: the host's address. digests: `TcpDigest`s; data_offset: where data begins in a C2HData PDU. qid, entries,
+    sqhd, has_flow_control: of its queue; association: a text that is the same for all queues of one.
+    """
+
+    remote: Address
+    digests: int
+    data_offset: int
+    qid: int
+    entries: int
+    sqhd: int
+    has_flow_control: bool
+    association: str
 
 
 def check_request(request: TcpInitializeRequest) -> None:

@@ -9,6 +9,7 @@ from stacks.nvme.bindings.tcp.initiator import TcpInitiator, TcpInitiatorConfig
 from stacks.nvme.bindings.tcp.sync import WrapStreams
 from stacks.nvme.bindings.tcp.target import TcpTarget
 from stacks.nvme.bindings.tcp.target_configuration import TcpTargetConfig
+from stacks.nvme.bindings.tcp.workers.aio import TcpWorkers, WorkedPort
 from stacks.nvme.target import Target
 from stacks.runtime import LocalError
 from transports.clock import RealClock
@@ -37,7 +38,8 @@ class TcpAsyncEnd(AsyncEnd):
 class TcpServer(ServerPort):
     """A target's port at an address of this machine. Run `driver.run`; executor: a service that runs the stores.
 
-    portid, serves: see `Target.add_port`; wrap: puts something around the network.
+    portid, serves: see `Target.add_port`; wrap: puts something around the network. workers: processes that move the
+    bytes of its I/O connections; None for this one.
     TransportError when the address cannot be had.
     """
 
@@ -52,7 +54,10 @@ class TcpServer(ServerPort):
         serves: Collection[str] | None = None,
         config: TcpTargetConfig | None = None,
         wrap: WrapStreams | None = None,
+        workers: TcpWorkers | None = None,
     ) -> None:
+        if wrap is not None and workers is not None:
+            raise LocalError("what workers send and receive cannot be wrapped; leave the workers out")
         listening = tcp_listener(host, port)
         self.port_number: int = listening.getsockname()[1]
         network = KernelStreams()
@@ -64,10 +69,16 @@ class TcpServer(ServerPort):
         except LocalError:
             self._network.close()
             raise
-        self._streams = StreamDriver(core, self._network, RealClock(), [executor, watch])
+        self._workers, self._worked = workers, WorkedPort(core)
+        self._streams = StreamDriver(core, self._network, RealClock(), [executor, watch, self._worked])
         super().__init__(core, self._streams, watch)
+        if workers is not None:
+            self._worked.bind(self._streams)
+            workers.add_port(self._worked)
 
     def close(self) -> None:
         """Close every connection, and stop listening."""
+        if self._workers is not None:
+            self._workers.remove_port(self._worked)
         self._streams.close()
         self._network.close()

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from stacks.nvme.bindings.tcp.output import Output
 
 if TYPE_CHECKING:
-    from stacks.nvme.bindings.tcp.target_connection import TcpTargetConnection
+    from stacks.nvme.bindings.tcp.served import ServedConnection
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,22 +66,22 @@ class Patience:
     def __init__(self, *, patience_ns: int, pressed_ns: int) -> None:
         self._patience_ns = patience_ns
         self._pressed_ns = pressed_ns
-        self._debtors: dict[TcpTargetConnection, None] = {}
+        self._debtors: dict[ServedConnection, None] = {}
         self.next_look_ns: int | None = None
 
-    def watch(self, connection: TcpTargetConnection, now: int) -> None:
+    def watch(self, connection: ServedConnection, now: int) -> None:
         """Its host owes something from now on."""
         self._debtors[connection] = None
         if self.next_look_ns is None:
             self.next_look_ns = now + self._pressed_ns // 2
 
-    def forget(self, connection: TcpTargetConnection) -> None:
+    def forget(self, connection: ServedConnection) -> None:
         """It is gone."""
         self._debtors.pop(connection, None)
         if not self._debtors:
             self.next_look_ns = None
 
-    def overdue(self, now: int, is_pressed: Callable[[TcpTargetConnection], bool]) -> list[TcpTargetConnection]:
+    def overdue(self, now: int, is_pressed: Callable[[ServedConnection], bool]) -> list[ServedConnection]:
         """Those that have owed for too long, if it is time to look.
 
         is_pressed: whether another host waits for what the host of a connection holds.

@@ -14,7 +14,7 @@ from collections.abc import Collection, Sequence
 from stacks.nvme.bindings.tcp.errors import PduError
 from stacks.nvme.bindings.tcp.parameters import NVME_TCP_PORT, TERMINATE_TIMEOUT_NS
 from stacks.nvme.bindings.tcp.patience import Patience
-from stacks.nvme.bindings.tcp.target_command import TcpTargetCommand
+from stacks.nvme.bindings.tcp.served import ServedCommand, ServedConnection
 from stacks.nvme.bindings.tcp.target_configuration import TcpTargetConfig, TcpTargetCounters
 from stacks.nvme.bindings.tcp.target_connection import TcpTargetConnection
 from stacks.nvme.buffers import BufferPool, anonymous_memory, pool_bytes
@@ -58,13 +58,16 @@ class TcpTarget:
         self.last_termination = ""
         """Why the last connection was ended by us, for a person."""
         self._patience = Patience(patience_ns=self.config.patience_ns, pressed_ns=self.config.pressed_ns)
-        self._connections: dict[TcpTargetConnection, None] = {}
-        self._by_queue: dict[Queue, TcpTargetConnection] = {}
-        self._active: dict[TcpTargetConnection, None] = {}
-        self._closing: dict[TcpTargetConnection, None] = {}
+        self.hands_over = False
+        """Whether connections are handed over once their Connect is answered (`poll_departures`)."""
+        self._connections: dict[ServedConnection, None] = {}
+        self._by_queue: dict[Queue, ServedConnection] = {}
+        self._active: dict[StreamCore, None] = {}
+        self._closing: dict[ServedConnection, None] = {}
         """To be ended once what is under way is answered."""
-        self._ending: dict[TcpTargetConnection, None] = {}
+        self._ending: dict[ServedConnection, None] = {}
         """Told to the host, which has yet to close."""
+        self._departing: dict[TcpTargetConnection, None] = {}
         self._is_draining = False
 
     @property
@@ -101,9 +104,9 @@ class TcpTarget:
         if self._is_draining or not self._has_room_for(remote):
             self.counters.connections_rejected += 1
             return None
-        connection = TcpTargetConnection(self, local, remote)
-        self._connections[connection] = None
-        self._by_queue[connection.queue] = connection
+        queue = self.port.open_queue(local_host=local[0], remote=remote[0])
+        connection = TcpTargetConnection(self, remote, queue)
+        self.add(connection)
         self.counters.connections_accepted += 1
         return connection
 
@@ -130,32 +133,32 @@ class TcpTarget:
         self.target.handle_timeout(now)
         for connection in list(self._ending):
             if connection.deadline_ns is not None and connection.deadline_ns <= now:
-                connection.is_over = True
+                connection.give_up()
                 self.ended(connection, "")
         for connection in self._patience.overdue(now, self._is_pressed):
             self.counters.connections_stalled += 1
             self.last_termination = "a host did not take its answers, or did not go on with what it sent"
-            connection.is_over = True
+            connection.give_up()
             self.ended(connection, self.last_termination)
 
     def poll_deadline(self) -> int | None:
         """The earliest of all."""
         deadline, look_ns = self.target.poll_deadline(), self._patience.next_look_ns
-        if look_ns is None and not self._ending and not self._closing:
+        if look_ns is None and not self._ending and not self._closing and not self._departing:
             return deadline
         deadlines = [deadline, look_ns, *(connection.deadline_ns for connection in self._ending)]
-        if any(connection.can_end for connection in self._closing):
+        if self._departing or any(connection.can_end for connection in self._closing):
             # Its last answer went out at the end of a pass.
             deadlines.append(self.now)
         return min((due for due in deadlines if due is not None), default=None)
 
     # What connections tell
 
-    def touched(self, connection: TcpTargetConnection) -> None:
+    def touched(self, core: StreamCore) -> None:
         """It has something to send."""
-        self._active[connection] = None
+        self._active[core] = None
 
-    def owed(self, connection: TcpTargetConnection) -> None:
+    def owed(self, connection: ServedConnection) -> None:
         """Its host has to take what is there, or to send data."""
         self._patience.watch(connection, self.now)
 
@@ -165,10 +168,15 @@ class TcpTarget:
         self.counters.header_digest_errors += error.code == TcpFatalStatus.HEADER_DIGEST_ERROR
         self.last_termination = str(error)
         self._active[connection] = None
-        self._forget(connection)
-        self._ending[connection] = None
+        self.stopped(connection)
 
-    def ended(self, connection: TcpTargetConnection, failure: str) -> None:
+    def stopped(self, connection: ServedConnection) -> None:
+        """It takes no more commands, and its end is to come."""
+        if connection in self._connections:
+            self._forget(connection)
+            self._ending[connection] = None
+
+    def ended(self, connection: ServedConnection, failure: str) -> None:
         """It is over; failure: why, if it was lost. Told again, it is over already."""
         if connection not in self._connections and connection not in self._ending:
             return
@@ -176,32 +184,58 @@ class TcpTarget:
             self.counters.connections_lost += 1
         else:
             self.counters.connections_closed += 1
-        self._active[connection] = None
+        self._active[connection.core] = None
         self._forget(connection)
         self._ending.pop(connection, None)
         connection.drop()
+
+    # Connections that are handed over, or were
+
+    def add(self, connection: ServedConnection) -> None:
+        """It is one of this port's."""
+        self._connections[connection] = None
+        self._by_queue[connection.queue] = connection
+
+    def settled(self, connection: TcpTargetConnection) -> None:
+        """Its Connect is answered, and the host has the answer; it is not read on."""
+        if connection in self._connections:
+            self._departing[connection] = None
+
+    def poll_departures(self) -> Sequence[TcpTargetConnection]:
+        """Connections to hand over to another process, since the last call."""
+        departing = [each for each in self._departing if each in self._connections]
+        self._departing.clear()
+        return departing
+
+    def replace(self, connection: TcpTargetConnection, successor: ServedConnection) -> None:
+        """A connection was handed over: `successor` stands for it from now on."""
+        for table in (self._connections, self._closing, self._active):
+            table.pop(connection, None)
+        self._patience.forget(connection)
+        self.add(successor)
 
     # What follows
 
     def _fetch(self) -> None:
         for command in self.port.poll_fetches():
-            assert isinstance(command, TcpTargetCommand)
+            assert isinstance(command, ServedCommand)
             connection = command.connection
             if connection.is_gone:
                 self.port.release(command)
             else:
                 connection.fetch(command)
-                self._active[connection] = None
+                self._active[connection.core] = None
                 self.owed(connection)
 
     def _answer(self) -> None:
         active, answers = self._active, self.port.poll_completions()
-        connection, late = None, 0
+        connection: ServedConnection | None = None
+        late = 0
         for command in answers:
-            assert isinstance(command, TcpTargetCommand)
+            assert isinstance(command, ServedCommand)
             if command.connection is not connection:
                 connection = command.connection
-                active[connection] = None
+                active[connection.core] = None
             if connection.is_gone:
                 self.port.release(command)
                 late += 1
@@ -216,16 +250,18 @@ class TcpTarget:
                 self._closing[connection] = None
         for connection in list(self._closing):
             if connection.can_end or connection.queue.is_overdue:
-                self._forget(connection)
-                connection.is_finished = True
-                connection.deadline_ns = now + TERMINATE_TIMEOUT_NS
-                self._ending[connection] = None
-                self._active[connection] = None
+                self._end_in_order(connection, now)
 
-    def _is_pressed(self, connection: TcpTargetConnection) -> bool:
+    def _end_in_order(self, connection: ServedConnection, now: int) -> None:
+        self._forget(connection)
+        connection.finish(now + TERMINATE_TIMEOUT_NS)
+        self._ending[connection] = None
+        self._active[connection.core] = None
+
+    def _is_pressed(self, connection: ServedConnection) -> bool:
         return self.port.waiting.is_behind(connection.queue)
 
-    def _forget(self, connection: TcpTargetConnection) -> None:
+    def _forget(self, connection: ServedConnection) -> None:
         self._closing.pop(connection, None)
         self._patience.forget(connection)
         if connection not in self._connections:

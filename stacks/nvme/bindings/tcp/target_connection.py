@@ -13,25 +13,24 @@ from __future__ import annotations
 from functools import reduce
 from typing import TYPE_CHECKING
 
-from stacks.nvme.bindings.tcp.agreement import alignment_bytes, check_request
-from stacks.nvme.bindings.tcp.connection import HEAD, Pdu, Rule, TcpConnection
+from stacks.nvme.bindings.tcp.agreement import Agreed, alignment_bytes, check_request
+from stacks.nvme.bindings.tcp.connection import Pdu, Rule
 from stacks.nvme.bindings.tcp.errors import PduError, invalid_field, out_of_sequence
 from stacks.nvme.bindings.tcp.parameters import ADMIN_IN_CAPSULE_BYTES, DIGEST_BYTES, IC_BYTES, TERMINATE_DATA_BYTES
 from stacks.nvme.bindings.tcp.patience import Debt, SlowReader
+from stacks.nvme.bindings.tcp.served import ServedCommand
+from stacks.nvme.bindings.tcp.target_capsules import CapsuleConnection
 from stacks.nvme.bindings.tcp.target_command import COMPLETION_END, DATA_HEADER_BYTES, TcpTargetCommand
 from stacks.nvme.target.command import NO_DATA
 from stacks.nvme.target.queue import Queue
 from transports.datagram import Address
 from wire.checksum import crc32c
-from wire.nvme.commands_codec import SubmissionEntry
-from wire.nvme.kinds import SglKind, TcpFatalStatus, TcpPduFlag, TcpPduKind
-from wire.nvme.opcodes import AdminOpcode
+from wire.nvme.kinds import TcpDigest, TcpFatalStatus, TcpPduFlag, TcpPduKind
 from wire.nvme.status import StatusCode
 from wire.nvme.tcp_codec import (
     TcpCommand,
     TcpCompletion,
     TcpControllerData,
-    TcpHeader,
     TcpHostData,
     TcpInitializeRequest,
     TcpInitializeResponse,
@@ -43,22 +42,20 @@ if TYPE_CHECKING:
     from stacks.nvme.bindings.tcp.target import TcpTarget
 
 
-class TcpTargetConnection(TcpConnection):
-    """A connection that a host made to `target`; local: to which of its addresses; remote: from where."""
+class TcpTargetConnection(CapsuleConnection):
+    """A connection that a host made to `target`; remote: from where; queue: its queue, for itself."""
 
-    def __init__(self, target: TcpTarget, local: Address, remote: Address) -> None:
-        super().__init__(TcpPduKind.CONTROLLER_TERMINATE, buffer_bytes=BUFFER_BYTES)
-        self.target = target
+    def __init__(self, target: TcpTarget, remote: Address, queue: Queue) -> None:
+        super().__init__(target, queue)
         self.remote = remote
         self.port = target.port
-        self.queue: Queue = target.port.open_queue(local_host=local[0], remote=remote[0])
         self.queue.lend_bytes = LEND_BYTES
         self.is_gone = False
-        self._takes_runs = False
+        self._is_new = True
+        self._is_leaving = False
         self._reader = SlowReader()
         self._data_offset = DATA_HLEN
-        self._commands: list[TcpTargetCommand] = []
-        self._free: list[TcpTargetCommand] = []
+        self._digests = 0
         self._fetching: dict[int, TcpTargetCommand] = {}
         self._streaming: TcpTargetCommand | None = None
         self._is_rest_owed = False
@@ -67,6 +64,11 @@ class TcpTargetConnection(TcpConnection):
             TcpPduKind.INITIALIZE_REQUEST: Rule(IC_BYTES, self._initialize),
             TcpPduKind.HOST_TERMINATE: Rule(TcpTerminate.SIZE, self._end_by_host, TERMINATE_DATA_BYTES),
         }
+
+    @property
+    def core(self) -> TcpTargetConnection:
+        """Itself."""
+        return self
 
     @property
     def is_connected(self) -> bool:
@@ -97,10 +99,12 @@ class TcpTargetConnection(TcpConnection):
         output.sent(length)
         if not output.has_rest:
             self.queue.lend_bytes = LEND_BYTES
-            self._is_listening = not self._is_deaf
+            self._is_listening = not (self._is_deaf or self._is_leaving)
+            if self._is_leaving:
+                self.target.settled(self)
             return
         self.queue.lend_bytes = 0
-        self._is_listening = output.unsent_bytes <= UNSENT_BYTES_MAX and not self._is_deaf
+        self._is_listening = output.unsent_bytes <= UNSENT_BYTES_MAX and not (self._is_deaf or self._is_leaving)
         if not self._reader.is_watched:
             self._reader.begin(output, self.target.now)
             self.target.owed(self)
@@ -130,15 +134,57 @@ class TcpTargetConnection(TcpConnection):
             self.port.release(command)
         self._fetching.clear()
 
+    def finish(self, deadline_ns: int) -> None:
+        """Tell the host that nothing follows, and wait for it to close until `deadline_ns`."""
+        self.is_finished = True
+        self.deadline_ns = deadline_ns
+
+    def give_up(self) -> None:
+        """End the connection at once."""
+        self.is_over = True
+
     def drop(self) -> None:
         """The connection is gone: what was to be sent is not."""
         self._output.drop()
 
+    # Moving to another process
+
+    def departing(self) -> tuple[Agreed, bytes]:
+        """What another process goes on with, of a connection that has `settled`: what was agreed on, and bytes that
+        came and were not read. This object takes part in nothing any more.
+        """
+        queue = self.queue
+        assert queue.controller is not None
+        agreed = Agreed(
+            remote=self.remote,
+            digests=self._digests,
+            data_offset=self._data_offset,
+            qid=queue.qid,
+            entries=queue.entries,
+            sqhd=queue.sqhd,
+            has_flow_control=queue.has_flow_control,
+            association=f"{queue.controller.subsystem.nqn} {queue.controller.cntlid}",
+        )
+        return agreed, bytes(self._buffer[self._start : self._end])
+
+    def stay(self) -> None:
+        """It is not handed over, and goes on here."""
+        self._is_leaving, self._is_listening = False, not self._is_deaf
+        self.target.touched(self)
+
+    def arrive(self, agreed: Agreed, unread: bytes) -> None:
+        """Go on with a connection that left another process so. Call `handle_received(0)` to act on what is unread."""
+        self._is_new = False
+        self._take_agreed(agreed.digests, agreed.data_offset)
+        self._buffer[: len(unread)] = unread
+        self._start, self._end = 0, len(unread)
+
     # What the core wants
 
-    def fetch(self, command: TcpTargetCommand) -> None:
+    def fetch(self, command: ServedCommand) -> None:
         """Ask the host for the data of a command."""
         view = command.view
+        assert isinstance(command, TcpTargetCommand)
         assert view is not None
         command.received_bytes = 0
         command.is_damaged = False
@@ -155,12 +201,11 @@ class TcpTargetConnection(TcpConnection):
         header.encode_into(room)
         self._add_sealed(room)
 
-    def answer(self, command: TcpTargetCommand) -> None:
+    def answer(self, command: ServedCommand) -> None:
         """Send a command's data, if it has any for the host, and its completion."""
+        assert isinstance(command, TcpTargetCommand)
         if command.send_bytes:
-            is_success = (
-                command.sqhd == NO_SQHD and not command.status_word and not command.dw0 and not command.dw1
-            )
+            is_success = command.sqhd == NO_SQHD and not command.status_word and not command.dw0 and not command.dw1
             self._send_data(command, is_success=is_success)
             if is_success:
                 self._output.mark(command)
@@ -183,6 +228,17 @@ class TcpTargetConnection(TcpConnection):
         )
         self._add_sealed(room)
         self._output.mark(command)
+        if self._is_new and self.queue.controller is not None:
+            self._connected()
+
+    def _connected(self) -> None:
+        # The answer to Connect is on its way. From here on another process may do this; what it was not given stays
+        # unread until it has been.
+        self._is_new = False
+        is_quiet = not (self.queue.in_flight or self._fetching or self._sink)
+        unread_bytes = self._end - self._start
+        if self.queue.qid and is_quiet and unread_bytes <= UNREAD_BYTES_MAX and self.target.hands_over:
+            self._is_leaving, self._is_listening = True, False
 
     def _send_data(self, command: TcpTargetCommand, *, is_success: bool) -> None:
         view, length, pdo = command.view, command.send_bytes, self._data_offset
@@ -226,16 +282,19 @@ class TcpTargetConnection(TcpConnection):
         check_request(request)
         config = self.target.config
         digests = request.digests & config.digests
-        response = TcpInitializeResponse(
-            cpda=config.alignment, digests=digests, maxh2cdata=config.host_data_bytes
-        )
+        response = TcpInitializeResponse(cpda=config.alignment, digests=digests, maxh2cdata=config.host_data_bytes)
         self._output.add(response.encode())
         self.target.touched(self)
-        self._data_alignment = alignment_bytes(config.alignment) or 1
-        self._agree(digests)
         # Data towards the host starts where HPDA wants it; 4 bytes, the least, are kept anyway.
         alignment = alignment_bytes(request.hpda) or 4
-        self._data_offset = -(-(DATA_HLEN + self._header_digest_bytes) // alignment) * alignment
+        header_bytes = DATA_HLEN + (DIGEST_BYTES if digests & TcpDigest.HEADER else 0)
+        self._take_agreed(digests, -(-header_bytes // alignment) * alignment)
+
+    def _take_agreed(self, digests: int, data_offset: int) -> None:
+        config = self.target.config
+        self._data_alignment = alignment_bytes(config.alignment) or 1
+        self._agree(digests)
+        self._digests, self._data_offset = digests, data_offset
         self._takes_runs = config.shortcuts and not self.has_header_digest
         self._rules = {
             TcpPduKind.COMMAND: Rule(
@@ -254,89 +313,8 @@ class TcpTargetConnection(TcpConnection):
         self.is_over = True
         self.target.ended(self, reason)
 
-    def _command(self, pdu: Pdu) -> None:
-        self.target.counters.capsules_received += 1
-        words = SQE_WORDS(self._buffer, pdu.at + TcpHeader.SIZE)
-        if pdu.data_bytes:
-            self._begin_with_data(pdu, words)
-        else:
-            self._begin(words)
-
-    def _take_run(self) -> bool:
-        # Commands without data in a row, such as a queue full of reads: read at once, in strides.
-        buffer, start = self._buffer, self._start
-        first, plen = HEAD(buffer, start)
-        is_plain = plen == TcpCommand.SIZE and first & FIXED_MASK == PLAIN_COMMAND
-        if not is_plain or not self._takes_runs:
-            return False
-        count = min((self._end - start) // TcpCommand.SIZE, RUN_MAX)
-        if count < 2:
-            return False
-        heads = TcpHeader.words(count, TcpCommand.SIZE)(buffer, start)
-        entries = SubmissionEntry.words(count, TcpCommand.SIZE)(buffer, start + TcpHeader.SIZE)
-        begin, taken, pdu = self._begin, 0, self._pdu
-        pdu.kind = TcpPduKind.COMMAND.value
-        while taken < count and heads[2 * taken] == first and heads[2 * taken + 1] == plen:
-            pdu.at = start + taken * TcpCommand.SIZE
-            begin(entries[taken * 16 : taken * 16 + 16])
-            taken += 1
-        self.target.counters.capsules_received += taken
-        self._start = start + taken * TcpCommand.SIZE
-        return True
-
-    def _begin(self, words: tuple[int, ...]) -> None:
-        """A command whose capsule has no data."""
-        command = self._free.pop() if self._free else self._new_command()
-        command.words = words
-        command.capsule_data = NO_DATA
-        kind = words[9] >> 24
-        if kind == TRANSPORT:
-            command.data_bytes = words[8]
-            self.queue.handle_capsule(command)
-        elif kind == IN_CAPSULE and not words[8]:
-            command.data_bytes = 0
-            self.queue.handle_capsule(command)
-        elif kind == IN_CAPSULE:
-            self._refuse(command, StatusCode.INVALID_SGL_DATA_LENGTH, location=32)
-        else:
-            self._refuse(command, StatusCode.INVALID_SGL_TYPE, location=39)
-
-    def _begin_with_data(self, pdu: Pdu, words: tuple[int, ...]) -> None:
-        command = self._free.pop() if self._free else self._new_command()
-        command.words = words
-        command.capsule_data = NO_DATA
-        limit = self.target.config.in_capsule_bytes
-        if not self.queue.qid or words[0] & 0xFF == AdminOpcode.FABRICS:
-            limit = ADMIN_IN_CAPSULE_BYTES
-        if pdu.data_bytes > limit:
-            raise PduError(TcpFatalStatus.LIMIT_EXCEEDED, f"{pdu.data_bytes} bytes in a capsule")
-        if words[9] >> 24 != IN_CAPSULE:
-            self._refuse(command, StatusCode.INVALID_SGL_TYPE, location=39)
-        elif words[6] or words[7]:
-            self._refuse(command, StatusCode.INVALID_SGL_OFFSET, location=24)
-        elif words[8] != pdu.data_bytes:
-            self._refuse(command, StatusCode.INVALID_SGL_DATA_LENGTH, location=32)
-        elif not self._is_data_intact(pdu):
-            self.target.counters.data_digest_errors += 1
-            self._refuse(command, StatusCode.TRANSIENT_TRANSPORT_ERROR, location=None)
-        else:
-            data_at = pdu.at + pdu.pdo
-            command.data_bytes = pdu.data_bytes
-            command.capsule_data = self._buffer[data_at : data_at + pdu.data_bytes]
-            command.pins = self._pins
-            self._pins[0] += 1
-            self.queue.handle_capsule(command)
-
-    def _refuse(self, command: TcpTargetCommand, code: StatusCode, *, location: int | None) -> None:
-        command.data_bytes = 0
-        self.queue.refuse(command, code.value, location=location)
-
-    def _new_command(self) -> TcpTargetCommand:
-        if len(self._commands) > 2 * max(self.queue.entries, COMMANDS_MIN):
-            raise PduError(TcpFatalStatus.LIMIT_EXCEEDED, "more commands than the submission queue has entries")
-        command = TcpTargetCommand(self, len(self._commands))
-        self._commands.append(command)
-        return command
+    def _make_command(self, tag: int) -> TcpTargetCommand:
+        return TcpTargetCommand(self, tag)
 
     def _host_data(self, pdu: Pdu) -> memoryview:
         header = TcpHostData.decode(self._buffer, pdu.at)
@@ -379,21 +357,13 @@ class TcpTargetConnection(TcpConnection):
 
 COMPLETION, DATA = TcpPduKind.COMPLETION.value, TcpPduKind.CONTROLLER_DATA.value
 DATA_HLEN = TcpControllerData.SIZE
-SQE_WORDS = SubmissionEntry.words(1, SubmissionEntry.SIZE)
 NO_SQHD = 0xFFFF
 _HEADER_DIGEST, _DATA_DIGEST = TcpPduFlag.HEADER_DIGEST.value, TcpPduFlag.DATA_DIGEST.value
 LAST = TcpPduFlag.LAST.value
 LAST_SUCCESS = LAST | TcpPduFlag.SUCCESS.value
-TRANSPORT, IN_CAPSULE = SglKind.TRANSPORT.value, SglKind.DATA_BLOCK_OFFSET.value
 
-FIXED_MASK = 0xFFFFFF
-"""Type, flags and HLEN in the first word of a header; PDO means nothing without data."""
-PLAIN_COMMAND = TcpPduKind.COMMAND | TcpCommand.SIZE << 16
-RUN_MAX = 128
-COMMANDS_MIN = 32
-
-BUFFER_BYTES = 256 << 10
-"""Of the receive buffer; more than the capsules with data of a full queue of usual depth."""
+UNREAD_BYTES_MAX = 16 << 10
+"""What a host may have sent behind its Connect for the connection to be handed over; it should send nothing."""
 UNSENT_BYTES_MAX = 1 << 20
 """How much may wait for a connection that is full before its commands are not read any more."""
 LEND_BYTES = 1 << 20
