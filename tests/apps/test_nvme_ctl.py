@@ -194,7 +194,8 @@ def test_ana_states_change_and_hosts_are_told(target: ManagedTarget, url: NvmeUr
         assert done("set-ana", "1", "optimized", "--after", "10s") == "ANA group 1 is to be optimized"
         assert states() == {"1": "change"}
     assert "there is no port 4; there are: 1" in ctl("set-ana", "1", "optimized", "--port", "4").line
-    assert "at most 10 seconds" in ctl("set-ana", "1", "optimized", "--after", "20s").line
+    assert "at most 10 seconds" in ctl("set-ana", "1", "optimized", "--after", "3600s").line
+    assert done("set-ana", "2", "change", "--after", "2s") == "ANA group 2 is in change, for 2 s at most"
 
 
 def test_ports_and_referrals_come_and_go(
