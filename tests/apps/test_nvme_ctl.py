@@ -382,3 +382,17 @@ def test_help_of_every_verb_fits_a_terminal(monkeypatch: pytest.MonkeyPatch) -> 
         assert result.status == 0
         assert max(map(len, result.output.splitlines())) <= 80
         assert "--json" in result.output
+
+
+def test_a_target_that_does_not_answer_is_told_as_one(control_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(asking, "ANSWER_TIMEOUT_S", 0.05)
+    (control_folder / "baremetal").mkdir(mode=0o700)
+    with socket.socket(socket.AF_UNIX) as stopped:
+        stopped.bind(str(control_folder / "baremetal" / "nvme-target-4711.sock"))
+        stopped.listen()
+        assert "target 4711: it does not answer" in ctl("--target", "4711", "list").line
+
+
+def test_names_are_printed_as_they_are(target: ManagedTarget) -> None:
+    done("add-subsystem", f"{NQN}:one")
+    assert f" of {NQN}:one: mem:1MiB" in done("add-namespace", "mem:1MiB", "--nqn", f"{NQN}:one")
