@@ -11,6 +11,7 @@ from apps.addresses import address_beside
 from apps.errors import CommandError
 from apps.faults import reported
 from apps.nvme.outages import Outages
+from apps.output import complain
 from apps.recording import Recording
 from stacks.nvme.bindings.tcp import TcpInitiatorConfig
 from stacks.nvme.host import (
@@ -60,6 +61,8 @@ def open_connection(url: NvmeUrl, options: SessionOptions) -> Iterator[Connectio
     """An association with the subsystem that `url` names."""
     config = HostConfig(host_nqn=options.host_nqn, queue_entries=options.queue_depth + 1, io_queues=options.queues)
     local = options.local or (address_beside(url.host) if url.transport == "rdma" and not options.paths else "")
+    if options.digests and all(each.transport == "rdma" for each in (url, *options.paths)):
+        complain("--digests does nothing over RDMA: every packet has its ICRC anyway")
     with (
         Recording(options.capture) as recording,
         attach(

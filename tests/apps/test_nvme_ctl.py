@@ -118,6 +118,7 @@ def test_namespaces_come_grow_and_go_while_a_host_watches(target: ManagedTarget,
         until(connection, lambda: 7 not in spaces())
         assert done("create", "3MiB") == f"created namespace 3 of {NQN}: {folder}/disks/ns-3.img, 3 MiB"
         until(connection, lambda: 3 in spaces())
+        assert "--shrink, if what is there may be lost" in ctl("resize", "3", "1MiB").line
         done("resize", "3", "1MiB", "--shrink")
         until(connection, lambda: spaces()[3].size_bytes == MIB)
         assert (folder / "disks" / "ns-3.img").stat().st_size == MIB
@@ -136,6 +137,7 @@ def test_a_store_is_where_whoever_adds_it_is(
     assert (answer["source"], answer["block_count"]) == (f"{tmp_path}/elsewhere/mine.img", 2048)
     assert answer["is_read_only"] is True
     assert "no such file" in ctl("add-namespace", "disk.img").line
+    assert "mine.img: image is in use by this process already" in ctl("add-namespace", "mine.img").line
 
 
 def test_a_namespace_is_shown_to_some_hosts(target: ManagedTarget) -> None:
@@ -394,5 +396,6 @@ def test_a_target_that_does_not_answer_is_told_as_one(control_folder: Path, monk
 
 
 def test_names_are_printed_as_they_are(target: ManagedTarget) -> None:
-    done("add-subsystem", f"{NQN}:one")
-    assert f" of {NQN}:one: mem:1MiB" in done("add-namespace", "mem:1MiB", "--nqn", f"{NQN}:one")
+    other = "nqn.2026-11.io.baremetal:one"
+    done("add-subsystem", other)
+    assert f" of {other}: mem:1MiB" in done("add-namespace", "mem:1MiB", "--nqn", other)
