@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import sys
 import traceback
 from collections.abc import Callable
@@ -65,7 +66,7 @@ def explain(error: BaseException) -> tuple[str, int]:
     if isinstance(error, CommandError):
         return str(error), error.status
     if isinstance(error, UsageError):
-        problem = error.format_message().rstrip(".") or "name a command"
+        problem = plain(error.format_message().rstrip(".")) or "name a command"
         return f"{problem}; --help tells how the command is used", USAGE
     if isinstance(error, StackError | TransportError):
         return str(error), 1
@@ -77,6 +78,13 @@ def explain(error: BaseException) -> tuple[str, int]:
         return "not enough memory; ask for less, or serve a file instead of mem:", 1
     kind = type(error).__name__
     return f"this is a fault in baremetal ({kind}: {error}); BAREMETAL_DEBUG=1 shows where it comes from", 70
+
+
+def plain(words: str) -> str:
+    """What the command line library says of an argument, without the words of what it is made with."""
+    for pattern, ours in LIBRARY_WORDS:
+        words = re.sub(pattern, ours, words)
+    return words
 
 
 def explain_os_error(error: OSError) -> str:
@@ -109,6 +117,14 @@ class UsageError(Protocol):
 
 INTERRUPTED = 130
 USAGE = 2
+LIBRARY_WORDS = (
+    (r"^Invalid value: ", ""),
+    (r"Value error, ", ""),
+    (r"Input should be a valid integer.*", "this is no whole number"),
+    (r"Input should be a valid number.*", "this is no number"),
+    (r"Input should be less than or equal to (\S+)", r"\1 is the most"),
+    (r"Input should be greater than or equal to (\S+)", r"\1 is the least"),
+)
 REMEDIES = {
     errno.ENOSPC: "free some space, or choose another --directory or file",
     errno.EDQUOT: "your disk quota is used up; free some space",

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import os
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import IO, Annotated
 
 import typer
 from rich.console import Console
@@ -42,12 +43,14 @@ from stacks.runtime import StackError
 from transports.control import Json as ControlJson
 from transports.errors import TransportError
 
-Source = Annotated[Path, typer.Option(metavar="FILE", help="What is written, or compared.")]
+Source = Annotated[Path, typer.Option(metavar="FILE", help="What is written, or compared; -: standard input.")]
 Offset = Annotated[
     int, typer.Option(parser=parse_size, metavar="SIZE", help="Where in the namespace to start; whole blocks.")
 ]
 Length = Annotated[int | None, typer.Option(parser=parse_some, metavar="SIZE", help="How many bytes; all if left out.")]
 START = Bytes(0)
+CHUNK_BYTES = 1 << 20
+DASH, STDIN, STDOUT = Path("-"), Path("/dev/stdin"), Path("/dev/stdout")
 
 
 def add_to(app: typer.Typer) -> None:
@@ -80,7 +83,7 @@ def write(
 ) -> None:
     """Write a file to a namespace, and flush."""
     reconnect = reconnect_policy(reconnect_delay, ctrl_loss_tmo, fast_io_fail_tmo, paths=1 + len(path or ()))
-    with opened(file) as descriptor:
+    with opened(file, length) as descriptor:
         extent = Extent(offset, file_length(file, descriptor, length))
         options = SessionOptions(
             local=local, host_nqn=host_nqn, offload=offload, capture=capture, device=device_config(faults, fault),
@@ -97,7 +100,7 @@ def write(
 def read(
     url: Url,
     file: Annotated[
-        Path, typer.Option(metavar="FILE", help="Where to; a file appears when it is whole, /dev/stdout as it comes.")
+        Path, typer.Option(metavar="FILE", help="Where to; a file appears when it is whole, - (standard output) fills.")
     ],
     offset: Offset = START,
     length: Length = None,
@@ -124,7 +127,7 @@ def read(
     with open_namespace(url, options) as namespace:
         extent = Extent(offset, namespace.size_bytes - offset if length is None else length)
         mover = FileMover(namespace, extent)
-        with destination(file) as into:
+        with destination(STDOUT if file == DASH else file) as into:
             duration_ns = timed("read", extent, partial(mover.read, into), is_quiet=as_json)
             digest = into.sha256()
         more = report_json(namespace.connection.end.device)
@@ -153,7 +156,7 @@ def compare(
 ) -> None:
     """Have the target compare a namespace with a file."""
     reconnect = reconnect_policy(reconnect_delay, ctrl_loss_tmo, fast_io_fail_tmo, paths=1 + len(path or ()))
-    with trouble_as(2), opened(file) as descriptor:
+    with trouble_as(2), opened(file, length) as descriptor:
         extent = Extent(offset, file_length(file, descriptor, length))
         options = SessionOptions(
             local=local, host_nqn=host_nqn, offload=offload, capture=capture, device=device_config(faults, fault),
@@ -230,11 +233,18 @@ def progress_bar(verb: str, total: int, *, is_hidden: bool) -> Iterator[Callable
 
 
 @contextlib.contextmanager
-def opened(path: Path) -> Iterator[int]:
-    """An open file to read from. CommandError when it is a directory or a pipe."""
-    with path.open("rb") as file:
+def opened(path: Path, length: int | None) -> Iterator[int]:
+    """An open file to read from. What comes through a pipe, or for `-` from standard input, is kept in a file first:
+    `length` bytes of it, or all.
+    """
+    with contextlib.ExitStack() as stack:
+        file: IO[bytes] = stack.enter_context((STDIN if path == DASH else path).open("rb"))
         if not file.seekable():
-            raise CommandError(f"{path} is a pipe, whose length is not known", "name a file")
+            kept = stack.enter_context(tempfile.TemporaryFile())
+            while chunk := file.read(CHUNK_BYTES if length is None else min(CHUNK_BYTES, length - kept.tell())):
+                kept.write(chunk)
+            kept.flush()
+            file = kept
         yield file.fileno()
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from enum import IntEnum
 from typing import Annotated, TypeVar
 
@@ -9,9 +11,11 @@ import typer
 from rich.console import Console
 
 from apps.arguments import Json, Local
+from apps.errors import CommandError
 from apps.nvme.arguments import HOST_NQN, HostNqn, Url
 from apps.nvme.session import SessionOptions, open_namespace
 from apps.output import console
+from stacks.nvme.host import CommandFailed
 from stacks.nvme.sync import Namespace
 from wire.nvme.reservations import (
     AcquireAction,
@@ -21,6 +25,7 @@ from wire.nvme.reservations import (
     ReservationReport,
     ReservationType,
 )
+from wire.nvme.status import StatusCode
 
 
 def parse_key(text: str | int) -> int:
@@ -67,6 +72,8 @@ def parse_persistence(text: str | int) -> PersistenceChange:
 Choice = TypeVar("Choice", bound=IntEnum)
 TYPES = ", ".join(f"{kind.value} {kind.name.lower().replace('_', '-')}" for kind in ReservationType)
 KEY_MAX = (1 << 64) - 1
+RESCAP_PTPL = 1 << 0
+"""Persist through power loss, of Identify Namespace."""
 
 Key = Annotated[int, typer.Option(parser=parse_key, metavar="KEY", help="The key that this host has registered.")]
 Type = Annotated[ReservationType, typer.Option(parser=parse_type, metavar="TYPE", help=f"{TYPES}.")]
@@ -92,7 +99,14 @@ def resv_register(
     as_json: Json = False,
 ) -> None:
     """Register this host with a namespace, unregister it, or replace its key."""
-    with open_namespace(url, SessionOptions(local=local, host_nqn=host_nqn)) as namespace:
+    if not nrkey and rrega is not RegisterAction.UNREGISTER:
+        raise CommandError("0 is no key to register", "give --nrkey KEY, such as 0x1234", status=2)
+    with conflicts_told(), open_namespace(url, SessionOptions(local=local, host_nqn=host_nqn)) as namespace:
+        if persistence_is_missing(namespace, cptpl):
+            raise CommandError(
+                f"namespace {namespace.nsid} keeps no reservations through a loss of power (RESCAP)",
+                "leave --cptpl out; of our targets, those with an image file do",
+            )
         namespace.reservation_register(nrkey, key=crkey, action=rrega, ignores_key=iekey, persistence=cptpl)
         done = {0: "registered with", 1: "unregistered from", 2: "replaced the key with"}[rrega]
         tell(f"{done} namespace {namespace.nsid}", namespace, console(), as_json=as_json)
@@ -114,7 +128,7 @@ def resv_acquire(
     as_json: Json = False,
 ) -> None:
     """Reserve a namespace, or preempt other hosts."""
-    with open_namespace(url, SessionOptions(local=local, host_nqn=host_nqn)) as namespace:
+    with conflicts_told(), open_namespace(url, SessionOptions(local=local, host_nqn=host_nqn)) as namespace:
         namespace.reservation_acquire(crkey, rtype, action=racqa, preempted_key=prkey)
         done = {0: "acquired", 1: "preempted on", 2: "preempted and aborted on"}[racqa]
         tell(f"{done} namespace {namespace.nsid}", namespace, console(), as_json=as_json)
@@ -134,7 +148,7 @@ def resv_release(
     as_json: Json = False,
 ) -> None:
     """Release the reservation, or clear it and all registrations."""
-    with open_namespace(url, SessionOptions(local=local, host_nqn=host_nqn)) as namespace:
+    with conflicts_told(), open_namespace(url, SessionOptions(local=local, host_nqn=host_nqn)) as namespace:
         namespace.reservation_release(crkey, rtype, action=rrela)
         done = {0: "released", 1: "cleared"}[rrela]
         tell(f"{done} namespace {namespace.nsid}", namespace, console(), as_json=as_json)
@@ -145,6 +159,22 @@ def resv_report(url: Url, local: Local = "", host_nqn: HostNqn = HOST_NQN, as_js
     with open_namespace(url, SessionOptions(local=local, host_nqn=host_nqn)) as namespace:
         report = namespace.reservation_report()
     show_report(report, console(), as_json=as_json)
+
+
+@contextlib.contextmanager
+def conflicts_told() -> Iterator[None]:
+    """Where the target says that others have the namespace, say how to see who."""
+    try:
+        yield
+    except CommandFailed as error:
+        if error.code != StatusCode.RESERVATION_CONFLICT:
+            raise
+        raise CommandError(f"{error}", "`nvme resv-report` shows who is registered, and who has reserved it") from error
+
+
+def persistence_is_missing(namespace: Namespace, change: PersistenceChange) -> bool:
+    """Whether a namespace is to keep reservations that it cannot keep."""
+    return change is PersistenceChange.SET and not namespace.core.data.rescap & RESCAP_PTPL
 
 
 def tell(sentence: str, namespace: Namespace, to: Console, *, as_json: bool) -> None:

@@ -62,11 +62,11 @@ def chosen(wanted: str) -> list[ControlEntry]:
         return found
     if not running:
         raise CommandError(
-            f"no process {wanted} of yours has a device" if wanted else "no process of yours with a device runs here",
+            f"no process {wanted} of yours runs here" if wanted else "no process of yours with a device runs here",
             "start one, for example baremetal nvme target --namespace mem:1GiB --listen nvme+rdma://127.0.0.2",
         )
     others = ", ".join(f"{entry.pid} ({entry.role})" for entry in running)
-    raise CommandError(f"no process {wanted} of yours has a device", f"those that have: {others}")
+    raise CommandError(f"no process {wanted} of yours runs here", f"there are: {others}")
 
 
 def only(wanted: str) -> ControlEntry:

@@ -16,7 +16,10 @@ Shown = Table | Text
 def counter_tables(found: Sequence[Look], *, every: bool) -> Iterator[Shown]:
     """Names and values of each device, without the zeros unless `every`."""
     for look in found:
-        for address, values in look.part("devices"):
+        devices = look.part("devices")
+        if not devices:
+            yield Text(f"{look.title} has no RDMA device: what it does goes over TCP")
+        for address, values in devices:
             title = f"{look.title}, device {address}"
             if not every and not any(values.values()):
                 yield Text(f"{title}: all counters are zero")

@@ -29,9 +29,17 @@ def parse_toml(text: str, name: str) -> dict[str, object]:
         match = re.search(r"\s*\(at (?:line (\d+), column \d+|end of document)\)$", words)
         what = words if match is None else words[: match.start()]
         line = int(match[1]) if match is not None and match[1] else len(text.splitlines())
-        raise TomlError(name, line, what.lower()) from error
+        raise TomlError(name, line, _plain(what)) from error
     except RecursionError as error:
         raise TomlError(name, 1, "brackets are nested too deeply") from error
+
+
+def _plain(what: str) -> str:
+    """What the parser says, in words for whoever wrote the document."""
+    for pattern, ours in _WORDS:
+        if re.match(pattern, what):
+            return re.sub(pattern, ours, what)
+    return what[:1].lower() + what[1:]
 
 
 def table_lines(text: str, table: str) -> list[int]:
@@ -50,3 +58,12 @@ def key_line(text: str, key: str, start: int = 1) -> int:
         if key and re.match(rf"""\s*["']?{re.escape(key)}["']?\s*=""", line):
             return number
     return start
+
+
+_WORDS = (
+    (r"Cannot declare \('(\w+)',\) twice.*", r"there is a [\1] already; several are each [[\1]]"),
+    (r"Cannot declare \(.*\) twice.*", "this table is there already; several are each in [[double brackets]]"),
+    (r"Cannot overwrite a value.*", "this key or table is there already; several are each in [[double brackets]]"),
+    (r"Illegal character '\\n'.*", "the text that begins here has no closing quote"),
+)
+"""Words of `tomllib` that say what it does and not what is wrong."""

@@ -125,7 +125,7 @@ def test_an_address_that_is_taken_is_named(peer: ServingProcess) -> None:
 
 
 def test_counters_of_a_process_that_does_not_run_are_an_error() -> None:
-    assert "no process 1 of yours has a device" in only_line(baremetal("rdma", "counters", "1"))
+    assert "no process 1 of yours runs here" in only_line(baremetal("rdma", "counters", "1"))
 
 
 def test_an_interrupted_server_ends_with_status_zero(peer: ServingProcess) -> None:

@@ -43,7 +43,7 @@ def test_devices_and_queue_pairs_of_a_process_are_shown(target: ServingProcess) 
 def test_a_process_that_is_not_there_is_named_in_one_line(target: ServingProcess) -> None:
     for verb in ("devices", "qps", "counters", "faults"):
         line = only_line(baremetal("rdma", verb, "1"))
-        assert "no process 1 of yours has a device" in line
+        assert "no process 1 of yours runs here" in line
         assert f"{target.pid} (nvme-target)" in line
 
 

@@ -31,7 +31,9 @@ def test_a_document_is_read() -> None:
     ("text", "message"),
     [
         ("a = 1\nb = = 2\n", r"^x\.toml:2: invalid value$"),
-        ("a = 1\na = 2\n", r"^x\.toml:2: cannot overwrite a value$"),
+        ("a = 1\na = 2\n", r"^x\.toml:2: this key or table is there already; several are each in"),
+        ("[port]\na = 1\n[port]\n", r"^x\.toml:3: there is a \[port\] already; several are each \[\[port\]\]$"),
+        ('a = 1\nb = "x\n', r"^x\.toml:2: the text that begins here has no closing quote$"),
         pytest.param("a = " + "[" * 5000, r"^x\.toml:1: brackets are nested too deeply$", id="deep"),
         ("a = 1\nb = ", r"^x\.toml:2: invalid value$"),
     ],

@@ -51,7 +51,7 @@ def test_an_empty_file_is_a_plan_without_rules() -> None:
         ("seed = 7", 'seed = "x"', "bad.toml:2: seed is a whole number"),
         ("seed = 7", "sed = 7", "bad.toml:2: unknown key 'sed'; a plan has seed, and [[fault]] tables"),
         ("nth = 2", "nth = ", "bad.toml:8: invalid value"),
-        ("nth = 2", "nth = 2\nnth = 3", "bad.toml:9: cannot overwrite a value"),
+        ("nth = 2", "nth = 2\nnth = 3", "bad.toml:9: this key or table is there already"),
     ],
 )  # fmt: skip
 def test_a_mistake_is_one_line_that_names_its_place_and_what_is_allowed(old: str, new: str, words: str) -> None:
