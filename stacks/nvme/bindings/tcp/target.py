@@ -94,13 +94,18 @@ class TcpTarget:
 
     # The endpoint's verbs
 
+    def tick(self, now: int) -> None:
+        """Note the time, for the target and for what hosts owe."""
+        self.now = now
+        self.target.tick(now)
+
     def poll_connects(self) -> Sequence[tuple[StreamCore, Address]]:
         """None: a target does not connect."""
         return ()
 
     def handle_accepted(self, local: Address, remote: Address, now: int) -> StreamCore | None:
         """A host connected; None when there are too many without Connect, or in all."""
-        self.target.tick(now)
+        self.tick(now)
         if self._is_draining or not self._has_room_for(remote):
             self.counters.connections_rejected += 1
             return None
@@ -112,8 +117,7 @@ class TcpTarget:
 
     def poll_active(self, now: int) -> Sequence[StreamCore]:
         """Give the answers to their connections; the connections that have something to say, or end."""
-        self.target.tick(now)
-        self.now = now
+        self.tick(now)
         port, active = self.port, self._active
         if port.fetches:
             self._fetch()
