@@ -1,5 +1,5 @@
-"""NVMe and NVMe over Fabrics formats: commands, completions, Identify, logs, fabrics, and the bindings'; and the messages
-between processes of one target, which no document has.
+"""NVMe and NVMe over Fabrics formats: commands, completions, Identify, logs, fabrics, and the bindings'; and the
+messages between processes of one target, which no document has.
 
 `X_layout` modules hold the definitions, `X_codec` the classes derived from them; the numbers of opcodes, status codes,
 features and properties are plain `IntEnum`s in modules of their own. Codecs decode every field and judge nothing. Left
@@ -336,6 +336,8 @@ __all__ = [
     "ThresholdType",
     "Timestamp",
     "TransportType",
+    "WorkerCommand",
+    "WorkerMessage",
     "decode_identifiers",
     "decode_nsids",
     "decode_report",
@@ -347,6 +349,4 @@ __all__ = [
     "status_code",
     "status_text",
     "status_word",
-    "WorkerCommand",
-    "WorkerMessage",
 ]
