@@ -1,5 +1,5 @@
-"""NVMe and NVMe over Fabrics formats: commands, completions, Identify, logs, fabrics, and the bindings'; and the
-messages between processes of one target, which no document has.
+"""NVMe and NVMe over Fabrics formats: commands, completions, Identify, logs, fabrics, the bindings' own; and messages
+between processes of one target, which no document has.
 
 `X_layout` modules hold the definitions, `X_codec` the classes derived from them; the numbers of opcodes, status codes,
 features and properties are plain `IntEnum`s in modules of their own. Codecs decode every field and judge nothing. Left

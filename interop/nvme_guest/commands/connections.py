@@ -38,9 +38,9 @@ ROWS = (
     Row("new=$(nvme gen-hostnqn); echo $new", (r"\Anqn.2014-08.org.nvmexpress:uuid:[0-9a-f-]{36}\n\Z",)),
     # Another host, with SQ flow control off.
     Row("nvme connect {target} -n {nqn} -q $new -I 00000000-0000-4000-8000-000000000009 -i 1 -k 3 -D"),
-    Row("until [ -b /dev/nvme0n1 ]; do sleep 0.05; done; head -c 524288 /dev/urandom > /tmp/w"),
-    Row("dd if=/tmp/w of=/dev/nvme0n1 bs=4k oflag=direct; dd if=/dev/nvme0n1 bs=4k count=128 iflag=direct of=/tmp/r"),
-    Row("cmp /tmp/w /tmp/r"),
+    Row("until [ -b /dev/nvme0n1 ]; do sleep 0.05; done; head -c 131072 /dev/urandom > /tmp/w"),
+    Row("dd if=/tmp/w of=/dev/nvme0n1 bs=4096 oflag=direct", (r"^32\+0 records out",)),
+    Row("dd if=/dev/nvme0n1 of=/tmp/r bs=4096 count=32 iflag=direct; cmp /tmp/w /tmp/r", (r"^32\+0 records in",)),
     Row("nvme id-ctrl /dev/nvme0 | grep ^subnqn; cat /sys/class/nvme/nvme0/hostnqn", ("{nqn}", "^nqn.2014-08.*:uuid:")),
     Row("nvme get-feature /dev/nvme0 -f 0x81 --cdw11=1 -l 16", (r"00 00 00 00 00 00 40 00 80 .* 09\b",)),
     Row("nvme get-feature /dev/nvme0 -f 0xf", ("value:0x00000bb8",)),
