@@ -27,6 +27,9 @@ from stacks.nvme.stores.file_layer import OsFile, write_rest
 class BlockLock:
     """A lock between processes, over all blocks of a store. descriptor: a file that all of them have; not owned.
 
+    It is two: whoever waits for the blocks holds the gate, so that those who come later, and share the blocks with
+    those that have them, do not keep a write waiting for ever.
+
     on_stuck: called when somebody has kept it for `STUCK_S` seconds, to end whoever that may be; empty to go on
     waiting.
     """
@@ -39,16 +42,15 @@ class BlockLock:
 
     def take(self, verb: int) -> None:
         """Wait for the right to run a verb."""
-        wanted = _SHARED if verb == READ else _ALONE
+        gate, blocks = _SHARED if verb == READ else _ALONE
         file = self._file()
-        try:
-            fcntl.fcntl(file, fcntl.F_OFD_SETLK, wanted)
-        except BlockingIOError:
-            self._wait(file, wanted)
+        self._lock(file, gate)
+        self._lock(file, blocks)
+        fcntl.fcntl(file, fcntl.F_OFD_SETLK, _OPEN_GATE)
 
     def release(self) -> None:
         """The verb is done."""
-        fcntl.fcntl(self._file(), fcntl.F_OFD_SETLK, _NONE)
+        fcntl.fcntl(self._file(), fcntl.F_OFD_SETLK, _RELEASE)
 
     def close(self) -> None:
         """Give up the descriptions; the descriptor stays."""
@@ -62,6 +64,12 @@ class BlockLock:
         if file is None:
             file = self._files[thread] = os.open(f"/proc/self/fd/{self.descriptor}", os.O_RDWR | os.O_CLOEXEC)
         return file
+
+    def _lock(self, file: int, wanted: bytes) -> None:
+        try:
+            fcntl.fcntl(file, fcntl.F_OFD_SETLK, wanted)
+        except BlockingIOError:
+            self._wait(file, wanted)
 
     def _wait(self, file: int, wanted: bytes) -> None:
         if self.on_stuck:
@@ -134,11 +142,14 @@ class SharedBlocks:
         self._layer.close()
 
 
-def _flock(kind: int) -> bytes:
-    # struct flock of Linux: type, whence, start, length (0 for all), process; as wide as the machine has it.
-    return struct.pack("hhqqi4x", kind, os.SEEK_SET, 0, 0, 0)
+def _flock(kind: int, start: int) -> bytes:
+    # struct flock of Linux: type, whence, start, length, process; as wide as the machine has it.
+    return struct.pack("hhqqi4x", kind, os.SEEK_SET, start, 1, 0)
 
 
-_SHARED, _ALONE, _NONE = _flock(fcntl.F_RDLCK), _flock(fcntl.F_WRLCK), _flock(fcntl.F_UNLCK)
+GATE, BLOCKS = 0, 1
+"""Bytes of the file that stand for the two locks."""
+_SHARED, _ALONE = (tuple(_flock(kind, at) for at in (GATE, BLOCKS)) for kind in (fcntl.F_RDLCK, fcntl.F_WRLCK))
+_OPEN_GATE, _RELEASE = _flock(fcntl.F_UNLCK, GATE), _flock(fcntl.F_UNLCK, BLOCKS)
 STUCK_S = 1.0
 LOOK_S = 50e-6

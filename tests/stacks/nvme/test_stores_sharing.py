@@ -184,3 +184,46 @@ def test_no_block_is_read_half_written_by_another_process() -> None:
             assert into.count(into[0]) == BLOCK
         process.kill()
     store.close()
+
+
+READER = """
+import sys
+from stacks.nvme.stores.contract import READ
+from stacks.nvme.stores.sharing import BlockLock
+lock, into, blocks = BlockLock(int(sys.argv[1])), bytearray(1 << 20), memoryview(bytes(1 << 20))
+print("reading", flush=True)
+while True:
+    lock.take(READ)
+    into[:] = blocks
+    lock.release()
+"""
+
+
+@pytest.mark.slow
+def test_readers_without_end_do_not_keep_a_write_waiting() -> None:
+    store = MemoryStore(64 * BLOCK)
+    share = store.share()
+    assert share is not None
+    lock, stuck = share.lock, []
+    arguments = [sys.executable, "-c", READER, str(lock.descriptor)]
+    readers = [
+        subprocess.Popen(arguments, pass_fds=[lock.descriptor], stdout=subprocess.PIPE) for _ in range(4)
+    ]
+    for reader in readers:
+        assert reader.stdout is not None
+        reader.stdout.readline()
+
+    def end() -> None:
+        stuck.append(True)
+        for reader in readers:
+            reader.kill()
+
+    lock.on_stuck.append(end)
+    for _ in range(50):
+        lock.take(WRITE)
+        lock.release()
+    assert stuck == []
+    end()
+    for reader in readers:
+        reader.communicate()
+    store.close()
