@@ -30,13 +30,14 @@ class BlockLock:
     It is two: whoever waits for the blocks holds the gate, so that those who come later, and share the blocks with
     those that have them, do not keep a write waiting for ever.
 
-    on_stuck: called when somebody has kept it for `STUCK_S` seconds, to end whoever that may be; empty to go on
+    on_stuck: called when somebody has kept it for `stuck_s` seconds, to end whoever that may be; empty to go on
     waiting.
     """
 
     def __init__(self, descriptor: int) -> None:
         self.descriptor = descriptor
         self.on_stuck: list[Callable[[], None]] = []
+        self.stuck_s = STUCK_S
         self._files: dict[int, int] = {}
         """A description for each thread, since a lock belongs to one."""
 
@@ -73,7 +74,7 @@ class BlockLock:
 
     def _wait(self, file: int, wanted: bytes) -> None:
         if self.on_stuck:
-            deadline = time.monotonic() + STUCK_S
+            deadline = time.monotonic() + self.stuck_s
             while time.monotonic() < deadline:
                 time.sleep(LOOK_S)
                 try:
@@ -151,5 +152,6 @@ GATE, BLOCKS = 0, 1
 """Bytes of the file that stand for the two locks."""
 _SHARED, _ALONE = (tuple(_flock(kind, at) for at in (GATE, BLOCKS)) for kind in (fcntl.F_RDLCK, fcntl.F_WRLCK))
 _OPEN_GATE, _RELEASE = _flock(fcntl.F_UNLCK, GATE), _flock(fcntl.F_UNLCK, BLOCKS)
-STUCK_S = 1.0
+STUCK_S = 5.0
+"""How long somebody may keep the lock who does nothing else with it than move a few blocks."""
 LOOK_S = 50e-6
