@@ -23,6 +23,7 @@ from interop.nvme_guest.fabric import (
     TCP_DATA_DIGEST,
     TCP_HEADER_DIGEST,
     TCP_IPV6,
+    TCP_WORKERS,
     Fabric,
 )
 from interop.nvme_guest.filesystem import filesystem
@@ -143,6 +144,7 @@ NVME_SHORT = {
     RDMA: ("filesystem", "fio", "recovery", "initiator"),
     TCP: ("fio", "recovery", "commands", "changes", "fused", "initiator"),
     TCP_BOTH_DIGESTS: ("filesystem",),
+    TCP_WORKERS: ("filesystem",),
 }
 NVME_LONG = {
     RDMA: ("commands", "changes", "fused"),
@@ -150,6 +152,7 @@ NVME_LONG = {
     TCP_HEADER_DIGEST: ("filesystem", "recovery", "commands"),
     TCP_DATA_DIGEST: ("filesystem", "recovery", "commands"),
     TCP_BOTH_DIGESTS: ("recovery", "commands"),
+    TCP_WORKERS: ("fio", "recovery", "commands", "changes"),
     RDMA_IPV6: ("filesystem", "fio", "initiator"),
     TCP_IPV6: ("filesystem", "fio", "initiator"),
 }
@@ -184,6 +187,11 @@ CASES = (
     Case("nbd-fio-tcp-long", partial(nbd.fio, transport="tcp", size=1024 * MIB), is_long=True),
     Case("nbd-fio-rdma-long", partial(nbd.fio, transport="rdma", size=1024 * MIB), is_long=True),
     Case("nvme-initiator-failover", partial(nvme_with_linux, act=initiator_failover, fabric=RDMA), is_long=True),
+    Case(
+        "nvme-tcp-workers-reservations",
+        partial(nvme_with_linux, act=reservations, fabric=TCP_WORKERS, multipath=False),
+        is_long=True,
+    ),
     Case("nvme-linux-marks", partial(linux_marks, GUEST), is_long=True),
     *(nvme_case(fabric, name, is_long=True) for fabric, names in NVME_LONG.items() for name in names),
     *(

@@ -109,15 +109,47 @@ class CaptureFile:
                 self._on_stop(reason)
 
 
-class CapturingTransport:
-    """A `DatagramTransport` around another that records what passes.
+class CaptureLog:
+    """The capture file of what records, with timestamps.
 
-    inner: does the work, and is closed with this one.
     path: of the file to write, or a `CaptureFile` that several share, which stays the caller's to close.
     limit_bytes, on_stop: as of `CaptureFile`.
     clock: for the timestamps; with a `RealClock` they are the time of day, otherwise the clock's own nanoseconds.
 
     TransportError when the file cannot be created.
+    """
+
+    def __init__(
+        self,
+        path: str | Path | CaptureFile,
+        clock: Clock,
+        *,
+        limit_bytes: int = 0,
+        on_stop: Callable[[str], None] | None = None,
+    ) -> None:
+        self._owns_file = not isinstance(path, CaptureFile)
+        self.file = (
+            path if isinstance(path, CaptureFile) else CaptureFile(path, limit_bytes=limit_bytes, on_stop=on_stop)
+        )
+        self._now = clock.now
+        self._epoch_ns = time.time_ns() - clock.now() if isinstance(clock, RealClock) else 0
+
+    def now(self) -> int:
+        """The timestamp of what happens now, in nanoseconds."""
+        return self._epoch_ns + self._now()
+
+    def close(self) -> None:
+        """Close the file; one that is shared only gets what is pending. Idempotent."""
+        if self._owns_file:
+            self.file.close()
+        else:
+            self.file.flush()
+
+
+class CapturingTransport:
+    """A `DatagramTransport` around another that records what passes.
+
+    inner: does the work, and is closed with this one. Other arguments and errors as of `CaptureLog`.
     """
 
     def __init__(
@@ -130,12 +162,8 @@ class CapturingTransport:
         on_stop: Callable[[str], None] | None = None,
     ) -> None:
         self.inner = inner
-        self._owns_file = not isinstance(path, CaptureFile)
-        self.file = (
-            path if isinstance(path, CaptureFile) else CaptureFile(path, limit_bytes=limit_bytes, on_stop=on_stop)
-        )
-        self._now = clock.now
-        self._epoch_ns = time.time_ns() - clock.now() if isinstance(clock, RealClock) else 0
+        self._log = CaptureLog(path, clock, limit_bytes=limit_bytes, on_stop=on_stop)
+        self.file = self._log.file
         self._framers: dict[tuple[Address, Address], UdpFramer] = {}
 
     @property
@@ -202,10 +230,7 @@ class CapturingTransport:
 
     def close(self) -> None:
         """Close the file, unless it is shared, then the inner transport; idempotent."""
-        if self._owns_file:
-            self.file.close()
-        else:
-            self.file.flush()
+        self._log.close()
         self.inner.close()
 
     def _record_transmit(self, transmit: Transmit) -> None:
@@ -233,7 +258,7 @@ class CapturingTransport:
         period: int = 1 << 16,
     ) -> None:
         framer = self._framer(source, destination)
-        timestamp_ns = self._epoch_ns + self._now()
+        timestamp_ns = self._log.now()
         for number, views in enumerate(payloads):
             payload = views[0] if len(views) == 1 else b"".join(views)
             headers = framer.headers(payload, ecn=ecn, identification=(first + number % period) & 0xFFFF)

@@ -13,14 +13,13 @@ from __future__ import annotations
 
 import errno
 import os
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import cast
 from zlib import crc32
 
-from transports.capture import CaptureFile
-from transports.clock import Clock, RealClock
+from transports.capture import CaptureFile, CaptureLog
+from transports.clock import Clock
 from transports.datagram import Address, Buffer
 from transports.errors import TransportError
 from transports.framing import TcpFramer
@@ -34,11 +33,7 @@ from wire.tcp import NO_OPERATION, TcpFlag, TcpMssOption, TcpWindowScaleOption
 class CapturingStreams:
     """A `StreamNetwork` around another that records what passes.
 
-    inner: does the work, and is closed with this one. path: of the file to write, or a `CaptureFile` that several
-    share, which stays the caller's to close. limit_bytes, on_stop: as of `CaptureFile`.
-    clock: for the timestamps; with a `RealClock` they are the time of day, otherwise the clock's own nanoseconds.
-
-    TransportError when the file cannot be created.
+    inner: does the work, and is closed with this one. Other arguments and errors as of `CaptureLog`.
     """
 
     def __init__(
@@ -51,12 +46,8 @@ class CapturingStreams:
         on_stop: Callable[[str], None] | None = None,
     ) -> None:
         self.inner = inner
-        self._owns_file = not isinstance(path, CaptureFile)
-        self.file = (
-            path if isinstance(path, CaptureFile) else CaptureFile(path, limit_bytes=limit_bytes, on_stop=on_stop)
-        )
-        self._now = clock.now
-        self._epoch_ns = time.time_ns() - clock.now() if isinstance(clock, RealClock) else 0
+        self._log = CaptureLog(path, clock, limit_bytes=limit_bytes, on_stop=on_stop)
+        self.file = self._log.file
         self._streams: dict[StreamTransport, CapturingStream] = {}
         self._count = 0
 
@@ -104,15 +95,12 @@ class CapturingStreams:
 
     def close(self) -> None:
         """Close the file, unless it is shared, then the inner network; idempotent."""
-        if self._owns_file:
-            self.file.close()
-        else:
-            self.file.flush()
+        self._log.close()
         self.inner.close()
 
     def add(self, views: list[Buffer]) -> None:
         """Record one frame, now."""
-        self.file.add(self._epoch_ns + self._now(), views)
+        self.file.add(self._log.now(), views)
 
     def _recording(self, inner: StreamTransport, remote: Address, *, was_called: bool) -> CapturingStream:
         self._count += 1

@@ -73,6 +73,11 @@ def rows() -> list[Row]:
 
 def probes() -> list[Probe]:
     """All probes, in the order of a round: a yardstick next to what it measures."""
+    return [*bandwidths(), *latencies(), *nvme(), *nbd_exports(), iperf3("bbr"), codec_bth()]
+
+
+def bandwidths() -> list[Probe]:
+    """How much RDMA carries, in bytes and in messages."""
     return [
         iperf3("cubic"),
         perf(
@@ -91,22 +96,16 @@ def probes() -> list[Probe]:
         throughput("rdma_bidi", "--op write --block-size 1MiB --queue-depth 4 --bidirectional"),
         throughput("rdma_write_4KiB", "--op write --block-size 4k --queue-depth 64"),
         ucx("ucx_put_bw_4KiB", "ucp_put_bw", 4096, iterations=100_000, reading=ucx_megabytes),
-        perf(
-            "rdma_write_64B_qd64",
-            "rdma --op write --block-size 64 --queue-depth 64 --time 2s",
-            {"rdma_write_64B_qd64": lambda run: run["iops"] / 1e3},
-        ),
+        rate("rdma_write_64B_qd64", "--op write --block-size 64 --queue-depth 64"),
         ucx("ucx_put_bw_64B", "ucp_put_bw", 64, iterations=400_000, reading=ucx_thousands),
-        perf(
-            "rdma_write_odd",
-            "rdma --op write --block-size 1048593 --offset 1 --sges 2 --queue-depth 4 --time 2s",
-            {"rdma_write_odd": lambda run: run["mb_per_s"]},
-        ),
-        perf(
-            "rdma_send_64B_qd64",
-            "rdma --op send --block-size 64 --queue-depth 64 --time 2s",
-            {"rdma_send_64B_qd64": lambda run: run["iops"] / 1e3},
-        ),
+        throughput("rdma_write_odd", "--op write --block-size 1048593 --offset 1 --sges 2 --queue-depth 4"),
+        rate("rdma_send_64B_qd64", "--op send --block-size 64 --queue-depth 64"),
+    ]
+
+
+def latencies() -> list[Probe]:
+    """Half a round trip of 64 bytes, busy polling and blocking."""
+    return [
         udp_pingpong("busy"),
         perf(
             "rdma_lat_64B",
@@ -119,6 +118,12 @@ def probes() -> list[Probe]:
         ucx("ucx_put_lat_64B", "ucp_put_lat", 64, iterations=10_000, reading=ucx_median),
         fi_pingpong("fi_pingpong_64B"),
         udp_pingpong("blocking"),
+    ]
+
+
+def nvme() -> list[Probe]:
+    """Reads of a namespace in memory, over TCP and RDMA."""
+    return [
         small_reads("nvme_tcp_4k_randread_qd32", "--transport tcp --queue-depth 32"),
         small_reads("nvme_tcp_4k_ddgst", "--transport tcp --digests data --queue-depth 32"),
         small_reads("nvme_rdma_4k_randread_qd32", "--queue-depth 32"),
@@ -139,11 +144,15 @@ def probes() -> list[Probe]:
             "nvme --rw read --block-size 128k --queue-depth 8 --namespace mem:64MiB --fill --time 2s",
             {"nvme_rdma_128k_read": lambda run: run["mb_per_s"]},
         ),
+    ]
+
+
+def nbd_exports() -> list[Probe]:
+    """Reads of exports over NBD, ours and those of others, with fio."""
+    return [
         nbd.ours("nbd_4k_randread_qd32", "nbd_4k_randread_qd32_vs_qemu"),
         nbd.nbdkit("nbdkit_memory"),
         nbd.qemu_storage_daemon("qemu_storage_daemon"),
-        iperf3("bbr"),
-        codec_bth(),
     ]
 
 
@@ -156,3 +165,8 @@ def small_reads(name: str, arguments: str) -> Probe:
 def throughput(name: str, arguments: str) -> Probe:
     """A run of `perf rdma` of two seconds, of which the bandwidth is taken."""
     return perf(name, f"rdma {arguments} --time 2s", {name: lambda run: run["mb_per_s"]})
+
+
+def rate(name: str, arguments: str) -> Probe:
+    """The same, of which the operations are taken, in thousands a second."""
+    return perf(name, f"rdma {arguments} --time 2s", {name: lambda run: run["iops"] / 1e3})

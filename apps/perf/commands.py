@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import replace
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -20,17 +19,40 @@ from apps.arguments import (
     Paths,
     Policy,
     ReconnectDelay,
-    parse_address,
-    parse_path_mtu,
     parse_url,
     reconnect_policy,
 )
 from apps.errors import CommandError
 from apps.faults import Fault, Faults, device_config, report_json
 from apps.nvme.session import SessionOptions, open_namespace
-from apps.nvme.sources import parse_source
 from apps.output import console
 from apps.perf import engine, rdma_serve
+from apps.perf.arguments import (
+    AllSizes,
+    Bidirectional,
+    ChosenSizes,
+    CommandBytes,
+    Duration,
+    Fill,
+    Json,
+    Latency,
+    Listen,
+    Memory,
+    MemorySpan,
+    Mix,
+    NamespaceSpan,
+    Overwrite,
+    PathMtu,
+    Payload,
+    Peer,
+    PeerCpus,
+    Plot,
+    Seed,
+    Served,
+    StartedBy,
+    TargetCpus,
+    Url,
+)
 from apps.perf.nvme import Carrier, NvmeEndpoint
 from apps.perf.pattern import Mode, Workload
 from apps.perf.plot import draw, new_figure
@@ -39,32 +61,25 @@ from apps.perf.rdma import ATOMIC_OPS, RdmaOp
 from apps.perf.rdma_peer import Transport
 from apps.perf.rdma_run import RdmaOptions, check, run_rdma
 from apps.perf.report import Measurement, show
-from apps.perf.sweep import Sizes, parse_sizes, show_sweep, sizes_of
-from apps.sizes import Bytes, Nanoseconds, format_size, parse_duration, parse_size, parse_some
+from apps.perf.sweep import show_sweep, sizes_of
+from apps.sizes import Bytes, Nanoseconds, format_size
 from stacks.nvme.host import PathPolicy
-from stacks.nvme.url import NvmeUrl
 
 app = typer.Typer(
     no_args_is_help=True, help="Measure throughput and latency.", epilog="baremetal perf nvme --rw randread --time 2s"
 )
 
-JSON_OPTION = typer.Option("--json", help="Print one JSON object.")
-
 
 @app.command(epilog=f"baremetal perf serve --listen 127.0.0.2\n\n{SIZES}")
 def serve(
-    listen: Annotated[
-        str, typer.Option(parser=parse_address, metavar="ADDRESS", help="IP address of the device.")
-    ] = "127.0.0.2",
-    memory: Annotated[int, typer.Option(parser=parse_some, metavar="SIZE", help="Memory for clients.")] = Bytes(
-        64 << 20
-    ),
+    listen: Listen = "127.0.0.2",
+    memory: Memory = Bytes(64 << 20),
     busy: Annotated[bool, typer.Option(help="Poll without sleeping, for the lowest latency.")] = False,
     offload: Offload = True,
     fault: Fault = None,
     faults: Faults = None,
     until_stdin_ends: Annotated[bool, typer.Option(hidden=True)] = False,
-    as_json: Annotated[bool, JSON_OPTION] = False,
+    as_json: Json = False,
 ) -> None:
     """Serve `perf rdma` from another process or machine until Ctrl-C."""
     rdma_serve.serve(
@@ -80,55 +95,31 @@ def serve(
 
 @app.command(epilog=f"baremetal perf rdma --op write --block-size 1MiB --time 2s\n\n{SIZES}\n\n{TIMES}")
 def rdma(
-    address: Annotated[
-        str | None,
-        typer.Argument(
-            parser=parse_address, metavar="ADDRESS", help="IP address of a `perf serve`; left out, one is started."
-        ),
-    ] = None,
+    address: Peer = None,
     op: Annotated[RdmaOp, typer.Option(help="What is done.")] = RdmaOp.WRITE,
-    block_size: Annotated[int, typer.Option(parser=parse_some, metavar="SIZE", help="Payload of one.")] = Bytes(65536),
+    block_size: Payload = Bytes(65536),
     queue_depth: Annotated[int, typer.Option(min=1, max=4096, help="How many are under way.")] = 16,
-    duration: Annotated[
-        int, typer.Option("--time", parser=parse_duration, metavar="TIME", help="For how long.")
-    ] = Nanoseconds(3_000_000_000),
-    span: Annotated[
-        int,
-        typer.Option(
-            parser=parse_size, metavar="SIZE", help="How much of the peer's memory; 0: one block each under way."
-        ),
-    ] = Bytes(0),
-    mix: Annotated[int, typer.Option(min=0, max=100, help="Percentage of reads in rw and randrw.")] = 50,
+    duration: Duration = Nanoseconds(3_000_000_000),
+    span: MemorySpan = Bytes(0),
+    mix: Mix = 50,
     verify: Annotated[bool, typer.Option(help="Write a pattern, and compare what is read.")] = False,
     offset: Annotated[int, typer.Option(min=0, max=4095, help="Where in a page local memory starts.")] = 0,
     sges: Annotated[int, typer.Option(min=1, max=16, help="In how many pieces local memory is.")] = 1,
-    mtu: Annotated[
-        int, typer.Option(parser=parse_path_mtu, metavar="SIZE", help="Path MTU: 256 to 4096; 0: the largest.")
-    ] = Bytes(0),
+    mtu: PathMtu = Bytes(0),
     qps: Annotated[int, typer.Option(min=1, max=4096, help="Queue pairs that take turns.")] = 1,
-    bidirectional: Annotated[
-        bool, typer.Option("--bidirectional", help="The peer does the same to our memory; the sum is shown.")
-    ] = False,
+    bidirectional: Bidirectional = False,
     local: Local = "",
     offload: Offload = True,
-    cpus: Annotated[
-        str | None, typer.Option(help="Processors of the started peer and of this process, as 0,1.")
-    ] = None,
+    cpus: PeerCpus = None,
     transport: Annotated[Transport, typer.Option(help="Of the queue pairs.")] = Transport.RC,
-    latency: Annotated[
-        bool, typer.Option("--latency", help="One operation at a time, measured as by perftest's *_lat.")
-    ] = False,
-    sizes: Annotated[
-        Sizes | None, typer.Option(parser=parse_sizes, metavar="SIZE,SIZE", help="A run for each, and a table.")
-    ] = None,
-    all_sizes: Annotated[bool, typer.Option("--all-sizes", help="The same with 2 bytes to 8 MiB.")] = False,
-    plot: Annotated[
-        Path | None, typer.Option(help="Draw bandwidth and latency over the size, as .png or .html.")
-    ] = None,
-    seed: Annotated[int, typer.Option(help="Of random places and content.")] = 1,
+    latency: Latency = False,
+    sizes: ChosenSizes = None,
+    all_sizes: AllSizes = False,
+    plot: Plot = None,
+    seed: Seed = 1,
     fault: Fault = None,
     faults: Faults = None,
-    as_json: Annotated[bool, JSON_OPTION] = False,
+    as_json: Json = False,
 ) -> None:
     """RDMA operations on a peer's memory, or messages to a peer (send), or to and fro (ping)."""
     chosen = sizes_of(transport) if all_sizes else sizes or (block_size,)
@@ -136,26 +127,11 @@ def rdma(
     if op in ATOMIC_OPS and (sizes or all_sizes):
         raise CommandError(f"--op {op.value} has 8 bytes, and so no sizes to choose from", status=2)
     options = RdmaOptions(
-        op=op,
-        transport=transport,
-        is_latency=latency,
-        address=address,
-        local=local,
-        queue_depth=queue_depth,
-        duration_ns=duration,
-        span_bytes=span,
-        read_percent=mix,
-        is_verified=verify,
-        offset_bytes=offset,
-        sges=sges,
-        path_mtu=mtu,
-        qps=qps,
-        is_bidirectional=bidirectional,
-        offload=offload,
-        seed=seed,
-        config=device_config(faults, fault),
-        is_quiet=as_json,
-    )
+        op=op, transport=transport, is_latency=latency, address=address, local=local, queue_depth=queue_depth,
+        duration_ns=duration, span_bytes=span, read_percent=mix, is_verified=verify, offset_bytes=offset, sges=sges,
+        path_mtu=mtu, qps=qps, is_bidirectional=bidirectional, offload=offload, seed=seed,
+        config=device_config(faults, fault), is_quiet=as_json,
+    )  # fmt: skip
     check(options)
     figure = new_figure(plot) if plot is not None else None
     options = replace(options, serving_cpu=bind(cpus))
@@ -164,45 +140,24 @@ def rdma(
         draw(figure, results, plot, f"rdma {transport.value} {op.value}")
     if sizes or all_sizes:
         show_sweep(results, console(), as_json=as_json)
-        return
-    (measurement,) = results
-    finish(measurement, as_json=as_json)
+    else:
+        finish(results[0], as_json=as_json)
 
 
 @app.command(epilog=f"baremetal perf nvme --rw randrw --mix 70 --queue-depth 32\n\n{SIZES}\n\n{TIMES}")
 def nvme(
-    url: Annotated[
-        NvmeUrl | None,
-        typer.Argument(
-            parser=parse_url, metavar="URL", help="nvme+rdma://HOST:PORT/NQN/NSID; left out, a target is started."
-        ),
-    ] = None,
+    url: Url = None,
     rw: Annotated[Mode, typer.Option(help="What is done.")] = Mode.RANDREAD,
-    block_size: Annotated[int, typer.Option(parser=parse_some, metavar="SIZE", help="Bytes of one command.")] = Bytes(
-        4096
-    ),
+    block_size: CommandBytes = Bytes(4096),
     queue_depth: Annotated[int, typer.Option(min=1, max=1023, help="How many are under way.")] = 32,
-    duration: Annotated[
-        int, typer.Option("--time", parser=parse_duration, metavar="TIME", help="For how long.")
-    ] = Nanoseconds(3_000_000_000),
-    span: Annotated[
-        int, typer.Option(parser=parse_size, metavar="SIZE", help="How much of the namespace, from its start; 0: all.")
-    ] = Bytes(0),
-    mix: Annotated[int, typer.Option(min=0, max=100, help="Percentage of reads in rw and randrw.")] = 50,
-    fill: Annotated[bool, typer.Option(help="Write random data to the span first; destroys what is there.")] = False,
+    duration: Duration = Nanoseconds(3_000_000_000),
+    span: NamespaceSpan = Bytes(0),
+    mix: Mix = 50,
+    fill: Fill = False,
     verify: Annotated[bool, typer.Option(help="Fill with a pattern, and compare what is read.")] = False,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Allow to destroy what a given URL or --namespace image holds.")
-    ] = False,
-    namespace: Annotated[
-        str,
-        typer.Option(
-            parser=parse_source, metavar="IMAGE", help="What a started target serves: an image file, or mem:SIZE."
-        ),
-    ] = "mem:64MiB",
-    carrier: Annotated[
-        Carrier, typer.Option("--transport", help="What a started target is reached by.")
-    ] = Carrier.RDMA,
+    overwrite: Overwrite = False,
+    namespace: Served = "mem:64MiB",
+    carrier: StartedBy = Carrier.RDMA,
     queues: Annotated[int, typer.Option(min=1, max=64, help="I/O queues; over TCP, connections.")] = 1,
     digests: Digests = 0,
     path: Paths = None,
@@ -212,13 +167,11 @@ def nvme(
     fast_io_fail_tmo: FastIoFailTmo = -1,
     local: Local = "",
     offload: Offload = True,
-    cpus: Annotated[
-        str | None, typer.Option(help="Processors of the started target and of this process, as 0,1.")
-    ] = None,
-    seed: Annotated[int, typer.Option(help="Of random places and content.")] = 1,
+    cpus: TargetCpus = None,
+    seed: Seed = 1,
     fault: Fault = None,
     faults: Faults = None,
-    as_json: Annotated[bool, JSON_OPTION] = False,
+    as_json: Json = False,
 ) -> None:
     """Reads and writes of a namespace; a given one is written to with --overwrite only."""
     reconnect = reconnect_policy(reconnect_delay, ctrl_loss_tmo, fast_io_fail_tmo, paths=1 + len(path or ()))

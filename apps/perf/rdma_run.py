@@ -89,15 +89,54 @@ def run_rdma(options: RdmaOptions, block_bytes: int) -> Measurement:
         problem = f"a datagram holds {DATAGRAM_BYTES} bytes, not {format_size(block_bytes)}"
         raise CommandError(problem, "choose a smaller --block-size", status=2)
     is_alone = op is RdmaOp.PING or options.is_latency
-    depth = 1 if is_alone else options.queue_depth
+    workload = workload_of(options, op, block_bytes, depth=1 if is_alone else options.queue_depth)
+    is_streamed = op in OPCODES and not options.is_verified and not options.span_bytes
+    is_busy = is_alone or (is_streamed and is_polled(op, block_bytes))
+    with contextlib.ExitStack() as stack:
+        address, pid = options.address, None
+        if address is None:
+            peer = stack.enter_context(
+                peer_process(workload.span_bytes, options.serving_cpu, is_busy=is_busy, offload=options.offload)
+            )
+            address, pid = str(peer.ready["address"]), peer.pid
+        before = resident_bytes(os.getpid()), resident_bytes(pid)
+        endpoint = stack.enter_context(
+            connect(
+                address,
+                shape_of(options, op, workload),
+                op=op,
+                local=options.local,
+                offload=options.offload,
+                config=options.config,
+                is_quiet=options.is_quiet,
+            )
+        )
+        after = resident_bytes(os.getpid()), resident_bytes(pid)
+        check_memory(endpoint, workload, op)
+        measurement = with_peer_time(
+            pid, lambda: measure(endpoint, workload, name_of(options, workload), is_streamed=is_streamed)
+        )
+        measurement.more = report_json(endpoint.device)
+    measurement.qp_bytes, measurement.peer_qp_bytes = (
+        growth_per(options.qps, old, new) for old, new in zip(before, after, strict=True)
+    )
+    return measurement
+
+
+def workload_of(options: RdmaOptions, op: RdmaOp, block_bytes: int, *, depth: int) -> Workload:
+    """What is done where in the peer's memory; of an operation that has no mode, only the sizes count."""
     mode = Mode(op.value) if op.value in set(Mode) else Mode.WRITE
     span = options.span_bytes or block_bytes * depth
-    workload = Workload(
+    return Workload(
         mode, block_bytes, span, depth, options.duration_ns, options.read_percent, options.is_verified, options.seed
     )
-    shape = Shape(
-        block_bytes,
-        depth,
+
+
+def shape_of(options: RdmaOptions, op: RdmaOp, workload: Workload) -> Shape:
+    """Queue pairs and local memory for the workload."""
+    return Shape(
+        workload.block_bytes,
+        workload.queue_depth,
         options.offset_bytes,
         1 if op in ATOMIC_OPS else options.sges,
         options.path_mtu,
@@ -107,41 +146,16 @@ def run_rdma(options: RdmaOptions, block_bytes: int) -> Measurement:
         is_latency=options.is_latency,
         is_mirrored=options.is_latency and op is RdmaOp.WRITE,
     )
-    is_streamed = op in OPCODES and not options.is_verified and not options.span_bytes
-    is_busy = is_alone or (is_streamed and is_polled(op, block_bytes))
-    with contextlib.ExitStack() as stack:
-        address, pid = options.address, None
-        if address is None:
-            peer = stack.enter_context(
-                peer_process(span, options.serving_cpu, is_busy=is_busy, offload=options.offload)
-            )
-            address, pid = str(peer.ready["address"]), peer.pid
-        before = resident_bytes(os.getpid()), resident_bytes(pid)
-        endpoint = stack.enter_context(
-            connect(
-                address,
-                shape,
-                op=op,
-                local=options.local,
-                offload=options.offload,
-                config=options.config,
-                is_quiet=options.is_quiet,
-            )
+
+
+def check_memory(endpoint: RdmaWorkload, workload: Workload, op: RdmaOp) -> None:
+    """CommandError when the peer has less memory than the workload spans; messages need none of it."""
+    span, peer_bytes = workload.span_bytes, endpoint.memory.length
+    if op not in (RdmaOp.SEND, RdmaOp.PING) and span > peer_bytes:
+        raise CommandError(
+            f"{format_size(span)} are needed, the peer has {format_size(peer_bytes)}",
+            "choose a smaller --span, or start it with more --memory",
         )
-        after = resident_bytes(os.getpid()), resident_bytes(pid)
-        if op not in (RdmaOp.SEND, RdmaOp.PING) and span > endpoint.memory.length:
-            raise CommandError(
-                f"{format_size(span)} are needed, the peer has {format_size(endpoint.memory.length)}",
-                "choose a smaller --span, or start it with more --memory",
-            )
-        measurement = with_peer_time(
-            pid, lambda: measure(endpoint, workload, name_of(options, workload), is_streamed=is_streamed)
-        )
-        measurement.more = report_json(endpoint.device)
-    measurement.qp_bytes, measurement.peer_qp_bytes = (
-        growth_per(options.qps, old, new) for old, new in zip(before, after, strict=True)
-    )
-    return measurement
 
 
 def measure(endpoint: RdmaWorkload, workload: Workload, name: str, *, is_streamed: bool) -> Measurement:

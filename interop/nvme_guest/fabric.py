@@ -15,13 +15,15 @@ class Fabric:
     """A way between host and target.
 
     name: part of the names of cases. transport: `rdma` or `tcp`, as in URLs and in nvme-cli's `-t`.
-    digests: one of DIGESTS, as our initiator is told. is_ipv6: the family of addresses.
+    digests: one of DIGESTS, as our initiator is told. is_ipv6: the family of addresses. workers: processes of our
+    target for I/O connections.
     """
 
     name: str
     transport: str
     digests: str = "none"
     is_ipv6: bool = False
+    workers: int = 0
 
     @property
     def our_address(self) -> str:
@@ -71,3 +73,4 @@ TCP_HEADER_DIGEST = Fabric("tcp-header-digest", "tcp", "header")
 TCP_DATA_DIGEST = Fabric("tcp-data-digest", "tcp", "data")
 RDMA_IPV6, TCP_IPV6 = Fabric("rdma-ipv6", "rdma", is_ipv6=True), Fabric("tcp-ipv6", "tcp", is_ipv6=True)
 TCP_BOTH_DIGESTS = Fabric("tcp-both-digests", "tcp", "both")
+TCP_WORKERS = Fabric("tcp-workers", "tcp", workers=2)

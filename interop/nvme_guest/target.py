@@ -110,6 +110,7 @@ class OurTarget(TargetProcess):
         words = ["nvme", "target", "--json", "--until-stdin-ends"]
         words += [word for url in self._urls for word in ("--listen", url)]
         words += [word for source in sources for word in ("--namespace", source)]
+        words += [word for fabric in fabrics if fabric.workers for word in ("--workers", str(fabric.workers))]
         words += [] if capture is None else ["--capture", str(capture)]
         super().__init__(namespace, "-m", "apps.main", *words)
 

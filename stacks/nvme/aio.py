@@ -15,14 +15,14 @@ data, so it must stay as it is until the connection is closed.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
 import trio
 
 from stacks.nvme.admin_calls import AsyncAdminCalls
-from stacks.nvme.bindings.aio import AsyncEnd, AsyncEnds, beside
+from stacks.nvme.bindings.aio import AsyncEnd, AsyncEnds, running_ends
 from stacks.nvme.bindings.rdma.aio import RdmaAsyncEnd
 from stacks.nvme.bindings.rdma.sync import DeviceConfig, Wrap
 from stacks.nvme.bindings.tcp import TcpInitiatorConfig
@@ -220,7 +220,7 @@ async def attach(
             return TcpAsyncEnd(local=local, config=tcp, wrap=wrap_streams)
         return RdmaAsyncEnd(host, local=local, offload=offload, wrap=wrap, device=device)
 
-    async with _ends(open_end, local) as end:
+    async with running_ends(open_end, local=local) as end:
         chosen = config or HostConfig()
         nqn = nqn_of(urls) or chosen.nqn or await _only_subsystem(end, urls, chosen)
         connection = Connection(end, urls, policy=policy)
@@ -269,19 +269,6 @@ async def discover(
     place = replace(parsed, nqn=DISCOVERY_NQN)
     async with attach(place, local=local, offload=offload, wrap=wrap, reconnect=None) as connection:
         return await connection.discover()
-
-
-@asynccontextmanager
-async def _ends(open_end: Callable[[str, str], AsyncEnd], local: str) -> AsyncIterator[AsyncEnds]:
-    """Ends that run for as long as the block lasts, and are closed afterwards."""
-    ends: AsyncEnds | None = None
-    try:
-        async with beside() as nursery:
-            ends = AsyncEnds(open_end, nursery, local=local)
-            yield ends
-    finally:
-        if ends is not None:
-            ends.close()
 
 
 async def _only_subsystem(end: AsyncEnds, urls: Sequence[NvmeUrl], config: HostConfig) -> str:

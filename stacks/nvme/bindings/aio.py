@@ -198,6 +198,19 @@ async def beside(*tasks: Callable[[], Awaitable[None]]) -> AsyncIterator[trio.Nu
         raise failure
 
 
+@asynccontextmanager
+async def running_ends(open_end: Callable[[str, str], AsyncEnd], *, local: str = "") -> AsyncIterator[AsyncEnds]:
+    """Ends that run for as long as the block lasts, and are closed afterwards; arguments as of `AsyncEnds`."""
+    ends: AsyncEnds | None = None
+    try:
+        async with beside() as nursery:
+            ends = AsyncEnds(open_end, nursery, local=local)
+            yield ends
+    finally:
+        if ends is not None:
+            ends.close()
+
+
 class TargetCore(Protocol):
     """A binding's core on the target's side."""
 

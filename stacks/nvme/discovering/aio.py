@@ -19,7 +19,7 @@ from contextlib import asynccontextmanager
 import trio
 
 from stacks.nvme.aio import Connection, Namespace
-from stacks.nvme.bindings.aio import AsyncEnd, AsyncEnds, beside
+from stacks.nvme.bindings.aio import AsyncEnd, AsyncEnds, beside, running_ends
 from stacks.nvme.bindings.rdma.aio import RdmaAsyncEnd
 from stacks.nvme.bindings.tcp.aio import TcpAsyncEnd
 from stacks.nvme.connecting import DEFAULT_RECONNECT, service_config, urls_of
@@ -80,7 +80,7 @@ async def connect_all(
     `discovering.sync.connect_all`.
     """
     place = parse_url(url) if isinstance(url, str) else url
-    async with _ends(local) as end:
+    async with running_ends(_opener(local), local=local) as end:
         core = ConnectAll(
             end.initiator_for,
             config or HostConfig(),
@@ -122,7 +122,7 @@ async def watch_discovery(
         with contextlib.suppress(trio.BrokenResourceError):  # nobody listens any more
             send.send_nowait((added, removed))
 
-    async with _ends(local) as end:
+    async with running_ends(_opener(local), local=local) as end:
         path = Path(
             end.initiator_for(place.transport, place.host),
             place.host,
@@ -149,16 +149,8 @@ async def watch_discovery(
                 await end.wait_until(lambda: path.is_removed and end.is_quiet)
 
 
-@asynccontextmanager
-async def _ends(local: str) -> AsyncIterator[AsyncEnds]:
+def _opener(local: str) -> Callable[[str, str], AsyncEnd]:
     def open_end(transport: str, host: str) -> AsyncEnd:
         return TcpAsyncEnd(local=local) if transport == "tcp" else RdmaAsyncEnd(host, local=local)
 
-    ends: AsyncEnds | None = None
-    try:
-        async with beside() as nursery:
-            ends = AsyncEnds(open_end, nursery, local=local)
-            yield ends
-    finally:
-        if ends is not None:
-            ends.close()
+    return open_end

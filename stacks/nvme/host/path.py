@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import enum
 import random
+from collections.abc import Iterable
 from typing import Protocol
 
 from stacks.nvme.host.command import HostCommand
@@ -33,6 +34,14 @@ class Policy(Protocol):
 
     def handle_timeout(self, now: int) -> None:
         """Act on every deadline at or before `now`."""
+
+
+def handle_due(those: Iterable[Policy], now: int) -> None:
+    """Call those that are due at `now`; they may come and go meanwhile."""
+    for each in list(those):
+        due = each.poll_deadline()
+        if due is not None and due <= now:
+            each.handle_timeout(now)
 
 
 class Connector(Protocol):

@@ -108,16 +108,22 @@ def open_file(path: str, *, is_read_only: bool = False) -> OsFile:
         descriptor = os.open(path, (os.O_RDONLY if is_read_only else os.O_RDWR) | os.O_CLOEXEC)
     except OSError as error:
         raise cannot(path, error) from error
-    layer = OsFile(descriptor)
+    lock(descriptor, path, "image", is_shared=is_read_only)
+    return OsFile(descriptor)
+
+
+def lock(descriptor: int, path: str, what: str, *, is_shared: bool = False) -> None:
+    """Lock what was opened, without waiting. what: how the message calls it.
+
+    LocalError, with the descriptor closed, when another process has it or it cannot be locked.
+    """
     try:
-        fcntl.flock(descriptor, (fcntl.LOCK_SH if is_read_only else fcntl.LOCK_EX) | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        layer.close()
-        raise LocalError(f"{path}: image is in use by another target, stop that one first") from error
+        fcntl.flock(descriptor, (fcntl.LOCK_SH if is_shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
     except OSError as error:
-        layer.close()
+        os.close(descriptor)
+        if isinstance(error, BlockingIOError):
+            raise LocalError(f"{path}: {what} is in use by another target, stop that one first") from error
         raise cannot(path, error) from error
-    return layer
 
 
 def sync_folder(path: str) -> None:

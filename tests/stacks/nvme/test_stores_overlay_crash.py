@@ -12,8 +12,8 @@ from collections.abc import Callable, Sequence
 import pytest
 
 from stacks.nvme.stores.overlay import OverlayStore
+from tests.stacks.nvme.overlay_rig import Golden
 from tests.stacks.nvme.store_contract import pattern, read
-from tests.stacks.nvme.test_stores_overlay import Golden
 from tests.stacks.nvme.vanishing_file import PowerCut, VanishingFile
 
 BLOCKS = 140

@@ -19,6 +19,7 @@ from stacks.nvme.bindings.rdma.parameters import (
 )
 from stacks.nvme.bindings.rdma.staging import Staging
 from stacks.nvme.host import HostConfig, HostController, HostQueue, Policy, Region
+from stacks.nvme.host.path import handle_due
 from stacks.rdma import Access, Device, Mr, WcStatus
 from stacks.rdma.cm import CmEvent, CmEventType, Connection, ConnectionParameters, ConnectionState
 from stacks.runtime import LocalError
@@ -116,14 +117,8 @@ class RdmaInitiator:
     def handle_timeout(self, now: int) -> None:
         """Timers of the device, of every association, and of the policies above."""
         self.device.handle_timeout(now)
-        for host in list(self.hosts):
-            due = host.poll_deadline()
-            if due is not None and due <= now:
-                host.handle_timeout(now)
-        for policy in list(self.policies):
-            due = policy.poll_deadline()
-            if due is not None and due <= now:
-                policy.handle_timeout(now)
+        handle_due(self.hosts, now)
+        handle_due(self.policies, now)
         self._process(now)
 
     def poll_transmit(self, now: int) -> Transmit | None:

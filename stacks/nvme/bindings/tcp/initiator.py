@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from stacks.nvme.bindings.tcp.initiator_connection import TcpHostConnection
 from stacks.nvme.bindings.tcp.parameters import NVME_TCP_PORT, OPEN_TIMEOUT_NS
 from stacks.nvme.host import HostConfig, HostController, HostQueue, Policy, Region
+from stacks.nvme.host.path import handle_due
 from stacks.runtime import LocalError
 from transports.datagram import Address
 from transports.stream import StreamCore
@@ -127,14 +128,8 @@ class TcpInitiator:
 
     def handle_timeout(self, now: int) -> None:
         """Timers of every association, of the policies above, and of connections that are being ended."""
-        for host in list(self.hosts):
-            due = host.poll_deadline()
-            if due is not None and due <= now:
-                host.handle_timeout(now)
-        for policy in list(self.policies):
-            due = policy.poll_deadline()
-            if due is not None and due <= now:
-                policy.handle_timeout(now)
+        handle_due(self.hosts, now)
+        handle_due(self.policies, now)
         for link in list(self._ending):
             if link.deadline_ns is not None and link.deadline_ns <= now:
                 self._over(link)

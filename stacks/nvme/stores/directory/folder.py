@@ -6,12 +6,10 @@ As with `FileLayer`, everything goes through a small protocol, which a test repl
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 from typing import Protocol
 
-from stacks.nvme.stores.file_layer import FileLayer, cannot, open_file, truncate
-from stacks.runtime import LocalError
+from stacks.nvme.stores.file_layer import FileLayer, cannot, lock, open_file, truncate
 
 
 class Folder(Protocol):
@@ -57,14 +55,7 @@ class OsFolder:
             self._descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         except OSError as error:
             raise cannot(path, error) from error
-        try:
-            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            self.close()
-            raise LocalError(f"{path}: folder is in use by another target, stop that one first") from error
-        except OSError as error:
-            self.close()
-            raise cannot(path, error) from error
+        lock(self._descriptor, path, "folder")
 
     def exists(self, name: str) -> bool:
         """By lstat."""
