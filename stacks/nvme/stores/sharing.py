@@ -21,11 +21,11 @@ import time
 from collections.abc import Callable, Sequence
 
 from stacks.nvme.stores.contract import READ
-from stacks.nvme.stores.file_layer import OsFile, write_rest
+from stacks.nvme.stores.file_layer import CLOSED, OsFile, write_rest
 
 
 class BlockLock:
-    """A lock between processes, over all blocks of a store. descriptor: a file that all of them have; not owned.
+    """A lock between processes, over all blocks of a store. descriptor: a file that all of them have, owned.
 
     It is two: whoever waits for the blocks holds the gate, so that those who come later, and share the blocks with
     those that have them, do not keep a write waiting for ever.
@@ -54,10 +54,15 @@ class BlockLock:
         fcntl.fcntl(self._file(), fcntl.F_OFD_SETLK, _RELEASE)
 
     def close(self) -> None:
-        """Give up the descriptions; the descriptor stays."""
-        for file in self._files.values():
-            os.close(file)
-        self._files.clear()
+        """Give up the file; idempotent, and done for whoever forgets the lock."""
+        files, self._files, self.descriptor = [*self._files.values(), self.descriptor], {}, CLOSED
+        for file in files:
+            if file != CLOSED:
+                os.close(file)
+
+    def __del__(self) -> None:
+        # A share that is recalled may still be in use by a verb that runs in a thread.
+        self.close()
 
     def _file(self) -> int:
         thread = threading.get_ident()
@@ -108,8 +113,6 @@ class Share:
         self.is_recalled = True
         for recall in self.on_recall:
             recall()
-        self.lock.close()
-        os.close(self.lock.descriptor)
 
 
 class SharedBlocks:
@@ -139,7 +142,6 @@ class SharedBlocks:
     def close(self) -> None:
         """Let go of the store."""
         self.lock.close()
-        os.close(self.lock.descriptor)
         self._layer.close()
 
 

@@ -89,6 +89,21 @@ def test_resizing_and_closing_tell_first(make: Callable[[Path], Store], tmp_path
     assert store.lock is None
 
 
+def test_a_write_in_a_thread_outlives_the_share_that_it_began_with(tmp_path: Path) -> None:
+    store = image(tmp_path)
+    share = store.share()
+    assert share is not None
+    lock = share.lock
+    lock.take(WRITE)
+    store.resize(32 * BLOCK, may_shrink=True)
+    lock.release()
+    descriptor = lock.descriptor
+    del share, lock
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(descriptor)
+    store.close()
+
+
 def test_what_changes_or_watches_io_is_not_shared() -> None:
     assert FaultyStore(MemoryStore(BLOCK), []).share() is None
     assert ReadOnlyStore(MemoryStore(BLOCK)).share() is None
