@@ -209,7 +209,11 @@ class TcpTarget:
         """Connections to hand over to another process, since the last call."""
         departing = [each for each in self._departing if each in self._connections]
         self._departing.clear()
-        return departing
+        for connection in departing:
+            if connection.queue.is_stopped:
+                # Its controller or its end came between, and that is for the owner to see through.
+                connection.stay()
+        return [each for each in departing if not each.queue.is_stopped]
 
     def replace(self, connection: TcpTargetConnection, successor: ServedConnection) -> None:
         """A connection was handed over: `successor` stands for it from now on."""
