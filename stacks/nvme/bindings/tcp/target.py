@@ -146,7 +146,7 @@ class TcpTarget:
             self.ended(connection, self.last_termination)
 
     def poll_deadline(self) -> int | None:
-        """The earliest of all; at once for what came up at the end of a pass, as when memory that was sent came back."""
+        """The earliest of all; at once for what came up at the end of a pass, as when sent memory came back."""
         if self._active or self.port.fetches or self.port.completions or self.target.store_requests:
             return self.now
         deadline, look_ns = self.target.poll_deadline(), self._patience.next_look_ns
