@@ -1,6 +1,7 @@
 # make demo   the main job: a disk image served by one process, written, read back and verified by another
 # make test   the tests
-# Both create .venv and nothing else. What else there is: test-long, lint, fuzz, bench, interop, interop-long, clean.
+# Both create .venv; the demo leaves its capture in demo-out. What else there is: test-long, lint, fuzz, bench, interop,
+# interop-long, clean.
 
 VENV := .venv
 PY := $(VENV)/bin/python

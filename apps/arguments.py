@@ -31,7 +31,10 @@ def parse_url(text: str | NvmeUrl) -> NvmeUrl:
 
 def parse_listen(text: str | NvmeUrl) -> NvmeUrl:
     """A URL to serve at: one address of this machine, over TCP also all of them (0.0.0.0, ::); no namespace."""
-    url = parse_url(text)
+    try:
+        url = parse_nvme_url(text, example="nvme+tcp://127.0.0.2:4420") if isinstance(text, str) else text
+    except LocalError as error:
+        raise typer.BadParameter(str(error)) from error
     if url.transport != "tcp" or ip_address(url.host).is_multicast:
         check_one_address(url.host)
     if url.nsid:
@@ -145,7 +148,7 @@ CtrlLossTmo = Annotated[
     float | None,
     typer.Option(
         metavar="SECONDS",
-        help="How long a lost target is waited for; -1: for ever. Left out: not at all, or with --path 600.",
+        help="How long a lost target is waited for, -1: for ever. Left out: 0, or 600 with --path or --persistent.",
     ),
 ]
 FastIoFailTmo = Annotated[

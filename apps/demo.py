@@ -121,7 +121,7 @@ def large_run(out: Console, files: Files, size: int) -> int:
         make_random(files.original, size)
         make_sparse(files.image, size)
     with target(files.image) as url:
-        out.print(f"target process serves [bold]{escape(str(files.image))}[/] at [bold]{url}[/]")
+        out.print(f"target process serves [bold]{escape(str(files.image))}[/] at [bold]{url}[/]", markup=True)
         with out.status("writing from an initiator process"):
             written = initiator("write", url, "--file", str(files.original))
         out.print(f"wrote {format_size(size)} at {rate(written)}")
@@ -144,11 +144,12 @@ def captured_run(out: Console, files: Files, size: int) -> int:
         initiator("write", url, "--file", str(files.original))
         initiator("read", url, "--file", str(files.copy), "--length", str(size))
     verified = verify(out, files)
-    path, captured = escape(str(files.capture)), files.capture.stat().st_size
+    path, captured = str(files.capture), files.capture.stat().st_size
     out.print(
-        f"\na second session, of {format_size(size)}, was captured whole in [bold]{path}[/]"
+        f"\na second session, of {format_size(size)}, was captured whole in [bold]{escape(path)}[/]"
         f" ({format_size(captured)}); open it:",
         soft_wrap=True,
+        markup=True,
     )
     out.print(f"  wireshark {shlex.quote(path)}\n  tshark -r {shlex.quote(path)} -Y nvme\n", soft_wrap=True)
     return verified

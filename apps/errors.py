@@ -65,7 +65,8 @@ def explain(error: BaseException) -> tuple[str, int]:
     if isinstance(error, CommandError):
         return str(error), error.status
     if isinstance(error, UsageError):
-        return f"{error.format_message().rstrip('.')}; --help tells how the command is used", USAGE
+        problem = error.format_message().rstrip(".") or "name a command"
+        return f"{problem}; --help tells how the command is used", USAGE
     if isinstance(error, StackError | TransportError):
         return str(error), 1
     if isinstance(error, OSError):

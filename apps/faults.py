@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from apps.errors import explain_os_error
@@ -88,7 +89,8 @@ def show_report(report: FaultReport, out: Console, *, title: str) -> None:
         out.print(f"and {unlisted} more hits", highlight=False)
     for rule in report.rules:
         fired = f"fired {rule.fired} times" if rule.fired else "[red]never fired[/]"
-        out.print(f"rule {rule.number}, {rule.text}: {fired}, {rule.matched} packets matched", soft_wrap=True)
+        line = f"rule {rule.number}, {escape(rule.text)}: {fired}, {rule.matched} packets matched"
+        out.print(line, soft_wrap=True, markup=True)
 
 
 def control_faults(devices: Mapping[str, Device], arguments: Mapping[str, Json]) -> Json:

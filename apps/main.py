@@ -1,23 +1,26 @@
 """The entry of the command `baremetal`."""
 
-from __future__ import annotations
+# ruff: noqa: E402 (what follows comes before every other import, since Ctrl-C may come during any of them)
+import _signal  # type: ignore[import-not-found]
 
-import signal
+IS_OURS = _signal.getsignal(_signal.SIGINT) is _signal.default_int_handler
+"""Whether Ctrl-C is to be heard; in the background of a script it is ignored."""
+if IS_OURS:
+    # Ctrl-C while modules are still being loaded ends the process without a traceback.
+    _signal.signal(_signal.SIGINT, _signal.SIG_DFL)
+
 from typing import NoReturn
 
 
 def main() -> NoReturn:
     """Run the command line; never returns."""
-    # Ctrl-C while modules are still being loaded ends the process without a traceback.
-    handler = signal.getsignal(signal.SIGINT)
-    if handler is signal.default_int_handler:
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
     from apps.command_line import app
     from apps.errors import run
     from apps.output import prepare_standard_streams
 
     prepare_standard_streams()
-    signal.signal(signal.SIGINT, handler)
+    if IS_OURS:
+        _signal.signal(_signal.SIGINT, _signal.default_int_handler)
     run(lambda: app(standalone_mode=False))
 
 

@@ -62,9 +62,13 @@ def output_errors() -> Iterator[None]:
 
 
 def console(*, stderr: bool = False) -> Console:
-    """A console that folds lines at the width of a terminal, and leaves whole what goes into a pipe or file."""
-    found = Console(stderr=stderr)
-    return found if found.is_terminal else Console(stderr=stderr, width=PIPE_COLUMNS)
+    """A console that folds lines at the width of a terminal, and leaves whole what goes into a pipe or file.
+
+    Text is printed as it is, since most of it has names in it that others chose: `:one` is no emoji, `[b]` no style.
+    A line of ours that has styles says `markup=True`, and escapes the names.
+    """
+    found = Console(stderr=stderr, markup=False, emoji=False)
+    return found if found.is_terminal else Console(stderr=stderr, width=PIPE_COLUMNS, markup=False, emoji=False)
 
 
 def print_lines(lines: Iterable[str]) -> None:

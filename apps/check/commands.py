@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 from rich.table import Table
 
 from apps.errors import CommandError
@@ -100,7 +99,7 @@ def show(path: Path, checker: Checker, flows: list[FlowSummary]) -> None:
     if flows:
         out.print(table)
     for finding in checker.findings:
-        out.print(escape(line_of(finding)), soft_wrap=True, highlight=False)
+        out.print(line_of(finding), soft_wrap=True, highlight=False)
     broken = len(checker.findings)
     verdict = f"rules broken {broken} {'time' if broken == 1 else 'times'}" if broken else "every rule kept"
     out.print(f"{path}: {checker.packets} RoCEv2 packets, {verdict}", soft_wrap=True, highlight=False)

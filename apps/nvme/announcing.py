@@ -26,11 +26,11 @@ def announce(configured: ConfiguredTarget, server: Server, *, as_json: bool) -> 
         return
     out = console()
     for url in urls:
-        out.print(f"serving [bold]{escape(str(url))}[/]", soft_wrap=True)
+        out.print(f"serving [bold]{escape(str(url))}[/]", soft_wrap=True, markup=True)
     is_alone = len(configured.subsystems) == 1
     for nqn, subsystem in configured.subsystems.items():
         if not is_alone:
-            out.print(f"  subsystem {escape(nqn)}", soft_wrap=True)
+            out.print(f"  subsystem {nqn}", soft_wrap=True)
         show_namespaces(subsystem, out, indent="  " if is_alone else "    ")
     if advice:
         out.print(f"small socket buffers cost throughput: {advice}", soft_wrap=True, highlight=False)
@@ -73,7 +73,7 @@ def namespaces_json(configured: ConfiguredSubsystem) -> list[Json]:
 def show_namespaces(configured: ConfiguredSubsystem, out: Console, *, indent: str) -> None:
     """One line a namespace."""
     for nsid, namespace in sorted(configured.subsystem.namespaces.items()):
-        source = escape(configured.source(nsid).text)
+        source = configured.source(nsid).text
         out.print(f"{indent}namespace {nsid}: {source}, {describe(namespace.store)}", soft_wrap=True)
 
 

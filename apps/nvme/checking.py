@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import typer
 
 from apps.errors import CommandError
-from apps.output import complain, console
+from apps.output import console
 from stacks.nvme.configuration import ConfigurationError, Origin, TargetConfiguration, load_configuration
 from stacks.runtime import LocalError
 
@@ -49,4 +50,5 @@ def tell_problems(path: Path, error: LocalError, *, as_json: bool) -> None:
         console().print_json(data={"file": str(path), "problems": problems})
         return
     for line in error.lines if isinstance(error, ConfigurationError) else [str(error)]:
-        complain(line)
+        # Without our name in front: editors jump to FILE:LINE.
+        print(line, file=sys.stderr)  # noqa: T201

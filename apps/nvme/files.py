@@ -12,6 +12,7 @@ from apps.nvme.destinations import Destination
 from apps.nvme.session import failure
 from stacks.nvme.host import Transfer
 from stacks.nvme.sync import Namespace
+from stacks.runtime import StackError
 from wire.nvme.status import StatusCode
 
 Progress = Callable[[int], None]
@@ -90,7 +91,26 @@ class FileMover:
             block = (self._extent.offset + at) // self._namespace.block_bytes
             self._namespace.core.compare(block, view, done=partial(self._note, slot))
 
-        self._run(start, lambda *_: None, progress)
+        try:
+            self._run(start, lambda *_: None, progress)
+        except Difference as difference:
+            raise self._located(difference, descriptor) from difference
+
+    def _located(self, difference: Difference, descriptor: int) -> Difference:
+        """The same with the byte, which Compare does not tell: the piece is read and looked at here."""
+        start, length = difference.offset, difference.length
+        held = memoryview(bytearray(self._whole_blocks(length)))
+        try:
+            self._namespace.read_into(start // self._namespace.block_bytes, held)
+        except StackError:
+            # What the target compares it need not let us read: between which bytes it is, is known.
+            return difference
+        wanted = memoryview(bytearray(length))
+        read_file(descriptor, wanted, start - self._extent.offset)
+        pairs = enumerate(zip(wanted, held, strict=False))
+        at = next((index for index, (ours, theirs) in pairs if ours != theirs), None)
+        # None: somebody has written there meanwhile.
+        return difference if at is None else Difference(start + at)
 
     def _run(
         self,
@@ -114,7 +134,7 @@ class FileMover:
             ended, self._ended = self._ended, []
             for slot, transfer in ended:
                 place, length = doing.pop(slot)
-                check(transfer, self._extent.offset + place)
+                check(transfer, self._extent.offset + place, length)
                 progress(length)
                 early[place] = slot, length
             while finished in early:
@@ -147,18 +167,21 @@ class FileMover:
 class Difference(CommandError):  # noqa: N818 (it is what a comparison is for)
     """What was compared differs.
 
-    offset: byte of the namespace at which the piece that differs starts.
+    offset: byte of the namespace that differs, the first that does in its piece; or, with a `length` of more than 1,
+    where the piece starts that has a difference somewhere.
     """
 
-    def __init__(self, offset: int) -> None:
-        super().__init__(f"the namespace differs from the file, at byte {offset}")
+    def __init__(self, offset: int, length: int = 1) -> None:
+        place = f"at byte {offset}" if length == 1 else f"somewhere between byte {offset} and {offset + length - 1}"
+        super().__init__(f"the namespace differs from the file, {place}")
         self.offset = offset
+        self.length = length
 
 
-def check(transfer: Transfer, offset: int) -> None:
+def check(transfer: Transfer, offset: int, length: int) -> None:
     """CommandError when a transfer at byte `offset` of a namespace failed, Difference when a comparison did."""
     if transfer.status == StatusCode.COMPARE_FAILURE:
-        raise Difference(offset)
+        raise Difference(offset, length)
     if transfer.status:
         raise failure(f"{transfer.what} failed at byte {offset}", transfer)
 

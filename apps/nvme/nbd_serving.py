@@ -126,10 +126,10 @@ def announce(options: NbdOptions, port: NbdPort, export: Export) -> None:
         return
     out = console()
     for uri in port.uris:
-        out.print(f"serving [bold]{escape(str(uri))}[/]", soft_wrap=True)
+        out.print(f"serving [bold]{escape(str(uri))}[/]", soft_wrap=True, markup=True)
     kind = ", read only" if export.is_read_only else ""
     size = f"{format_size(export.size_bytes)} in blocks of {export.block_bytes} bytes{kind}"
-    out.print(f"  {size}: {escape(export.description)}", soft_wrap=True)
+    out.print(f"  {size}: {export.description}", soft_wrap=True)
     # In quotes, since a URI may hold what shells read.
     out.print(f"use it: nbdinfo '{first}'", soft_wrap=True, markup=False, highlight=False)
     out.print(f"        qemu-img info '{first}'", soft_wrap=True, markup=False, highlight=False)

@@ -11,6 +11,7 @@ from apps.addresses import address_beside
 from apps.errors import CommandError
 from apps.faults import reported
 from apps.nvme.outages import Outages
+from apps.output import complain
 from apps.recording import Recording
 from stacks.nvme.bindings.tcp import TcpInitiatorConfig
 from stacks.nvme.host import (
@@ -22,6 +23,7 @@ from stacks.nvme.host import (
     ReconnectPolicy,
     Transfer,
 )
+from stacks.nvme.host.head import ANA
 from stacks.nvme.sync import Connection, Namespace, attach
 from stacks.nvme.url import NvmeUrl
 from stacks.rdma import DeviceConfig
@@ -59,6 +61,8 @@ def open_connection(url: NvmeUrl, options: SessionOptions) -> Iterator[Connectio
     """An association with the subsystem that `url` names."""
     config = HostConfig(host_nqn=options.host_nqn, queue_entries=options.queue_depth + 1, io_queues=options.queues)
     local = options.local or (address_beside(url.host) if url.transport == "rdma" and not options.paths else "")
+    if options.digests and all(each.transport == "rdma" for each in (url, *options.paths)):
+        complain("--digests does nothing over RDMA: every packet has its ICRC anyway")
     with (
         Recording(options.capture) as recording,
         attach(
@@ -74,7 +78,7 @@ def open_connection(url: NvmeUrl, options: SessionOptions) -> Iterator[Connectio
             policy=options.policy,
         ) as connection,
     ):
-        Outages(connection.multipath)
+        Outages(connection.multipath, connection.end.clock)
         try:
             with reported(connection.end.device, is_quiet=options.is_quiet):
                 yield connection
@@ -124,7 +128,8 @@ def discovered(url: NvmeUrl, options: SessionOptions) -> list[DiscoveredSubsyste
 
 def lost(reason: str) -> CommandError:
     """What to say when a connection that stood is no more."""
-    return CommandError(reason or "the target closed the connection", "see that it runs, and repeat")
+    remedy = "`ana-log` shows the states, the target's `ctl set-ana` changes them" if ANA in reason else TARGET_REMEDY
+    return CommandError(reason or "the target closed the connection", remedy)
 
 
 def failure(what: str, transfer: Transfer) -> CommandError:
@@ -140,6 +145,7 @@ def explain_status(status: int) -> str:
     return status_text(status, is_io=True) + (f"; {remedy}" if remedy else "")
 
 
+TARGET_REMEDY = "see that it runs, and repeat"
 REMEDIES = {
     StatusCode.CAPACITY_EXCEEDED.value: "the disk under the target's image is full, free some space there",
     StatusCode.NAMESPACE_WRITE_PROTECTED.value: "the target serves this image for reading only",

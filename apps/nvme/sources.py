@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from stacks.nvme.configuration import (
     SubsystemConfiguration,
     TargetConfiguration,
 )
+from stacks.nvme.serving.store_reports import StoreReports
 from stacks.nvme.stores.specification import is_image
 from stacks.nvme.stores.store_files import check_store
 from stacks.nvme.target.namespace import Namespace
@@ -50,28 +51,17 @@ def configuration_of(
     )
 
 
-def failure_reporter(configured: ConfiguredTarget) -> Callable[[Namespace, str], None]:
-    """What says on standard error, once for each namespace and reason, that a store failed.
+def failure_reporter(configured: ConfiguredTarget) -> StoreReports:
+    """What says on standard error, once for each namespace and reason, that a store failed."""
 
-    The initiator only gets a status; who runs the target is the one who can do something about it.
-    """
-    said: set[tuple[str, str]] = set()
+    def source_of(namespace: Namespace) -> str:
+        for subsystem in configured.subsystems.values():
+            source = subsystem.sources.get(namespace.nsid)
+            if source is not None and subsystem.subsystem.namespaces.get(namespace.nsid) is namespace:
+                return source.text
+        return ""
 
-    def report(namespace: Namespace, failure: str) -> None:
-        name = _name(configured, namespace)
-        if len(said) < REPORTS_MAX and (name, failure) not in said:
-            said.add((name, failure))
-            complain(f"{name}: {failure}; commands of initiators fail with that")
-
-    return report
-
-
-def _name(configured: ConfiguredTarget, namespace: Namespace) -> str:
-    for subsystem in configured.subsystems.values():
-        source = subsystem.sources.get(namespace.nsid)
-        if source is not None and subsystem.subsystem.namespaces.get(namespace.nsid) is namespace:
-            return source.text
-    return f"namespace {namespace.nsid}"
+    return StoreReports(configured.target, complain, source_of=source_of)
 
 
 def _check(text: str, block_bytes: int) -> None:
@@ -94,6 +84,3 @@ def _check_each_once(sources: Sequence[str]) -> None:
             also = "" if seen[real] == text else f" (as {seen[real]}, too)"
             raise CommandError(f"{text} is given twice{also}", "an image can be one namespace only", status=2)
         seen[real] = text
-
-
-REPORTS_MAX = 100

@@ -24,6 +24,7 @@ from apps.arguments import (
 )
 from apps.errors import CommandError
 from apps.faults import Fault, Faults, device_config, report_json
+from apps.nvme.arguments import HOST_NQN, HostNqn
 from apps.nvme.session import SessionOptions, open_namespace
 from apps.output import console
 from apps.perf import engine, rdma_serve
@@ -166,6 +167,7 @@ def nvme(
     ctrl_loss_tmo: CtrlLossTmo = None,
     fast_io_fail_tmo: FastIoFailTmo = -1,
     local: Local = "",
+    host_nqn: HostNqn = HOST_NQN,
     offload: Offload = True,
     cpus: TargetCpus = None,
     seed: Seed = 1,
@@ -191,8 +193,8 @@ def nvme(
             url, pid = parse_url(str(target.ready["url"])), target.pid
         device = device_config(faults, fault)
         options = SessionOptions(
-            local=local, offload=offload, queue_depth=queue_depth, queues=queues, digests=digests, device=device,
-            is_quiet=as_json, paths=tuple(path or ()), policy=policy, reconnect=reconnect,
+            local=local, host_nqn=host_nqn, offload=offload, queue_depth=queue_depth, queues=queues, digests=digests,
+            device=device, is_quiet=as_json, paths=tuple(path or ()), policy=policy, reconnect=reconnect,
         )  # fmt: skip
         served = stack.enter_context(open_namespace(url, options))
         workload = Workload(rw, block_size, span or served.size_bytes, queue_depth, duration, mix, verify, seed)

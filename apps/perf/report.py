@@ -87,7 +87,8 @@ def show(measurement: Measurement, console: Console, *, as_json: bool) -> None:
         return
     console.print(
         f"[bold]{measurement.name}[/]: {measurement.operations_per_second:,.0f} operations/s, "
-        f"{measurement.megabytes_per_second:,.1f} MB/s over {format_duration(measurement.duration_ns)}"
+        f"{measurement.megabytes_per_second:,.1f} MB/s over {format_duration(measurement.duration_ns)}",
+        markup=True,
     )
     latency = measurement.latency
     if latency.count:
@@ -101,7 +102,8 @@ def show(measurement: Measurement, console: Console, *, as_json: bool) -> None:
         if size is not None:
             console.print(f"memory   {format_size(size)} for a queue pair {where}")
     if measurement.errors or measurement.mismatches:
-        console.print(f"[red]{measurement.errors} operations failed, {measurement.mismatches} had wrong data[/]")
+        words = f"{measurement.errors} operations failed, {measurement.mismatches} had wrong data"
+        console.print(words, style="red")
 
 
 def histogram_table(latency: LatencyHistogram) -> Table:

@@ -34,11 +34,14 @@ class NvmeUrl:
         return f"nvme+{self.transport}://{host}:{self.port}{path}"
 
 
-def parse_url(text: str) -> NvmeUrl:
-    """Parse a URL; raises LocalError that says what is wrong and what a right one looks like."""
+def parse_url(text: str, *, example: str = "") -> NvmeUrl:
+    """Parse a URL; raises LocalError that says what is wrong and what a right one looks like.
+
+    example: such a one, where not every URL will do.
+    """
     match = _URL.fullmatch(text)
     if match is None:
-        raise LocalError(f"{text!r} is no NVMe URL; one looks like {EXAMPLE}")
+        raise LocalError(f"{text!r} is no NVMe URL; one looks like {example or EXAMPLE}")
     if match["transport"] not in TRANSPORTS:
         raise LocalError(f"{text!r}: transport {match['transport']} is not known, use {' or '.join(TRANSPORTS)}")
     port = int(match["port"] or DEFAULT_PORT)

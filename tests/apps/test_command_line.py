@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 import typer.main
 from typer.testing import CliRunner
 
 from apps import __version__
 from apps.command_line import app
+from tests.apps.cli import baremetal
 
 
 def commands() -> list[tuple[str, ...]]:
@@ -38,3 +42,17 @@ def test_every_command_has_json(words: tuple[str, ...]) -> None:
 
 def test_the_version_is_the_packages() -> None:
     assert CliRunner().invoke(app, ["--version"]).output == f"baremetal {__version__}\n"
+
+
+@pytest.mark.parametrize("words", [(), ("perf",), ("nvme", "ctl")], ids=" ".join)
+def test_a_group_without_a_command_asks_for_one(words: tuple[str, ...]) -> None:
+    done = baremetal(*words)
+    assert done.returncode == 2
+    assert "Usage:" in done.stdout + done.stderr
+    assert done.stderr.splitlines()[-1] == "baremetal: name a command; --help tells how the command is used"
+
+
+def test_an_interrupt_while_modules_are_loaded_is_not_pythons_any_more() -> None:
+    script = "import apps.main, signal; print(signal.getsignal(signal.SIGINT) is signal.SIG_DFL)"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout == "True\n"

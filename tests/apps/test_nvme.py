@@ -107,13 +107,13 @@ def test_a_difference_is_found_where_it_is(url: str, tmp_path: Path) -> None:
     original = payload(tmp_path, MIB)
     assert baremetal("nvme", "write", url, "--file", str(original)).returncode == 0
     damaged = bytearray(original.read_bytes())
-    damaged[MIB // 2] ^= 1
+    damaged[MIB // 2 + 5001] ^= 1
     original.write_bytes(damaged)
     done = baremetal("nvme", "compare", url, "--file", str(original))
     assert done.returncode == 1
-    assert "differs from the file, at byte 524288" in only_line(done)
+    assert "differs from the file, at byte 529289" in only_line(done)
     found = baremetal("nvme", "compare", url, "--file", str(original), "--json")
-    assert json.loads(found.stdout) == {"verb": "compare", "bytes": MIB, "differs": True, "offset": MIB // 2}
+    assert json.loads(found.stdout) == {"verb": "compare", "bytes": MIB, "differs": True, "offset": MIB // 2 + 5001}
     assert baremetal("nvme", "compare", url, "--file", str(tmp_path / "nothing")).returncode == 2
 
 

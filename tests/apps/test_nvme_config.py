@@ -81,14 +81,14 @@ def test_each_mistake_is_a_line_and_a_target_names_the_first(document: Path) -> 
         (13, f"unknown key 'size'; there are: {keys}"),
     ]
     done = baremetal("nvme", "target", "--config", str(document), "--check")
-    lines = [f"baremetal: {document}:{line}: {problem}" for line, problem in mistakes]
+    lines = [f"{document}:{line}: {problem}" for line, problem in mistakes]
     assert (done.returncode, done.stdout, done.stderr.splitlines()) == (2, "", lines)
     done = baremetal("nvme", "target", "--config", str(document), "--check", "--json")
     told = [{"line": line, "problem": problem} for line, problem in mistakes]
     assert (done.returncode, json.loads(done.stdout)) == (2, {"file": str(document), "problems": told})
     done = baremetal("nvme", "target", "--config", str(document))
     assert done.returncode == 2
-    assert only_line(done) == f"{lines[0]} (and 1 more mistake); --check lists all of them"
+    assert only_line(done) == f"baremetal: {lines[0]} (and 1 more mistake); --check lists all of them"
 
 
 @pytest.mark.slow

@@ -118,6 +118,7 @@ def test_namespaces_come_grow_and_go_while_a_host_watches(target: ManagedTarget,
         until(connection, lambda: 7 not in spaces())
         assert done("create", "3MiB") == f"created namespace 3 of {NQN}: {folder}/disks/ns-3.img, 3 MiB"
         until(connection, lambda: 3 in spaces())
+        assert "--shrink, if what is there may be lost" in ctl("resize", "3", "1MiB").line
         done("resize", "3", "1MiB", "--shrink")
         until(connection, lambda: spaces()[3].size_bytes == MIB)
         assert (folder / "disks" / "ns-3.img").stat().st_size == MIB
@@ -136,6 +137,7 @@ def test_a_store_is_where_whoever_adds_it_is(
     assert (answer["source"], answer["block_count"]) == (f"{tmp_path}/elsewhere/mine.img", 2048)
     assert answer["is_read_only"] is True
     assert "no such file" in ctl("add-namespace", "disk.img").line
+    assert "mine.img: image is in use by this process already" in ctl("add-namespace", "mine.img").line
 
 
 def test_a_namespace_is_shown_to_some_hosts(target: ManagedTarget) -> None:
@@ -194,7 +196,8 @@ def test_ana_states_change_and_hosts_are_told(target: ManagedTarget, url: NvmeUr
         assert done("set-ana", "1", "optimized", "--after", "10s") == "ANA group 1 is to be optimized"
         assert states() == {"1": "change"}
     assert "there is no port 4; there are: 1" in ctl("set-ana", "1", "optimized", "--port", "4").line
-    assert "at most 10 seconds" in ctl("set-ana", "1", "optimized", "--after", "20s").line
+    assert "at most 10 seconds" in ctl("set-ana", "1", "optimized", "--after", "3600s").line
+    assert done("set-ana", "2", "change", "--after", "2s") == "ANA group 2 is in change, for 2 s at most"
 
 
 def test_ports_and_referrals_come_and_go(
@@ -381,3 +384,18 @@ def test_help_of_every_verb_fits_a_terminal(monkeypatch: pytest.MonkeyPatch) -> 
         assert result.status == 0
         assert max(map(len, result.output.splitlines())) <= 80
         assert "--json" in result.output
+
+
+def test_a_target_that_does_not_answer_is_told_as_one(control_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(asking, "ANSWER_TIMEOUT_S", 0.05)
+    (control_folder / "baremetal").mkdir(mode=0o700)
+    with socket.socket(socket.AF_UNIX) as stopped:
+        stopped.bind(str(control_folder / "baremetal" / "nvme-target-4711.sock"))
+        stopped.listen()
+        assert "target 4711: it does not answer" in ctl("--target", "4711", "list").line
+
+
+def test_names_are_printed_as_they_are(target: ManagedTarget) -> None:
+    other = "nqn.2026-11.io.baremetal:one"
+    done("add-subsystem", other)
+    assert f" of {other}: mem:1MiB" in done("add-namespace", "mem:1MiB", "--nqn", other)

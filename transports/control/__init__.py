@@ -14,7 +14,7 @@ event loop. Left out: authentication beyond the folder's mode 0700, and any mean
 
 from transports.control.client import ControlClient
 from transports.control.directory import ControlEntry, Json, control_directory, running_processes
-from transports.control.errors import ControlError
+from transports.control.errors import ControlError, NoAnswer
 from transports.control.server import ControlServer
 
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     "ControlError",
     "ControlServer",
     "Json",
+    "NoAnswer",
     "control_directory",
     "running_processes",
 ]

@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Self
 
 from transports.control.directory import Json
-from transports.control.errors import ControlError
+from transports.control.errors import ControlError, NoAnswer
 
 
 class ControlClient:
@@ -47,7 +47,7 @@ class ControlClient:
     def command(self, name: str, arguments: Mapping[str, Json] | None = None) -> Json:
         """Run a command of the process and return its result.
 
-        ControlError when the process refuses, goes away, or does not answer in time.
+        ControlError when the process refuses or goes away; NoAnswer, which is one, when it does not answer in time.
         """
         return self._ask({"op": "command", "name": name, "arguments": dict(arguments or {})})
 
@@ -81,7 +81,7 @@ class ControlClient:
         try:
             line = self._lines.readline()
         except TimeoutError as error:
-            raise ControlError("the process did not answer in time") from error
+            raise NoAnswer("the process did not answer in time") from error
         except ConnectionError as error:
             raise EOFError from error
         if not line:

@@ -12,7 +12,7 @@ from apps.arguments import parse_image_block, parse_nqn, parse_url
 from apps.sizes import parse_duration, parse_some
 from stacks.nvme.configuration import readers
 from stacks.nvme.stores.faults import StoreFault, parse_fault
-from stacks.nvme.target.ana import ANA_GROUPS_MAX
+from stacks.nvme.target.ana import ANA_GROUPS_MAX, ANATT_SECONDS
 from stacks.nvme.target.subsystem import NAMESPACES_MAX
 from stacks.nvme.target.target import PORTID_MAX
 from stacks.nvme.url import NvmeUrl
@@ -58,6 +58,14 @@ def parse_referral(text: str | NvmeUrl) -> NvmeUrl:
     return parse_url(text)
 
 
+def parse_change(text: str | int) -> int:
+    """How long a change of ANA state takes."""
+    duration_ns = parse_duration(text)
+    if duration_ns > ANATT_SECONDS * 10**9:
+        raise typer.BadParameter(f"hosts wait for a change of state for at most {ANATT_SECONDS} seconds (ANATT)")
+    return duration_ns
+
+
 def parse_state(text: str) -> str:
     """An ANA state by name."""
     if text not in STATES:
@@ -86,7 +94,7 @@ Rules = Annotated[
     list[StoreFault] | None,
     typer.Option(parser=parse_rule, metavar="RULE", help="Such as read:error=EIO,nth=3 (docs/stores.md). Repeatable."),
 ]
-Duration = Annotated[int, typer.Option(parser=parse_duration, metavar="TIME", help="Go through Change, for so long.")]
+Duration = Annotated[int, typer.Option(parser=parse_change, metavar="TIME", help="Go through Change, for so long.")]
 Serves = Annotated[
     list[str] | None,
     typer.Option(parser=parse_nqn, metavar="NQN", help="A subsystem that is reached there, and no other. Repeatable."),

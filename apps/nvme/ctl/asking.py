@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from apps.errors import CommandError
-from transports.control import ControlClient, ControlEntry, ControlError, Json, running_processes
+from transports.control import ControlClient, ControlEntry, ControlError, Json, NoAnswer, running_processes
 
 Object = dict[str, Json]
 
@@ -20,10 +20,18 @@ def ask(wanted: str, verb: str, **arguments: Json) -> Object:
 
 
 def tell(process: ControlEntry, verb: str, arguments: Mapping[str, Json]) -> Object:
-    """Have this target do something."""
+    """Have this target do something.
+
+    A verb may take long, but a process that serves says at once what it is: CommandError when this one does not.
+    """
     try:
+        with ControlClient(process.path, timeout_s=ANSWER_TIMEOUT_S) as client:
+            client.snapshot()
         with ControlClient(process.path, timeout_s=TIMEOUT_S) as client:
             found = client.command(verb, arguments)
+    except NoAnswer as error:
+        problem = f"target {process.pid}: it does not answer"
+        raise CommandError(problem, "see whether it is stopped, and repeat") from error
     except ControlError as error:
         raise CommandError(f"target {process.pid}: {error}") from error
     if not isinstance(found, dict):
@@ -62,3 +70,4 @@ ROLE = "nvme-target"
 TIMEOUT_S = 120.0
 """More than a flush takes of everything that fits into memory."""
 SHORT_TIMEOUT_S = 2.0
+ANSWER_TIMEOUT_S = 5.0

@@ -19,6 +19,8 @@ from apps.nvme.ctl.arguments import (
 )
 from apps.nvme.ctl.asking import Object, ask
 from apps.nvme.ctl.telling import hosts_words, say
+from apps.sizes import format_duration
+from stacks.nvme.target.ana import ANATT_SECONDS
 from stacks.nvme.target.subsystem import CNTLID_MAX
 from stacks.nvme.target.target import PORTID_MAX
 from stacks.nvme.url import NvmeUrl
@@ -55,12 +57,19 @@ def set_ana(
     nqn: Nqn = "",
     as_json: Json = False,
 ) -> None:
-    """Change the state of an ANA group."""
+    """Change the state of an ANA group.
+
+    `change` is no state to stay in: after 10 seconds, or --after, the group is in the state from before.
+    """
     answer = ask(
         context.obj, "set-ana", group=group, state=state, port=port or None, after_ns=after or None, nqn=nqn or None
     )
     where = f" at port {port}" if port else ""
-    say(answer, f"ANA group {group}{where} {'is to be' if after else 'is'} {state}", as_json=as_json)
+    if state == "change":
+        becomes = f"is in change, for {format_duration(after or ANATT_SECONDS * 10**9)} at most"
+    else:
+        becomes = f"{'is to be' if after else 'is'} {state}"
+    say(answer, f"ANA group {group}{where} {becomes}", as_json=as_json)
 
 
 def add_port(

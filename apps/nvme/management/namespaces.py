@@ -78,6 +78,8 @@ async def resize(manager: Manager, *, nqn: str, nsid: int, size: int, shrink: bo
             break
         except LocalError as error:
             # Blocks of memory that are on their way to a host are there for a moment only.
+            if error.errno == errno.ERANGE:
+                raise LocalError(f"{error}: --shrink, if what is there may be lost") from error
             if error.errno != errno.EBUSY:
                 raise
             await trio.sleep(PAUSE_S)

@@ -98,6 +98,8 @@ class ConfiguredTarget:
         found = [pair for pair in pairs if not path or pair[1].path in (path, place_in(self._folder, path))]
         if len(found) == 1:
             return found[0]
-        there = ", ".join(each.path for _, each in pairs) or "none"
+        if not pairs:
+            raise LocalError("this target serves no folder; one is a [[subsystem.directory]] of its configuration")
+        there = ", ".join(each.path for _, each in pairs)
         what = f"there is no folder {path}" if path else "say which folder"
         raise LocalError(f"{what}; there are: {there}")

@@ -126,9 +126,14 @@ def fault(value: object) -> StoreFault:
     return parse_fault(text(value))
 
 
+def place(value: object) -> NvmeUrl:
+    """Transport, address and port."""
+    return parse_url(text(value), example=PLACE)
+
+
 def listen(value: object) -> NvmeUrl:
     """Where a port is to listen."""
-    url = parse_url(text(value))
+    url = place(value)
     if url.nqn or url.nsid:
         raise LocalError(f"is to end with the port number, not {url.nqn or url.nsid}; serves says what is reached")
     address = ip_address(url.host)
@@ -139,7 +144,7 @@ def listen(value: object) -> NvmeUrl:
 
 def referral(value: object) -> PortAddress:
     """Where another discovery service is."""
-    url = parse_url(text(value))
+    url = place(value)
     if url.nqn or url.nsid:
         raise LocalError("is to end with the port number; nqn is where a discovery service's own name goes")
     address = PortAddress(TransportType[url.transport.upper()], url.host, url.port)
@@ -154,3 +159,6 @@ ANA_STATES = MappingProxyType(
 """Change is no state to begin with: it is left again by itself."""
 
 DIGESTS = MappingProxyType({"none": 0, "header": 1, "data": 2, "both": 3})
+
+PLACE = "nvme+tcp://192.0.2.9:4420"
+"""What the URL of a place looks like."""

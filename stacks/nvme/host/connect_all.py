@@ -77,9 +77,14 @@ class ConnectAll:
 
     @property
     def failures(self) -> dict[str, str]:
-        """Why paths are not there, by `transport://address:port/NQN`."""
-        return {f"{place[0]}://{place[1]}:{place[2]}/{nqn}": path.failure
-                for (nqn, place), path in self._paths.items() if path.failure}  # fmt: skip
+        """Why paths are not there, or a discovery service was not read, by `transport://address:port/NQN`."""
+        paths = {(nqn, place): path.failure for (nqn, place), path in self._paths.items()}
+        services = {
+            (watch.path.config.nqn, place): watch.problem or watch.path.failure
+            for place, watch in self.services.items()
+        }
+        return {f"{place[0]}://{place[1]}:{place[2]}/{nqn}": failure
+                for (nqn, place), failure in (services | paths).items() if failure}  # fmt: skip
 
     def add_service(
         self, transport: str, host: str, port: int, now: int, *, nqn: str = DISCOVERY_NQN

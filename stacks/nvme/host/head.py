@@ -14,7 +14,7 @@ import enum
 from collections import deque
 from typing import TYPE_CHECKING
 
-from stacks.nvme.host.ana import NON_OPTIMIZED, OPTIMIZED, PERSISTENT_LOSS
+from stacks.nvme.host.ana import INACCESSIBLE, NON_OPTIMIZED, OPTIMIZED, PERSISTENT_LOSS
 from stacks.nvme.host.namespace import HostNamespace
 from stacks.nvme.host.queue import HostQueue, HostQueueEvent
 
@@ -41,6 +41,7 @@ class Head:
     namespace: what programs use; its commands come here, or go straight to the only usable path.
     strangers: paths on which this number is another namespace, with what differs.
     waiting_max: commands that may wait.
+    blocked: which ANA state keeps commands waiting although a path is live, in one line; empty while none does.
     """
 
     def __init__(self, nsid: int, policy: PathPolicy, *, waiting_max: int) -> None:
@@ -53,6 +54,9 @@ class Head:
         self._members: dict[Path, HostNamespace] = {}
         self._usable: list[HostController] = []
         self._turn = 0
+        self.blocked = ""
+        self._impatience = ""
+        """Why nobody waits any more until a path is usable; empty while that is worth it."""
         self._gone = ""
         """Why no path will come back; empty while one may."""
 
@@ -124,6 +128,19 @@ class Head:
         if len(self._usable) == 1:
             self.namespace.follow(self._usable[0])
         self._gone = "" if self._usable else self._why_gone(paths)
+        self.blocked = "" if self._usable or self._gone else self._why_blocked(paths)
+        if not self.blocked:
+            self._impatience = ""
+        self._gone = self._gone or self._impatience
+
+    def give_up(self, reason: str) -> None:
+        """Fail what waits, and what comes, until the ANA states are others; nothing where they keep nobody waiting.
+
+        reason: one line for a person.
+        """
+        if self.blocked:
+            self._impatience = self._gone = reason
+            self.settle()
 
     def settle(self) -> int:
         """Send what waits, as far as that is possible, and fail it when it never will be; how many were sent."""
@@ -181,12 +198,21 @@ class Head:
             elif path.is_live and path not in self._members:
                 reasons.append(f"namespace {self.nsid} is gone")
             elif path.is_live and self._state_on(path) == PERSISTENT_LOSS:
-                reasons.append(f"namespace {self.nsid} is lost for good on this path (ANA)")
+                reasons.append(f"namespace {self.nsid} is lost for good on this path {ANA}")
             elif path.is_available:
                 return ""
             else:
                 reasons.append(path.failure or "the connection is closed")
         return next(iter(reasons), "there is no path")
+
+    def _why_blocked(self, paths: list[Path]) -> str:
+        live = [path for path in paths if path.is_live and path in self._members]
+        if not live:
+            return ""
+        is_inaccessible = all(self._state_on(path) == INACCESSIBLE for path in live)
+        what = "is inaccessible" if is_inaccessible else "changes its state"
+        where = "on every path" if len(live) == len(paths) else "on every path that is up"
+        return f"namespace {self.nsid} {what} {where} {ANA}"
 
     def _keep(self, command: HostCommand) -> None:
         if self._gone:
@@ -210,6 +236,9 @@ def fail(command: HostCommand, reason: str) -> None:
 def _in_flight(host: HostController) -> int:
     return host.in_flight
 
+
+ANA = "(ANA)"
+"""In every reason that is an access state, which the target was given: it runs, and answers."""
 
 SMALLEST_TRANSFER = 4096
 NMIC_SHARED = 1 << 0

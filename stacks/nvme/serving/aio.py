@@ -23,6 +23,7 @@ from stacks.nvme.bindings.tcp.aio import TcpServer
 from stacks.nvme.bindings.tcp.sync import WrapStreams
 from stacks.nvme.bindings.tcp.workers.aio import TcpWorkers
 from stacks.nvme.configuration import ConfiguredTarget, Origin, PortConfiguration
+from stacks.nvme.serving.store_reports import StoreReports, log_report
 from stacks.nvme.stores import Store, open_store
 from stacks.nvme.stores.aio import ThreadExecutor
 from stacks.nvme.stores.reservations import reservations_of
@@ -38,7 +39,8 @@ Place = str | NvmeUrl | PortConfiguration
 class Server:
     """A target at its ports; `serve` makes and runs one.
 
-    target: the core; ports: where it listens.
+    target: the core; ports: where it listens. Failures of stores are logged (`store_reports`), unless the target has
+    an `on_store_failure`.
     offload: False sends one datagram a call; wrap: goes around the transport of RDMA ports, wrap_streams: around the
     network of TCP ports. device: how RDMA devices
     are made, tcp: the sizes of TCP ports that say nothing else; None for the defaults.
@@ -57,6 +59,8 @@ class Server:
         workers: int = 0,
     ) -> None:
         self.target = target
+        if target.on_store_failure is None:
+            target.on_store_failure = StoreReports(target, log_report)
         self.ports: list[ServerPort] = []
         self._offload = offload
         self._wrap = wrap

@@ -24,7 +24,8 @@ def resized_block_count(what: str, store: Store, size_bytes: int, *, may_shrink:
         raise LocalError(f"{what} is read-only and cannot be resized", errno=errno.EROFS)
     if block_count < store.block_count and not may_shrink:
         was = store.block_count * store.block_bytes
-        raise LocalError(f"{what}: {size_bytes} bytes would cut off part of its {was}; shrinking must be asked for")
+        problem = f"{what}: {size_bytes} bytes would cut off part of its {was}; shrinking must be asked for"
+        raise LocalError(problem, errno=errno.ERANGE)
     return block_count
 
 

@@ -20,6 +20,7 @@ has run them (`executor`), inline or in a worker thread. The request object is t
 from __future__ import annotations
 
 import errno
+import traceback
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -143,9 +144,10 @@ class StoreRequest:
     status: a `StatusCode`, valid once the request comes back; 0 is success.
     failure: what a verb raised, for a person: an OSError in the words of the operating system, as `no space left on
     device`, anything else as type and message, for whoever mends the store.
+    trace: the traceback of what is no OSError, as text, else empty.
     """
 
-    __slots__ = ("block", "blocks", "failure", "is_fua", "ranges", "status", "store", "verb", "view")
+    __slots__ = ("block", "blocks", "failure", "is_fua", "ranges", "status", "store", "trace", "verb", "view")
 
     def __init__(self) -> None:
         self.verb = 0
@@ -157,6 +159,7 @@ class StoreRequest:
         self.is_fua = False
         self.status = 0
         self.failure = ""
+        self.trace = ""
 
 
 def run(request: StoreRequest) -> None:
@@ -200,9 +203,12 @@ def fail(request: StoreRequest, error: Exception) -> None:
     if isinstance(error, OSError):
         request.status = status_of(error, request.verb)
         request.failure = (error.strerror or str(error) or type(error).__name__).lower()
+        request.trace = ""
     else:
         request.status = StatusCode.INTERNAL_ERROR.value
         request.failure = f"{type(error).__name__}: {error}"
+        # As text: the exception itself would hold the frames, and with them the caller's views.
+        request.trace = "".join(traceback.format_exception(error))
 
 
 def status_of(error: OSError, verb: int) -> int:

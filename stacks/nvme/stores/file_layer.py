@@ -6,11 +6,13 @@ loses, or tears, what was not synced.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import errno
 import fcntl
 import os
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Final, Protocol
 
 from stacks.runtime import LocalError
@@ -120,10 +122,24 @@ def lock(descriptor: int, path: str, what: str, *, is_shared: bool = False) -> N
     try:
         fcntl.flock(descriptor, (fcntl.LOCK_SH if is_shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
     except OSError as error:
+        is_ours = has_open_elsewhere(descriptor)
         os.close(descriptor)
+        if isinstance(error, BlockingIOError) and is_ours:
+            raise LocalError(f"{path}: {what} is in use by this process already, and can be that once only") from error
         if isinstance(error, BlockingIOError):
             raise LocalError(f"{path}: {what} is in use by another target, stop that one first") from error
         raise cannot(path, error) from error
+
+
+def has_open_elsewhere(descriptor: int) -> bool:
+    """Whether this process has the file of a descriptor open under another number, as far as Linux tells."""
+    wanted = os.fstat(descriptor)
+    with contextlib.suppress(OSError):
+        for number in [int(entry.name) for entry in Path("/proc/self/fd").iterdir()]:
+            with contextlib.suppress(OSError):
+                if number != descriptor and os.path.samestat(os.fstat(number), wanted):
+                    return True
+    return False
 
 
 def sync_folder(path: str) -> None:

@@ -65,7 +65,8 @@ class AnaChanges:
         if not 0 < duration_ns <= ANATT_NS:
             raise LocalError(f"a change of ANA state takes more than 0 and at most {ANATT_SECONDS} seconds")
         self._subsystem.ana.add(group)
-        self._begin(group, portid, after=state, duration_ns=duration_ns)
+        after = None if state is AnaState.CHANGE else state
+        self._begin(group, portid, after=after, duration_ns=duration_ns)
 
     def cancel(self, group: int, place: int | None) -> None:
         """What was to follow there does not."""

@@ -122,7 +122,7 @@ def store_failed(queue: Queue, command: Command, *, lba: int | None = None, dw0:
     lba: the block where it failed, None for the command's first.
     """
     target = queue.port.target
-    target.tell_store_failure(command.namespace, command.failure)
+    target.tell_store_failure(command.namespace, command.failure, command.trace)
     if command.status == StatusCode.INTERNAL_ERROR:
         target.store_failures += 1
     elif command.status >> 8 == StatusCode.WRITE_FAULT.value >> 8 and command.namespace is not None:

@@ -42,7 +42,8 @@ class Target:
     discovery: the discovery service, its log and referrals. line: what waits for a store.
     keep_alive_expirations: controllers given up because their hosts were silent; associations_expired: those that were
     never enabled, or not again. queues_overdue: connections that were not used, or not closed, in time.
-    store_failures: commands whose store raised what is no OSError. last_store_failure: what any store raised last.
+    store_failures: commands whose store raised what is no OSError. last_store_failure: what any store raised last,
+    last_store_trace: its traceback, as text, empty for an OSError.
     on_store_failure: called with the namespace and that text, for each command that its store failed; it must not
     raise, and sees as many calls as the hosts send commands.
     on_access_changed: called when a queue may do more or less than before, or its namespaces are for somebody else for
@@ -61,6 +62,7 @@ class Target:
         self.queues_overdue = 0
         self.store_failures = 0
         self.last_store_failure = ""
+        self.last_store_trace = ""
         self.on_store_failure: Callable[[Namespace, str], None] | None = None
         self.on_access_changed: list[Callable[[], None]] = []
         self.on_collect: list[Callable[[], None]] = []
@@ -224,9 +226,10 @@ class Target:
         """Stop somebody's timer, if it runs."""
         self._timers.cancel(timed)
 
-    def tell_store_failure(self, namespace: Namespace | None, failure: str) -> None:
+    def tell_store_failure(self, namespace: Namespace | None, failure: str, trace: str) -> None:
         """Remember what a store raised, and tell the program."""
         self.last_store_failure = failure
+        self.last_store_trace = trace
         self.access_changed()
         if self.on_store_failure is not None and namespace is not None:
             self.on_store_failure(namespace, failure)

@@ -272,6 +272,15 @@ def test_a_change_takes_the_time_that_it_is_given(rig: FabricsRig, left: RigHost
     assert (left.ana()[1][0], right.ana()[1][0]) == (NON_OPTIMIZED, NON_OPTIMIZED)
 
 
+def test_a_change_to_change_ends_in_the_state_from_before(rig: FabricsRig, left: RigHost) -> None:
+    rig.subsystem.set_ana_state(1, NON_OPTIMIZED)
+    rig.subsystem.change_ana_state(1, CHANGE, duration_ns=2 * SECOND)
+    rig.run_for(2 * SECOND - 1)
+    assert left.ana()[1][0] == CHANGE
+    rig.run_for(1)
+    assert left.ana()[1][0] == NON_OPTIMIZED
+
+
 @pytest.mark.parametrize("duration_ns", [0, -1, 10 * SECOND + 1])
 def test_a_change_that_hosts_would_not_wait_for_is_refused(rig: FabricsRig, duration_ns: int) -> None:
     with pytest.raises(LocalError, match="at most 10 seconds"):

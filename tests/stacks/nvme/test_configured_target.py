@@ -266,7 +266,7 @@ def test_what_cannot_be_opened_is_told_with_its_line_and_leaves_nothing_locked(f
     (folder / "target.toml").write_text(TEXT)
     for path, line, opened in (("disks", 8, open_directory), ("disk.img", 6, open_image)):
         held = opened(str(folder / path))
-        with pytest.raises(ConfigurationError, match=rf"target\.toml:{line}: .* in use by another target"):
+        with pytest.raises(ConfigurationError, match=rf"target\.toml:{line}: .* in use by this process already"):
             open_configuration(folder / "target.toml")
         held.close()
     made = open_configuration(folder / "target.toml")

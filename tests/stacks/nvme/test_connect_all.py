@@ -190,6 +190,8 @@ def test_a_referral_to_nobody_holds_up_nothing(site: Site) -> None:
     assert list(everything.subsystems) == [NQNS["red"]]
     (service,) = [watch for place, watch in everything.services.items() if place[1] == B]
     assert service.path.is_removed
+    assert list(everything.failures) == [f"tcp://{B}:4420/{DISCOVERY_NQN}"]
+    assert all(everything.failures.values())
 
 
 def test_entries_that_cannot_be_used_are_named_with_the_reason(site: Site) -> None:

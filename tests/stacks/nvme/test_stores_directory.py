@@ -182,7 +182,7 @@ def test_a_read_only_namespace_keeps_its_size_and_can_be_deleted(folder: Path) -
 
 
 def test_a_folder_is_one_process_alone(folder: Path, directory: NamespaceDirectory) -> None:
-    with pytest.raises(LocalError, match="disks: folder is in use by another target"):
+    with pytest.raises(LocalError, match="disks: folder is in use by this process already"):
         open_directory(str(folder))
     directory.close()
     open_directory(str(folder)).close()

@@ -123,7 +123,7 @@ class NamespaceReservations:
             if request.status:
                 # Either record may be there now, so that the next change must save whatever it comes to.
                 self._saved = None
-                target.tell_store_failure(change.namespace, request.failure)
+                target.tell_store_failure(change.namespace, request.failure, request.trace)
                 change.done(change, CommandError(request.status, request.failure))
             else:
                 self._saved = record
