@@ -101,6 +101,9 @@ class StreamCore(Protocol):
 class StreamEndpoint(Protocol):
     """A core whose peers are reached over connections."""
 
+    def tick(self, now: int) -> None:
+        """A pass begins; now: in nanoseconds. It may be long since the last one."""
+
     def poll_connects(self) -> Sequence[tuple[StreamCore, Address]]:
         """Connections to make, since the last call. One that fails is told to its core by `handle_ended`."""
 

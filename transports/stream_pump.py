@@ -157,6 +157,7 @@ class StreamPump:
     def _take_input(self) -> bool:
         now = self._now()
         did = self._has_more = False
+        self._endpoint.tick(now)
         links = self._links
         for transport in self._network.poll():
             link = links.get(transport)

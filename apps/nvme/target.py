@@ -77,6 +77,8 @@ def target(
     """Serve image files or memory until Ctrl-C."""
     if workers and capture is not None:
         raise typer.BadParameter("--capture does not see what workers send and receive; leave --workers or it out")
+    if workers and config is None and all(url.transport != "tcp" for url in listen or LISTEN):
+        raise typer.BadParameter("--workers is for TCP ports, and there is none; --listen at nvme+tcp://ADDRESS, too")
     check_together(config, namespace=namespace, listen=listen, nqn=nqn, block_size=block_size, check=check)
     if check:
         assert config is not None

@@ -79,6 +79,9 @@ class TalkingEndpoint:
         self.active.append(core)
         return core
 
+    def tick(self, now: int) -> None:
+        pass
+
     def poll_connects(self) -> Sequence[tuple[StreamCore, Address]]:
         connects, self.connects = self.connects, []
         return connects

@@ -68,6 +68,10 @@ class NbdServer:
 
     # The endpoint's verbs
 
+    def tick(self, now: int) -> None:
+        """Note the time."""
+        self._now = now
+
     def poll_connects(self) -> Sequence[tuple[StreamCore, Address]]:
         """A server connects to nobody."""
         return ()

@@ -85,8 +85,10 @@ class MemoryStore(Store):
         """Grow the mapping, or give back what is cut off; LocalError while somebody has a view and it has to grow."""
         count, old = resized_block_count(NAME, self, size_bytes, may_shrink=may_shrink), self.block_count
         if self._file is not None:
-            self._file.resize(size_bytes, may_shrink=may_shrink)
-            self.lock = None
+            try:
+                self._file.resize(size_bytes, may_shrink=may_shrink)
+            finally:
+                self.lock = self._file.lock
         elif count < old:
             self.block_count = count
             self.write_zeroes(count, old - count)

@@ -21,40 +21,48 @@ import time
 from collections.abc import Callable, Sequence
 
 from stacks.nvme.stores.contract import READ
-from stacks.nvme.stores.file_layer import OsFile, write_rest
+from stacks.nvme.stores.file_layer import CLOSED, OsFile, write_rest
 
 
 class BlockLock:
-    """A lock between processes, over all blocks of a store. descriptor: a file that all of them have; not owned.
+    """A lock between processes, over all blocks of a store. descriptor: a file that all of them have, owned.
 
-    on_stuck: called when somebody has kept it for `STUCK_S` seconds, to end whoever that may be; empty to go on
+    It is two: whoever waits for the blocks holds the gate, so that those who come later, and share the blocks with
+    those that have them, do not keep a write waiting for ever.
+
+    on_stuck: called when somebody has kept it for `stuck_s` seconds, to end whoever that may be; empty to go on
     waiting.
     """
 
     def __init__(self, descriptor: int) -> None:
         self.descriptor = descriptor
         self.on_stuck: list[Callable[[], None]] = []
+        self.stuck_s = STUCK_S
         self._files: dict[int, int] = {}
         """A description for each thread, since a lock belongs to one."""
 
     def take(self, verb: int) -> None:
         """Wait for the right to run a verb."""
-        wanted = _SHARED if verb == READ else _ALONE
+        gate, blocks = _SHARED if verb == READ else _ALONE
         file = self._file()
-        try:
-            fcntl.fcntl(file, fcntl.F_OFD_SETLK, wanted)
-        except BlockingIOError:
-            self._wait(file, wanted)
+        self._lock(file, gate)
+        self._lock(file, blocks)
+        fcntl.fcntl(file, fcntl.F_OFD_SETLK, _OPEN_GATE)
 
     def release(self) -> None:
         """The verb is done."""
-        fcntl.fcntl(self._file(), fcntl.F_OFD_SETLK, _NONE)
+        fcntl.fcntl(self._file(), fcntl.F_OFD_SETLK, _RELEASE)
 
     def close(self) -> None:
-        """Give up the descriptions; the descriptor stays."""
-        for file in self._files.values():
-            os.close(file)
-        self._files.clear()
+        """Give up the file; idempotent, and done for whoever forgets the lock."""
+        files, self._files, self.descriptor = [*self._files.values(), self.descriptor], {}, CLOSED
+        for file in files:
+            if file != CLOSED:
+                os.close(file)
+
+    def __del__(self) -> None:
+        # A share that is recalled may still be in use by a verb that runs in a thread.
+        self.close()
 
     def _file(self) -> int:
         thread = threading.get_ident()
@@ -63,9 +71,15 @@ class BlockLock:
             file = self._files[thread] = os.open(f"/proc/self/fd/{self.descriptor}", os.O_RDWR | os.O_CLOEXEC)
         return file
 
+    def _lock(self, file: int, wanted: bytes) -> None:
+        try:
+            fcntl.fcntl(file, fcntl.F_OFD_SETLK, wanted)
+        except BlockingIOError:
+            self._wait(file, wanted)
+
     def _wait(self, file: int, wanted: bytes) -> None:
         if self.on_stuck:
-            deadline = time.monotonic() + STUCK_S
+            deadline = time.monotonic() + self.stuck_s
             while time.monotonic() < deadline:
                 time.sleep(LOOK_S)
                 try:
@@ -99,8 +113,6 @@ class Share:
         self.is_recalled = True
         for recall in self.on_recall:
             recall()
-        self.lock.close()
-        os.close(self.lock.descriptor)
 
 
 class SharedBlocks:
@@ -130,15 +142,18 @@ class SharedBlocks:
     def close(self) -> None:
         """Let go of the store."""
         self.lock.close()
-        os.close(self.lock.descriptor)
         self._layer.close()
 
 
-def _flock(kind: int) -> bytes:
-    # struct flock of Linux: type, whence, start, length (0 for all), process; as wide as the machine has it.
-    return struct.pack("hhqqi4x", kind, os.SEEK_SET, 0, 0, 0)
+def _flock(kind: int, start: int) -> bytes:
+    # struct flock of Linux: type, whence, start, length, process; as wide as the machine has it.
+    return struct.pack("hhqqi4x", kind, os.SEEK_SET, start, 1, 0)
 
 
-_SHARED, _ALONE, _NONE = _flock(fcntl.F_RDLCK), _flock(fcntl.F_WRLCK), _flock(fcntl.F_UNLCK)
-STUCK_S = 1.0
+GATE, BLOCKS = 0, 1
+"""Bytes of the file that stand for the two locks."""
+_SHARED, _ALONE = (tuple(_flock(kind, at) for at in (GATE, BLOCKS)) for kind in (fcntl.F_RDLCK, fcntl.F_WRLCK))
+_OPEN_GATE, _RELEASE = _flock(fcntl.F_UNLCK, GATE), _flock(fcntl.F_UNLCK, BLOCKS)
+STUCK_S = 5.0
+"""How long somebody may keep the lock who does nothing else with it than move a few blocks."""
 LOOK_S = 50e-6

@@ -80,6 +80,9 @@ class RawEnd:
         self.accepted: list[RawCore] = []
         self.active: list[RawCore] = []
 
+    def tick(self, now: int) -> None:
+        pass
+
     def poll_connects(self) -> Sequence[tuple[StreamCore, Address]]:
         connects, self.connects = self.connects, []
         return connects

@@ -12,6 +12,7 @@ import trio
 
 from stacks.nvme import sync
 from stacks.nvme.aio import connect, serve
+from stacks.nvme.bindings.tcp import TcpTargetConfig
 from stacks.nvme.host import HostConfig
 from stacks.nvme.stores import MemoryStore
 from stacks.nvme.target import Subsystem
@@ -76,5 +77,27 @@ def test_the_size_is_that_of_now(loopback_addresses: Iterator[str]) -> None:
                 await changed.wait()
             assert namespace.size_bytes == 2 << 20
             await namespace.write(511, bytes(4096))
+
+    trio.run(main)
+
+
+class Unlent(MemoryStore):
+    """Lends nothing, so that reads need staging buffers."""
+
+    def view(self, block: int, blocks: int) -> memoryview | None:
+        return None
+
+
+def test_a_command_that_waits_for_a_buffer_goes_on_as_soon_as_one_is_sent(loopback_addresses: Iterator[str]) -> None:
+    url = f"nvme+tcp://{next(loopback_addresses)}"
+    one_of_each = TcpTargetConfig(shelves=((8 << 10, 1), (128 << 10, 1), (1 << 20, 1)))
+
+    async def main() -> None:
+        quiet = HostConfig(keep_alive_ms=0)
+        async with serve(url, Unlent(4 << 20), tcp=one_of_each), connect(url, config=quiet) as namespace:
+            with trio.fail_after(5):
+                async with trio.open_nursery() as nursery:
+                    for block in range(20):
+                        nursery.start_soon(namespace.read, block, 16)
 
     trio.run(main)

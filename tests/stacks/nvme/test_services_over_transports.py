@@ -9,7 +9,15 @@ import pytest
 
 from stacks.nvme.bindings.rdma import RdmaInitiator, RdmaTarget
 from stacks.nvme.bindings.tcp import TcpTarget
-from stacks.nvme.host import DiscoveredSubsystem, HostConfig, HostController, HostNamespace, read_discovery_log
+from stacks.nvme.host import (
+    DiscoveredSubsystem,
+    HostCommand,
+    HostConfig,
+    HostController,
+    HostNamespace,
+    read_discovery_log,
+)
+from stacks.nvme.host.command import set_features
 from stacks.nvme.stores import InlineExecutor, MemoryStore
 from stacks.nvme.target import PortAddress, Subsystem
 from stacks.rdma import Device
@@ -19,7 +27,7 @@ from tests.stacks.nvme.rdma_rig import RdmaRig
 from tests.stacks.nvme.tcp_rig import SECOND, TARGET, TcpRig
 from transports.simulation.network import Network
 from wire.nvme.kinds import AnaState, TransportType
-from wire.nvme.opcodes import DISCOVERY_NQN
+from wire.nvme.opcodes import DISCOVERY_NQN, AdminOpcode, FeatureId
 from wire.nvme.status import StatusCode
 
 Rig = TcpRig | RdmaRig
@@ -114,6 +122,30 @@ def test_a_persistent_discovery_connection_hears_of_changes(rig: Rig) -> None:
     assert [(entry.kind, entry.host) for entry in found[1:]] == [("nvm", TARGET), ("referral", "203.0.113.9")]
     rig.run_for(600 * SECOND)
     assert host.is_live
+
+
+@pytest.mark.parametrize("pause_ms", [4990, 3000])
+def test_a_keep_alive_counts_from_when_it_comes_however_quiet_it_was_before(pause_ms: int) -> None:
+    # Neither pieces nor anything else have the target look before all of the command is there.
+    rig = TcpRig(cuts=False)
+    host = rig.connect(HostConfig(nqn=NQN, keep_alive_ms=0))
+    answered: list[int] = []
+
+    def send(command: HostCommand) -> None:
+        command.done = lambda command: answered.append(command.status)
+        host.submit_admin(command, rig.simulation.now)
+        rig.initiator_host.wake()
+
+    send(set_features(FeatureId.KEEP_ALIVE_TIMER, 5000))
+    start, pause_ns = rig.simulation.now, pause_ms * 1_000_000
+    for number in range(1, 5):
+        # Not `run_for` once for each: it has everybody look at the clock.
+        rig.simulation.schedule(start + number * pause_ns, lambda: send(HostCommand(AdminOpcode.KEEP_ALIVE)))
+    rig.run_for(4 * pause_ns + 4 * SECOND)
+    assert host.is_live, host.failure
+    assert answered == [0] * 5
+    rig.run_for(2 * SECOND)
+    assert host.is_closed
 
 
 def test_a_discovery_connection_without_a_keep_alive_time_ends_after_two_minutes_of_silence(rig: Rig) -> None:

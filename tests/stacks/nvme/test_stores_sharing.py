@@ -89,6 +89,21 @@ def test_resizing_and_closing_tell_first(make: Callable[[Path], Store], tmp_path
     assert store.lock is None
 
 
+def test_a_write_in_a_thread_outlives_the_share_that_it_began_with(tmp_path: Path) -> None:
+    store = image(tmp_path)
+    share = store.share()
+    assert share is not None
+    lock = share.lock
+    lock.take(WRITE)
+    store.resize(32 * BLOCK, may_shrink=True)
+    lock.release()
+    descriptor = lock.descriptor
+    del share, lock
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(descriptor)
+    store.close()
+
+
 def test_what_changes_or_watches_io_is_not_shared() -> None:
     assert FaultyStore(MemoryStore(BLOCK), []).share() is None
     assert ReadOnlyStore(MemoryStore(BLOCK)).share() is None
@@ -137,12 +152,13 @@ def test_reads_share_a_lock_and_writes_do_not_and_who_dies_lets_go(theirs: int, 
         ended.append(process.wait())
 
     share.lock.on_stuck.append(end)
+    share.lock.stuck_s = 0.2
     request = StoreRequest()
     request.store, request.verb, request.block, request.view = store, ours, 0, memoryview(bytearray(BLOCK))
     began = time.monotonic()
     run(request)
     assert request.status == 0
-    assert bool(ended) == waits == (time.monotonic() - began > 0.9)
+    assert bool(ended) == waits == (time.monotonic() - began > 0.2)
     process.kill()
     process.communicate()
     store.close()
@@ -183,4 +199,47 @@ def test_no_block_is_read_half_written_by_another_process() -> None:
             run(request)
             assert into.count(into[0]) == BLOCK
         process.kill()
+    store.close()
+
+
+READER = """
+import sys
+from stacks.nvme.stores.contract import READ
+from stacks.nvme.stores.sharing import BlockLock
+lock, into, blocks = BlockLock(int(sys.argv[1])), bytearray(1 << 20), memoryview(bytes(1 << 20))
+print("reading", flush=True)
+while True:
+    lock.take(READ)
+    into[:] = blocks
+    lock.release()
+"""
+
+
+@pytest.mark.slow
+def test_readers_without_end_do_not_keep_a_write_waiting() -> None:
+    store = MemoryStore(64 * BLOCK)
+    share = store.share()
+    assert share is not None
+    lock, stuck = share.lock, []
+    arguments = [sys.executable, "-c", READER, str(lock.descriptor)]
+    readers = [
+        subprocess.Popen(arguments, pass_fds=[lock.descriptor], stdout=subprocess.PIPE) for _ in range(4)
+    ]
+    for reader in readers:
+        assert reader.stdout is not None
+        reader.stdout.readline()
+
+    def end() -> None:
+        stuck.append(True)
+        for reader in readers:
+            reader.kill()
+
+    lock.on_stuck.append(end)
+    for _ in range(50):
+        lock.take(WRITE)
+        lock.release()
+    assert stuck == []
+    end()
+    for reader in readers:
+        reader.communicate()
     store.close()

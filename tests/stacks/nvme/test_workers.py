@@ -8,7 +8,7 @@ from stacks.nvme.bindings.tcp import TcpInitiatorConfig, TcpTargetConfig
 from stacks.nvme.host import HostConfig
 from stacks.nvme.stores import FaultyStore, MemoryStore, Store
 from stacks.nvme.target import Subsystem
-from tests.stacks.nvme.core_rig import NQN
+from tests.stacks.nvme.core_rig import NQN, connect_data
 from tests.stacks.nvme.held_stores import HoldingExecutor
 from tests.stacks.nvme.tcp_raw import RawHost, completion, in_capsule, outside, raw_io
 from tests.stacks.nvme.tcp_rig import INITIATOR, SECOND, TARGET
@@ -16,7 +16,7 @@ from tests.stacks.nvme.workers_rig import WorkersRig
 from wire.nvme.kinds import TcpPduFlag, TcpPduKind
 from wire.nvme.opcodes import AdminOpcode, FabricsType, IoOpcode
 from wire.nvme.status import StatusCode, status_code
-from wire.nvme.tcp_codec import TcpHostData, TcpReadyToTransfer
+from wire.nvme.tcp_codec import TcpHostData, TcpInitializeRequest, TcpReadyToTransfer
 
 DATA = bytes(range(256)) * 4096
 BLOCK = 4096
@@ -238,3 +238,34 @@ def test_hosts_of_another_subsystem_and_admin_queues_stay_with_the_owner() -> No
     rig.world.cut(INITIATOR)
     rig.run_until(lambda: rig.tcp_target.queue_count == 0)
     assert TARGET in str(rig.target_host.address)
+
+
+def test_a_connection_whose_controller_is_shut_down_before_it_is_handed_over_stays_and_is_heard() -> None:
+    rig = WorkersRig(capacity_bytes=16)
+    admin, io = RawHost(rig), RawHost(rig, "192.0.2.8")
+
+    def send(host: RawHost, *raw: bytes) -> None:
+        host.core.output += raw
+        host.run(SECOND // 100)
+
+    def connect(host: RawHost, qid: int, cntlid: int) -> None:
+        send(host, TcpInitializeRequest().encode())
+        host.take()
+        data = connect_data(cntlid=cntlid, nqn=NQN)
+        host.core.is_reading = not qid
+        fields = {"nsid": FabricsType.CONNECT, "cdw10": qid << 16, "cdw11": 31}
+        send(host, host.capsule(AdminOpcode.FABRICS, sgl=in_capsule(1024), data=data, **fields))
+
+    connect(admin, 0, 0xFFFF)
+    cntlid = completion(admin.take()[-1]).dw0
+    rig.target.controllers[0].configure(0x00460001)
+    connect(io, 1, cntlid)
+    rig.target.controllers[0].configure(0x00464001)
+    assert rig.tcp_target.queue_count == 2
+    assert rig.taken == [0, 0], "the host has yet to take all of the answer"
+    io.core.is_reading = True
+    io.run(SECOND // 100)
+    assert completion(io.take()[-1]).status == 0
+    send(io, io.capsule(IoOpcode.READ, sgl=outside(BLOCK), nsid=1))
+    assert status_code(completion(io.take()[-1]).status) == StatusCode.COMMAND_SEQUENCE_ERROR
+    assert rig.taken == [0, 0]

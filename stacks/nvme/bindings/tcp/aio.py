@@ -80,5 +80,6 @@ class TcpServer(ServerPort):
         """Close every connection, and stop listening."""
         if self._workers is not None:
             self._workers.remove_port(self._worked)
+            self._worked.close()
         self._streams.close()
         self._network.close()

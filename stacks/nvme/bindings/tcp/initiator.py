@@ -98,6 +98,11 @@ class TcpInitiator:
 
     # The endpoint's verbs
 
+    def tick(self, now: int) -> None:
+        """Note the time, for every association."""
+        for host in self.hosts:
+            host.tick(now)
+
     def poll_connects(self) -> Sequence[tuple[StreamCore, Address]]:
         """Connections to make."""
         self._open_and_close()
@@ -110,8 +115,7 @@ class TcpInitiator:
 
     def poll_active(self, now: int) -> Sequence[StreamCore]:
         """Send commands that were submitted; the connections with something to send, or to end."""
-        for host in self.hosts:
-            host.tick(now)
+        self.tick(now)
         active = self._active
         for link in self._opening:
             if link.deadline_ns is None:

@@ -94,13 +94,18 @@ class TcpTarget:
 
     # The endpoint's verbs
 
+    def tick(self, now: int) -> None:
+        """Note the time, for the target and for what hosts owe."""
+        self.now = now
+        self.target.tick(now)
+
     def poll_connects(self) -> Sequence[tuple[StreamCore, Address]]:
         """None: a target does not connect."""
         return ()
 
     def handle_accepted(self, local: Address, remote: Address, now: int) -> StreamCore | None:
         """A host connected; None when there are too many without Connect, or in all."""
-        self.target.tick(now)
+        self.tick(now)
         if self._is_draining or not self._has_room_for(remote):
             self.counters.connections_rejected += 1
             return None
@@ -112,8 +117,7 @@ class TcpTarget:
 
     def poll_active(self, now: int) -> Sequence[StreamCore]:
         """Give the answers to their connections; the connections that have something to say, or end."""
-        self.target.tick(now)
-        self.now = now
+        self.tick(now)
         port, active = self.port, self._active
         if port.fetches:
             self._fetch()
@@ -142,7 +146,9 @@ class TcpTarget:
             self.ended(connection, self.last_termination)
 
     def poll_deadline(self) -> int | None:
-        """The earliest of all."""
+        """The earliest of all; at once for what came up at the end of a pass, as when sent memory came back."""
+        if self._active or self.port.fetches or self.port.completions or self.target.store_requests:
+            return self.now
         deadline, look_ns = self.target.poll_deadline(), self._patience.next_look_ns
         if look_ns is None and not self._ending and not self._closing and not self._departing:
             return deadline
@@ -205,7 +211,11 @@ class TcpTarget:
         """Connections to hand over to another process, since the last call."""
         departing = [each for each in self._departing if each in self._connections]
         self._departing.clear()
-        return departing
+        for connection in departing:
+            if connection.queue.is_stopped:
+                # Its controller or its end came between, and that is for the owner to see through.
+                connection.stay()
+        return [each for each in departing if not each.queue.is_stopped]
 
     def replace(self, connection: TcpTargetConnection, successor: ServedConnection) -> None:
         """A connection was handed over: `successor` stands for it from now on."""

@@ -249,6 +249,9 @@ class Clients:
         self._connects.append((core, self._place))
         return core
 
+    def tick(self, now: int) -> None:
+        pass
+
     def poll_connects(self) -> Sequence[tuple[StreamCore, Address]]:
         connects, self._connects = self._connects, []
         return connects

@@ -129,6 +129,11 @@ class WorkedPort:
         self._streams, self._wake = streams, streams.wake
         self._handover = Handover(self._target, streams.detach)
 
+    def close(self) -> None:
+        """The port is closed."""
+        if self._handover is not None:
+            self._handover.grants.close()
+
     def pump(self, now: int) -> bool:
         """Hand over what is to be."""
         return self._handover is not None and self._handover.pump(now)
@@ -246,8 +251,13 @@ class WorkerProcess:
         shelves = tuple((size, count) for size, count in config.pop("shelves"))
         port = _WorkerPort(TcpTargetConfig(shelves=shelves, **config), *descriptors)
         self._ports[message["port"]] = port
-        self._nursery.start_soon(port.run)
+        self._nursery.start_soon(self._run_port, message["port"], port)
         return {}
+
+    async def _run_port(self, number: int, port: _WorkerPort) -> None:
+        await port.run()
+        if self._ports.get(number) is port:
+            del self._ports[number]
 
     def _take(self, message: Mapping[str, Any], descriptors: list[int]) -> Mapping[str, Json]:
         agreed = message["agreed"]

@@ -90,13 +90,14 @@ class DirectQueue:
             self.hand_over(command)
             return
         counts, length = grant.counts, command.data_bytes
-        if command.opcode == READ_OPCODE:
+        if command.verb == READ:
             counts[READS] += 1
             counts[BYTES_READ] += length
+            self._queue.succeed(command, length)
         else:
             counts[WRITES] += 1
             counts[BYTES_WRITTEN] += length
-        self._queue.respond(command, status_word=0, dw0=0, dw1=0, length=length if command.verb == READ else 0)
+            self._queue.succeed(command, 0)
 
     def hand_over(self, command: Command) -> None:
         """A command that was about to be done here is the owner's; it has its data, or the room for it."""

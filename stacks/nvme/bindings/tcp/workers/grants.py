@@ -115,8 +115,15 @@ class Grants:
         """Of every grant that stands."""
         return [each.right for each in self._granted.values()]
 
+    @property
+    def connections(self) -> list[ForwardedConnection]:
+        """Those that workers have."""
+        return list(self._connections)
+
     def close(self) -> None:
-        """The port is gone, and its workers with it."""
+        """The port is gone: nobody has a right any more."""
+        self._revoke(list(self._granted.values()))
+        self._connections.clear()
         self._target.on_access_changed.remove(self.changed)
         self._target.on_collect.remove(self.collect)
         self._target.cancel(self)
@@ -129,21 +136,17 @@ class Grants:
 
     def changed(self) -> None:
         """Revoke what may not be any more, and look later for what may."""
-        lost: dict[GrantedWorker, list[_Granted]] = {}
-        for each in self._granted.values():
-            if self._right_now(each) < each.right:
-                lost.setdefault(each.worker, []).append(each)
-        for worker, granted in lost.items():
-            pairs = [(each.connection.number, each.namespace.nsid) for each in granted]
-            with contextlib.suppress(TransportError):  # it is dead then, which is as good
-                worker.revoke(pairs)
-            for each in granted:
-                self._end(each)
+        self._revoke([each for each in self._granted.values() if self._right_now(each) < each.right])
         for connection in [each for each in self._connections if each.is_gone]:
             del self._connections[connection]
         if self._connections and not self._is_armed:
             self._is_armed = True
             self._target.arm(self, GRANT_DELAY_NS)
+
+    def forget(self, worker: GrantedWorker) -> None:
+        """It is dead, and everything that it did is counted."""
+        self.collect()
+        self._workers.pop(worker, None)
 
     def handle_deadline(self) -> None:
         """It is time to look for what may be granted."""
@@ -174,6 +177,14 @@ class Grants:
         if granted.share.is_recalled or granted.namespace.store.share() is not granted.share:
             return Right.NOTHING
         return self.right_of(granted.connection.queue, granted.namespace)
+
+    def _revoke(self, granted: Sequence[_Granted]) -> None:
+        for worker in {each.worker: None for each in granted}:
+            ended = [each for each in granted if each.worker is worker]
+            with contextlib.suppress(TransportError):  # it is dead then, which is as good
+                worker.revoke([(each.connection.number, each.namespace.nsid) for each in ended])
+            for each in ended:
+                self._end(each)
 
     def _grant_all(self) -> None:
         for connection, worker in list(self._connections.items()):

@@ -62,7 +62,9 @@ class Handover:
         return bool(departing)
 
     def _choose(self) -> PortWorker | None:
-        self.workers = [each for each in self.workers if not each.channel.is_over]
+        for dead in [each for each in self.workers if each.channel.is_over]:
+            self.workers.remove(dead)
+            self.grants.forget(dead)
         self._target.hands_over = bool(self.workers)
         return min(self.workers, key=lambda worker: worker.channel.connection_count, default=None)
 

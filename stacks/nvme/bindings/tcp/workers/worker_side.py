@@ -99,8 +99,8 @@ class TcpWorker(TcpTarget):
         self.channel.ended(connection.number, failure)
 
     def poll_deadline(self) -> int | None:
-        """At once while something waits to be sent: memory that comes back when a pass ends lets commands go on."""
-        return self.now if self._active or self.executor.pending else super().poll_deadline()
+        """As of every port; at once for what is to be done here."""
+        return self.now if self.executor.pending else super().poll_deadline()
 
     def close_in_order(self, connection: WorkerConnection, now: int) -> None:
         """End a connection behind what it has to send."""
