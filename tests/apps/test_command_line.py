@@ -52,7 +52,11 @@ def test_a_group_without_a_command_asks_for_one(words: tuple[str, ...]) -> None:
     assert done.stderr.splitlines()[-1] == "baremetal: name a command; --help tells how the command is used"
 
 
-def test_an_interrupt_while_modules_are_loaded_is_not_pythons_any_more() -> None:
-    script = "import apps.main, signal; print(signal.getsignal(signal.SIGINT) is signal.SIG_DFL)"
+@pytest.mark.parametrize(("program", "is_ours"), [("/usr/bin/baremetal", True), ("/usr/bin/pytest", False)])
+def test_an_interrupt_while_modules_are_loaded_is_not_pythons_any_more(program: str, is_ours: bool) -> None:
+    script = (
+        f"import sys; sys.argv[0] = {program!r}\n"
+        "import apps.main, signal; print(signal.getsignal(signal.SIGINT) is signal.SIG_DFL)"
+    )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    assert done.stdout == "True\n"
+    assert done.stdout == f"{is_ours}\n"

@@ -396,6 +396,5 @@ def test_a_target_that_does_not_answer_is_told_as_one(control_folder: Path, monk
 
 
 def test_names_are_printed_as_they_are(target: ManagedTarget) -> None:
-    other = "nqn.2026-11.io.baremetal:one"
-    done("add-subsystem", other)
+    done("add-subsystem", other := "nqn.2026-11.io.baremetal:one")
     assert f" of {other}: mem:1MiB" in done("add-namespace", "mem:1MiB", "--nqn", other)
