@@ -76,16 +76,17 @@ class Connection(AdminCalls):
         self.multipath = multipath or Multipath(policy=policy)
         self._turned_ns = end.clock.now()
 
-    def come_back(self) -> None:
+    def come_back(self) -> bool:
         """Before something is sent: connect anew where the program was away for longer than its keep-alive time, since
-        the target has given it up by then. What is sent next waits for that, and nothing is sent into the void.
+        the target has given it up by then. I/O that is sent next waits for that; whether there was such a path.
         """
         now = self.end.clock.now()
         away_ns = now - self._turned_ns
-        for path in self.multipath.paths:
-            if 0 < path.config.keep_alive_ms * 1_000_000 <= away_ns:
-                path.reset(now, f"the program made no call for {away_ns / 1e9:.0f} seconds")
+        lost = [path for path in self.multipath.paths if 0 < path.config.keep_alive_ms * 1_000_000 <= away_ns]
+        for path in lost:
+            path.reset(now, f"the program made no call for {away_ns / 1e9:.0f} seconds")
         self._turned_ns = now
+        return bool(lost)
 
     @property
     def host(self) -> HostController:
@@ -102,6 +103,7 @@ class Connection(AdminCalls):
         is_settled = settled(self.multipath, reconnect)
         while not end.run_until(is_settled, timeout_ns=WAIT_NS):
             pass
+        self._turned_ns = end.clock.now()
         if not self.multipath.is_live:
             raise ConnectionFailed(self.multipath.failure)
 
@@ -117,6 +119,8 @@ class Connection(AdminCalls):
 
     def run_steps(self, steps: Steps) -> None:
         """Run a sequence of admin commands (`stacks.nvme.host.script`), and raise what ended it."""
+        if self.come_back():
+            self.run_until(lambda: self.multipath.is_live)
         outcome: list[StackError | None] = []
         self.host.run(steps, outcome.append, self.end.clock.now())
         self.run_until(lambda: bool(outcome))

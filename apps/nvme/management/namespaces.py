@@ -62,6 +62,7 @@ async def remove_namespace(manager: Manager, *, nqn: str, nsid: int) -> Json:
     gone = namespace_json(subsystem, nsid)
     with manager.server.changing():
         store = subsystem.remove_namespace(nsid)
+        store.recall()
     # A flush, which may take its time; requests that come later fail.
     await trio.to_thread.run_sync(store.close)
     return gone

@@ -96,6 +96,7 @@ async def remove_subsystem(manager: Manager, *, nqn: str) -> Json:
     gone = subsystem_json(manager.subsystem(nqn))
     with manager.server.changing():
         removed = manager.configured.remove_subsystem(nqn)
+        removed.recall()
     await trio.to_thread.run_sync(removed.close)
     return gone
 

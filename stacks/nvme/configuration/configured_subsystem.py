@@ -66,6 +66,11 @@ class ConfiguredSubsystem:
             self.close()
             raise
 
+    def recall(self) -> None:
+        """Return when no other process has any of the stores; before `close` is called in another thread."""
+        for namespace in self.subsystem.namespaces.values():
+            namespace.store.recall()
+
     def close(self) -> None:
         """Close every store and folder, which nobody may use any more; OSError, when that is done, if one could not be
         flushed.

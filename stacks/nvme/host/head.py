@@ -142,6 +142,13 @@ class Head:
             self._impatience = self._gone = reason
             self.settle()
 
+    def end(self) -> None:
+        """Its number is another namespace's: nothing that is sent here will ever be done."""
+        self._gone = next(iter(self.strangers.values()), "it is gone")
+        self._members.clear()
+        self._usable = []
+        self.namespace.follow(self)
+
     def settle(self) -> int:
         """Send what waits, as far as that is possible, and fail it when it never will be; how many were sent."""
         if not self.waiting or not (self._usable or self._gone):

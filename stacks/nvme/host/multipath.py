@@ -198,6 +198,7 @@ class Multipath:
 
     def _replace(self, old: Head) -> None:
         # As in Linux: who has the old namespace gets errors, and whoever asks for the number gets the new one.
+        old.end()
         self._replaced.append(old)
         under_way = {
             command

@@ -37,5 +37,7 @@ _PARTS: Final = (
     "deallocate",
     "write_zeroes",
     "delay_ns",
+    "share",
+    "recall",
 )
 """What a target uses; `view` and `resize` it does without."""

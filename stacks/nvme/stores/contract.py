@@ -116,6 +116,13 @@ class Store(Protocol):
         """
         return None
 
+    def recall(self) -> None:
+        """Return when no other process has what was shared; `resize` and `close` do that, too.
+
+        To be called where `share` is, in the thread of the event loop, before `close` is called in another.
+        """
+        return
+
     def close(self) -> None:
         """Release what the store holds; nothing is called afterwards."""
         return

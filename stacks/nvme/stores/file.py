@@ -95,7 +95,7 @@ class FileStore(Store):
     def resize(self, size_bytes: int, *, may_shrink: bool = False) -> None:
         """Cut or extend the file, and wait until that is on the medium."""
         count = resized_block_count(self._name, self, size_bytes, may_shrink=may_shrink)
-        self._recall()
+        self.recall()
         self.block_count, old = min(count, self.block_count), self.block_count
         try:
             if self._refusal is not None:
@@ -119,14 +119,15 @@ class FileStore(Store):
             self.lock = self._share.lock
         return self._share
 
-    def _recall(self) -> None:
+    def recall(self) -> None:
+        """Return when no other process has the file any more."""
         share, self._share, self.lock = self._share, None, None
         if share is not None:
             share.recall()
 
     def close(self) -> None:
         """Put everything on the medium and close the file."""
-        self._recall()
+        self.recall()
         try:
             self.flush()
         finally:

@@ -105,6 +105,12 @@ class MemoryStore(Store):
         self.lock = self._file.lock
         return share
 
+    def recall(self) -> None:
+        """Return when no other process has the blocks any more."""
+        if self._file is not None:
+            self._file.recall()
+            self.lock = self._file.lock
+
     def _grow(self, size_bytes: int) -> None:
         self._readable.release()
         self._view.release()

@@ -102,8 +102,10 @@ class BlocksAccount:
 
     def _statuses(self, operation: Operation) -> set[int]:
         known = [self.blocks[block] for block in _in_order(operation.reads) if block < len(self.blocks)]
+        # It may have been done before they went.
+        gone = [operation.gone[block] for block in _in_order(operation.reads) if block in operation.gone]
         found: set[int] = set()
-        if any(BAD in values for values in known):
+        if any(BAD in values for values in (*known, *gone)):
             found.add(UNREADABLE)
         if any(values == {BAD} for values in known):
             return found

@@ -13,7 +13,7 @@ import trio
 from stacks.nvme import sync
 from stacks.nvme.aio import connect, serve
 from stacks.nvme.bindings.tcp import TcpTargetConfig
-from stacks.nvme.host import HostConfig
+from stacks.nvme.host import HostConfig, pages
 from stacks.nvme.stores import MemoryStore
 from stacks.nvme.target import Subsystem
 
@@ -56,8 +56,10 @@ def test_a_program_that_was_away_is_connected_anew_before_anything_is_sent(
         namespace.copy(1, [(0, 1)])
         assert time.monotonic() - before < 5
         assert namespace.read(1) == b"\x05" * 4096
+        time.sleep(0.7)
+        assert namespace.connection.identify(pages.CONTROLLER).subnqn
         (path,) = namespace.connection.multipath.paths
-        assert path.losses == 1
+        assert path.losses == 2
 
 
 def test_the_size_is_that_of_now(loopback_addresses: Iterator[str]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from dataclasses import replace
 
 import pytest
 
@@ -28,6 +29,21 @@ def test_whoever_asks_for_the_number_gets_the_new_namespace() -> None:
     assert rig.do(old.write(0, block_of(1))) != 0
     assert rig.do(new.write(1, block_of(2))) == 0
     assert rig.read(new, 0, 2) == bytes(BLOCK) + bytes(block_of(2))
+
+
+def test_who_has_the_old_namespace_is_told_even_if_another_path_may_still_come() -> None:
+    controller = ScriptedController()
+    connector = ScriptedConnector(a=controller, b=ScriptedController(is_there=False))
+    multipath = Multipath()
+    connector.add(multipath, "a", policy=PATIENT, **QUIET)
+    connector.add(multipath, "b", policy=replace(PATIENT, retries_first=True), **QUIET)
+    old = multipath.namespace(1)
+    controller.disks[1] = Disk(uuid=b"disk disk disk 2")
+    connector.event("a", NAMESPACE_EVENT)
+    writes = [old.write(block, block_of(1)) for block in range(3)]
+    connector.run()
+    assert all("its identifiers differ" in write.problem for write in writes)
+    assert multipath.waiting == 0
 
 
 @pytest.mark.parametrize("is_answered", [False, True])

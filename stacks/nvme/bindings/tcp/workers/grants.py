@@ -12,6 +12,7 @@ changes a rule needs only say so (`Target.access_changed`), before it tells a ho
 from __future__ import annotations
 
 import contextlib
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
@@ -107,6 +108,7 @@ class Grants:
         self._shares_made = 0
         self._workers: dict[GrantedWorker, _Seen] = {}
         self._is_armed = False
+        self._thread = threading.get_ident()
         target.on_access_changed.append(self.changed)
         target.on_collect.append(self.collect)
 
@@ -135,7 +137,8 @@ class Grants:
         self._grant_all()
 
     def changed(self) -> None:
-        """Revoke what may not be any more, and look later for what may."""
+        """Revoke what may not be any more, and look later for what may; in the thread of the event loop."""
+        assert threading.get_ident() == self._thread
         self._revoke([each for each in self._granted.values() if self._right_now(each) < each.right])
         for connection in [each for each in self._connections if each.is_gone]:
             del self._connections[connection]
@@ -197,7 +200,7 @@ class Grants:
     def _grant(
         self, connection: ForwardedConnection, worker: GrantedWorker, namespace: Namespace, right: Right
     ) -> None:
-        share = namespace.store.share()
+        share = _share_of(namespace)
         key = (connection, namespace.nsid)
         granted = self._granted.get(key)
         if share is None:
@@ -254,6 +257,14 @@ class Grants:
         if controller is not None:
             controller.has_traffic = True
         return True
+
+
+def _share_of(namespace: Namespace) -> Share | None:
+    """None also where files or memory for it have run out: then everything is forwarded."""
+    try:
+        return namespace.store.share()
+    except OSError:
+        return None
 
 
 PORT_COUNTS = len(counts_of(TcpTargetCounters()))
