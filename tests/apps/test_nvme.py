@@ -127,6 +127,19 @@ def test_a_pipe_is_written_and_read_under_the_name_of_a_dash(url: str, image: Pa
     assert done.stdout == content[: MIB // 2]
 
 
+def test_digests_over_rdma_are_told_to_do_nothing_once(url: str, tmp_path: Path) -> None:
+    words = ["nvme", "write", url, "--digests", "both", "--file", str(payload(tmp_path, 4096))]
+    done = baremetal(*words)
+    assert done.returncode == 0
+    assert done.stderr == "baremetal: --digests does nothing over RDMA: every packet has its ICRC anyway\n"
+
+
+def test_perf_connects_under_the_name_that_it_is_given(url: str) -> None:
+    words = ["perf", "nvme", url, "--time", "0.1s", "--json"]
+    assert baremetal(*words, "--host-nqn", "nqn.2026-11.io.baremetal:alice").returncode == 0
+    assert baremetal(*words, "--host-nqn", "alice").returncode == 2
+
+
 def test_a_namespace_is_chosen_by_its_number(url: str, tmp_path: Path, image: Path) -> None:
     original = payload(tmp_path, 4096)
     second = f"{url}/nqn.2026-11.io.baremetal:disk/2"
