@@ -61,7 +61,8 @@ def open_connection(url: NvmeUrl, options: SessionOptions) -> Iterator[Connectio
     """An association with the subsystem that `url` names."""
     config = HostConfig(host_nqn=options.host_nqn, queue_entries=options.queue_depth + 1, io_queues=options.queues)
     local = options.local or (address_beside(url.host) if url.transport == "rdma" and not options.paths else "")
-    if options.digests and all(each.transport == "rdma" for each in (url, *options.paths)):
+    is_rdma = all(each.transport == "rdma" for each in (url, *options.paths))
+    if options.digests and is_rdma and url.nqn != DISCOVERY_NQN:
         complain("--digests does nothing over RDMA: every packet has its ICRC anyway")
     with (
         Recording(options.capture) as recording,

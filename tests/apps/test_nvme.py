@@ -117,16 +117,6 @@ def test_a_difference_is_found_where_it_is(url: str, tmp_path: Path) -> None:
     assert baremetal("nvme", "compare", url, "--file", str(tmp_path / "nothing")).returncode == 2
 
 
-def test_a_pipe_is_written_and_read_under_the_name_of_a_dash(url: str, image: Path) -> None:
-    content = random.Random(5).randbytes(MIB)
-    words = ["nvme", "write", url, "--file", "-", "--length", "512KiB"]
-    subprocess.run(command_line(words), input=content, check=True, env=environment(), timeout=LIMIT_S)
-    assert image.read_bytes()[: MIB // 2] == content[: MIB // 2]
-    words = ["nvme", "read", url, "--file", "-", "--length", "512KiB"]
-    done = subprocess.run(command_line(words), stdout=subprocess.PIPE, check=True, env=environment(), timeout=LIMIT_S)
-    assert done.stdout == content[: MIB // 2]
-
-
 def test_a_namespace_is_chosen_by_its_number(url: str, tmp_path: Path, image: Path) -> None:
     original = payload(tmp_path, 4096)
     second = f"{url}/nqn.2026-11.io.baremetal:disk/2"
