@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import resource
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -48,9 +49,17 @@ def run_target(options: TargetOptions) -> None:
 
     CommandError, LocalError or TransportError, with one line for a person, for what cannot be opened or had.
     """
+    _have_all_files()
     configured = ConfiguredTarget(options.configuration, origin=options.origin)
     with contextlib.closing(configured):
         trio.run(serve_configured, options, configured)
+
+
+def _have_all_files() -> None:
+    """As many files as the system lets this process have; connections, images and what workers share are files."""
+    with contextlib.suppress(OSError, ValueError):
+        _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 async def serve_configured(options: TargetOptions, configured: ConfiguredTarget) -> None:

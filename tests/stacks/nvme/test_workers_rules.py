@@ -14,6 +14,7 @@ import pytest
 from stacks.nvme.host import HostConfig, HostNamespace
 from stacks.nvme.stores import MemoryStore, create_image, open_store
 from stacks.nvme.stores.file_layer import OsFile
+from stacks.nvme.stores.sharing import Share
 from stacks.nvme.target import Subsystem
 from tests.stacks.nvme.core_rig import NQN
 from tests.stacks.nvme.held_stores import HoldingExecutor
@@ -301,3 +302,19 @@ def test_a_worker_that_does_not_answer_has_no_rights_left() -> None:
     assert rig.rights == []
     rig.run_until(lambda: rig.initiator.hosts[0].is_closed)
     assert rig.do(namespace.write(0, TWOS)) != 0
+
+
+class Unshared(MemoryStore):
+    """There are no files left to share it with."""
+
+    def share(self) -> Share | None:
+        raise OSError(errno.EMFILE, "too many open files")
+
+
+def test_what_cannot_be_shared_is_the_owners_and_ends_nobody() -> None:
+    rig = WorkersRig(Unshared(1 << 20))
+    namespace = rig.namespace()
+    assert rig.do(namespace.write(0, ONES)) == 0
+    rig.run_for(RECENTLY)
+    assert rig.read(namespace, 0, 1) == bytes(ONES)
+    assert rig.rights == []
