@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import resource
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +21,7 @@ from stacks.nvme.aio import Server, serve
 from stacks.nvme.configuration import ConfiguredTarget, Origin, TargetConfiguration
 from stacks.rdma import Device, DeviceConfig
 from transports.control import Json
+from transports.file_limit import raise_file_limit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,17 +49,10 @@ def run_target(options: TargetOptions) -> None:
 
     CommandError, LocalError or TransportError, with one line for a person, for what cannot be opened or had.
     """
-    _have_all_files()
+    raise_file_limit()
     configured = ConfiguredTarget(options.configuration, origin=options.origin)
     with contextlib.closing(configured):
         trio.run(serve_configured, options, configured)
-
-
-def _have_all_files() -> None:
-    """As many files as the system lets this process have; connections, images and what workers share are files."""
-    with contextlib.suppress(OSError, ValueError):
-        _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 async def serve_configured(options: TargetOptions, configured: ConfiguredTarget) -> None:

@@ -37,6 +37,7 @@ from transports.clock import RealClock
 from transports.control.directory import Json
 from transports.driver import StreamDriver
 from transports.errors import TransportError
+from transports.file_limit import raise_file_limit
 from transports.rights import RightsEnd
 from transports.stream import StreamTransport
 from transports.stream_network import KernelStreams
@@ -318,6 +319,7 @@ def main() -> None:
     # Whoever ends a group of processes gets at the owner, who has something to put away, and ends us.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
+    raise_file_limit()
     trio.run(WorkerProcess(parent_end()).run)
 
 
