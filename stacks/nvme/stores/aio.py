@@ -10,7 +10,7 @@ import trio
 from stacks.nvme.stores.contract import StoreRequest, run
 from stacks.nvme.stores.executor import StoreClient, is_slow, run_together
 from stacks.nvme.stores.held import HeldCompletions
-from stacks.nvme.stores.portions import PORTION_BLOCKS, Portions
+from stacks.nvme.stores.portions import PORTION_BLOCKS, blocks_of
 
 
 class ThreadExecutor:
@@ -26,7 +26,6 @@ class ThreadExecutor:
         self._wake = wake
         self._slow: dict[int, deque[StoreRequest]] = {}
         self._finished: list[StoreRequest] = []
-        self._portions = Portions()
         self._held = HeldCompletions()
         self._nursery: trio.Nursery | None = None
 
@@ -36,8 +35,8 @@ class ThreadExecutor:
         left = PORTION_BLOCKS
         while left > 0:
             done, self._finished = self._finished, []
-            requests, blocks = self._portions.next(self._client.poll_store_requests())
-            left -= blocks
+            requests = self._client.poll_store_requests()
+            left -= blocks_of(requests)
             for request in requests:
                 did_anything = True
                 store = request.store

@@ -12,7 +12,7 @@ from typing import Protocol
 
 from stacks.nvme.stores.contract import FLUSH, StoreRequest, fail, run
 from stacks.nvme.stores.held import HeldCompletions
-from stacks.nvme.stores.portions import PORTION_BLOCKS, Portions
+from stacks.nvme.stores.portions import PORTION_BLOCKS, blocks_of
 
 
 class StoreClient(Protocol):
@@ -30,7 +30,6 @@ class InlineExecutor:
 
     def __init__(self, client: StoreClient) -> None:
         self._client = client
-        self._portions = Portions()
         self._held = HeldCompletions()
 
     def pump(self, now: int) -> bool:
@@ -38,8 +37,8 @@ class InlineExecutor:
         did_anything = False
         left = PORTION_BLOCKS
         while left > 0:
-            done, blocks = self._portions.next(self._client.poll_store_requests())
-            left -= blocks
+            done = self._client.poll_store_requests()
+            left -= blocks_of(done)
             for request in done:
                 store = request.store
                 assert store is not None

@@ -1,43 +1,40 @@
-"""How much an executor does in one pass: of each store so much, and the rest in the passes that follow.
+"""How much is done in one pass: of each store so much, and the rest in the passes that follow.
 
-One host's queue full of large requests would otherwise keep every other host waiting, whatever store that one uses.
+One host's queue full of large requests would otherwise keep every other host waiting, whatever store that one uses. The
+rest stays with the core, which may still take it back.
 """
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Sequence
+from typing import TypeVar
 
 from stacks.nvme.stores.contract import StoreRequest
 
+Request = TypeVar("Request", bound=StoreRequest)
 
-class Portions:
-    """Requests that wait for their pass, in order for each store."""
 
-    def __init__(self) -> None:
-        self._waiting: dict[int, deque[StoreRequest]] = {}
+def portion_of(requests: Sequence[Request]) -> tuple[Sequence[Request], Sequence[Request]]:
+    """What of `requests` is to be run now, and what waits; both in order for each store."""
+    if blocks_of(requests) <= PORTION_BLOCKS:
+        return requests, ()
+    left: dict[int, int] = {}
+    now: list[Request] = []
+    later: list[Request] = []
+    for request in requests:
+        store = id(request.store)
+        room = left.get(store, PORTION_BLOCKS)
+        (now if room > 0 else later).append(request)
+        left[store] = room - max(1, request.blocks)
+    return now, later
 
-    def next(self, requests: Sequence[StoreRequest]) -> tuple[Sequence[StoreRequest], int]:
-        """What of `requests`, and of those that wait, is to be run now, and how many blocks that is."""
-        blocks = 0
-        for request in requests:
-            blocks += request.blocks
-        if not self._waiting and blocks <= PORTION_BLOCKS:
-            return requests, blocks
-        for request in requests:
-            self._waiting.setdefault(id(request.store), deque()).append(request)
-        portion: list[StoreRequest] = []
-        blocks = 0
-        for store, waiting in list(self._waiting.items()):
-            left = PORTION_BLOCKS
-            while waiting and left > 0:
-                request = waiting.popleft()
-                left -= max(1, request.blocks)
-                portion.append(request)
-            blocks += PORTION_BLOCKS - left
-            if not waiting:
-                del self._waiting[store]
-        return portion, blocks
+
+def blocks_of(requests: Sequence[StoreRequest]) -> int:
+    """How many blocks requests are about."""
+    blocks = 0
+    for request in requests:
+        blocks += request.blocks
+    return blocks
 
 
 PORTION_BLOCKS = 4096

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from stacks.nvme.stores.contract import READ, StoreRequest
+from stacks.nvme.stores.portions import portion_of
 from stacks.nvme.target.command import NO_VERB, Command
 from stacks.nvme.target.exclusions import Exclusions, changes_of
 from wire.nvme.status import StatusCode
@@ -35,9 +36,9 @@ class StoreLine:
         self._queues = queues
 
     def poll(self) -> Sequence[Command]:
-        """The requests since the last call that may go, in order."""
-        requests = self.requests[:]
-        self.requests.clear()
+        """The requests that may go, in order; at most a portion for each store, so that everybody gets his turn."""
+        requests, later = portion_of(self.requests[:])
+        self.requests[:] = later
         return self.exclusions.sift(requests) if self.exclusions.active else requests
 
     def came_back(self, requests: Sequence[StoreRequest]) -> None:
@@ -65,6 +66,12 @@ class StoreLine:
         for command in self._take_back(late):
             assert command.queue is not None
             command.queue.fail(command, StatusCode.LBA_OUT_OF_RANGE.value)
+
+    def fail_gone(self, namespace: Namespace) -> None:
+        """Fail the commands of a namespace that was taken away whose requests no executor has seen."""
+        for command in self._take_back([command for command in self._unseen() if command.namespace is namespace]):
+            assert command.queue is not None
+            command.queue.fail(command, StatusCode.INVALID_FIELD.value, location=4)
 
     def _unseen(self) -> list[Command]:
         return [*self.requests, *self.exclusions.held] if self.exclusions.active else self.requests

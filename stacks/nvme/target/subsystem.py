@@ -127,10 +127,15 @@ class Subsystem:
         return uuid.uuid5(uuid.NAMESPACE_URL, f"{self.nqn}/{nsid}")
 
     def remove_namespace(self, nsid: int) -> Namespace:
-        """Hide a namespace and tell the hosts; its store stays the caller's. LocalError when there is none."""
+        """Hide a namespace and tell the hosts; its store stays the caller's. LocalError when there is none.
+
+        Commands that have not reached the store fail.
+        """
         namespace = self.namespace(nsid)
         del self.namespaces[nsid]
         self.refresh()
+        if self.target is not None:
+            self.target.line.fail_gone(namespace)
         return namespace
 
     def resize_namespace(self, nsid: int) -> None:

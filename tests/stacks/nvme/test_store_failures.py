@@ -138,7 +138,7 @@ def test_requests_of_a_store_that_was_closed_meanwhile_end_with_an_error(
     io.port.target.subsystems[NQN].remove_namespace(1)
     store.close()
     io.pump()
-    assert [io.answers[cid].status for cid in cids] == 3 * [StatusCode.INTERNAL_ERROR]
+    assert [io.answers[cid].status for cid in cids] == 3 * [StatusCode.INVALID_FIELD]
     assert io.port.pool.free_buffers == free
 
 

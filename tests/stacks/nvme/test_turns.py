@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+import pytest
+
 from stacks.nvme.host import HostConfig
 from stacks.nvme.stores import InlineExecutor, MemoryStore
 from stacks.nvme.stores.contract import READ, StoreRequest
-from stacks.nvme.stores.portions import PORTION_BLOCKS, Portions
+from stacks.nvme.stores.portions import PORTION_BLOCKS, portion_of
 from stacks.nvme.target.zeroing import PIECE_BYTES
-from tests.stacks.nvme.core_rig import NQN, connected, make_port, sqe
+from tests.stacks.nvme.core_rig import NQN, CoreHost, connected, make_port, sqe
 from tests.stacks.nvme.tcp_raw import outside, raw_io
 from tests.stacks.nvme.tcp_rig import SECOND, TcpRig
 from wire.nvme.kinds import TcpPduKind
@@ -44,16 +48,44 @@ def requests(store: MemoryStore, *blocks: int) -> list[StoreRequest]:
 
 
 def test_a_portion_takes_so_much_of_each_store_and_keeps_the_order() -> None:
-    portions, one, other = Portions(), MemoryStore(1 << 20), MemoryStore(1 << 20)
+    one, other = MemoryStore(1 << 20), MemoryStore(1 << 20)
     large, small = requests(one, *[PORTION_BLOCKS] * 3), requests(other, 1)
-    portion, blocks = portions.next([*large, *small])
-    assert portion == [large[0], small[0]]
-    assert blocks == PORTION_BLOCKS + 1
-    assert list(portions.next(())[0]) == [large[1]]
-    late = requests(one, 1)
-    assert list(portions.next(late)[0]) == [large[2]]
-    assert list(portions.next(())[0]) == late
-    assert list(portions.next(())[0]) == []
+    assert portion_of([*large, *small]) == ([large[0], small[0]], large[1:])
+    assert portion_of(small) == (small, ())
+    mixed = requests(one, PORTION_BLOCKS - 1, 1, 1)
+    assert portion_of(mixed) == (mixed[:2], mixed[2:])
+
+
+TAKEN_BACK: dict[str, tuple[Callable[[CoreHost, MemoryStore], object], int]] = {
+    "shrunk": (
+        lambda io, store: (
+            store.resize(1 << 20, may_shrink=True),
+            io.port.target.subsystems[NQN].resize_namespace(1),
+        ),
+        StatusCode.LBA_OUT_OF_RANGE,
+    ),
+    "removed": (lambda io, _: io.port.target.subsystems[NQN].remove_namespace(1), StatusCode.INVALID_FIELD),
+    "closed": (lambda io, _: io.queue.closed(), StatusCode.SUCCESS),
+}
+
+
+@pytest.mark.parametrize("name", TAKEN_BACK)
+def test_what_waits_for_its_pass_is_taken_back_as_all_that_no_store_has(name: str) -> None:
+    store = Counting(512 << 20)
+    _, io = connected(make_port(store))
+    executor = InlineExecutor(io.port.target)
+    cids = [io.send(sqe(IoOpcode.WRITE_ZEROES, nsid=1, cdw10=4096 * number, cdw12=4095)) for number in range(1, 30)]
+    assert executor.pump(0)
+    assert len(store.zeroed) == 1
+    change, status = TAKEN_BACK[name]
+    change(io, store)
+    asked = len(store.zeroed)
+    while executor.pump(0):
+        pass
+    assert len(store.zeroed) == asked, "nothing reaches the store any more"
+    if name != "closed":
+        io.pump()
+        assert [io.answers[cid].status for cid in cids] == [0, *[status] * 28]
 
 
 def test_zeroes_go_in_pieces_with_one_flush_at_the_end() -> None:
