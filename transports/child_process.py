@@ -45,7 +45,12 @@ class ChildProcess:
             raise
         finally:
             far.close()
-        self._pidfd = os.pidfd_open(self._process.pid)
+        try:
+            self._pidfd = os.pidfd_open(self._process.pid)
+        except OSError:
+            self.kill()
+            self.rights.close()
+            raise
 
     @property
     def pid(self) -> int:

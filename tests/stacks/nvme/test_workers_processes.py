@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import random
@@ -18,6 +19,7 @@ import trio
 from apps.processes import command_line, environment
 from stacks.nvme.aio import connect as connect_async
 from stacks.nvme.aio import serve
+from stacks.nvme.bindings.tcp.workers import aio as workers_aio
 from stacks.nvme.host import HostConfig, ReconnectPolicy
 from stacks.nvme.stores import create_image
 from stacks.nvme.sync import Namespace, connect
@@ -147,3 +149,34 @@ def test_the_programs_own_face_and_memory_that_processes_share(loopback_address:
         assert all(map(is_gone, server.workers.pids))
 
     trio.run(main)
+
+
+def test_a_worker_that_cannot_be_started_again_is_tried_later(
+    loopback_address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started = 0
+
+    class Scarce(workers_aio.ChildProcess):
+        def __init__(self, module: str) -> None:
+            nonlocal started
+            started += 1
+            if started == 2:
+                raise OSError(errno.ENOMEM, "cannot allocate memory")
+            super().__init__(module)
+
+    monkeypatch.setattr(workers_aio, "ChildProcess", Scarce)
+
+    async def main() -> None:
+        url = f"nvme+tcp://{loopback_address}"
+        async with serve(url, "mem:1MiB", workers=1) as server:
+            assert server.workers is not None
+            (first,) = server.workers.pids
+            os.kill(first, signal.SIGKILL)
+            async with connect_async(url) as namespace:
+                await namespace.write(0, bytes(BLOCK))
+            with trio.fail_after(LIMIT_S):
+                while server.workers.pids in ([], [first]):
+                    await trio.sleep(0.05)
+
+    trio.run(main)
+    assert started == 3

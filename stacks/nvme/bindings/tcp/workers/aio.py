@@ -13,6 +13,7 @@ that does not answer is killed.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import mmap
 import os
@@ -88,9 +89,21 @@ class TcpWorkers:
         await self._is_ready.wait()
 
     async def _keep(self, place: int) -> None:
+        said = ""
         while True:
             began = trio.current_time()
-            process = ChildProcess(MODULE)
+            try:
+                process = ChildProcess(MODULE)
+            except OSError as error:
+                # As when memory is short; connections stay with the owner until it is there again.
+                self._is_ready.set()
+                text = f"a worker cannot be started now: {os.strerror(error.errno or 0).lower()}"
+                if self.on_death is not None and text != said:
+                    self.on_death(text)
+                said = text
+                await trio.sleep(RESTART_DELAY_S)
+                continue
+            said = ""
             try:
                 if await process.rights.next() is not None:
                     self._serve(place, process)
@@ -110,7 +123,9 @@ class TcpWorkers:
 
     def _serve(self, place: int, process: ChildProcess) -> None:
         for port in self._ports:
-            port.open(process)
+            # A port that has no files left for it does without this worker.
+            with contextlib.suppress(OSError):
+                port.open(process)
         self.processes[place] = process
         if len(self.processes) == self.count:
             self._is_ready.set()
