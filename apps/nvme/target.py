@@ -15,8 +15,45 @@ from apps.nvme.serving import TargetOptions, run_target
 from apps.nvme.sources import configuration_of, parse_source
 from apps.sizes import Bytes, parse_size
 from stacks.nvme.aio import DEFAULT_NQN
-from stacks.nvme.configuration import Origin, TargetConfiguration
+from stacks.nvme.configuration import Origin
 from stacks.nvme.url import NvmeUrl
+
+Namespaces = Annotated[
+    list[str] | None,
+    typer.Option(
+        parser=parse_source,
+        metavar="IMAGE",
+        help="An image file, mem:SIZE, or overlay:BASE+LAYER, ro:, faulty: (docs/stores.md); repeated for several.",
+    ),
+]
+Listen = Annotated[
+    list[NvmeUrl] | None,
+    typer.Option(
+        parser=parse_listen,
+        metavar="URL",
+        help="nvme+rdma:// or nvme+tcp://ADDRESS:PORT/NQN; port 4420 if left out, NQN as --nqn. Repeatable.",
+        show_default=str(NvmeUrl("rdma", "127.0.0.2")),
+    ),
+]
+Nqn = Annotated[
+    str, typer.Option(parser=parse_nqn, metavar="NQN", help="Name of the subsystem.", show_default=DEFAULT_NQN)
+]
+BlockSize = Annotated[
+    int | None,
+    typer.Option(parser=parse_image_block, metavar="SIZE", help="Bytes of a block: 512 or 4096.", show_default="4KiB"),
+]
+Config = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="All of that, and more, from a file (docs/configuration.md).")
+]
+Workers = Annotated[
+    int,
+    typer.Option(
+        min=0, max=64, metavar="N", help="Processes that serve the connections of TCP ports; 0: this one alone."
+    ),
+]
+CaptureLimit = Annotated[
+    int, typer.Option(parser=parse_size, metavar="SIZE", help="Stop recording at this size; 0: never.")
+]
 
 
 def add_to(app: typer.Typer) -> None:
@@ -28,69 +65,34 @@ def add_to(app: typer.Typer) -> None:
 
 
 def target(
-    namespace: Annotated[
-        list[str] | None,
-        typer.Option(
-            parser=parse_source,
-            metavar="IMAGE",
-            help="An image file, mem:SIZE, or overlay:BASE+LAYER, ro:, faulty: (docs/stores.md); repeated for several.",
-        ),
-    ] = None,
-    listen: Annotated[
-        list[NvmeUrl] | None,
-        typer.Option(
-            parser=parse_listen,
-            metavar="URL",
-            help="nvme+rdma:// or nvme+tcp://ADDRESS:PORT/NQN; port 4420 if left out, NQN as --nqn. Repeatable.",
-            show_default=str(NvmeUrl("rdma", "127.0.0.2")),
-        ),
-    ] = None,
-    nqn: Annotated[
-        str, typer.Option(parser=parse_nqn, metavar="NQN", help="Name of the subsystem.", show_default=DEFAULT_NQN)
-    ] = "",
-    block_size: Annotated[
-        int | None,
-        typer.Option(
-            parser=parse_image_block, metavar="SIZE", help="Bytes of a block: 512 or 4096.", show_default="4KiB"
-        ),
-    ] = None,
-    config: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="All of that, and more, from a file (docs/configuration.md).")
-    ] = None,
+    namespace: Namespaces = None,
+    listen: Listen = None,
+    nqn: Nqn = "",
+    block_size: BlockSize = None,
+    config: Config = None,
     check: Annotated[bool, typer.Option("--check", help="Only say what is wrong with --config.")] = False,
-    workers: Annotated[
-        int,
-        typer.Option(
-            min=0, max=64, metavar="N", help="Processes that serve the connections of TCP ports; 0: this one alone."
-        ),
-    ] = 0,
+    workers: Workers = 0,
     offload: Offload = True,
     capture: Capture = None,
-    capture_limit: Annotated[
-        int, typer.Option(parser=parse_size, metavar="SIZE", help="Stop recording at this size; 0: never.")
-    ] = Bytes(0),
+    capture_limit: CaptureLimit = Bytes(0),
     fault: Fault = None,
     faults: Faults = None,
     until_stdin_ends: Annotated[bool, typer.Option(hidden=True)] = False,
     as_json: Json = False,
 ) -> None:
     """Serve image files or memory until Ctrl-C."""
-    if workers and capture is not None:
-        raise typer.BadParameter("--capture does not see what workers send and receive; leave --workers or it out")
-    if workers and config is None and all(url.transport != "tcp" for url in listen or LISTEN):
-        raise typer.BadParameter("--workers is for TCP ports, and there is none; --listen at nvme+tcp://ADDRESS, too")
+    check_workers(workers, capture, config, listen or LISTEN)
     check_together(config, namespace=namespace, listen=listen, nqn=nqn, block_size=block_size, check=check)
     if check:
         assert config is not None
         check_configuration(config, as_json=as_json)
         return
-    configuration, origin = TargetConfiguration(), Origin()
     if config is not None:
         configuration, origin = loaded(config)
     else:
-        configuration = configuration_of(
-            namespace or (), listen or LISTEN, nqn=the_nqn(nqn, listen or ()), block_bytes=block_size or 4096
-        )
+        name = the_nqn(nqn, listen or ())
+        configuration = configuration_of(namespace or (), listen or LISTEN, nqn=name, block_bytes=block_size or 4096)
+        origin = Origin()
     run_target(
         TargetOptions(
             configuration=configuration,
@@ -104,6 +106,14 @@ def target(
             as_json=as_json,
         )
     )
+
+
+def check_workers(workers: int, capture: Path | None, config: Path | None, listen: Sequence[NvmeUrl]) -> None:
+    """typer.BadParameter where workers see no connections, or nobody sees theirs."""
+    if workers and capture is not None:
+        raise typer.BadParameter("--capture does not see what workers send and receive; leave --workers or it out")
+    if workers and config is None and all(url.transport != "tcp" for url in listen):
+        raise typer.BadParameter("--workers is for TCP ports, and there is none; --listen at nvme+tcp://ADDRESS, too")
 
 
 def check_together(config: Path | None, *, check: bool, **plain: object) -> None:

@@ -144,10 +144,7 @@ class Head:
 
     def end(self) -> None:
         """Its number is another namespace's: nothing that is sent here will ever be done."""
-        self._gone = next(iter(self.strangers.values()), "it is gone")
-        self._members.clear()
-        self._usable = []
-        self.namespace.follow(self)
+        self._gone = next(iter(self.strangers.values()))
 
     def settle(self) -> int:
         """Send what waits, as far as that is possible, and fail it when it never will be; how many were sent."""
