@@ -4,19 +4,21 @@
     Controller.rate_bps -> Pacer.next_send_ns -> the sender's next departure
     Controller.window_bytes -> how much the sender leaves unacknowledged
 
-`Controller` says what an algorithm is told and what it answers; `Dcqcn` is RoCE's, from CNPs; `controller_factory`
-finds one by name, and a factory of your own goes wherever a name does. Everything is sans-IO and computed in integers:
-the same input gives the same rates on every machine and Python version.
-
-Left out so far: delivery-rate samples and the window-based algorithms (Reno, CUBIC, BBR, Prague), for which `Ack` and
-`Loss` will grow fields. Sources: Zhu et al., "Congestion Control for Large-Scale RDMA Deployments", SIGCOMM 2015.
+`Controller` says what an algorithm is told and what it answers; `controller_factory` finds one by name, and a factory
+of your own goes wherever a name does. `Delivery` keeps a connection's totals and makes the samples, `RttEstimator` its
+round-trip times, `RoundCounter` its rounds. Everything is sans-IO and computed in integers: the same input gives the
+same rates on every machine and Python version.
 """
 
 from stacks.congestion.catalogue import CONTROLLERS, controller_factory
 from stacks.congestion.controller import Ack, Controller, ControllerFactory, Flow, Loss
 from stacks.congestion.dcqcn import ALPHA_ONE, Dcqcn, DcqcnParameters
 from stacks.congestion.dcqcn_presets import PRESETS
+from stacks.congestion.delivery import Delivery, SentPacket
 from stacks.congestion.pacer import Pacer
+from stacks.congestion.reno import Reno
+from stacks.congestion.rounds import RoundCounter
+from stacks.congestion.rtt import RttEstimator
 
 __all__ = [
     "ALPHA_ONE",
@@ -27,8 +29,13 @@ __all__ = [
     "ControllerFactory",
     "Dcqcn",
     "DcqcnParameters",
+    "Delivery",
     "Flow",
     "Loss",
     "Pacer",
+    "Reno",
+    "RoundCounter",
+    "RttEstimator",
+    "SentPacket",
     "controller_factory",
 ]

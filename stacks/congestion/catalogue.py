@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from stacks.congestion.controller import ControllerFactory, Flow
 from stacks.congestion.dcqcn import Dcqcn
 from stacks.congestion.dcqcn_presets import PRESETS
+from stacks.congestion.reno import Reno
 from stacks.runtime import LocalError
 
 
@@ -28,6 +29,7 @@ def _dcqcn(preset: str) -> ControllerFactory:
 
 
 CONTROLLERS: Mapping[str, ControllerFactory] = {
+    "reno": Reno,
     "dcqcn": Dcqcn,
     **{f"dcqcn-{preset}": _dcqcn(preset) for preset in PRESETS},
 }

@@ -1,85 +1,147 @@
 """What a sender and a congestion controller say to each other: the seam between the stacks and every algorithm.
 
     flow starts           factory(Flow) -> Controller
-    packets leave         handle_sent
-    acknowledgements      handle_ack(Ack)
-    losses                handle_loss(Loss)
-    a CNP, an ECN echo    handle_notification
+    packets leave         handle_sent, before the connection counts them
+    acknowledgements      handle_lost_packet for each packet found lost, then handle_ack(Ack)
+    losses                handle_loss(Loss), once a recovery; handle_recovered when it is over
+    a loss was none       handle_spurious_loss: undo
+    a CNP                 handle_notification
     a deadline is due     handle_timeout, asked for by poll_deadline
 
-A controller answers with two attributes that the sender reads before each send: `rate_bps`, which a `Pacer` enforces,
-and `window_bytes`. A rate-based one sets the first, a window-based one the second, BBR both.
+The order within one acknowledgement: the stack updates its RttEstimator and `Delivery` for all newly acknowledged and
+lost packets, tells `handle_lost_packet` of each lost one and `handle_loss` if that begins a recovery, tells
+`handle_spurious_loss` or `handle_recovered` if it came to that, and `handle_ack` last.
 
-What happened is told in values, not in arguments, so that an algorithm that wants to know more (delivery-rate samples,
-rounds, application limits, counts of ECN marks) gets it as another field and the others never notice.
+A controller answers with attributes that the sender reads before each send: `rate_bps`, which a `Pacer` enforces,
+`send_quantum_bytes`, and `window_bytes`. A rate-based one sets the first, a window-based one the last, BBR all.
+
+What happened is told in values, not in arguments, so that an algorithm that wants to know more gets it as another field
+and the others never notice. Totals of the connection are in `flow.delivery`, which a controller only reads, but for
+`application_limited()` (BBR's ProbeRTT).
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from stacks.congestion.delivery import Delivery, SentPacket
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Flow:
     """What is known of a flow when it starts.
 
-    line_rate_bps: bits per second of the sender's link, above which nothing leaves. packet_bytes: payload of a full
-    packet. rng: for algorithms that probe at random times; only `.random()` is drawn.
+    line_rate_bps: bits per second of the sender's link, above which nothing leaves. packet_bytes: of a full packet, as
+    `Ack` counts. rng: for algorithms that probe at random times; only `.random()` is drawn. delivery: the connection's
+    totals, with its initial window; None where the stack keeps none, which algorithms that need them refuse.
+    start_ns: when the flow starts. base_rtt_ns: of the path without queues, where it is known (data centres), else 0.
     """
 
     line_rate_bps: int
     packet_bytes: int
     rng: random.Random = field(default_factory=lambda: random.Random(0))
+    delivery: Delivery | None = None
+    start_ns: int = 0
+    base_rtt_ns: int = 0
 
 
 class Ack:
-    """Data that arrived.
+    """What one acknowledgement says: data that arrived, and the delivery-rate sample (RS. in draft-ietf-ccwg-bbr).
 
-    acked_bytes: newly acknowledged. inflight_bytes: what is still out. rtt_ns: of a packet that was sent once, where
-    the sender timed one, else None.
+    acked_bytes, acked_packets: newly acknowledged. lost_bytes: newly found lost. inflight_bytes: what is still out.
+    rtt_ns: of the newest packet, if it was sent once and timed, else None. ce_packets: newly reported as CE-marked.
+    newest_sent_ns: when the newest packet acknowledged was sent, -1 if none is newer than all before.
+
+    The sample: delivery_rate_bps, 0 for none; is_app_limited: it says no more than what the application gave;
+    delivered_bytes over interval_ns; prior_delivered_bytes, prior_delivered_ns: the connection's totals when that
+    packet was sent (time -1: no sample); tx_in_flight_bytes: in flight then, with it; sample_lost_bytes: lost since.
+    send_elapsed_ns, ack_elapsed_ns: the two candidates for the interval.
+
+    telemetry: what switches wrote into the packet (INT), a sequence of hops, None without.
     """
 
-    __slots__ = ("acked_bytes", "inflight_bytes", "rtt_ns")
+    __slots__ = (
+        "ack_elapsed_ns", "acked_bytes", "acked_packets", "ce_packets", "delivered_bytes", "delivery_rate_bps",
+        "inflight_bytes", "interval_ns", "is_app_limited", "lost_bytes", "newest_sent_ns", "prior_delivered_bytes",
+        "prior_delivered_ns", "rtt_ns", "sample_lost_bytes", "send_elapsed_ns", "telemetry", "tx_in_flight_bytes",
+    )  # fmt: skip
 
     def __init__(self, acked_bytes: int, inflight_bytes: int, *, rtt_ns: int | None = None) -> None:
         self.acked_bytes = acked_bytes
         self.inflight_bytes = inflight_bytes
         self.rtt_ns = rtt_ns
+        self.acked_packets = 0
+        self.lost_bytes = 0
+        self.ce_packets = 0
+        self.newest_sent_ns = -1
+        self.delivery_rate_bps = 0
+        self.is_app_limited = False
+        self.delivered_bytes = 0
+        self.interval_ns = 0
+        self.prior_delivered_bytes = 0
+        self.prior_delivered_ns = -1
+        self.tx_in_flight_bytes = 0
+        self.sample_lost_bytes = 0
+        self.send_elapsed_ns = 0
+        self.ack_elapsed_ns = 0
+        self.telemetry: Sequence[Any] | None = None
 
 
 class Loss:
     """Data that did not arrive; told once a recovery.
 
     lost_bytes: what will be sent again, as far as it is known. is_timeout: nobody reported it, a timer found it.
+    is_persistent: everything over several timeouts was lost (RFC 9002 7.6). is_mark: CE, of a stack that starts
+    recoveries from classic ECN marks itself; `Ack.ce_packets` is told all the same.
     """
 
-    __slots__ = ("is_timeout", "lost_bytes")
+    __slots__ = ("is_mark", "is_persistent", "is_timeout", "lost_bytes")
 
-    def __init__(self, lost_bytes: int, *, is_timeout: bool) -> None:
+    def __init__(
+        self, lost_bytes: int, *, is_timeout: bool, is_persistent: bool = False, is_mark: bool = False
+    ) -> None:
         self.lost_bytes = lost_bytes
         self.is_timeout = is_timeout
+        self.is_persistent = is_persistent
+        self.is_mark = is_mark
 
 
 class Controller:
     """Base of every algorithm; what it does not care about, it does not override. Times are integer nanoseconds.
 
     rate_bps: bits per second at which to send, None for as fast as the link. window_bytes: how much may be
-    unacknowledged, None for no limit of its own. Both are read often: they are plain attributes, not properties.
+    unacknowledged, None for no limit of its own. send_quantum_bytes: what may leave at once when paced. These are read
+    often: they are plain attributes, not properties. state: the phase that the algorithm is in, in the words of its
+    document. ecn: the codepoint that its packets carry (RFC 3168, RFC 9331): 0 for none, 2 ECT(0), 1 ECT(1).
     """
 
     rate_bps: int | None = None
     window_bytes: int | None = None
+    send_quantum_bytes: int = 0
+    state: str = ""
+    ecn: int = 0
 
     def handle_sent(self, length_bytes: int, now: int) -> None:
-        """`length_bytes` left, payload and headers, the first time or again."""
+        """`length_bytes` are about to leave, payload and headers, the first time or again."""
 
     def handle_ack(self, ack: Ack, now: int) -> None:
         """Data arrived."""
 
+    def handle_lost_packet(self, packet: SentPacket, now: int) -> None:
+        """One packet was found lost; the connection's totals have it already."""
+
     def handle_loss(self, loss: Loss, now: int) -> None:
-        """Data was lost."""
+        """Data was lost: a recovery begins, or a timer found it."""
+
+    def handle_recovered(self, now: int) -> None:
+        """A packet sent after the beginning of the recovery was acknowledged: it is over."""
+
+    def handle_spurious_loss(self, now: int) -> None:
+        """Everything that the present or last recovery was about has arrived after all: undo it."""
 
     def handle_notification(self, now: int) -> None:
         """The receiver, or the network, says that a queue builds up: a CNP."""
@@ -90,6 +152,10 @@ class Controller:
     def poll_deadline(self) -> int | None:
         """When the controller will next change its mind by itself, in nanoseconds; None for never."""
         return None
+
+    def variables(self) -> dict[str, int]:
+        """What the algorithm would show of itself beside rate, window and state, under its document's names."""
+        return {}
 
 
 ControllerFactory = Callable[[Flow], Controller]

@@ -1,0 +1,1 @@
+"""The congestion laboratory: experiments with flows, links and queues, in virtual time."""

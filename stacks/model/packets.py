@@ -1,0 +1,57 @@
+"""The two kinds of packet that a model sender and receiver exchange: data, and acknowledgements."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from transports.link.packet import LinkPacket, Sink
+
+
+class DataPacket(LinkPacket):
+    """A packet of data without contents; also the sender's record of it (`stacks.congestion.SentPacket`).
+
+    number: of this transmission; never used twice. segment: of the data in it; a retransmission has the same.
+    floor: the sender cares about no number below; the receiver forgets them.
+    """
+
+    __slots__ = (
+        "delivered_bytes", "delivered_ns", "first_send_ns", "floor", "is_app_limited", "is_retransmission",
+        "lost_bytes", "number", "segment", "sent_ns", "tx_in_flight_bytes",
+    )  # fmt: skip
+
+    def __init__(self, number: int, segment: int, size_bytes: int, route: Sequence[Sink] = ()) -> None:
+        super().__init__(size_bytes, route)
+        self.number = number
+        self.segment = segment
+        self.floor = 0
+        self.is_retransmission = False
+        self.sent_ns = 0
+        self.first_send_ns = 0
+        self.delivered_ns = 0
+        self.delivered_bytes = 0
+        self.lost_bytes = 0
+        self.tx_in_flight_bytes = 0
+        self.is_app_limited = False
+
+
+class AckPacket(LinkPacket):
+    """What a receiver has.
+
+    ranges: of packet numbers, first and last, newest first. ce_packets: how many arrived marked, ever. delay_ns: since
+    the newest of them arrived. echo: telemetry of that packet.
+    """
+
+    __slots__ = ("ce_packets", "delay_ns", "ranges")
+
+    def __init__(
+        self,
+        ranges: Sequence[tuple[int, int]],
+        ce_packets: int,
+        delay_ns: int,
+        size_bytes: int = 0,
+        route: Sequence[Sink] = (),
+    ) -> None:
+        super().__init__(size_bytes, route)
+        self.ranges = ranges
+        self.ce_packets = ce_packets
+        self.delay_ns = delay_ns

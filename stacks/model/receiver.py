@@ -1,0 +1,142 @@
+"""The receiver of a model flow: which packets arrived, how much data is complete, and when to say so."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from stacks.model.packets import AckPacket, DataPacket
+from transports.link.packet import ECN_CE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReceiverConfig:
+    """How a receiver acknowledges.
+
+    ack_packets: every so many packets, at once when something is missing or marked first (RFC 9000 13.2.1, 13.2.2).
+    ack_delay_ns: what arrived is acknowledged no later. ack_bytes: size of an acknowledgement on the wire.
+    """
+
+    ack_packets: int = 2
+    ack_delay_ns: int = 25_000_000
+    ack_bytes: int = 60
+
+
+class Receiver:
+    """received_packets, received_bytes: everything that arrived. goodput_bytes: of it, data that was new.
+
+    ce_packets: arrived with CE. delivered_segments: how many segments from the first on are complete.
+    """
+
+    def __init__(self, config: ReceiverConfig | None = None) -> None:
+        self.config = config or ReceiverConfig()
+        self.received_packets = 0
+        self.received_bytes = 0
+        self.goodput_bytes = 0
+        self.ce_packets = 0
+        self.delivered_segments = 0
+        self._ranges: list[tuple[int, int]] = []
+        self._ahead: set[int] = set()
+        self._waiting = 0
+        self._ack_due_ns: int | None = None
+        self._newest_ns = 0
+        self._telemetry: list[Any] | None = None
+        self._was_marked = False
+
+    def handle_packet(self, packet: DataPacket, now: int) -> AckPacket | None:
+        """A packet arrives; returns the acknowledgement if one is due at once."""
+        if packet.is_corrupt:
+            return None
+        self.received_packets += 1
+        self.received_bytes += packet.size_bytes
+        self._take_segment(packet)
+        is_marked = packet.ecn == ECN_CE
+        if is_marked:
+            self.ce_packets += 1
+        # DCTCP's rule (RFC 8257 3.2): a change of marks is told at once.
+        is_urgent = is_marked != self._was_marked
+        self._was_marked = is_marked
+        if self._take_number(packet.number, packet.floor):
+            self._newest_ns = now
+            self._telemetry = packet.telemetry
+        else:
+            is_urgent = True
+        self._waiting += 1
+        if is_urgent or len(self._ranges) > 1 or self._waiting >= self.config.ack_packets:
+            return self._ack(now)
+        if self._ack_due_ns is None:
+            self._ack_due_ns = now + self.config.ack_delay_ns
+        return None
+
+    def poll_deadline(self) -> int | None:
+        """When a delayed acknowledgement is due."""
+        return self._ack_due_ns
+
+    def handle_timeout(self, now: int) -> AckPacket | None:
+        """The delayed acknowledgement, if it is due."""
+        if self._ack_due_ns is None or now < self._ack_due_ns:
+            return None
+        return self._ack(now)
+
+    def _ack(self, now: int) -> AckPacket:
+        self._waiting = 0
+        self._ack_due_ns = None
+        ack = AckPacket(self._ranges[:MAX_RANGES], self.ce_packets, now - self._newest_ns, self.config.ack_bytes)
+        ack.telemetry = self._telemetry
+        return ack
+
+    def _take_segment(self, packet: DataPacket) -> None:
+        segment = packet.segment
+        if segment == self.delivered_segments:
+            self.goodput_bytes += packet.size_bytes
+            segment += 1
+            while self._ahead and segment in self._ahead:
+                self._ahead.discard(segment)
+                segment += 1
+            self.delivered_segments = segment
+        elif segment > self.delivered_segments and segment not in self._ahead:
+            self.goodput_bytes += packet.size_bytes
+            self._ahead.add(segment)
+
+    def _take_number(self, number: int, floor: int) -> bool:
+        """Whether it is the newest so far."""
+        ranges = self._ranges
+        if ranges:
+            first, last = ranges[0]
+            if number == last + 1:
+                ranges[0] = (first, number)
+            elif number > last:
+                ranges.insert(0, (number, number))
+            else:
+                insert(ranges, number)
+                return False
+        else:
+            ranges.append((number, number))
+        while ranges[-1][1] < floor:
+            ranges.pop()
+        return True
+
+
+def insert(ranges: list[tuple[int, int]], number: int) -> None:
+    """Add a number at or below the newest one to ranges that are ordered newest first."""
+    for index, (first, last) in enumerate(ranges):
+        if number > last + 1:
+            ranges.insert(index, (number, number))
+            return
+        if first <= number <= last:
+            return
+        if number == last + 1:
+            # It cannot touch the range above, or that one's turn had come.
+            ranges[index] = (first, number)
+            return
+        if number == first - 1:
+            below = ranges[index + 1] if index + 1 < len(ranges) else None
+            if below is not None and below[1] == number - 1:
+                ranges[index : index + 2] = [(below[0], last)]
+            else:
+                ranges[index] = (number, last)
+            return
+    ranges.append((number, number))
+
+
+MAX_RANGES = 32

@@ -1,0 +1,240 @@
+"""The sender of a model flow: a real controller, a window, a pacer and loss recovery, and no bytes.
+
+    write(n) -> poll_packets(now) -> the path -> the receiver -> handle_ack(ack, now) -> Controller
+    poll_deadline() / handle_timeout(now): pacing, losses by time, probe and retransmission timeouts, the controller
+
+Packets have numbers that are never used twice, as in QUIC; recovery is RFC 9002's, with one difference: the first
+timeout sends a probe (RFC 8985 7), the second in a row counts everything as lost, as TCP's does (RFC 6298 5), so that
+controllers meet retransmission timeouts as well.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+from stacks.congestion.controller import Controller, ControllerFactory, Flow, Loss
+from stacks.congestion.delivery import Delivery
+from stacks.congestion.rtt import RttEstimator
+from stacks.model.losses import LossDetector
+from stacks.model.packets import AckPacket, DataPacket
+
+
+class Sender:
+    """One flow.
+
+    factory: of its controller. flow: as the controller gets it, with `delivery`. unsent_bytes: data that was written
+    and not sent yet. retransmitted_packets, timeouts, spurious_losses: counters.
+    """
+
+    def __init__(self, factory: ControllerFactory, flow: Flow, *, ack_delay_ns: int = 25_000_000) -> None:
+        assert flow.delivery is not None
+        self.delivery: Delivery = flow.delivery
+        self.controller: Controller = factory(flow)
+        self.rtt = RttEstimator()
+        self.packet_bytes = flow.packet_bytes
+        self.losses = LossDetector(self.delivery, self.rtt)
+        self.unsent_bytes = 0
+        self.sent_packets = 0
+        self.sent_bytes = 0
+        self.retransmitted_packets = 0
+        self.lost_packets = 0
+        self.timeouts = 0
+        self.spurious_losses = 0
+        self._ack_delay_ns = ack_delay_ns
+        self._number = 0
+        self._segment = 0
+        self._again: deque[DataPacket] = deque()
+        self._ce_packets = 0
+        self._next_send_ns = 0
+        self._quantum_left = 0
+        self._is_paced_out = False
+        self._probes = 0
+        self._backoff = 0
+        self._timer_base_ns = flow.start_ns
+        self._recovery_start_ns: int | None = None
+        self._unresolved: set[int] = set()
+
+    @property
+    def is_done(self) -> bool:
+        """Whether everything that was written has been acknowledged."""
+        return not (self.unsent_bytes or self._again or self.losses.outstanding)
+
+    def write(self, length_bytes: int) -> None:
+        """The application has so many more bytes to send."""
+        self.unsent_bytes += length_bytes
+
+    def poll_packets(self, now: int) -> list[DataPacket]:
+        """Everything that may leave now."""
+        packets: list[DataPacket] = []
+        controller, delivery = self.controller, self.delivery
+        self._is_paced_out = False
+        while self.unsent_bytes or self._again:
+            if self._probes:
+                self._probes -= 1
+            else:
+                window_bytes = controller.window_bytes
+                if window_bytes is not None and delivery.inflight_bytes + self.packet_bytes > window_bytes:
+                    delivery.cwnd_limited()
+                    break
+                if controller.rate_bps is not None and self._quantum_left <= 0:
+                    if now < self._next_send_ns:
+                        self._is_paced_out = True
+                        break
+                    self._quantum_left = controller.send_quantum_bytes
+            packets.append(self._send(now))
+        else:
+            self._check_application_limited()
+        return packets
+
+    def handle_ack(self, ack: AckPacket, now: int) -> None:
+        """An acknowledgement arrives; `poll_packets` afterwards."""
+        arrived, late = self.losses.acknowledged(ack.ranges, now)
+        if not arrived and not late:
+            return
+        self._check_application_limited()
+        rtt_ns = self._time(arrived, ack, now)
+        ce_packets = ack.ce_packets - self._ce_packets
+        self._ce_packets = max(ack.ce_packets, self._ce_packets)
+        self._backoff = 0
+        self._timer_base_ns = now
+        newest_sent_ns = arrived[-1].sent_ns if arrived else -1
+        for packet in arrived:
+            newest_sent_ns = max(newest_sent_ns, packet.sent_ns)
+        self._lost(self.losses.find_lost(now), now)
+        if late:
+            self._arrived_late(late, now)
+        if self._recovery_start_ns is not None and newest_sent_ns > self._recovery_start_ns:
+            self._recovery_start_ns = None
+            self.controller.handle_recovered(now)
+        sample = self.delivery.sample(rtt_ns=rtt_ns, ce_packets=max(ce_packets, 0))
+        sample.telemetry = ack.telemetry
+        self.controller.handle_ack(sample, now)
+        self.losses.forget(now)
+
+    def poll_deadline(self) -> int | None:
+        """When `handle_timeout` and `poll_packets` are due."""
+        due_ns = self._timeout_ns()
+        for other_ns in (self.losses.poll_deadline(), self.controller.poll_deadline()):
+            if other_ns is not None and (due_ns is None or other_ns < due_ns):
+                due_ns = other_ns
+        if self._is_paced_out and (due_ns is None or self._next_send_ns < due_ns):
+            due_ns = self._next_send_ns
+        return due_ns
+
+    def handle_timeout(self, now: int) -> None:
+        """Whatever is due."""
+        self.controller.handle_timeout(now)
+        loss_due_ns = self.losses.poll_deadline()
+        if loss_due_ns is not None and now >= loss_due_ns:
+            self._lost(self.losses.find_lost(now), now)
+        timeout_ns = self._timeout_ns()
+        if timeout_ns is not None and now >= timeout_ns:
+            self._time_out(now)
+
+    def _send(self, now: int) -> DataPacket:
+        controller = self.controller
+        if self._again:
+            former = self._again.popleft()
+            segment, size_bytes = former.segment, former.size_bytes
+            self.retransmitted_packets += 1
+        else:
+            former = None
+            segment, size_bytes = self._segment, min(self.packet_bytes, self.unsent_bytes)
+            self._segment += 1
+            self.unsent_bytes -= size_bytes
+        number = self._number
+        self._number = number + 1
+        packet = DataPacket(number, segment, size_bytes)
+        packet.is_retransmission = former is not None
+        packet.ecn = controller.ecn
+        controller.handle_sent(size_bytes, now)
+        self.delivery.sent(packet, now)
+        losses = self.losses
+        if not losses.outstanding:
+            self._timer_base_ns = now
+        losses.outstanding[number] = packet
+        packet.floor = losses.floor
+        self.sent_packets += 1
+        self.sent_bytes += size_bytes
+        rate_bps = controller.rate_bps
+        if rate_bps is not None:
+            self._quantum_left -= size_bytes
+            self._next_send_ns = max(now, self._next_send_ns) + size_bytes * BIT_NS_PER_BYTE_S // rate_bps
+        return packet
+
+    def _check_application_limited(self) -> None:
+        if self.unsent_bytes or self._again:
+            return
+        window_bytes = self.controller.window_bytes
+        if window_bytes is None or self.delivery.inflight_bytes < window_bytes:
+            self.delivery.application_limited()
+
+    def _time(self, arrived: list[DataPacket], ack: AckPacket, now: int) -> int | None:
+        if not arrived or arrived[-1].number != ack.ranges[0][1]:
+            newest = max(arrived, key=_number, default=None)
+            if newest is None or newest.number != ack.ranges[0][1]:
+                return None
+        else:
+            newest = arrived[-1]
+        rtt_ns = now - newest.sent_ns - ack.delay_ns
+        self.rtt.update(rtt_ns)
+        self.delivery.min_rtt_ns = self.rtt.min_ns
+        self.delivery.srtt_ns = self.rtt.smoothed_ns
+        return rtt_ns
+
+    # Loss and recovery
+
+    def _lost(self, lost: list[DataPacket], now: int, *, is_timeout: bool = False) -> None:
+        if not lost:
+            return
+        self.lost_packets += len(lost)
+        self._again.extend(lost)
+        self._quantum_left = 0
+        for packet in lost:
+            self.controller.handle_lost_packet(packet, now)
+        if is_timeout or self._recovery_start_ns is None:
+            self._recovery_start_ns = now
+            self._unresolved.clear()
+            lost_bytes = sum(packet.size_bytes for packet in lost)
+            self.controller.handle_loss(Loss(lost_bytes, is_timeout=is_timeout), now)
+        self._unresolved.update(packet.number for packet in lost)
+
+    def _arrived_late(self, late: list[DataPacket], now: int) -> None:
+        """They need not be sent again; and if no packet of the recovery was lost, there was nothing to recover from."""
+        segments = {packet.segment for packet in late}
+        self._again = deque(packet for packet in self._again if packet.segment not in segments)
+        self.spurious_losses += len(late)
+        was_open = bool(self._unresolved)
+        self._unresolved.difference_update(packet.number for packet in late)
+        if was_open and not self._unresolved:
+            self._recovery_start_ns = None
+            self.controller.handle_spurious_loss(now)
+
+    def _timeout_ns(self) -> int | None:
+        if not self.losses.outstanding:
+            return None
+        rtt = self.rtt
+        wait_ns = rtt.retransmission_ns() + self._ack_delay_ns if rtt.smoothed_ns else INITIAL_TIMEOUT_NS
+        return self._timer_base_ns + (wait_ns << min(self._backoff, MAX_BACKOFF))
+
+    def _time_out(self, now: int) -> None:
+        self._backoff += 1
+        self._timer_base_ns = now
+        if self._backoff == 1:
+            # A probe: the newest data again, or new data.
+            self._probes = 1
+            if not self.unsent_bytes and not self._again:
+                self._again.append(next(reversed(self.losses.outstanding.values())))
+            return
+        self.timeouts += 1
+        self._lost(self.losses.find_all_lost(), now, is_timeout=True)
+        self._probes = 1
+
+
+def _number(packet: DataPacket) -> int:
+    return packet.number
+
+
+BIT_NS_PER_BYTE_S = 8_000_000_000
+INITIAL_TIMEOUT_NS = 1_000_000_000
+MAX_BACKOFF = 6

@@ -1,0 +1,53 @@
+"""What crosses a link: a size, the two ECN bits, the flow it belongs to, and the way that it has to go."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Sequence
+from typing import Any, Self
+
+Sink = Callable[[Any], object]
+"""Takes a packet at the present time of the timeline: an element's `put`, or whoever waits at the end."""
+
+
+class LinkPacket:
+    """One packet on its way.
+
+    size_bytes: everything that takes time on the wire. ecn: the two bits of RFC 3168, which queues may set to CE.
+    flow: number of the flow, by which fair queues and routers hash. route: the sinks that it passes, in order, the last
+    of them its receiver; `hop`: the index of the one that it is at. enqueued_ns: when it entered the queue that it is
+    in. is_corrupt: a bit was flipped on the way. telemetry: what each switch adds of itself (INT), None if not wanted.
+    payload: of whoever sent it; links do not look at it.
+    """
+
+    __slots__ = (
+        "ecn", "enqueued_ns", "flow", "hop", "is_corrupt", "payload", "priority", "route", "size_bytes", "telemetry",
+    )  # fmt: skip
+
+    def __init__(
+        self, size_bytes: int, route: Sequence[Sink], *, flow: int = 0, ecn: int = 0, payload: Any = None
+    ) -> None:
+        self.size_bytes = size_bytes
+        self.route = route
+        self.hop = -1
+        self.flow = flow
+        self.ecn = ecn
+        self.priority = 0
+        self.enqueued_ns = 0
+        self.is_corrupt = False
+        self.telemetry: list[Any] | None = None
+        self.payload = payload
+
+    def forward(self) -> None:
+        """Go on to the next sink of the route."""
+        self.hop = hop = self.hop + 1
+        self.route[hop](self)
+
+    def copy(self) -> Self:
+        """A duplicate with a way of its own from here."""
+        twin = copy.copy(self)
+        twin.telemetry = None if self.telemetry is None else list(self.telemetry)
+        return twin
+
+
+ECN_NOT_ECT, ECN_ECT1, ECN_ECT0, ECN_CE = 0, 1, 2, 3
