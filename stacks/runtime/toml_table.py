@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
 
-from stacks.runtime import LocalError
+from stacks.runtime.errors import LocalError
 from stacks.runtime.toml_places import Place
 
 T = TypeVar("T")
