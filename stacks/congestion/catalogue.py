@@ -1,4 +1,7 @@
-"""Controllers by name, as programs and configurations call them; a program of yours passes a factory instead."""
+"""Controllers by name, as programs and configurations call them.
+
+A program of yours passes a factory instead; where only a name can be given, `./mine.py:MyController` is one, too.
+"""
 
 from __future__ import annotations
 
@@ -7,15 +10,19 @@ from collections.abc import Mapping
 from stacks.congestion.controller import ControllerFactory, Flow
 from stacks.congestion.dcqcn import Dcqcn
 from stacks.congestion.dcqcn_presets import PRESETS
+from stacks.congestion.own import is_own, load_controller
 from stacks.congestion.reno import Reno
 from stacks.runtime import LocalError
+from stacks.runtime.toml_table import suggestion
 
 
 def controller_factory(name: str) -> ControllerFactory:
-    """What makes the controllers called `name`; LocalError, naming those that exist, for any other."""
+    """What makes the controllers called `name`, or FILE.py:CLASS; LocalError, naming those that exist, for any other."""
+    if is_own(name):
+        return load_controller(name)
     factory = CONTROLLERS.get(name)
     if factory is None:
-        raise LocalError(f"no congestion controller is called {name!r}: there are {', '.join(CONTROLLERS)}")
+        raise LocalError(f"no congestion controller is called {name!r}; {suggestion(name, CONTROLLERS, 'there are')}")
     return factory
 
 

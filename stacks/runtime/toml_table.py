@@ -70,6 +70,18 @@ class Table:
         for index, each in enumerate(values):
             yield Table(name, (*self.place, key, index), each, problems=self._problems)
 
+    def table(self, key: str, name: str) -> Table | None:
+        """The table under a key, None where it is left out; name: what messages call it."""
+        self._known.append(key)
+        value = self._values.get(key)
+        if value is None:
+            return None
+        if not isinstance(value, dict):
+            path = ".".join([*(str(part) for part in self.place if isinstance(part, str)), key])
+            self.note(f"{key} is a table, which starts with [{path}], not {value!r}", key)
+            return None
+        return Table(name, (*self.place, key), value, problems=self._problems)
+
     def has(self, key: str) -> bool:
         """Whether the key is there."""
         return key in self._values
