@@ -95,7 +95,7 @@ class Sender:
             return
         if not self.unsent_bytes:
             self._check_application_limited()
-        rtt_ns = None
+        rtt_ns = newest = None
         if arrived:
             # Ranges come newest first, and the packets of each in order.
             newest = arrived[-1] if len(ack.ranges) == 1 else max(arrived, key=_number)
@@ -111,7 +111,7 @@ class Sender:
             self._lost(lost, now)
         if late:
             self._arrived_late(late, now)
-        if self._recovery_start_ns is not None and arrived and newest.sent_ns > self._recovery_start_ns:
+        if self._recovery_start_ns is not None and newest and newest.sent_ns > self._recovery_start_ns:
             self._recovery_start_ns = None
             self.controller.handle_recovered(now)
         sample = self.delivery.sample(rtt_ns=rtt_ns, ce_packets=max(ce_packets, 0))
