@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from stacks.model import AckPacket, DataPacket, Receiver, Sender
 from transports.link import Sink
-from transports.timeline import Timeline
+from transports.timeline import NEVER, Timeline
 
 
 class ModelFlow:
@@ -61,7 +61,9 @@ class ModelFlow:
     def _deliver(self, packet: DataPacket) -> None:
         if self.on_arrival is not None:
             self.on_arrival(packet)
-        self._send_ack(self.receiver.handle_packet(packet, self._timeline.now))
+        ack = self.receiver.handle_packet(packet, self._timeline.now)
+        if ack is not None or self._ack_timer.due_ns == NEVER:
+            self._send_ack(ack)
 
     def _ack_late(self) -> None:
         self._send_ack(self.receiver.handle_timeout(self._timeline.now))
@@ -71,7 +73,7 @@ class ModelFlow:
             ack.route = self._backward
             ack.flow = self.number
             ack.forward()
-        due_ns = self.receiver.poll_deadline()
+        due_ns = self.receiver.ack_due_ns
         if due_ns is None:
             self._ack_timer.cancel()
         else:
