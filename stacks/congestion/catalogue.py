@@ -17,7 +17,7 @@ from stacks.runtime.toml_table import suggestion
 
 
 def controller_factory(name: str) -> ControllerFactory:
-    """What makes the controllers called `name`, or FILE.py:CLASS; LocalError, naming those that exist, for any other."""
+    """What makes the controllers called `name` or FILE.py:CLASS; LocalError for any other, with those that exist."""
     if is_own(name):
         return load_controller(name)
     factory = CONTROLLERS.get(name)

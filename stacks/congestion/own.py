@@ -63,7 +63,7 @@ def blame(error: BaseException, path: str | Path) -> str | None:
 
 
 def _load(path: str) -> ModuleType:
-    name = f"_controller_{abs(hash(path))}"
+    name = f"controller in {path}"
     specification = importlib.util.spec_from_file_location(name, path)
     if specification is None or specification.loader is None or not Path(path).is_file():
         raise LocalError(f"{path}: no such file; write FILE.py:CLASS with the path of your controller")

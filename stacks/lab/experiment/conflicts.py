@@ -16,11 +16,12 @@ def conflicts(experiment: Experiment) -> Found:
         yield (), "nobody sends anything; add a [[flow]] with a controller"
     if experiment.warmup_ns >= experiment.duration_ns:
         yield ("warmup",), "warmup ends before the experiment does, or nothing is left to measure"
-    if 0 < experiment.sample_ns and experiment.duration_ns // experiment.sample_ns > SAMPLES_MAX:
+    if experiment.sample_ns > 0 and experiment.duration_ns // experiment.sample_ns > SAMPLES_MAX:
         yield ("sample",), f"sample would make over {SAMPLES_MAX} samples of each flow; take them less often"
     yield from _links(experiment)
     names: set[str] = set()
-    for each in (*experiment.flows, *experiment.traffic):
+    everyone: list[FlowConfig | TrafficConfig] = [*experiment.flows, *experiment.traffic]
+    for each in everyone:
         if each.name in names:
             yield (*each.place, "name"), f"{each.name} is the name of another already; give each a name of its own"
         names.add(each.name)

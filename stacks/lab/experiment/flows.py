@@ -42,7 +42,7 @@ def read_flow(table: Table, folder: Path) -> FlowConfig:
     return flow
 
 
-def read_traffic(table: Table, folder: Path) -> TrafficConfig:
+def read_traffic(table: Table) -> TrafficConfig:
     """A table `[[traffic]]`."""
     kind = table.need("kind", units.word(TRAFFIC_KINDS), "constant", example='"constant"')
     traffic = TrafficConfig(

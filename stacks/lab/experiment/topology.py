@@ -29,7 +29,7 @@ def _hops(table: Table, kind: str) -> Iterator[HopConfig]:
             yield _hop(each, name)
             each.finish()
         if not table.has("hop"):
-            table.note('a chain needs hops: [[topology.hop]] with rate and delay for each')
+            table.note("a chain needs hops: [[topology.hop]] with rate and delay for each")
         return
     if kind == "parking-lot":
         count = table.need("hops", units.whole(2, 64), 2, example="3")
@@ -46,10 +46,11 @@ def _hop(table: Table, name: str) -> HopConfig:
         table.note("rtt and delay say the same thing; keep one", "rtt")
     rtt_ns = table.read("rtt", units.duration, 0)
     forward = _link(table, delay_ns=rtt_ns // 2, needs_delay=not for_both)
+    back_ns = rtt_ns - rtt_ns // 2 if for_both else forward.delay_ns
     back = table.table("back", "way back")
     if back is None:
-        return HopConfig(name=name, forward=forward, backward=LinkConfig(delay_ns=rtt_ns - rtt_ns // 2 or forward.delay_ns))
-    backward = _link(back, delay_ns=rtt_ns - rtt_ns // 2 or forward.delay_ns, needs_delay=False, needs_rate=False)
+        return HopConfig(name=name, forward=forward, backward=LinkConfig(delay_ns=back_ns))
+    backward = _link(back, delay_ns=back_ns, needs_delay=False, needs_rate=False)
     back.finish()
     return HopConfig(name=name, forward=forward, backward=backward)
 

@@ -34,7 +34,7 @@ def span(value: object) -> int:
     """The same, and more than nothing."""
     found = duration(value)
     if not found:
-        raise LocalError(f"is more than no time, such as \"10s\", not {value!r}")
+        raise LocalError(f'is more than no time, such as "10s", not {value!r}')
     return found
 
 

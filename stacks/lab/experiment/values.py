@@ -13,7 +13,7 @@ from stacks.runtime.toml_places import Place
 
 @dataclass(frozen=True, slots=True)
 class Buffer:
-    """How much a queue holds. kind: bytes, packets, time (ns at the link's rate) or bdp; amount: of bdp, thousandths."""
+    """How much a queue holds. kind: bytes, packets, time (ns at the link's rate) or bdp (amount in thousandths)."""
 
     kind: str
     amount: int

@@ -12,7 +12,10 @@ from transports.timeline import Timeline
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """How a flow gets there and back. rtt_ns: without queues; rate_bps: of the narrowest link, 0 where there is none."""
+    """How a flow gets there and back.
+
+    forward_ns, rtt_ns: without queues. rate_bps: of the narrowest link, 0 where there is none. links: on the way there.
+    """
 
     forward: tuple[Sink, ...]
     backward: tuple[Sink, ...]

@@ -28,3 +28,19 @@ class Link:
             delay_ns=config.delay_ns,
         )
         self.sinks: list[Sink] = [self.port.put]
+        self._watched = (0, 0, 0, 0)
+
+    def watch(self) -> None:
+        """Count from here on."""
+        self._watched = self._counters()
+
+    @property
+    def watched(self) -> tuple[int, int, int, int]:
+        """Since then: packets and bytes sent, packets dropped, packets marked."""
+        sent, sent_bytes, dropped, marked = self._counters()
+        before = self._watched
+        return sent - before[0], sent_bytes - before[1], dropped - before[2], marked - before[3]
+
+    def _counters(self) -> tuple[int, int, int, int]:
+        port = self.port
+        return port.sent_packets, port.sent_bytes, port.queue.dropped_packets, port.queue.marked_packets
