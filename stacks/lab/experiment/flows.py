@@ -28,6 +28,7 @@ def read_flow(table: Table, folder: Path) -> FlowConfig:
         count=table.read("count", units.whole(1, 100_000), 1),
         start_ns=table.read("start", units.duration, 0),
         spacing_ns=table.read("spacing", units.duration, 0),
+        jitter_ns=table.read("jitter", units.duration, 0),
         stop_ns=table.read("stop", units.span, None),
         size_bytes=table.read("size", units.size, None),
         write_rate_bps=table.read("rate", units.rate, None),

@@ -72,8 +72,8 @@ class FlowConfig:
     """One or several flows that are alike.
 
     sender: who sends (`model`, `linux:cubic`, ...); controller: a name of the catalogue, or FILE.py:CLASS with a whole
-    path. start_ns: of the first; spacing_ns: from one to the next; stop_ns: when their applications stop, None for
-    never. size_bytes: of each, None for no end. write_rate_bps: what the application gives, None for all at once.
+    path. start_ns: of the first; spacing_ns: from one to the next; jitter_ns: a random time of up to this is added to
+    each start; stop_ns: when their applications stop, None for never. size_bytes: of each, None for no end. write_rate_bps: what the application gives, None for all at once.
     rtt_ns: of the path without queues, what the topology lacks is added at the sender; None for the topology's own.
     source, target: nodes. initial_window_packets: RFC 6928's 10 if left out. ack_packets: see `ReceiverConfig`.
     """
@@ -84,6 +84,7 @@ class FlowConfig:
     count: int = 1
     start_ns: int = 0
     spacing_ns: int = 0
+    jitter_ns: int = 0
     stop_ns: int | None = None
     size_bytes: int | None = None
     write_rate_bps: int | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
 
 from stacks.congestion import controller_factory
@@ -23,6 +24,7 @@ class World:
         self.flows: list[FlowRun] = []
         self.traffic: list[TrafficRun] = []
         self.samples: Samples | None = None
+        self._rng = random.Random(experiment.seed)
         self._add_flows()
         self._add_traffic()
         for link in self.network.links:
@@ -48,7 +50,7 @@ class World:
             factory = controller_factory(config.controller)
             way = self.network.way(config.source, config.target, rtt_ns=config.rtt_ns)
             for index in range(config.count):
-                start_ns = config.start_ns + index * config.spacing_ns
+                start_ns = config.start_ns + index * config.spacing_ns + int(self._rng.random() * config.jitter_ns)
                 flow = FlowRun(
                     self.timeline,
                     config,
