@@ -32,4 +32,7 @@ Cluster = Annotated[
 ]
 Picture = Annotated[Path | None, typer.Option("--file", "-f", metavar="FILE.png", help="The file to draw.")]
 Page = Annotated[Path | None, typer.Option("--file", "-f", metavar="FILE.html", help="The file to write.")]
+Metric = Annotated[
+    list[str] | None, typer.Option(help="Of a sweep, which metric, as delay_p95_ns; may be repeated.")
+]
 RESULTS = Path("lab-results")

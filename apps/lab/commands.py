@@ -9,8 +9,25 @@ import typer
 from rich.table import Table
 
 from apps.arguments import Json
-from apps.lab.arguments import RESULTS, Chosen, Cluster, Fresh, Grid, Output, Processes, Real, Settings
+from apps.lab.arguments import (
+    RESULTS,
+    Chosen,
+    Cluster,
+    Fresh,
+    Grid,
+    Metric,
+    Output,
+    Page,
+    Picture,
+    Processes,
+    Real,
+    Result,
+    Settings,
+)
+from apps.lab.comparing import compare_json, show_comparison
+from apps.lab.drawing import draw, obtain_any, page
 from apps.lab.obtaining import obtain, open_store
+from apps.lab.pictures.canvas import check_canvas, check_file
 from apps.lab.sweep import run_sweep, show_sweep, sweep_json
 from apps.lab.tables import show_record
 from apps.output import console, print_json
@@ -65,7 +82,7 @@ def run(
 def sweep(
     experiment: Chosen,
     grid: Grid = None,
-    metric: Annotated[list[str] | None, typer.Option(help="A column to show; may be repeated.")] = None,
+    metric: Metric = None,
     processes: Processes = None,
     cluster: Cluster = None,
     output: Output = RESULTS,
@@ -83,3 +100,60 @@ def sweep(
     show_sweep(result, out, metric or ())
     before = f", {result.reused} of them before" if result.reused else ""
     out.print(f"{len(result.rows)} runs{before}; kept in {Path(output, result.name)}")
+
+
+@app.command(epilog="baremetal lab plot first-steps --file picture.png")
+def plot(
+    result: Result,
+    settings: Settings = None,
+    file: Picture = None,
+    metric: Metric = None,
+    output: Output = RESULTS,
+    processes: Processes = None,
+) -> None:
+    """Draw a result as a PNG file; of a sweep, one metric over what is varied."""
+    check_canvas()
+    path = file or Path(f"{Path(result).stem}.png")
+    check_file(path, ".png")
+    found = obtain_any(result, open_store(output), settings or (), ProcessPool(processes or cores()))
+    path.write_bytes(draw(found, metric or ()))
+    console().print(f"drawn in {path}")
+
+
+@app.command(epilog="baremetal lab report first-steps --file report.html")
+def report(
+    result: Result,
+    settings: Settings = None,
+    file: Page = None,
+    metric: Metric = None,
+    output: Output = RESULTS,
+    processes: Processes = None,
+) -> None:
+    """Write a result as one HTML page, with its pictures and tables in it."""
+    check_canvas()
+    path = file or Path(f"{Path(result).stem}.html")
+    check_file(path, ".html")
+    found = obtain_any(result, open_store(output), settings or (), ProcessPool(processes or cores()))
+    path.write_text(page(found, metric or ()), encoding="utf-8")
+    console().print(f"written to {path}")
+
+
+@app.command(epilog="baremetal lab compare first-steps first-steps --set-second topology.buffer=2bdp")
+def compare(
+    first: Result,
+    second: Result,
+    settings: Settings = None,
+    set_first: Annotated[list[str] | None, typer.Option(metavar="PATH=VALUE", help="Of the first only.")] = None,
+    set_second: Annotated[list[str] | None, typer.Option(metavar="PATH=VALUE", help="Of the second only.")] = None,
+    output: Output = RESULTS,
+    as_json: Json = False,
+) -> None:
+    """Show how two results differ, and what in their experiments does."""
+    store, both = open_store(output), settings or []
+    one = obtain(first, store, [*both, *(set_first or ())])
+    other = obtain(second, store, [*both, *(set_second or ())])
+    if as_json:
+        print_json(compare_json(one, other))
+        return
+    names = ("first", "second") if first == second else (first, second)
+    show_comparison(one, other, names, console())

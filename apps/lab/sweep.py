@@ -74,10 +74,7 @@ def run_sweep(
 
 def show_sweep(result: SweepResult, out: Console, metrics: Sequence[str]) -> None:
     """A line for each point. metrics: which columns; all of them when none are named."""
-    names = list(dict.fromkeys(name for row in result.rows for name in row.metrics))
-    if unknown := [each for each in metrics if each not in names]:
-        raise CommandError(f"these runs have no {', '.join(unknown)}", f"there are {', '.join(names)}", status=2)
-    chosen = list(metrics) or [name for name in SHOWN if name in names]
+    chosen = chosen_metrics(result, metrics)
     parameters = list(result.rows[0].parameters)
     table = Table(*(each.rpartition(".")[2] if parameters.count(each) == 1 else each for each in parameters))
     for name in chosen:
@@ -87,6 +84,14 @@ def show_sweep(result: SweepResult, out: Console, metrics: Sequence[str]) -> Non
         table.add_row(*shown, *(show_value(name, row.metrics.get(name))[1] for name in chosen))
     out.print(result.title, style="bold")
     out.print(table)
+
+
+def chosen_metrics(result: SweepResult, metrics: Sequence[str]) -> list[str]:
+    """The metrics that are asked for, or those that most want to see; CommandError for one that no run has."""
+    names = list(dict.fromkeys(name for row in result.rows for name in row.metrics))
+    if unknown := [each for each in metrics if each not in names]:
+        raise CommandError(f"these runs have no {', '.join(unknown)}", f"there are {', '.join(names)}", status=2)
+    return list(metrics) or [name for name in SHOWN if name in names]
 
 
 def sweep_json(result: SweepResult) -> list[dict[str, object]]:

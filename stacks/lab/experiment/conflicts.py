@@ -65,7 +65,8 @@ def _path(experiment: Experiment, each: FlowConfig | TrafficConfig) -> Found:
 def _flow(experiment: Experiment, flow: FlowConfig) -> Found:
     last_ns = flow.start_ns + (flow.count - 1) * flow.spacing_ns + flow.jitter_ns
     if last_ns >= experiment.duration_ns > flow.start_ns:
-        yield (*flow.place, "jitter" if flow.jitter_ns else "spacing"), f"the last {flow.name} might start when the experiment is over"
+        key = "jitter" if flow.jitter_ns else "spacing"
+        yield (*flow.place, key), f"the last {flow.name} might start when the experiment is over"
     if flow.write_rate_bps is not None and flow.size_bytes is not None:
         yield (*flow.place, "rate"), "a flow has a size or a rate at which its application writes, not both"
     if flow.rtt_ns is not None:
