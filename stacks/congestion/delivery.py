@@ -44,13 +44,15 @@ class Delivery:
     delivered_bytes, lost_bytes: ever (a late packet counts in both). inflight_bytes: sent, and neither acknowledged nor
     lost. app_limited: 0, or the value of `delivered_bytes` at which the application's pause has been delivered.
     min_rtt_ns, srtt_ns: kept by the stack's RttEstimator, 0 before the first sample. initial_window_bytes: of the
-    connection.
+    connection. rto_ns: the retransmission timeout, which the stack brings up to date before it sends the first packet
+    after silence; 0 while it is not known. next_send_ns: when the pacer lets the next packet leave, in the past where
+    it does not hold anything back.
     """
 
     __slots__ = (
         "_cwnd_limited_until", "_newest_number", "_newest_sent_ns", "_sample", "app_limited", "delivered_bytes",
         "delivered_ns", "first_send_ns", "inflight_bytes", "initial_window_bytes", "lost_bytes", "min_rtt_ns",
-        "srtt_ns",
+        "next_send_ns", "rto_ns", "srtt_ns",
     )  # fmt: skip
 
     def __init__(self, initial_window_bytes: int = 0) -> None:
@@ -62,6 +64,8 @@ class Delivery:
         self.app_limited = 0
         self.min_rtt_ns = 0
         self.srtt_ns = 0
+        self.rto_ns = 0
+        self.next_send_ns = 0
         self.initial_window_bytes = initial_window_bytes
         self._newest_sent_ns = -1
         self._newest_number = -1
