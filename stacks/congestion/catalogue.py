@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
-from stacks.congestion.controller import ControllerFactory, Flow
+from stacks.congestion.controller import Controller, ControllerFactory, Flow
+from stacks.congestion.cubic import Cubic
 from stacks.congestion.dcqcn import Dcqcn
 from stacks.congestion.dcqcn_presets import PRESETS
 from stacks.congestion.reno import Reno
@@ -28,8 +29,20 @@ def _dcqcn(preset: str) -> ControllerFactory:
     return make
 
 
+def _option(factory: Callable[..., Controller], **option: int) -> ControllerFactory:
+    def make(flow: Flow) -> Controller:
+        return factory(flow, **option)
+
+    return make
+
+
 CONTROLLERS: Mapping[str, ControllerFactory] = {
     "reno": Reno,
+    "reno-hystart": _option(Reno, hystart=True),
+    "reno-ecn": _option(Reno, ecn=2),
+    "cubic": Cubic,
+    "cubic-ecn": _option(Cubic, ecn=2),
+    "cubic-plain": _option(Cubic, hystart=False),
     "dcqcn": Dcqcn,
     **{f"dcqcn-{preset}": _dcqcn(preset) for preset in PRESETS},
 }
