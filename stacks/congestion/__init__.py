@@ -10,6 +10,7 @@ round-trip times, `RoundCounter` its rounds. Everything is sans-IO and computed 
 same rates on every machine and Python version.
 """
 
+from stacks.congestion.bbr1 import Bbr1
 from stacks.congestion.catalogue import CONTROLLERS, controller_factory
 from stacks.congestion.controller import Ack, Controller, ControllerFactory, Flow, Loss
 from stacks.congestion.cubic import Cubic
@@ -29,6 +30,7 @@ __all__ = [
     "CONTROLLERS",
     "PRESETS",
     "Ack",
+    "Bbr1",
     "Controller",
     "ControllerFactory",
     "Cubic",

@@ -53,6 +53,8 @@ class Sender:
         # RFC 9002 7.3.2: losses among packets sent up to here are of the same congestion event.
         self._recovery_start_ns = -1
         self._is_recovering = False
+        # What a timeout counted as lost, by segment: its recovery lasts until all of it has arrived (RFC 6582 3.2).
+        self._awaited: set[int] = set()
         self._unresolved: set[int] = set()
         # Segments that were sent more than once: the newest copy's number; and those that arrived, in whatever copy.
         self._copies: dict[int, int] = {}
@@ -112,7 +114,7 @@ class Sender:
         self._timer_base_ns = now
         if self._copies:
             self._note_copies(arrived)
-        if self._is_recovering and newest and newest.sent_ns > self._recovery_start_ns:
+        if self._is_recovering and newest and newest.sent_ns > self._recovery_start_ns and not self._awaited:
             self._is_recovering = False
             self.controller.handle_recovered(now)
         lost = losses.find_lost(now)
@@ -209,6 +211,7 @@ class Sender:
             self._recovery_start_ns = now
             self._is_recovering = True
             self._unresolved.clear()
+            self._awaited = {packet.segment for packet in self._again} if is_timeout else set()
             lost_bytes = sum(packet.size_bytes for packet in lost)
             self.controller.handle_loss(Loss(lost_bytes, is_timeout=is_timeout), now)
         for packet in lost:
@@ -219,6 +222,7 @@ class Sender:
 
     def _arrived_late(self, late: list[DataPacket], now: int) -> None:
         """They need not be sent again; and if no packet of the recovery was lost, there was nothing to recover from."""
+        self._awaited.difference_update(packet.segment for packet in late)
         if self._copies:
             self._note_copies(late)
         segments = {packet.segment for packet in late}
@@ -229,6 +233,7 @@ class Sender:
         if was_open and not self._unresolved:
             self._is_recovering = False
             self._recovery_start_ns = -1
+            self._awaited.clear()
             self.controller.handle_spurious_loss(now)
 
     def _note_copies(self, arrived: list[DataPacket]) -> None:
@@ -237,6 +242,7 @@ class Sender:
         for packet in arrived:
             if packet.segment in copies:
                 self._arrived_copies.add(packet.segment)
+                self._awaited.discard(packet.segment)
         floor = self.losses.floor
         while copies:
             segment = next(iter(copies))
