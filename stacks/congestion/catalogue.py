@@ -5,9 +5,12 @@ A program of yours passes a factory instead; where only a name can be given, `./
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
-from stacks.congestion.controller import ControllerFactory, Flow
+from stacks.congestion.bbr1 import Bbr1
+from stacks.congestion.bbr3 import Bbr3
+from stacks.congestion.controller import Controller, ControllerFactory, Flow
+from stacks.congestion.cubic import Cubic
 from stacks.congestion.dcqcn import Dcqcn
 from stacks.congestion.dcqcn_presets import PRESETS
 from stacks.congestion.own import is_own, load_controller
@@ -35,8 +38,22 @@ def _dcqcn(preset: str) -> ControllerFactory:
     return make
 
 
+def _option(factory: Callable[..., Controller], **option: int) -> ControllerFactory:
+    def make(flow: Flow) -> Controller:
+        return factory(flow, **option)
+
+    return make
+
+
 CONTROLLERS: Mapping[str, ControllerFactory] = {
     "reno": Reno,
+    "reno-hystart": _option(Reno, hystart=True),
+    "reno-ecn": _option(Reno, ecn=2),
+    "cubic": Cubic,
+    "cubic-ecn": _option(Cubic, ecn=2),
+    "cubic-plain": _option(Cubic, hystart=False),
+    "bbr1": Bbr1,
+    "bbr3": Bbr3,
     "dcqcn": Dcqcn,
     **{f"dcqcn-{preset}": _dcqcn(preset) for preset in PRESETS},
 }
