@@ -10,8 +10,8 @@ from typing import Annotated
 
 import typer
 
-from apps.sizes import parse_duration
-from transports.relay import DirectionConfig
+from apps.sizes import Nanoseconds, parse_duration
+from transports.relay import DEFAULT_BUDGET_NS, DirectionConfig
 
 
 def parse_rate(text: str | int) -> int:
@@ -99,8 +99,33 @@ def direction_config(rate: int, delay: int, loss: float, limit: int) -> Directio
     return DirectionConfig(rate_bps=rate, delay_ns=delay, loss=loss, limit_packets=limit)
 
 
+def back_config(
+    there: DirectionConfig, rate: int | None, delay: int | None, loss: float | None, limit: int | None
+) -> DirectionConfig:
+    """The way back: as there, but for what its own options say."""
+    return direction_config(
+        there.rate_bps if rate is None else rate,
+        there.delay_ns if delay is None else delay,
+        there.loss if loss is None else loss,
+        there.limit_packets if limit is None else limit,
+    )
+
+
 DEVICE = "bm0"
+BUDGET = Nanoseconds(DEFAULT_BUDGET_NS)
 Rate = Annotated[int, typer.Option(parser=parse_rate, metavar="RATE", help="20mbit, 1.5gbit; 0: no limit.")]
 Delay = Annotated[int, typer.Option(parser=parse_delay, metavar="TIME", help="From one end to the other: 20ms.")]
 Loss = Annotated[float, typer.Option(parser=parse_probability, metavar="SHARE", help="Of the packets: 1%, 0.001.")]
 Limit = Annotated[int, typer.Option(min=0, metavar="PACKETS", help="What the queue holds; 0: no limit.")]
+BackRate = Annotated[int | None, typer.Option(parser=parse_rate, metavar="RATE", help="Of the way back; as --rate.")]
+BackDelay = Annotated[int | None, typer.Option(parser=parse_delay, metavar="TIME", help="Of the way back.")]
+BackLoss = Annotated[float | None, typer.Option(parser=parse_probability, metavar="SHARE", help="Of the way back.")]
+BackLimit = Annotated[int | None, typer.Option(min=0, metavar="PACKETS", help="Of the way back.")]
+Seed = Annotated[int, typer.Option(min=0, help="Of everything random.")]
+Time = Annotated[
+    int | None, typer.Option("--time", parser=parse_duration, metavar="TIME", help="End after it; else with Ctrl-C.")
+]
+Lateness = Annotated[
+    int, typer.Option(parser=parse_duration, metavar="TIME", help="What 99 of 100 packets may be late in a valid run.")
+]
+UntilStdinEnds = Annotated[bool, typer.Option(hidden=True)]

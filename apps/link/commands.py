@@ -3,41 +3,44 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Annotated
 
 import typer
 
-from apps.arguments import TIMES, Json, Offload
+from apps.arguments import TIMES, Capture, Json, Offload
 from apps.errors import CommandError
+from apps.link import looking
 from apps.link.arguments import (
+    BUDGET,
+    BackDelay,
+    BackLimit,
+    BackLoss,
+    BackRate,
     Delay,
     Endpoint,
+    Lateness,
     Limit,
     Loss,
     Rate,
+    Seed,
     Side,
+    Time,
+    UntilStdinEnds,
+    back_config,
     direction_config,
-    parse_delay,
     parse_endpoint,
-    parse_probability,
-    parse_rate,
     parse_side,
 )
 from apps.link.namespaces import side
 from apps.link.running import Run, run_link
 from apps.output import complain, console
-from apps.sizes import Nanoseconds, parse_duration
-from transports.relay import (
-    DEFAULT_BUDGET_NS,
-    Direction,
-    DirectionConfig,
-    FrameRelay,
-    Punctuality,
-    Relay,
-    UdpRelay,
-    UdpRelayConfig,
-)
+from apps.sizes import parse_duration
+from transports.control import Json as ControlJson
+from transports.relay import Direction, DirectionConfig, FrameRelay, Punctuality, Relay, UdpRelay, UdpRelayConfig
+from transports.relay.recording import record_datagrams, record_frames
+from transports.tuntap import TunDevice
 from transports.udp import UdpTransport
 
 app = typer.Typer(
@@ -45,21 +48,11 @@ app = typer.Typer(
     help="An emulated link between real sockets or network namespaces, which says itself whether it was fast enough.",
     epilog="baremetal link udp --listen 127.0.0.1:5000 --to 127.0.0.1:4433 --rate 20mbit --delay 20ms",
 )
+app.command(epilog=looking.SHOW)(looking.show)
+app.command(epilog=looking.CHANGE)(looking.change)
+app.command(epilog=looking.REBIND)(looking.rebind)
 
 RATES = "RATE: 20mbit, 1.5gbit (bits a second, powers of 1000)."
-Lateness = Annotated[
-    int, typer.Option(parser=parse_duration, metavar="TIME", help="What 99 of 100 packets may be late in a valid run.")
-]
-Time = Annotated[
-    int | None, typer.Option("--time", parser=parse_duration, metavar="TIME", help="End after it; else with Ctrl-C.")
-]
-BackRate = Annotated[int | None, typer.Option(parser=parse_rate, metavar="RATE", help="Of the way back; as --rate.")]
-BackDelay = Annotated[int | None, typer.Option(parser=parse_delay, metavar="TIME", help="Of the way back.")]
-BackLoss = Annotated[float | None, typer.Option(parser=parse_probability, metavar="SHARE", help="Of the way back.")]
-BackLimit = Annotated[int | None, typer.Option(min=0, metavar="PACKETS", help="Of the way back.")]
-Seed = Annotated[int, typer.Option(min=0, help="Of everything random.")]
-UntilStdinEnds = Annotated[bool, typer.Option(hidden=True)]
-BUDGET = Nanoseconds(DEFAULT_BUDGET_NS)
 LEFT, RIGHT = Side("left", "bm0", "10.77.0.1/24"), Side("right", "bm0", "10.77.0.2/24")
 
 
@@ -86,25 +79,32 @@ def udp(
     time: Time = None,
     lateness: Lateness = BUDGET,
     offload: Offload = True,
+    capture: Capture = None,
     as_json: Json = False,
     until_stdin_ends: UntilStdinEnds = False,
 ) -> int:
     """A link between UDP sockets: clients send to --listen, and reach --to through it."""
     there = direction_config(rate, delay, loss, limit)
-    back = _back(there, back_rate, back_delay, back_loss, back_limit)
-    relay = Relay(punctuality=Punctuality(lateness))
-    ways = [Direction(relay.timeline, way, seed=seed + number) for number, way in enumerate((there, back))]
-    with contextlib.closing(UdpTransport(listen.host, listen.port, offload=offload)) as listening, contextlib.closing(relay):
+    relay, forward, back = _relay(
+        (there, back_config(there, back_rate, back_delay, back_loss, back_limit)), lateness, seed
+    )
+    with contextlib.ExitStack() as stack:
+        stack.callback(relay.close)
+        listening = UdpTransport(listen.host, listen.port, offload=offload)
+        stack.callback(listening.close)
         if listening.buffer_advice:
             complain(listening.buffer_advice)
         config = UdpRelayConfig(to=(to.host, to.port), clients=clients, offload=offload)
-        link = UdpRelay(relay, listening, config, forward=ways[0], back=ways[1])
+        link = UdpRelay(relay, listening, config, forward=forward, back=back)
+        stack.callback(link.close)
         for after_ns in rebind_at or ():
             link.rebind_at(relay.started_ns + after_ns)
+        if capture:
+            stack.callback(record_datagrams(relay, forward, back, capture, link=link, on_stop=complain).close)
         run = Run(
             relay=relay,
-            forward=ways[0],
-            back=ways[1],
+            forward=forward,
+            back=back,
             facts=link.as_json,
             commands={"rebind": lambda _: link.rebind()},
             duration_ns=time,
@@ -112,9 +112,8 @@ def udp(
             ends_with_stdin=until_stdin_ends,
         )
         here = str(Endpoint(*listening.address))
-        with contextlib.closing(link):
-            ready = {"listen": here, "to": str(to)}
-            return run_link(run, ready=ready, say=partial(_say, f"{here} leads to {to}; Ctrl-C ends it"))
+        words = f"{here} leads to {to}; Ctrl-C ends it"
+        return run_link(run, ready={"listen": here, "to": str(to)}, say=partial(_say, words))
 
 
 @app.command(epilog=f"baremetal link tun --rate 20mbit --delay 20ms\n\n{RATES} {TIMES}")
@@ -138,6 +137,7 @@ def tun(
     seed: Seed = 0,
     time: Time = None,
     lateness: Lateness = BUDGET,
+    capture: Capture = None,
     as_json: Json = False,
     until_stdin_ends: UntilStdinEnds = False,
 ) -> int:
@@ -145,39 +145,38 @@ def tun(
     if left.namespace == right.namespace:
         raise CommandError("both sides are in one namespace, where packets would not take the link", status=2)
     there = direction_config(rate, delay, loss, limit)
-    back = _back(there, back_rate, back_delay, back_loss, back_limit)
-    relay = Relay(punctuality=Punctuality(lateness))
-    ways = [Direction(relay.timeline, way, seed=seed + number) for number, way in enumerate((there, back))]
+    relay, forward, back = _relay(
+        (there, back_config(there, back_rate, back_delay, back_loss, back_limit)), lateness, seed
+    )
     with contextlib.ExitStack() as stack:
         devices = [stack.enter_context(side(each, is_tap=tap, mtu=mtu)) for each in (left, right)]
-        stack.enter_context(contextlib.closing(relay))
-        FrameRelay(relay, *devices, forward=ways[0], back=ways[1], offset=14 if tap else 0)
+        stack.callback(relay.close)
+        offset = 14 if tap else 0
+        if capture:
+            stack.callback(record_frames(relay, forward, back, capture, offset=offset, on_stop=complain).close)
+        FrameRelay(relay, *devices, forward=forward, back=back, offset=offset)
         run = Run(
             relay=relay,
-            forward=ways[0],
-            back=ways[1],
-            facts=lambda: {"refused": [device.refused for device in devices]},
+            forward=forward,
+            back=back,
+            facts=partial(_refused, devices),
             duration_ns=time,
             as_json=as_json,
             ends_with_stdin=until_stdin_ends,
         )
-        words = f"{left} and {right} are connected; try: ip netns exec {left.namespace} ping {_host(right)}"
+        host = right.address.partition("/")[0]
+        words = f"{left} and {right} are connected; try: ip netns exec {left.namespace} ping {host}"
         return run_link(run, ready={"left": str(left), "right": str(right)}, say=partial(_say, words))
 
 
-def _back(
-    there: DirectionConfig, rate: int | None, delay: int | None, loss: float | None, limit: int | None
-) -> DirectionConfig:
-    return direction_config(
-        there.rate_bps if rate is None else rate,
-        there.delay_ns if delay is None else delay,
-        there.loss if loss is None else loss,
-        there.limit_packets if limit is None else limit,
-    )
+def _relay(ways: Sequence[DirectionConfig], lateness: int, seed: int) -> tuple[Relay, Direction, Direction]:
+    relay = Relay(punctuality=Punctuality(lateness))
+    forward, back = (Direction(relay.timeline, way, seed=2 * seed + number) for number, way in enumerate(ways))
+    return relay, forward, back
 
 
-def _host(side: Side) -> str:
-    return side.address.partition("/")[0]
+def _refused(devices: list[TunDevice]) -> Mapping[str, ControlJson]:
+    return {"refused": [device.refused for device in devices]}
 
 
 def _say(line: str) -> None:

@@ -35,9 +35,7 @@ def lateness_line(lateness: Mapping[str, Json]) -> str:
     figures = []
     for what, name in (("departures", "departure"), ("arrivals", "arrival")):
         found = part(lateness, name)
-        times = ", ".join(
-            f"{short} {format_duration(number(found, f'{short}_ns'))}" for short in ("p50", "p99", "max")
-        )
+        times = ", ".join(f"{short} {format_duration(number(found, f'{short}_ns'))}" for short in ("p50", "p99", "max"))
         figures.append(f"{what} late by {times}")
     verdict = "valid" if lateness.get("valid") else f"NOT VALID: {lateness.get('reason')}"
     return f"{'; '.join(figures)}: {verdict}"

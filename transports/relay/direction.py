@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
 
 from transports.control.directory import Json
 from transports.errors import TransportError
 from transports.link import ConstantRate, DropTail, LinkPacket, Port, Queue, Rate, Sink
+from transports.relay.packet import RelayPacket
 from transports.timeline import Timeline
 
 
@@ -31,7 +32,8 @@ class Direction:
     """One way.
 
     entered_packets, entered_bytes: into the link. left_packets, left_bytes: out of it. lost_packets: by `loss`.
-    seed: of what is random here.
+    seed: of what is random here. record: called with each packet that enters and then with False, and with each that
+    leaves and then with True.
     """
 
     def __init__(self, timeline: Timeline, config: DirectionConfig, *, seed: int = 0) -> None:
@@ -41,6 +43,7 @@ class Direction:
         self.left_packets = 0
         self.left_bytes = 0
         self.lost_packets = 0
+        self.record: Callable[[RelayPacket, bool], object] | None = None
         self._draw = random.Random(seed).random
         queue = DropTail(limit_packets=config.limit_packets, limit_bytes=config.limit_bytes)
         self.queue: Queue = queue
@@ -49,7 +52,8 @@ class Direction:
     @property
     def elements(self) -> tuple[Sink, ...]:
         """What packets pass, in order, without the end."""
-        return (self._enter, self.port.put, self._leave)
+        inner = (self._enter, self.port.put, self._leave)
+        return inner if self.record is None else (self._record_entering, *inner, self._record_leaving)
 
     def change(self, changes: Mapping[str, Json]) -> None:
         """Be otherwise from now on: rate_bps, delay_ns, loss. TransportError for anything else, and then as before."""
@@ -90,6 +94,16 @@ class Direction:
         if loss > 0.0 and self._draw() < loss:
             self.lost_packets += 1
             return
+        packet.forward()
+
+    def _record_entering(self, packet: RelayPacket) -> None:
+        assert self.record is not None
+        self.record(packet, False)
+        packet.forward()
+
+    def _record_leaving(self, packet: RelayPacket) -> None:
+        assert self.record is not None
+        self.record(packet, True)
         packet.forward()
 
     def _leave(self, packet: LinkPacket) -> None:

@@ -95,4 +95,3 @@ class Punctuality:
 
 BUCKET_BITS = 12
 BUCKETS = 4096
-

@@ -13,12 +13,13 @@ from dataclasses import dataclass
 from transports.control.directory import Json
 from transports.datagram import Address, Burst, DatagramTransport
 from transports.errors import TransportError
+from transports.framing import UdpFramer
 from transports.link.packet import Sink
 from transports.pump import HasFileno
 from transports.relay.direction import Direction
 from transports.relay.outbox import DatagramOutbox
 from transports.relay.packet import RelayPacket, corrupted
-from transports.relay.relay import Relay
+from transports.relay.relay import End, Relay
 from transports.routes import source_address
 from transports.udp import UdpTransport
 
@@ -59,11 +60,22 @@ class UdpRelay:
         self._relay = relay
         self._forward, self._back = forward, back
         self._overhead_bytes = IPV6_UDP_BYTES if ":" in config.to[0] else IPV4_UDP_BYTES
+        self._framers: dict[tuple[Address, Address], UdpFramer] = {}
         self._open = open_upstream or self._open_socket
         self._clients: dict[Address, Client] = {}
+        self._numbered: dict[int, Client] = {}
         self._made = 0
         self.listening = _Socket(relay, listening, self._take_from_client)
         relay.add(self.listening)
+
+    @property
+    def upstream_ends(self) -> list[End]:
+        """The clients' sockets, as ends of the relay."""
+        return [client.upstream for client in self._clients.values()]
+
+    def client_at(self, address: Address) -> Client:
+        """The client at that address; KeyError when there is none."""
+        return self._clients[address]
 
     def rebind(self) -> int:
         """Give every client a new socket towards the server, as a NAT that forgot does; how many.
@@ -79,6 +91,16 @@ class UdpRelay:
     def rebind_at(self, time_ns: int) -> None:
         """The same at a time of the timeline."""
         self._relay.timeline.at(time_ns, lambda _: self.rebind())
+
+    def framer(self, packet: RelayPacket, *, is_forward: bool) -> UdpFramer:
+        """What puts headers before the packet, from its client to the server or the other way round."""
+        client = self._numbered.get(packet.flow)
+        address = self.listening.transport.address if client is None else client.address
+        ends = (address, self.config.to) if is_forward else (self.config.to, address)
+        framer = self._framers.get(ends)
+        if framer is None:
+            framer = self._framers[ends] = UdpFramer(*ends)
+        return framer
 
     def as_json(self) -> dict[str, Json]:
         """Clients, and what the sockets could not take."""
@@ -115,7 +137,7 @@ class UdpRelay:
         if len(self._clients) >= self.config.clients:
             oldest = min(self._clients.values(), key=lambda client: client.used_ns)
             self._close(oldest.upstream)
-            del self._clients[oldest.address]
+            del self._clients[oldest.address], self._numbered[oldest.number]
         client = Client(self._made, source, self._relay, self.listening)
         try:
             client.upstream = self._connect(client)
@@ -126,7 +148,7 @@ class UdpRelay:
         client.to = self.config.to
         client.route_forward = (*self._forward.elements, client.leave_forward)
         client.route_back = (*self._back.elements, client.leave_back)
-        self._clients[source] = client
+        self._clients[source] = self._numbered[client.number] = client
         return client
 
     def _connect(self, client: Client) -> _Socket:
