@@ -14,11 +14,18 @@ from stacks.congestion.catalogue import CONTROLLERS, controller_factory
 from stacks.congestion.controller import Ack, Controller, ControllerFactory, Flow, Loss
 from stacks.congestion.dcqcn import ALPHA_ONE, Dcqcn, DcqcnParameters
 from stacks.congestion.dcqcn_presets import PRESETS
+from stacks.congestion.dctcp import Dctcp, DctcpParameters
 from stacks.congestion.delivery import Delivery, SentPacket
+from stacks.congestion.hpcc import Hpcc, HpccParameters
+from stacks.congestion.notification_point import NotificationPoint
 from stacks.congestion.pacer import Pacer
+from stacks.congestion.prague import Prague, PragueParameters
 from stacks.congestion.reno import Reno
 from stacks.congestion.rounds import RoundCounter
 from stacks.congestion.rtt import RttEstimator
+from stacks.congestion.swift import Swift, SwiftParameters
+from stacks.congestion.telemetry import HopTelemetry
+from stacks.congestion.timely import Timely, TimelyParameters
 
 __all__ = [
     "ALPHA_ONE",
@@ -29,13 +36,25 @@ __all__ = [
     "ControllerFactory",
     "Dcqcn",
     "DcqcnParameters",
+    "Dctcp",
+    "DctcpParameters",
     "Delivery",
     "Flow",
+    "HopTelemetry",
+    "Hpcc",
+    "HpccParameters",
     "Loss",
+    "NotificationPoint",
     "Pacer",
+    "Prague",
+    "PragueParameters",
     "Reno",
     "RoundCounter",
     "RttEstimator",
     "SentPacket",
+    "Swift",
+    "SwiftParameters",
+    "Timely",
+    "TimelyParameters",
     "controller_factory",
 ]

@@ -7,7 +7,12 @@ from collections.abc import Mapping
 from stacks.congestion.controller import ControllerFactory, Flow
 from stacks.congestion.dcqcn import Dcqcn
 from stacks.congestion.dcqcn_presets import PRESETS
+from stacks.congestion.dctcp import Dctcp
+from stacks.congestion.hpcc import Hpcc
+from stacks.congestion.prague import Prague
 from stacks.congestion.reno import Reno
+from stacks.congestion.swift import Swift
+from stacks.congestion.timely import Timely
 from stacks.runtime import LocalError
 
 
@@ -32,4 +37,9 @@ CONTROLLERS: Mapping[str, ControllerFactory] = {
     "reno": Reno,
     "dcqcn": Dcqcn,
     **{f"dcqcn-{preset}": _dcqcn(preset) for preset in PRESETS},
+    "dctcp": Dctcp,
+    "prague": Prague,
+    "timely": Timely,
+    "swift": Swift,
+    "hpcc": Hpcc,
 }

@@ -7,8 +7,8 @@ the responses to READs; acknowledgements and CNPs do not wait.
 from __future__ import annotations
 
 from stacks.congestion import Controller, ControllerFactory, Flow
+from stacks.congestion.notification_point import NotificationPoint
 from stacks.rdma.congestion.gate import SendGate
-from stacks.rdma.congestion.notification_point import NotificationPoint
 from stacks.rdma.congestion.window import ControlledWindow
 from stacks.rdma.egress import Egress
 from stacks.rdma.opcodes import ACKNOWLEDGE
