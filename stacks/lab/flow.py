@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from stacks.model import AckPacket, CnpPacket, DataPacket, Receiver, Sender
 from transports.link import Sink
-from transports.timeline import Timeline
+from transports.timeline import NEVER, Timeline
 
 
 class ModelFlow:
@@ -62,11 +62,12 @@ class ModelFlow:
     def _deliver(self, packet: DataPacket) -> None:
         if self.on_arrival is not None:
             self.on_arrival(packet)
-        receiver = self.receiver
-        self._send_ack(receiver.handle_packet(packet, self._timeline.now))
-        point = receiver.notification_point
+        ack = self.receiver.handle_packet(packet, self._timeline.now)
+        if ack is not None or self._ack_timer.due_ns == NEVER:
+            self._send_ack(ack)
+        point = self.receiver.notification_point
         if point is not None and point.is_due:
-            self._send_notification(receiver.poll_notification())
+            self._send_notification(self.receiver.poll_notification())
 
     def _ack_late(self) -> None:
         self._send_ack(self.receiver.handle_timeout(self._timeline.now))
@@ -76,7 +77,7 @@ class ModelFlow:
             ack.route = self._backward
             ack.flow = self.number
             ack.forward()
-        due_ns = self.receiver.poll_deadline()
+        due_ns = self.receiver.ack_due_ns
         if due_ns is None:
             self._ack_timer.cancel()
         else:

@@ -17,7 +17,7 @@ class LossDetector:
     """The packets of one flow.
 
     outstanding: in flight, by number, in the order of sending. floor: the least number that still matters.
-    largest_acked: the highest number acknowledged, -1 before.
+    largest_acked: the highest number acknowledged, -1 before. loss_due_ns: when a packet will be lost by time alone.
     """
 
     def __init__(self, delivery: Delivery, rtt: RttEstimator, *, packet_threshold: int = 3) -> None:
@@ -28,7 +28,7 @@ class LossDetector:
         self._rtt = rtt
         self._remembered: dict[int, DataPacket] = {}
         self._known: dict[int, int] = {}
-        self._loss_due_ns: int | None = None
+        self.loss_due_ns: int | None = None
 
     @property
     def floor(self) -> int:
@@ -38,10 +38,6 @@ class LossDetector:
             lost = next(iter(self._remembered))
             return lost if least is None else min(lost, least)
         return self.largest_acked + 1 if least is None else least
-
-    def poll_deadline(self) -> int | None:
-        """When a packet will be found lost by time alone."""
-        return self._loss_due_ns
 
     def acknowledged(self, ranges: Sequence[tuple[int, int]], now: int) -> tuple[list[DataPacket], list[DataPacket]]:
         """Take off what `ranges` newly acknowledge: packets in flight, and packets that had been found lost."""
@@ -66,21 +62,27 @@ class LossDetector:
                     delivery.acked_late(packet, now)
                     late.append(packet)
         if arrived or late:
-            self._known = dict(ranges)
+            if len(ranges) == 1:
+                known.clear()
+                known[ranges[0][0]] = ranges[0][1]
+            else:
+                self._known = dict(ranges)
             self.largest_acked = max(self.largest_acked, ranges[0][1])
         return arrived, late
 
     def find_lost(self, now: int) -> list[DataPacket]:
         """Take off what is lost by now."""
         lost: list[DataPacket] = []
-        self._loss_due_ns = None
+        self.loss_due_ns = None
         largest = self.largest_acked
+        if next(iter(self.outstanding), largest) >= largest:
+            return []
         delay_ns = max(self._rtt.smoothed_ns, self._rtt.latest_ns) * 9 // 8
         for number, packet in self.outstanding.items():
             if number > largest:
                 break
             if number > largest - self.packet_threshold and packet.sent_ns + delay_ns > now:
-                self._loss_due_ns = packet.sent_ns + delay_ns
+                self.loss_due_ns = packet.sent_ns + delay_ns
                 break
             lost.append(packet)
         for packet in lost:
@@ -92,13 +94,15 @@ class LossDetector:
         """Take off everything: the retransmission timer ran out."""
         lost = list(self.outstanding.values())
         self.outstanding.clear()
-        self._loss_due_ns = None
+        self.loss_due_ns = None
         self._remember(lost)
         return lost
 
     def forget(self, now: int) -> None:
         """Forget packets that were lost long ago."""
         remembered = self._remembered
+        if not remembered:
+            return
         horizon_ns = now - 3 * self._rtt.retransmission_ns()
         while remembered and next(iter(remembered.values())).sent_ns < horizon_ns:
             del remembered[next(iter(remembered))]

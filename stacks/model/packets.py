@@ -18,20 +18,27 @@ class DataPacket(LinkPacket):
         "delivered_bytes", "delivered_ns", "first_send_ns", "floor", "is_app_limited", "is_retransmission",
         "lost_bytes", "number", "segment", "sent_ns", "tx_in_flight_bytes",
     )  # fmt: skip
+    sent_ns: int
+    first_send_ns: int
+    delivered_ns: int
+    delivered_bytes: int
+    lost_bytes: int
+    tx_in_flight_bytes: int
+    is_app_limited: bool
 
     def __init__(self, number: int, segment: int, size_bytes: int, route: Sequence[Sink] = ()) -> None:
-        super().__init__(size_bytes, route)
+        # All of LinkPacket's attributes but `flow`, `payload` and `enqueued_ns`, which somebody sets before they are
+        # read; and none that `Delivery.sent` writes: one is made for every packet.
+        self.size_bytes = size_bytes
+        self.route = route
+        self.hop = -1
+        self.ecn = self.flow = self.priority = 0
+        self.is_corrupt = False
+        self.telemetry = None
         self.number = number
         self.segment = segment
         self.floor = 0
         self.is_retransmission = False
-        self.sent_ns = 0
-        self.first_send_ns = 0
-        self.delivered_ns = 0
-        self.delivered_bytes = 0
-        self.lost_bytes = 0
-        self.tx_in_flight_bytes = 0
-        self.is_app_limited = False
 
 
 class AckPacket(LinkPacket):

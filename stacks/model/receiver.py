@@ -30,8 +30,8 @@ class ReceiverConfig:
 class Receiver:
     """received_packets, received_bytes: everything that arrived. goodput_bytes: of it, data that was new.
 
-    ce_packets: arrived with CE. delivered_segments: how many segments from the first on are complete.
-    notification_point: decides when a CNP is due, None without CNPs.
+    ce_packets: arrived with CE. delivered_segments: how many segments from the first on are complete. ack_due_ns: when
+    a delayed acknowledgement is due, None while none is. notification_point: decides when a CNP is due, None without.
     """
 
     def __init__(self, config: ReceiverConfig | None = None) -> None:
@@ -46,7 +46,7 @@ class Receiver:
         self._ranges: list[tuple[int, int]] = []
         self._ahead: set[int] = set()
         self._waiting = 0
-        self._ack_due_ns: int | None = None
+        self.ack_due_ns: int | None = None
         self._newest_ns = 0
         self._telemetry: list[Any] | None = None
         self._was_marked = False
@@ -55,27 +55,40 @@ class Receiver:
         """A packet arrives; returns the acknowledgement if one is due at once."""
         if packet.is_corrupt:
             return None
+        size_bytes, number = packet.size_bytes, packet.number
         self.received_packets += 1
-        self.received_bytes += packet.size_bytes
-        self._take_segment(packet)
-        is_marked = packet.ecn == ECN_CE
-        if is_marked:
+        self.received_bytes += size_bytes
+        if packet.segment == self.delivered_segments and not self._ahead:
+            self.goodput_bytes += size_bytes
+            self.delivered_segments += 1
+        else:
+            self._take_segment(packet)
+        is_urgent = False
+        if (packet.ecn == ECN_CE) is not self._was_marked:
+            # A change of marks is told at once (RFC 8257 3.2).
+            self._was_marked = not self._was_marked
+            is_urgent = True
+        if self._was_marked:
             self.ce_packets += 1
             if self.notification_point is not None:
                 self.notification_point.marked(now)
-        # DCTCP's rule (RFC 8257 3.2): a change of marks is told at once.
-        is_urgent = is_marked != self._was_marked
-        self._was_marked = is_marked
-        if self._take_number(packet.number, packet.floor):
+        ranges = self._ranges
+        if ranges and number == ranges[0][1] + 1:
+            ranges[0] = (ranges[0][0], number)
+            self._newest_ns = now
+            self._telemetry = packet.telemetry
+        elif self._take_number(number):
             self._newest_ns = now
             self._telemetry = packet.telemetry
         else:
             is_urgent = True
+        while ranges[-1][1] < packet.floor:
+            ranges.pop()
         self._waiting += 1
-        if is_urgent or len(self._ranges) > 1 or self._waiting >= self.config.ack_packets:
+        if is_urgent or self._waiting >= self.config.ack_packets or len(ranges) > 1:
             return self._ack(now)
-        if self._ack_due_ns is None:
-            self._ack_due_ns = now + self.config.ack_delay_ns
+        if self.ack_due_ns is None:
+            self.ack_due_ns = now + self.config.ack_delay_ns
         return None
 
     def poll_notification(self) -> CnpPacket | None:
@@ -86,19 +99,15 @@ class Receiver:
         point.is_due = False
         return CnpPacket(self.config.cnp_bytes, ())
 
-    def poll_deadline(self) -> int | None:
-        """When a delayed acknowledgement is due."""
-        return self._ack_due_ns
-
     def handle_timeout(self, now: int) -> AckPacket | None:
         """The delayed acknowledgement, if it is due."""
-        if self._ack_due_ns is None or now < self._ack_due_ns:
+        if self.ack_due_ns is None or now < self.ack_due_ns:
             return None
         return self._ack(now)
 
     def _ack(self, now: int) -> AckPacket:
         self._waiting = 0
-        self._ack_due_ns = None
+        self.ack_due_ns = None
         ack = AckPacket(self._ranges[:MAX_RANGES], self.ce_packets, now - self._newest_ns, self.config.ack_bytes)
         ack.telemetry = self._telemetry
         return ack
@@ -116,22 +125,13 @@ class Receiver:
             self.goodput_bytes += packet.size_bytes
             self._ahead.add(segment)
 
-    def _take_number(self, number: int, floor: int) -> bool:
+    def _take_number(self, number: int) -> bool:
         """Whether it is the newest so far."""
         ranges = self._ranges
-        if ranges:
-            first, last = ranges[0]
-            if number == last + 1:
-                ranges[0] = (first, number)
-            elif number > last:
-                ranges.insert(0, (number, number))
-            else:
-                insert(ranges, number)
-                return False
-        else:
-            ranges.append((number, number))
-        while ranges[-1][1] < floor:
-            ranges.pop()
+        if ranges and number <= ranges[0][1]:
+            insert(ranges, number)
+            return False
+        ranges.insert(0, (number, number))
         return True
 
 

@@ -68,6 +68,7 @@ class Sender:
         packets: list[DataPacket] = []
         controller, delivery = self.controller, self.delivery
         self._is_paced_out = False
+        floor = self.losses.floor
         while self.unsent_bytes or self._again:
             if self._probes:
                 self._probes -= 1
@@ -81,35 +82,42 @@ class Sender:
                         self._is_paced_out = True
                         break
                     self._quantum_left = controller.send_quantum_bytes
-            packets.append(self._send(now))
+            packets.append(self._send(now, floor))
         else:
             self._check_application_limited()
         return packets
 
     def handle_ack(self, ack: AckPacket, now: int) -> None:
         """An acknowledgement arrives; `poll_packets` afterwards."""
-        arrived, late = self.losses.acknowledged(ack.ranges, now)
+        losses = self.losses
+        arrived, late = losses.acknowledged(ack.ranges, now)
         if not arrived and not late:
             return
-        self._check_application_limited()
-        rtt_ns = self._time(arrived, ack, now)
+        if not self.unsent_bytes:
+            self._check_application_limited()
+        rtt_ns = newest = None
+        if arrived:
+            # Ranges come newest first, and the packets of each in order.
+            newest = arrived[-1] if len(ack.ranges) == 1 else max(arrived, key=_number)
+            if newest.number == ack.ranges[0][1]:
+                rtt_ns = self._time(newest, ack.delay_ns, now)
         ce_packets = ack.ce_packets - self._ce_packets
-        self._ce_packets = max(ack.ce_packets, self._ce_packets)
+        if ce_packets > 0:
+            self._ce_packets = ack.ce_packets
         self._backoff = 0
         self._timer_base_ns = now
-        newest_sent_ns = arrived[-1].sent_ns if arrived else -1
-        for packet in arrived:
-            newest_sent_ns = max(newest_sent_ns, packet.sent_ns)
-        self._lost(self.losses.find_lost(now), now)
+        lost = losses.find_lost(now)
+        if lost:
+            self._lost(lost, now)
         if late:
             self._arrived_late(late, now)
-        if self._recovery_start_ns is not None and newest_sent_ns > self._recovery_start_ns:
+        if self._recovery_start_ns is not None and newest and newest.sent_ns > self._recovery_start_ns:
             self._recovery_start_ns = None
             self.controller.handle_recovered(now)
         sample = self.delivery.sample(rtt_ns=rtt_ns, ce_packets=max(ce_packets, 0))
         sample.telemetry = ack.telemetry
         self.controller.handle_ack(sample, now)
-        self.losses.forget(now)
+        losses.forget(now)
 
     def handle_notification(self, now: int) -> None:
         """A CNP arrives; `poll_packets` afterwards."""
@@ -118,7 +126,7 @@ class Sender:
     def poll_deadline(self) -> int | None:
         """When `handle_timeout` and `poll_packets` are due."""
         due_ns = self._timeout_ns()
-        for other_ns in (self.losses.poll_deadline(), self.controller.poll_deadline()):
+        for other_ns in (self.losses.loss_due_ns, self.controller.poll_deadline()):
             if other_ns is not None and (due_ns is None or other_ns < due_ns):
                 due_ns = other_ns
         if self._is_paced_out and (due_ns is None or self._next_send_ns < due_ns):
@@ -128,14 +136,14 @@ class Sender:
     def handle_timeout(self, now: int) -> None:
         """Whatever is due."""
         self.controller.handle_timeout(now)
-        loss_due_ns = self.losses.poll_deadline()
+        loss_due_ns = self.losses.loss_due_ns
         if loss_due_ns is not None and now >= loss_due_ns:
             self._lost(self.losses.find_lost(now), now)
         timeout_ns = self._timeout_ns()
         if timeout_ns is not None and now >= timeout_ns:
             self._time_out(now)
 
-    def _send(self, now: int) -> DataPacket:
+    def _send(self, now: int, floor: int) -> DataPacket:
         controller = self.controller
         if self._again:
             former = self._again.popleft()
@@ -159,7 +167,7 @@ class Sender:
         if not losses.outstanding:
             self._timer_base_ns = now
         losses.outstanding[number] = packet
-        packet.floor = losses.floor
+        packet.floor = floor
         self.sent_packets += 1
         self.sent_bytes += size_bytes
         rate_bps = controller.rate_bps
@@ -175,17 +183,12 @@ class Sender:
         if window_bytes is None or self.delivery.inflight_bytes < window_bytes:
             self.delivery.application_limited()
 
-    def _time(self, arrived: list[DataPacket], ack: AckPacket, now: int) -> int | None:
-        if not arrived or arrived[-1].number != ack.ranges[0][1]:
-            newest = max(arrived, key=_number, default=None)
-            if newest is None or newest.number != ack.ranges[0][1]:
-                return None
-        else:
-            newest = arrived[-1]
-        rtt_ns = now - newest.sent_ns - ack.delay_ns
-        self.rtt.update(rtt_ns)
-        self.delivery.min_rtt_ns = self.rtt.min_ns
-        self.delivery.srtt_ns = self.rtt.smoothed_ns
+    def _time(self, newest: DataPacket, delay_ns: int, now: int) -> int:
+        rtt_ns = now - newest.sent_ns - delay_ns
+        rtt, delivery = self.rtt, self.delivery
+        rtt.update(rtt_ns)
+        delivery.min_rtt_ns = rtt.min_ns
+        delivery.srtt_ns = rtt.smoothed_ns
         return rtt_ns
 
     # Loss and recovery

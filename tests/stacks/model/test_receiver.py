@@ -23,13 +23,13 @@ def test_every_second_packet_is_acknowledged_and_the_last_one_after_a_delay() ->
     assert ack is not None
     assert list(ack.ranges) == [(0, 1)]
     assert receiver.handle_packet(packet(2), 30) is None
-    assert receiver.poll_deadline() == 1030
+    assert receiver.ack_due_ns == 1030
     assert receiver.handle_timeout(1029) is None
     late = receiver.handle_timeout(1030)
     assert late is not None
     assert list(late.ranges) == [(0, 2)]
     assert late.delay_ns == 1000
-    assert receiver.poll_deadline() is None
+    assert receiver.ack_due_ns is None
 
 
 def test_a_gap_is_told_at_once_until_it_is_closed() -> None:
