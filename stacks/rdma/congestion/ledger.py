@@ -58,9 +58,13 @@ class SentBurst:
 
 
 class SentLedger:
-    """The records of one queue pair, in the order of their PSNs. delivery: of the connection."""
+    """The records of one queue pair, in the order of their PSNs.
+
+    delivery: of the connection. late_bytes: were found lost, and acknowledged before they were sent again.
+    """
 
     def __init__(self, delivery: Delivery) -> None:
+        self.late_bytes = 0
         self._delivery = delivery
         self._out: deque[SentBurst] = deque()
         self._gone: deque[SentBurst] = deque()
@@ -131,6 +135,7 @@ class SentLedger:
                 burst = burst.split(una)
             else:
                 gone.popleft()
+            self.late_bytes += burst.size_bytes
             self._delivery.acked_late(burst, now)
 
     def _insert(self, burst: SentBurst) -> None:

@@ -88,9 +88,10 @@ class ControlledQp(ReliableQp):
             return None
         gate.passed(transmit, now)
         end_psn = requester.next_psn
+        # What a READ asks for counts as full packets; an extended header or two are not worth a packet of the window.
+        full_bytes = (end_psn - first_psn) * gate.packet_bytes
         is_plain = end_psn - first_psn == gate.passed_packets
-        size_bytes = gate.passed_bytes if is_plain else (end_psn - first_psn) * gate.packet_bytes
-        window.sent(first_psn, end_psn, size_bytes, now)
+        window.sent(first_psn, end_psn, min(gate.passed_bytes, full_bytes) if is_plain else full_bytes, now)
         return transmit
 
     def _poll_responses(self, egress: Egress, now: int) -> Transmit | None:
