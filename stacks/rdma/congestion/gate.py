@@ -18,6 +18,7 @@ class SendGate:
     qp: rung when the gate opens. controller: asked for the rate before each send. burst_bytes: what may leave at once.
     packet_bytes: of a full packet; the gate is open while credit for one is there, and a longer send leaves a debt.
     overhead_bytes: IP and UDP headers, which count too. passed_bytes, passed_packets: of the last send that passed.
+    next_send_ns: when the rate lets the next packet leave, as it was last asked.
     """
 
     def __init__(
@@ -26,6 +27,7 @@ class SendGate:
         self._qp = qp
         self._timers = qp.timers
         self.controller = controller
+        self.next_send_ns = 0
         self._pacer: Pacer | None = None
         self._burst_bytes = burst_bytes
         self.packet_bytes = packet_bytes
@@ -39,7 +41,7 @@ class SendGate:
         pacer = self._paced(now)
         if pacer is None:
             return True
-        opens_ns = pacer.next_send_ns(self.packet_bytes, now)
+        self.next_send_ns = opens_ns = pacer.next_send_ns(self.packet_bytes, now)
         if opens_ns <= now:
             return True
         changes_ns = controller.poll_deadline()

@@ -78,6 +78,7 @@ class ControlledQp(ReliableQp):
         # Local operations take no PSN, and no part of the rate.
         if first_psn < requester.post_psn and not gate.is_open(now):
             return None
+        self.delivery.next_send_ns = gate.next_send_ns
         window.follow()
         transmit = super()._poll_requests(now)
         if transmit is None:

@@ -106,6 +106,7 @@ class ControlledWindow(Window):
             self.rtt.update(rtt_ns)
             self._delivery.min_rtt_ns = self.rtt.min_ns
             self._delivery.srtt_ns = self.rtt.smoothed_ns
+            self._delivery.rto_ns = self._qp.completer.ack_timeout_ns
         marks, self._marks = self._marks, 0
         ack: Ack = self._delivery.sample(rtt_ns=rtt_ns, ce_packets=marks)
         ack.acked_packets = count
