@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections import Counter
 from fractions import Fraction
+from itertools import pairwise
 
 import pytest
 
@@ -82,7 +83,7 @@ def test_gaps_between_signals_are_uniform() -> None:
     queue = settled(10, min_length=5, max_length=15, max_p=0.1)
     signals = hold(queue, 10, rounds=60_000)
     at = [index for index, signal in enumerate(signals) if signal]
-    gaps = [after - before for before, after in zip(at, at[1:], strict=False)]
+    gaps = [after - before for before, after in pairwise(at)]
     mean = sum(gaps) / len(gaps)
     # A uniform number from 1 to 20 has a deviation of 5.77; five standard errors.
     assert mean == pytest.approx(10.5, abs=5 * 5.77 / len(gaps) ** 0.5)
@@ -109,8 +110,13 @@ def test_gently_it_goes_on_to_twice_max_and_classically_it_does_not() -> None:
 
 
 def test_signals_are_marks_where_packets_allow_it() -> None:
-    for ecn, is_ecn, is_hard, is_marked in ((ECT, True, False, True), (ECT, True, True, False), (ECT, False, False, False),
-                                            (NOT_ECT, True, False, False)):  # fmt: skip
+    cases = (
+        (ECT, True, False, True),
+        (ECT, True, True, False),
+        (ECT, False, False, False),
+        (NOT_ECT, True, False, False),
+    )
+    for ecn, is_ecn, is_hard, is_marked in cases:
         queue = settled(40, min_length=5, max_length=10, is_ecn=is_ecn, is_hard=is_hard)
         arriving = packet(ecn)
         assert queue.enqueue(arriving, 0) is is_marked
