@@ -68,7 +68,7 @@ def test_what_cannot_be_marked_passes_or_is_dropped() -> None:
 
 def test_a_ramp_marks_in_proportion() -> None:
     """DCQCN 3.1: nothing to kmin, pmax at kmax, everything beyond."""
-    for length, share in ((20_000, 0.0), (40_000, 0.05), (79_000, 0.1 * 59 / 60), (90_000, 1.0)):
+    for length, share in ((20_000, 0.0), (50_000, 0.05), (79_000, 0.1 * 59 / 60), (90_000, 1.0)):
         queue = RampMarking(20_000, 80_000, pmax_1000=100, rng=random.Random(4))
         arrive(queue, length // 1000 - 1, ecn=NOT_ECT)
         marks = 0
