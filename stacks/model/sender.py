@@ -17,6 +17,7 @@ from stacks.congestion.delivery import Delivery
 from stacks.congestion.rtt import RttEstimator
 from stacks.model.losses import LossDetector
 from stacks.model.packets import AckPacket, DataPacket
+from transports.timeline import NEVER
 
 
 class Sender:
@@ -49,7 +50,8 @@ class Sender:
         self._is_paced_out = False
         self._probes = 0
         self._backoff = 0
-        self._timer_base_ns = flow.start_ns
+        self._timeout_due_ns = NEVER
+        self._floor = 0
         # RFC 9002 7.3.2: losses among packets sent up to here are of the same congestion event.
         self._recovery_start_ns = -1
         self._is_recovering = False
@@ -76,7 +78,6 @@ class Sender:
         packets: list[DataPacket] = []
         controller, delivery = self.controller, self.delivery
         self._is_paced_out = False
-        floor = self.losses.floor
         while self.unsent_bytes or self._again:
             if self._probes:
                 self._probes -= 1
@@ -90,8 +91,18 @@ class Sender:
                         self._is_paced_out = True
                         break
                     self._quantum_left = controller.send_quantum_bytes
-            packets.append(self._send(now, floor))
+            packets.append(self._send(now))
         return packets
+
+    def is_held(self, now: int) -> bool:
+        """Whether pacing holds everything back, and nothing else is due before that ends: no need to ask further."""
+        return (
+            self._is_paced_out
+            and now < self.delivery.next_send_ns
+            and not self._probes
+            and self.losses.loss_due_ns is None
+            and self.controller.poll_deadline() is None
+        )
 
     def handle_ack(self, ack: AckPacket, now: int) -> None:
         """An acknowledgement arrives; `poll_packets` afterwards."""
@@ -111,7 +122,6 @@ class Sender:
         if ce_packets > 0:
             self._ce_packets = ack.ce_packets
         self._backoff = 0
-        self._timer_base_ns = now
         if self._copies:
             self._note_copies(arrived)
         if self._is_recovering and newest and newest.sent_ns > self._recovery_start_ns and not self._awaited:
@@ -126,6 +136,8 @@ class Sender:
         sample.telemetry = ack.telemetry
         self.controller.handle_ack(sample, now)
         losses.forget(now)
+        self._floor = losses.floor
+        self._start_timeout(now)
 
     def handle_notification(self, now: int) -> None:
         """A CNP arrives; `poll_packets` afterwards."""
@@ -133,13 +145,16 @@ class Sender:
 
     def poll_deadline(self) -> int | None:
         """When `handle_timeout` and `poll_packets` are due."""
-        due_ns = self._timeout_ns()
-        for other_ns in (self.losses.loss_due_ns, self.controller.poll_deadline()):
-            if other_ns is not None and (due_ns is None or other_ns < due_ns):
-                due_ns = other_ns
-        if self._is_paced_out and (due_ns is None or self.delivery.next_send_ns < due_ns):
+        due_ns = self._timeout_due_ns
+        other_ns = self.losses.loss_due_ns
+        if other_ns is not None and other_ns < due_ns:
+            due_ns = other_ns
+        other_ns = self.controller.poll_deadline()
+        if other_ns is not None and other_ns < due_ns:
+            due_ns = other_ns
+        if self._is_paced_out and self.delivery.next_send_ns < due_ns:
             due_ns = self.delivery.next_send_ns
-        return due_ns
+        return None if due_ns == NEVER else due_ns
 
     def handle_timeout(self, now: int) -> None:
         """Whatever is due."""
@@ -149,11 +164,12 @@ class Sender:
         loss_due_ns = self.losses.loss_due_ns
         if loss_due_ns is not None and now >= loss_due_ns:
             self._lost(self.losses.find_lost(now), now)
-        timeout_ns = self._timeout_ns()
-        if timeout_ns is not None and now >= timeout_ns:
+            if not self.losses.outstanding:
+                self._timeout_due_ns = NEVER
+        if now >= self._timeout_due_ns:
             self._time_out(now)
 
-    def _send(self, now: int, floor: int) -> DataPacket:
+    def _send(self, now: int) -> DataPacket:
         controller = self.controller
         if self._again:
             former = self._again.popleft()
@@ -175,13 +191,15 @@ class Sender:
         if controller.wants_telemetry:
             packet.telemetry = []
         delivery, outstanding = self.delivery, self.losses.outstanding
-        if not outstanding:
-            self._timer_base_ns = now
+        is_first = not outstanding
+        if is_first:
             delivery.rto_ns = self._wait_ns()
         controller.handle_sent(size_bytes, now)
         delivery.sent(packet, now)
         outstanding[number] = packet
-        packet.floor = floor
+        if is_first:
+            self._start_timeout(now)
+        packet.floor = self._floor
         self.sent_packets += 1
         self.sent_bytes += size_bytes
         rate_bps = controller.rate_bps
@@ -244,12 +262,11 @@ class Sender:
 
     def _note_copies(self, arrived: list[DataPacket]) -> None:
         """Of data that was sent more than once, one copy is enough: losses of the others are not sent again."""
-        copies = self._copies
+        copies, floor = self._copies, self._floor
         for packet in arrived:
             if packet.segment in copies:
                 self._arrived_copies.add(packet.segment)
                 self._awaited.discard(packet.segment)
-        floor = self.losses.floor
         while copies:
             segment = next(iter(copies))
             if copies[segment] >= floor:
@@ -261,22 +278,24 @@ class Sender:
         rtt = self.rtt
         return rtt.retransmission_ns() + self._ack_delay_ns if rtt.smoothed_ns else INITIAL_TIMEOUT_NS
 
-    def _timeout_ns(self) -> int | None:
-        if not self.losses.outstanding:
-            return None
-        return self._timer_base_ns + (self._wait_ns() << min(self._backoff, MAX_BACKOFF))
+    def _start_timeout(self, now: int) -> None:
+        if self.losses.outstanding:
+            self._timeout_due_ns = now + (self._wait_ns() << min(self._backoff, MAX_BACKOFF))
+        else:
+            self._timeout_due_ns = NEVER
 
     def _time_out(self, now: int) -> None:
         self._backoff += 1
-        self._timer_base_ns = now
         if self._backoff == 1:
             # A probe: the newest data again, or new data.
             self._probes = 1
+            self._start_timeout(now)
             if not self.unsent_bytes and not self._again:
                 self._again.append(next(reversed(self.losses.outstanding.values())))
             return
         self.timeouts += 1
         self._lost(self.losses.find_all_lost(now), now, is_timeout=True)
+        self._timeout_due_ns = NEVER
         self._probes = 1
 
 
