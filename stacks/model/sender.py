@@ -125,7 +125,9 @@ class Sender:
         sample = self.delivery.sample(rtt_ns=rtt_ns, ce_packets=max(ce_packets, 0))
         sample.telemetry = ack.telemetry
         self.controller.handle_ack(sample, now)
-        losses.forget(now)
+        if not self._awaited:
+            # While a timeout's recovery is on, how late packets may be is not known.
+            losses.forget(now)
 
     def poll_deadline(self) -> int | None:
         """When `handle_timeout` and `poll_packets` are due."""
@@ -211,7 +213,8 @@ class Sender:
         if is_timeout or lost[-1].sent_ns > self._recovery_start_ns:
             self._recovery_start_ns = now
             self._is_recovering = True
-            self._unresolved.clear()
+            if self._backoff <= 2:
+                self._unresolved.clear()  # timeouts in a row are one event
             self._awaited = {packet.segment for packet in self._again} if is_timeout else set()
             lost_bytes = sum(packet.size_bytes for packet in lost)
             self.controller.handle_loss(Loss(lost_bytes, is_timeout=is_timeout), now)
