@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from stacks.congestion.bbr1 import Bbr1
+from stacks.congestion.bbr3 import Bbr3
 from stacks.congestion.controller import Controller, ControllerFactory, Flow
 from stacks.congestion.cubic import Cubic
 from stacks.congestion.dcqcn import Dcqcn
@@ -45,6 +46,7 @@ CONTROLLERS: Mapping[str, ControllerFactory] = {
     "cubic-ecn": _option(Cubic, ecn=2),
     "cubic-plain": _option(Cubic, hystart=False),
     "bbr1": Bbr1,
+    "bbr3": Bbr3,
     "dcqcn": Dcqcn,
     **{f"dcqcn-{preset}": _dcqcn(preset) for preset in PRESETS},
 }

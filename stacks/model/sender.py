@@ -67,6 +67,8 @@ class Sender:
 
     def write(self, length_bytes: int) -> None:
         """The application has so many more bytes to send."""
+        if not self.unsent_bytes:
+            self._check_application_limited()
         self.unsent_bytes += length_bytes
 
     def poll_packets(self, now: int) -> list[DataPacket]:
@@ -89,18 +91,16 @@ class Sender:
                         break
                     self._quantum_left = controller.send_quantum_bytes
             packets.append(self._send(now, floor))
-        else:
-            self._check_application_limited()
         return packets
 
     def handle_ack(self, ack: AckPacket, now: int) -> None:
         """An acknowledgement arrives; `poll_packets` afterwards."""
         losses = self.losses
+        if not self.unsent_bytes:
+            self._check_application_limited()
         arrived, late = losses.acknowledged(ack.ranges, now)
         if not arrived and not late:
             return
-        if not self.unsent_bytes:
-            self._check_application_limited()
         rtt_ns = newest = None
         if arrived:
             # Ranges come newest first, and the packets of each in order.
@@ -141,6 +141,8 @@ class Sender:
 
     def handle_timeout(self, now: int) -> None:
         """Whatever is due."""
+        if not self.unsent_bytes:
+            self._check_application_limited()
         self.controller.handle_timeout(now)
         loss_due_ns = self.losses.loss_due_ns
         if loss_due_ns is not None and now >= loss_due_ns:
@@ -185,6 +187,7 @@ class Sender:
         return packet
 
     def _check_application_limited(self) -> None:
+        """CheckIfApplicationLimited (draft-ietf-ccwg-bbr 4.1.2.4): before a write, an acknowledgement, a timeout."""
         if self.unsent_bytes or self._again:
             return
         window_bytes = self.controller.window_bytes
@@ -192,9 +195,9 @@ class Sender:
             self.delivery.application_limited()
 
     def _time(self, newest: DataPacket, delay_ns: int, now: int) -> int:
-        rtt_ns = now - newest.sent_ns - delay_ns
+        rtt_ns = now - newest.sent_ns
         rtt, delivery = self.rtt, self.delivery
-        rtt.update(rtt_ns)
+        rtt.update(rtt_ns, ack_delay_ns=delay_ns)
         delivery.min_rtt_ns = rtt.min_ns
         delivery.srtt_ns = rtt.smoothed_ns
         return rtt_ns
@@ -206,10 +209,6 @@ class Sender:
             return
         self.lost_packets += len(lost)
         self._quantum_left = 0
-        for packet in lost:
-            self.controller.handle_lost_packet(packet, now)
-            if packet.segment not in self._arrived_copies:
-                self._again.append(packet)
         if is_timeout or lost[-1].sent_ns > self._recovery_start_ns:
             self._recovery_start_ns = now
             self._is_recovering = True
@@ -218,6 +217,10 @@ class Sender:
             self._awaited = {packet.segment for packet in self._again} if is_timeout else set()
             lost_bytes = sum(packet.size_bytes for packet in lost)
             self.controller.handle_loss(Loss(lost_bytes, is_timeout=is_timeout), now)
+        for packet in lost:
+            self.controller.handle_lost_packet(packet, now)
+            if packet.segment not in self._arrived_copies:
+                self._again.append(packet)
         self._unresolved.update(packet.number for packet in lost)
 
     def _arrived_late(self, late: list[DataPacket], now: int) -> None:
