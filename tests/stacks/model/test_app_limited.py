@@ -9,12 +9,14 @@ def limited(rig: Rig) -> list[bool]:
     return [ack.is_app_limited for ack in rig.controller.acks if ack.delivery_rate_bps]  # type: ignore[attr-defined]
 
 
-def test_a_bulk_transfer_is_never_limited_by_its_application() -> None:
+def test_a_bulk_transfer_is_not_limited_by_its_application() -> None:
     rig = Rig(Recorder)
     rig.flow.write(1 << 30)
     rig.run_ms(1000)
-    assert len(limited(rig)) > 100
-    assert not any(limited(rig))
+    marks = limited(rig)
+    assert len(marks) > 100
+    # But for the first window, before which there was nothing to send: 20 packets, two an acknowledgement.
+    assert not any(marks[10:])
 
 
 def test_a_trickle_is_always() -> None:
@@ -45,9 +47,9 @@ def test_a_full_window_is_not_the_applications_doing() -> None:
     rig.flow.write(20 * PACKET)
     rig.run_ms(1)
     assert rig.delivery.inflight_bytes == 20 * PACKET
-    assert rig.delivery.app_limited == 0
+    assert rig.delivery.app_limited <= 1  # the mark of the very first write
     rig.run_ms(60)
-    assert rig.delivery.app_limited > 0
+    assert rig.delivery.app_limited > 1
 
 
 def test_a_window_that_held_back_is_remembered_for_a_round() -> None:
