@@ -241,5 +241,3 @@ class FullDisk(MemoryReservations):
     def save(self, record: bytes) -> None:
         """Fail."""
         raise OSError(errno.ENOSPC, "No space left on device")
-
-

@@ -32,9 +32,7 @@ def connect(end: End, peer: End) -> None:
             dest_qpn=peer.qp.number, rq_psn=0, max_dest_rd_atomic=1, min_rnr_timer=1,
         )
     )  # fmt: skip
-    end.qp.modify(
-        QpAttributes(state=QpState.RTS, timeout=16, retry_cnt=7, rnr_retry=7, sq_psn=0, max_qp_rd_atomic=1)
-    )
+    end.qp.modify(QpAttributes(state=QpState.RTS, timeout=16, retry_cnt=7, rnr_retry=7, sq_psn=0, max_qp_rd_atomic=1))
 
 
 class Incast:
