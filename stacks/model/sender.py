@@ -48,6 +48,8 @@ class Sender:
         self._quantum_left = 0
         self._is_paced_out = False
         self._probes = 0
+        # The probe timeout (RFC 9002 6.2.1), doubled `_backoff` times, from `_timer_base_ns` on.
+        self._pto_ns = INITIAL_TIMEOUT_NS
         self._backoff = 0
         self._timer_base_ns = flow.start_ns
         # RFC 9002 7.3.2: losses among packets sent up to here are of the same congestion event.
@@ -131,13 +133,16 @@ class Sender:
 
     def poll_deadline(self) -> int | None:
         """When `handle_timeout` and `poll_packets` are due."""
-        due_ns = self._timeout_ns()
-        for other_ns in (self.losses.loss_due_ns, self.controller.poll_deadline()):
-            if other_ns is not None and (due_ns is None or other_ns < due_ns):
-                due_ns = other_ns
-        if self._is_paced_out and (due_ns is None or self.delivery.next_send_ns < due_ns):
+        due_ns = self._timer_base_ns + (self._pto_ns << self._backoff) if self.losses.outstanding else NEVER
+        if self._is_paced_out and self.delivery.next_send_ns < due_ns:
             due_ns = self.delivery.next_send_ns
-        return due_ns
+        other_ns = self.losses.loss_due_ns
+        if other_ns is not None and other_ns < due_ns:
+            due_ns = other_ns
+        other_ns = self.controller.poll_deadline()
+        if other_ns is not None and other_ns < due_ns:
+            due_ns = other_ns
+        return None if due_ns == NEVER else due_ns
 
     def handle_timeout(self, now: int) -> None:
         """Whatever is due."""
@@ -147,8 +152,7 @@ class Sender:
         loss_due_ns = self.losses.loss_due_ns
         if loss_due_ns is not None and now >= loss_due_ns:
             self._lost(self.losses.find_lost(now), now)
-        timeout_ns = self._timeout_ns()
-        if timeout_ns is not None and now >= timeout_ns:
+        if self.losses.outstanding and now >= self._timer_base_ns + (self._pto_ns << self._backoff):
             self._time_out(now)
 
     def _send(self, now: int, floor: int) -> DataPacket:
@@ -173,7 +177,7 @@ class Sender:
         delivery, outstanding = self.delivery, self.losses.outstanding
         if not outstanding:
             self._timer_base_ns = now
-            delivery.rto_ns = self._wait_ns()
+            delivery.rto_ns = self._pto_ns
         controller.handle_sent(size_bytes, now)
         delivery.sent(packet, now)
         outstanding[number] = packet
@@ -200,6 +204,7 @@ class Sender:
         rtt.update(rtt_ns, ack_delay_ns=delay_ns)
         delivery.min_rtt_ns = rtt.min_ns
         delivery.srtt_ns = rtt.smoothed_ns
+        self._pto_ns = rtt.retransmission_ns() + self._ack_delay_ns
         return rtt_ns
 
     # Loss and recovery
@@ -254,17 +259,8 @@ class Sender:
             del copies[segment]
             self._arrived_copies.discard(segment)
 
-    def _wait_ns(self) -> int:
-        rtt = self.rtt
-        return rtt.retransmission_ns() + self._ack_delay_ns if rtt.smoothed_ns else INITIAL_TIMEOUT_NS
-
-    def _timeout_ns(self) -> int | None:
-        if not self.losses.outstanding:
-            return None
-        return self._timer_base_ns + (self._wait_ns() << min(self._backoff, MAX_BACKOFF))
-
     def _time_out(self, now: int) -> None:
-        self._backoff += 1
+        self._backoff = min(self._backoff + 1, MAX_BACKOFF)
         self._timer_base_ns = now
         if self._backoff == 1:
             # A probe: the newest data again, or new data.
@@ -283,4 +279,5 @@ def _number(packet: DataPacket) -> int:
 
 BIT_NS_PER_BYTE_S = 8_000_000_000
 INITIAL_TIMEOUT_NS = 1_000_000_000
+NEVER = 1 << 62
 MAX_BACKOFF = 6
