@@ -131,6 +131,10 @@ class Sender:
             # While a timeout's recovery is on, how late packets may be is not known.
             losses.forget(now)
 
+    def handle_notification(self, now: int) -> None:
+        """A CNP arrives; `poll_packets` afterwards."""
+        self.controller.handle_notification(now)
+
     def poll_deadline(self) -> int | None:
         """When `handle_timeout` and `poll_packets` are due."""
         due_ns = self._timer_base_ns + (self._pto_ns << self._backoff) if self.losses.outstanding else NEVER
@@ -174,6 +178,8 @@ class Sender:
         packet = DataPacket(number, segment, size_bytes)
         packet.is_retransmission = former is not None
         packet.ecn = controller.ecn
+        if controller.wants_telemetry:
+            packet.telemetry = []
         delivery, outstanding = self.delivery, self.losses.outstanding
         if not outstanding:
             self._timer_base_ns = now

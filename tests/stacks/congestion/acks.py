@@ -1,59 +1,79 @@
-"""Acknowledgements made by hand, for tests that drive a controller without a network."""
+"""Acknowledgements as a connection would make them, for tests that drive a controller by hand."""
 
 from __future__ import annotations
 
-import random
+from collections.abc import Sequence
+from typing import Any
 
-from stacks.congestion import Ack, Controller, Delivery, Flow, Loss
+from stacks.congestion import Ack, Controller, ControllerFactory, Delivery, Flow
 
 PACKET = 1000
-MS = 1_000_000
-SECOND = 1_000_000_000
+GBPS = 1_000_000_000
 
 
-def flow(*, initial_packets: int = 10, with_delivery: bool = False, seed: int = 1) -> Flow:
-    return Flow(
-        line_rate_bps=10**9,
-        packet_bytes=PACKET,
-        delivery=Delivery(initial_packets * PACKET) if with_delivery else None,
-        rng=random.Random(seed),
-    )
+class Packet:
+    """A record of a packet sent."""
+
+    def __init__(self, number: int) -> None:
+        self.size_bytes = PACKET
+        self.number = number
+        self.sent_ns = self.first_send_ns = self.delivered_ns = 0
+        self.delivered_bytes = self.lost_bytes = self.tx_in_flight_bytes = 0
+        self.is_app_limited = False
 
 
-def ack(
-    controller: Controller,
-    packets: float,
-    now: int,
-    *,
-    rtt_ns: int | None = None,
-    newest_sent_ns: int = -1,
-    ce_packets: int = 0,
-    inflight_packets: int = 0,
-) -> None:
-    """`packets` arrived; of a controller without delivery totals the window counts as what limits."""
-    told = Ack(int(packets * PACKET), inflight_packets * PACKET, rtt_ns=rtt_ns)
-    told.acked_packets = int(packets)
-    told.newest_sent_ns = newest_sent_ns
-    told.ce_packets = ce_packets
-    controller.handle_ack(told, now)
+class Connection:
+    """A controller with the totals of its connection: `send` packets, `ack` the oldest of them."""
 
+    def __init__(
+        self,
+        factory: ControllerFactory,
+        *,
+        initial_packets: int = 10,
+        line_rate_bps: int = 10 * GBPS,
+        base_rtt_ns: int = 0,
+    ) -> None:
+        self.delivery = Delivery(initial_packets * PACKET)
+        self.flow = Flow(
+            line_rate_bps=line_rate_bps, packet_bytes=PACKET, delivery=self.delivery, base_rtt_ns=base_rtt_ns
+        )
+        self.controller: Controller = factory(self.flow)
+        self.now = 0
+        self.number = 0
+        self.out: list[Packet] = []
 
-def lose(controller: Controller, now: int, *, is_timeout: bool = False, is_persistent: bool = False) -> None:
-    controller.handle_loss(Loss(PACKET, is_timeout=is_timeout, is_persistent=is_persistent), now)
+    def send(self, packets: int) -> None:
+        for _ in range(packets):
+            packet = Packet(self.number)
+            self.number += 1
+            self.delivery.sent(packet, self.now)
+            self.out.append(packet)
 
+    def fill(self) -> int:
+        """Send all that the window allows; how many packets that were."""
+        window_bytes = self.controller.window_bytes
+        assert window_bytes is not None
+        packets = max(0, (window_bytes - self.delivery.inflight_bytes) // PACKET)
+        self.send(packets)
+        self.delivery.cwnd_limited()
+        return packets
 
-def lose_and_recover(controller: Controller, now: int) -> None:
-    lose(controller, now)
-    controller.handle_recovered(now)
+    def ack(
+        self, packets: int = 1, *, marks: int = 0, rtt_ns: int | None = None, telemetry: Sequence[Any] | None = None
+    ) -> Ack:
+        for packet in self.out[:packets]:
+            self.delivery.acked(packet, self.now)
+        del self.out[:packets]
+        sample = self.delivery.sample(rtt_ns=rtt_ns, ce_packets=marks)
+        sample.telemetry = telemetry
+        self.controller.handle_ack(sample, self.now)
+        return sample
 
-
-def rounds(controller: Controller, count: int, start_ns: int, rtt_ns: int) -> int:
-    """So many round trips, in each of which a window is acknowledged, two packets at a time; when they are over."""
-    now = start_ns
-    for _ in range(count):
-        assert controller.window_bytes is not None
-        pairs = max(controller.window_bytes // (2 * PACKET), 1)
-        for index in range(pairs):
-            ack(controller, 2, now + rtt_ns * (index + 1) // pairs, newest_sent_ns=now, rtt_ns=rtt_ns)
-        now += rtt_ns
-    return now
+    def round(self, *, marks: int = 0, rtt_ns: int = 100_000) -> None:
+        """A round trip of a full window, acknowledged packet by packet, whose last `marks` packets were marked."""
+        self.fill()
+        self.now += rtt_ns
+        self.delivery.srtt_ns = rtt_ns
+        packets = len(self.out)
+        for index in range(packets):
+            self.ack(marks=int(index >= packets - marks), rtt_ns=rtt_ns)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from stacks.congestion import Ack, Bbr1, Flow
 from stacks.congestion.bbr1.minmax import WindowedMax
 from stacks.runtime import LocalError
-from tests.stacks.congestion.acks import MS, SECOND, flow, lose
+from tests.stacks.congestion.told import MS, SECOND, flow, lose
 from tests.stacks.model.rig import Rig
 
 MBIT = 1_000_000

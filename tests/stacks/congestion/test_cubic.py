@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from stacks.congestion import Cubic, Delivery
 from stacks.congestion.cubic import cubic_root
-from tests.stacks.congestion.acks import MS, PACKET, SECOND, ack, flow, lose, lose_and_recover, rounds
+from tests.stacks.congestion.told import MS, PACKET, SECOND, ack, flow, lose, lose_and_recover, rounds
 
 
 def at_window(packets: int, *, srtt_ns: int = 0, hystart: bool = False) -> tuple[Cubic, Delivery]:

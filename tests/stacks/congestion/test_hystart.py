@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from stacks.congestion import Cubic, HyStart, Reno
-from tests.stacks.congestion.acks import MS, PACKET, ack, flow
+from tests.stacks.congestion.told import MS, PACKET, ack, flow
 from tests.stacks.model.rig import Rig
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from stacks.congestion import Reno, controller_factory
-from tests.stacks.congestion.acks import MS, PACKET, SECOND, ack, flow, lose, lose_and_recover, rounds
+from tests.stacks.congestion.told import MS, PACKET, SECOND, ack, flow, lose, lose_and_recover, rounds
 
 
 def test_slow_start_grows_by_what_is_acknowledged_but_two_packets_at_most() -> None:

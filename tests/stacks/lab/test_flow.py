@@ -20,7 +20,9 @@ def dumbbell(flows: int, *, rate_bps: int, delay_ns: int, limit_packets: int) ->
     for number in range(flows):
         flow = Flow(line_rate_bps=rate_bps, packet_bytes=PACKET_BYTES, delivery=Delivery(10 * PACKET_BYTES))
         made.append(
-            ModelFlow(timeline, Sender(Reno, flow), Receiver(), forward=[port.put], backward=[back.put], number=number)
+            ModelFlow(
+                timeline, Sender(Reno, flow), Receiver(), forward=[port.put], backward=[back.put], number=number
+            )
         )
     return timeline, port, made
 

@@ -162,7 +162,9 @@ def connect_data(
     *, cntlid: int = CNTLID_DYNAMIC, nqn: str = NQN, host_nqn: str = HOST_NQN, host_id: bytes = HOST_ID
 ) -> bytes:
     """The 1024 bytes of Connect."""
-    return ConnectData(hostid=host_id, cntlid=cntlid, subnqn=padded(nqn, 256), hostnqn=padded(host_nqn, 256)).encode()
+    return ConnectData(
+        hostid=host_id, cntlid=cntlid, subnqn=padded(nqn, 256), hostnqn=padded(host_nqn, 256)
+    ).encode()
 
 
 def ranges(*pairs: tuple[int, int]) -> bytes:

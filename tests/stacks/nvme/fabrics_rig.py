@@ -51,7 +51,9 @@ class FabricsRig:
         """The first one that is not for discovery."""
         return next(each for each in self.target.subsystems.values() if not each.is_discovery)
 
-    def add_port(self, address: PortAddress | None, *, portid: int = 0, serves: Collection[str] | None = None) -> Port:
+    def add_port(
+        self, address: PortAddress | None, *, portid: int = 0, serves: Collection[str] | None = None
+    ) -> Port:
         """One more port."""
         pool = BufferPool(memoryview(bytearray(pool_bytes(SHELVES))), shelves=SHELVES)
         port = self.target.add_port(pool, portid=portid, address=address, serves=serves, in_capsule_bytes=8192)

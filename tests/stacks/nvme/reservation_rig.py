@@ -189,7 +189,9 @@ class Node:
         entry = sqe(IoOpcode.RESERVATION_ACQUIRE, nsid=1, cdw10=action | flags | kind << 8)
         return (io or self.io).do(entry, data=data)
 
-    def begin_abort(self, key: int, preempted: int, kind: int, *, action: int = AcquireAction.PREEMPT_AND_ABORT) -> int:
+    def begin_abort(
+        self, key: int, preempted: int, kind: int, *, action: int = AcquireAction.PREEMPT_AND_ABORT
+    ) -> int:
         """Send Preempt and Abort, or another action, and return its CID; it may take its time."""
         data = ReservationAcquireData(crkey=key, prkey=preempted).encode()
         word = action | kind << 8

@@ -85,7 +85,9 @@ class ScriptedConnector:
 
     def path(self, address: str, *, policy: ReconnectPolicy | None = None, **config: Any) -> Path:
         """A new path."""
-        return Path(self, address, HostConfig(**{"nqn": NQN, **config}), port=4420, policy=policy or ReconnectPolicy())
+        return Path(
+            self, address, HostConfig(**{"nqn": NQN, **config}), port=4420, policy=policy or ReconnectPolicy()
+        )
 
     def add(self, multipath: Multipath, address: str, *, policy: ReconnectPolicy | None = None, **config: Any) -> Path:
         """A live path of a multipath."""

@@ -341,7 +341,9 @@ class _RelayEnd(RawEnd):
             active += [each for each in (near, far) if each.output or each.is_over]
         return active
 
-    def _carry(self, number: int, source: RawCore, target: RawCore, change: Callable[[int, Pdu], bytes] | None) -> None:
+    def _carry(
+        self, number: int, source: RawCore, target: RawCore, change: Callable[[int, Pdu], bytes] | None
+    ) -> None:
         if change is None:
             if source.received:
                 target.output.append(bytes(source.received))

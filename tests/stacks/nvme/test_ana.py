@@ -208,7 +208,9 @@ def test_capacity_is_not_told_where_it_is_not_known(rig: FabricsRig, left: RigHo
 
 
 @pytest.mark.parametrize("state", [INACCESSIBLE, LOST, CHANGE])
-def test_features_of_a_namespace_that_is_out_of_reach_are_too(rig: FabricsRig, left: RigHost, state: AnaState) -> None:
+def test_features_of_a_namespace_that_is_out_of_reach_are_too(
+    rig: FabricsRig, left: RigHost, state: AnaState
+) -> None:
     rig.subsystem.set_ana_state(1, state)
     status, namespace_feature, controller_feature = (
         PATH_STATUS[state],

@@ -52,7 +52,9 @@ def folder(tmp_path: Path) -> Path:
 
 def configured(folder: Path, *subsystems: SubsystemConfiguration, state: str = "") -> ConfiguredTarget:
     ports = (PortConfiguration(url=URL),)
-    return ConfiguredTarget(TargetConfiguration(ports=ports, subsystems=subsystems, folder=str(folder), state=state))
+    return ConfiguredTarget(
+        TargetConfiguration(ports=ports, subsystems=subsystems, folder=str(folder), state=state)
+    )
 
 
 @pytest.fixture

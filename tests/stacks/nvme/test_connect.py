@@ -66,7 +66,9 @@ def test_a_wrong_connect_is_told_where_it_is_wrong(
 )
 def test_a_host_name_that_is_no_text_is_an_invalid_parameter(host: CoreHost, name: bytes) -> None:
     data = connect_data()
-    answer = host.do(fabrics(FabricsType.CONNECT, cdw11=31), data=data[:512] + name.ljust(256, b"\0") + data[768:])
+    answer = host.do(
+        fabrics(FabricsType.CONNECT, cdw11=31), data=data[:512] + name.ljust(256, b"\0") + data[768:]
+    )
     assert (answer.status, answer.dw0) == (StatusCode.CONNECT_INVALID_PARAMETERS, 512 | IN_DATA)
     assert host.port.target.controllers == []
 

@@ -63,7 +63,9 @@ class Fuzzer:
         cntlids = [each.cntlid for each in self.rig.target.controllers] or [1]
         qid = self.pick(4) if self.rng.random() < 0.5 else 0
         cntlid = cntlids[self.pick(len(cntlids))] if qid else 0xFFFF
-        data = bytearray(connect_data(cntlid=cntlid, nqn=nqn, host_nqn=host_nqn("one"), host_id=HOST_ID[:-4] + b" one"))
+        data = bytearray(
+            connect_data(cntlid=cntlid, nqn=nqn, host_nqn=host_nqn("one"), host_id=HOST_ID[:-4] + b" one")
+        )
         for _ in range(self.pick(3) if self.rng.random() < 0.3 else 0):
             data[self.pick(len(data))] = self.pick(256)
         entry = random_entry(self.rng, 1)

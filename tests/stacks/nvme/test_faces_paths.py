@@ -135,7 +135,9 @@ def test_urls_that_name_different_things_are_no_paths() -> None:
     for first, second in (("/nqn.2026-11.io.baremetal:a", "/nqn.2026-11.io.baremetal:b"), ("/1", "/2")):
         with (
             pytest.raises(LocalError, match="paths are to one"),
-            sync.connect([f"nvme+tcp://127.0.0.2{first}", f"nvme+tcp://127.0.0.2{second}"], config=HostConfig(nqn=NQN)),
+            sync.connect(
+                [f"nvme+tcp://127.0.0.2{first}", f"nvme+tcp://127.0.0.2{second}"], config=HostConfig(nqn=NQN)
+            ),
         ):
             pass
     with pytest.raises(LocalError, match="no URL"), sync.connect([]):

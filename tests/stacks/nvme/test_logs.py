@@ -205,7 +205,9 @@ def test_hours_of_work_are_counted_and_minutes_of_business(hosts: tuple[CoreHost
     assert smart(admin).busy_minutes == 2
 
 
-def test_commands_that_come_and_go_between_two_looks_are_a_moment_of_business(hosts: tuple[CoreHost, CoreHost]) -> None:
+def test_commands_that_come_and_go_between_two_looks_are_a_moment_of_business(
+    hosts: tuple[CoreHost, CoreHost]
+) -> None:
     admin, io = hosts
     target = admin.port.target
     busy = target.subsystems[NQN].busy_time

@@ -118,7 +118,9 @@ def test_what_waits_for_memory_is_aborted(hosts: Hosts, rig: ReservationRig) -> 
     assert len(rig.port.waiting) == 0
 
 
-def test_every_queue_of_every_controller_is_looked_at_and_nothing_else(rig: ReservationRig, store: MemoryStore) -> None:
+def test_every_queue_of_every_controller_is_looked_at_and_nothing_else(
+    rig: ReservationRig, store: MemoryStore
+) -> None:
     a, b, c = rig.host("a"), rig.host("b", controllers=3), rig.host("c")
     for node, key in ((a, KEY_A), (b, KEY_B), (c, KEY_C)):
         node.register(key)

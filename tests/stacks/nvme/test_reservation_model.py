@@ -194,7 +194,9 @@ class ReservationMachine(RuleBasedStateMachine):
 
     @rule(host=hosts, key=keys, kind=kinds)
     def acquire(self, host: str, key: int, kind: int) -> None:
-        self._both(lambda node: node.acquire(key, kind), lambda: self.specification.acquire(host, key, kind), host)
+        self._both(
+            lambda node: node.acquire(key, kind), lambda: self.specification.acquire(host, key, kind), host
+        )
 
     @rule(host=hosts, key=keys, other=keys, kind=kinds, aborts=st.booleans())
     def preempt(self, host: str, key: int, other: int, kind: int, aborts: bool) -> None:
@@ -206,7 +208,9 @@ class ReservationMachine(RuleBasedStateMachine):
 
     @rule(host=hosts, key=keys, kind=kinds)
     def release(self, host: str, key: int, kind: int) -> None:
-        self._both(lambda node: node.release(key, kind), lambda: self.specification.release(host, key, kind), host)
+        self._both(
+            lambda node: node.release(key, kind), lambda: self.specification.release(host, key, kind), host
+        )
 
     @rule(host=hosts, key=keys)
     def clear(self, host: str, key: int) -> None:

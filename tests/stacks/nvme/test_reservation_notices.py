@@ -241,3 +241,5 @@ class FullDisk(MemoryReservations):
     def save(self, record: bytes) -> None:
         """Fail."""
         raise OSError(errno.ENOSPC, "No space left on device")
+
+

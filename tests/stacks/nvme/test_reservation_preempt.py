@@ -30,7 +30,9 @@ class TestPreempt:
     """Preempt, as far as it is no abort."""
 
     @every_type
-    def test_the_holders_key_takes_the_reservation_over(self, hosts: Hosts, kind: ReservationType) -> None:
+    def test_the_holders_key_takes_the_reservation_over(
+        self, hosts: Hosts, kind: ReservationType
+    ) -> None:
         a, b, c = hosts
         a.acquire(KEY_A, WE)
         assert b.preempt(KEY_B, KEY_A, kind) == 0
@@ -83,7 +85,9 @@ class TestPreempt:
         assert b.notifications() == []
 
     @pytest.mark.parametrize("kind", ReservationType)
-    def test_key_zero_preempts_all_who_share_the_reservation(self, hosts: Hosts, kind: ReservationType) -> None:
+    def test_key_zero_preempts_all_who_share_the_reservation(
+        self, hosts: Hosts, kind: ReservationType
+    ) -> None:
         a, b, c = hosts
         a.acquire(KEY_A, WE_AR)
         assert b.preempt(KEY_B, 0, kind) == 0
@@ -109,7 +113,9 @@ class TestPreempt:
         assert hosts[1].preempt(KEY_B, 0, WE) == INVALID
         assert holders(hosts[1]) == [KEY_A]
 
-    def test_without_a_reservation_the_key_unregisters_and_reserves_nothing(self, hosts: Hosts) -> None:
+    def test_without_a_reservation_the_key_unregisters_and_reserves_nothing(
+        self, hosts: Hosts
+    ) -> None:
         a, b, c = hosts
         assert a.preempt(KEY_A, KEY_B, EA) == 0
         assert (a.report().kind, keys(a)) == (0, [KEY_A, KEY_C])
@@ -132,7 +138,9 @@ class TestPreempt:
 class TestGeneration:
     """GEN rises with what changes registrations, and with every Register."""
 
-    def test_it_rises_with_register_preempt_and_clear_and_not_with_acquire_or_release(self, hosts: Hosts) -> None:
+    def test_it_rises_with_register_preempt_and_clear_and_not_with_acquire_or_release(
+        self, hosts: Hosts
+    ) -> None:
         a, b, c = hosts
         steps: tuple[tuple[Callable[[], int], int], ...] = (
             (lambda: a.register(KEY_A), 4),

@@ -58,7 +58,9 @@ class TestReport:
         assert a.last_error().location == 44
 
     @pytest.mark.parametrize("length", [4, 24, 64, 128, 132, 256, 4096])
-    def test_a_short_buffer_gets_the_beginning_and_a_long_one_zeros(self, hosts: Hosts, length: int) -> None:
+    def test_a_short_buffer_gets_the_beginning_and_a_long_one_zeros(
+        self, hosts: Hosts, length: int
+    ) -> None:
         whole = hosts[0].ask_report(length=4096).data
         answer = hosts[0].ask_report(length=length)
         assert (answer.status, answer.data) == (0, whole[:length])

@@ -200,7 +200,9 @@ class TestRelease:
     """Release and clear."""
 
     @every_type
-    def test_the_holder_releases_and_keeps_its_registration(self, hosts: Hosts, kind: ReservationType) -> None:
+    def test_the_holder_releases_and_keeps_its_registration(
+        self, hosts: Hosts, kind: ReservationType
+    ) -> None:
         a, b, c = hosts
         a.acquire(KEY_A, kind)
         assert a.release(KEY_A, kind) == 0
@@ -255,7 +257,9 @@ class TestUnregisteringTheHolder:
         assert [node.notifications() for node in (a, b, c)] == [[], told, told]
 
     @pytest.mark.parametrize("kind", [WE_AR, EA_AR])
-    def test_what_all_hold_is_held_until_the_last_has_gone(self, hosts: Hosts, kind: ReservationType) -> None:
+    def test_what_all_hold_is_held_until_the_last_has_gone(
+        self, hosts: Hosts, kind: ReservationType
+    ) -> None:
         a, b, c = hosts
         a.acquire(KEY_A, kind)
         assert [a.unregister(KEY_A), b.unregister(KEY_B)] == [0, 0]

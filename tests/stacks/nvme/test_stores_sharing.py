@@ -222,7 +222,9 @@ def test_readers_without_end_do_not_keep_a_write_waiting() -> None:
     assert share is not None
     lock, stuck = share.lock, []
     arguments = [sys.executable, "-c", READER, str(lock.descriptor)]
-    readers = [subprocess.Popen(arguments, pass_fds=[lock.descriptor], stdout=subprocess.PIPE) for _ in range(4)]
+    readers = [
+        subprocess.Popen(arguments, pass_fds=[lock.descriptor], stdout=subprocess.PIPE) for _ in range(4)
+    ]
     for reader in readers:
         assert reader.stdout is not None
         reader.stdout.readline()

@@ -80,7 +80,9 @@ class Attack:
         [request] = host.take()
         pieces = [
             host.sealed(
-                TcpHostData(flags=4 * (at > 0), cid=host.cid, ttag=request.field("ttag"), offset=at, length=8192),
+                TcpHostData(
+                    flags=4 * (at > 0), cid=host.cid, ttag=request.field("ttag"), offset=at, length=8192
+                ),
                 b"d" * 8192,
             )
             for at in (0, 8192)

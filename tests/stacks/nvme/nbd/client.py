@@ -92,7 +92,9 @@ class Client:
         """GO or INFO."""
         self.say_option(option, named(name, infos))
 
-    def say_request(self, kind: int, offset: int = 0, length: int = 0, *, flags: int = 0, data: bytes = b"") -> int:
+    def say_request(
+        self, kind: int, offset: int = 0, length: int = 0, *, flags: int = 0, data: bytes = b""
+    ) -> int:
         """A request; returns its cookie."""
         self._cookie += 1
         cookie = self._cookie << 32 | 0xFEED

@@ -69,7 +69,9 @@ class Disk:
 
     # The backend
 
-    def read(self, block: int, into: memoryview, *, region: Region | None = None, offset: int = 0, done: Done) -> None:
+    def read(
+        self, block: int, into: memoryview, *, region: Region | None = None, offset: int = 0, done: Done
+    ) -> None:
         def act() -> None:
             into[:] = self.memory[block * self.block_bytes : block * self.block_bytes + len(into)]
 
