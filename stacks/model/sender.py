@@ -17,7 +17,6 @@ from stacks.congestion.delivery import Delivery
 from stacks.congestion.rtt import RttEstimator
 from stacks.model.losses import LossDetector
 from stacks.model.packets import AckPacket, DataPacket
-from transports.timeline import NEVER
 
 
 class Sender:
@@ -49,8 +48,10 @@ class Sender:
         self._quantum_left = 0
         self._is_paced_out = False
         self._probes = 0
+        # The probe timeout (RFC 9002 6.2.1), doubled `_backoff` times, from `_timer_base_ns` on.
+        self._pto_ns = INITIAL_TIMEOUT_NS
         self._backoff = 0
-        self._timeout_due_ns = NEVER
+        self._timer_base_ns = flow.start_ns
         self._floor = 0
         # RFC 9002 7.3.2: losses among packets sent up to here are of the same congestion event.
         self._recovery_start_ns = -1
@@ -122,6 +123,7 @@ class Sender:
         if ce_packets > 0:
             self._ce_packets = ack.ce_packets
         self._backoff = 0
+        self._timer_base_ns = now
         if self._copies:
             self._note_copies(arrived)
         if self._is_recovering and newest and newest.sent_ns > self._recovery_start_ns and not self._awaited:
@@ -135,9 +137,10 @@ class Sender:
         sample = self.delivery.sample(rtt_ns=rtt_ns, ce_packets=max(ce_packets, 0))
         sample.telemetry = ack.telemetry
         self.controller.handle_ack(sample, now)
-        losses.forget(now)
+        if not self._awaited:
+            # While a timeout's recovery is on, how late packets may be is not known.
+            losses.forget(now)
         self._floor = losses.floor
-        self._start_timeout(now)
 
     def handle_notification(self, now: int) -> None:
         """A CNP arrives; `poll_packets` afterwards."""
@@ -145,15 +148,15 @@ class Sender:
 
     def poll_deadline(self) -> int | None:
         """When `handle_timeout` and `poll_packets` are due."""
-        due_ns = self._timeout_due_ns
+        due_ns = self._timer_base_ns + (self._pto_ns << self._backoff) if self.losses.outstanding else NEVER
+        if self._is_paced_out and self.delivery.next_send_ns < due_ns:
+            due_ns = self.delivery.next_send_ns
         other_ns = self.losses.loss_due_ns
         if other_ns is not None and other_ns < due_ns:
             due_ns = other_ns
         other_ns = self.controller.poll_deadline()
         if other_ns is not None and other_ns < due_ns:
             due_ns = other_ns
-        if self._is_paced_out and self.delivery.next_send_ns < due_ns:
-            due_ns = self.delivery.next_send_ns
         return None if due_ns == NEVER else due_ns
 
     def handle_timeout(self, now: int) -> None:
@@ -164,9 +167,7 @@ class Sender:
         loss_due_ns = self.losses.loss_due_ns
         if loss_due_ns is not None and now >= loss_due_ns:
             self._lost(self.losses.find_lost(now), now)
-            if not self.losses.outstanding:
-                self._timeout_due_ns = NEVER
-        if now >= self._timeout_due_ns:
+        if self.losses.outstanding and now >= self._timer_base_ns + (self._pto_ns << self._backoff):
             self._time_out(now)
 
     def _send(self, now: int) -> DataPacket:
@@ -191,14 +192,12 @@ class Sender:
         if controller.wants_telemetry:
             packet.telemetry = []
         delivery, outstanding = self.delivery, self.losses.outstanding
-        is_first = not outstanding
-        if is_first:
-            delivery.rto_ns = self._wait_ns()
+        if not outstanding:
+            self._timer_base_ns = now
+            delivery.rto_ns = self._pto_ns
         controller.handle_sent(size_bytes, now)
         delivery.sent(packet, now)
         outstanding[number] = packet
-        if is_first:
-            self._start_timeout(now)
         packet.floor = self._floor
         self.sent_packets += 1
         self.sent_bytes += size_bytes
@@ -222,6 +221,7 @@ class Sender:
         rtt.update(rtt_ns, ack_delay_ns=delay_ns)
         delivery.min_rtt_ns = rtt.min_ns
         delivery.srtt_ns = rtt.smoothed_ns
+        self._pto_ns = rtt.retransmission_ns() + self._ack_delay_ns
         return rtt_ns
 
     # Loss and recovery
@@ -234,7 +234,8 @@ class Sender:
         if is_timeout or lost[-1].sent_ns > self._recovery_start_ns:
             self._recovery_start_ns = now
             self._is_recovering = True
-            self._unresolved.clear()
+            if self._backoff <= 2:
+                self._unresolved.clear()  # timeouts in a row are one event
             self._awaited = {packet.segment for packet in self._again} if is_timeout else set()
             lost_bytes = sum(packet.size_bytes for packet in lost)
             self.controller.handle_loss(Loss(lost_bytes, is_timeout=is_timeout), now)
@@ -274,28 +275,17 @@ class Sender:
             del copies[segment]
             self._arrived_copies.discard(segment)
 
-    def _wait_ns(self) -> int:
-        rtt = self.rtt
-        return rtt.retransmission_ns() + self._ack_delay_ns if rtt.smoothed_ns else INITIAL_TIMEOUT_NS
-
-    def _start_timeout(self, now: int) -> None:
-        if self.losses.outstanding:
-            self._timeout_due_ns = now + (self._wait_ns() << min(self._backoff, MAX_BACKOFF))
-        else:
-            self._timeout_due_ns = NEVER
-
     def _time_out(self, now: int) -> None:
-        self._backoff += 1
+        self._backoff = min(self._backoff + 1, MAX_BACKOFF)
+        self._timer_base_ns = now
         if self._backoff == 1:
             # A probe: the newest data again, or new data.
             self._probes = 1
-            self._start_timeout(now)
             if not self.unsent_bytes and not self._again:
                 self._again.append(next(reversed(self.losses.outstanding.values())))
             return
         self.timeouts += 1
         self._lost(self.losses.find_all_lost(now), now, is_timeout=True)
-        self._timeout_due_ns = NEVER
         self._probes = 1
 
 
@@ -305,4 +295,5 @@ def _number(packet: DataPacket) -> int:
 
 BIT_NS_PER_BYTE_S = 8_000_000_000
 INITIAL_TIMEOUT_NS = 1_000_000_000
+NEVER = 1 << 62
 MAX_BACKOFF = 6
