@@ -1,4 +1,4 @@
-"""The two kinds of packet that a model sender and receiver exchange: data, and acknowledgements."""
+"""What a model sender and receiver exchange: data, acknowledgements, and congestion notifications."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ class DataPacket(LinkPacket):
     """A packet of data without contents; also the sender's record of it (`stacks.congestion.SentPacket`).
 
     number: of this transmission; never used twice. segment: of the data in it; a retransmission has the same.
-    floor: the sender cares about no number below; the receiver forgets them.
+    floor: the sender cares about no number below; the receiver forgets them. lost_ns: when it was found lost.
     """
 
     __slots__ = (
         "delivered_bytes", "delivered_ns", "first_send_ns", "floor", "is_app_limited", "is_retransmission",
-        "lost_bytes", "number", "segment", "sent_ns", "tx_in_flight_bytes",
+        "lost_bytes", "lost_ns", "number", "segment", "sent_ns", "tx_in_flight_bytes",
     )  # fmt: skip
     sent_ns: int
     first_send_ns: int
@@ -25,6 +25,7 @@ class DataPacket(LinkPacket):
     lost_bytes: int
     tx_in_flight_bytes: int
     is_app_limited: bool
+    lost_ns: int
 
     def __init__(self, number: int, segment: int, size_bytes: int, route: Sequence[Sink] = ()) -> None:
         # All of LinkPacket's attributes but `flow`, `payload` and `enqueued_ns`, which somebody sets before they are
@@ -62,3 +63,9 @@ class AckPacket(LinkPacket):
         self.ranges = ranges
         self.ce_packets = ce_packets
         self.delay_ns = delay_ns
+
+
+class CnpPacket(LinkPacket):
+    """The receiver says that marks arrived (a CNP of RoCEv2, IBTA A17.9.3)."""
+
+    __slots__ = ()
