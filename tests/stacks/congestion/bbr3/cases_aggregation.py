@@ -15,12 +15,21 @@ class ExtraAcked:
         self.value = 0
         self._rig = rig
         self._start_ns, self._delivered = rig.bbr.extra_acked_interval_start, rig.bbr.extra_acked_delivered
-        self._samples: list[tuple[int, int]] = []
+        self._samples: dict[int, int] = {}
         self._bw = self._cwnd = 0
+        self._was_full = False
         rig.bbr.before_ack = self._before
+        self._handle_sent = rig.bbr.handle_sent
+        rig.sender.controller.handle_sent = self._sent  # type: ignore[method-assign]
 
     def _before(self, ack: Ack, now: int) -> None:  # noqa: ARG002
-        self._bw, self._cwnd = self._rig.bbr.bw, self._rig.bbr.window_bytes
+        bbr = self._rig.bbr
+        self._bw, self._cwnd, self._was_full = bbr.bw, bbr.window_bytes, bbr.full_bw_reached
+
+    def _sent(self, length_bytes: int, now: int) -> None:
+        if not self._rig.delivery.inflight_bytes and self._rig.delivery.app_limited:
+            self._start_ns = now  # HandleRestartFromIdle
+        self._handle_sent(length_bytes, now)
 
     def update(self, ack: Ack, now: int) -> None:
         """Of an acknowledgement that BBR has seen."""
@@ -29,11 +38,11 @@ class ExtraAcked:
         if self._delivered <= expected:
             self._start_ns, self._delivered, expected = now, 0, 0
         self._delivered += ack.acked_bytes
-        self._samples.append((bbr.round_count, min(self._delivered - expected, self._cwnd)))
-        self._samples = [sample for sample in self._samples if sample[0] > bbr.round_count - 10]
-        # The length of the filter is what full_bw_reached made it before this acknowledgement's CheckFullBWReached.
-        oldest = bbr.round_count - (9 if bbr.full_bw_reached else 0)
-        self.value = max(extra for number, extra in self._samples if number >= oldest)
+        extra = min(self._delivered - expected, self._cwnd)
+        self._samples[bbr.round_count] = max(extra, self._samples.get(bbr.round_count, 0))
+        # One round in Startup; CheckFullBWReached comes after the filter.
+        oldest = bbr.round_count - (9 if self._was_full else 0)
+        self.value = max(extra for number, extra in self._samples.items() if number >= oldest)
 
 
 def achieving_expected_startup_bandwidth_on_a_link_with_aggregation(point: Point) -> str:

@@ -37,8 +37,9 @@ def exiting_drain_based_on_time(point: Point) -> str:
     That alone does not hold inflight up, since Drain sends at half the rate: as in the draft's reason for the rule, a
     competing flow takes 40 % of the link at the same time.
 
-    Each of the four rounds takes as long as Inflight(1.0) takes at the half of the link that is left, at least. Where
-    that is more than what is left of ProbeRTTInterval, ProbeRTT comes first, from which BBR goes to ProbeBW as well.
+    Each of the four rounds takes as long as what is in flight takes at the half of the link that is left, the first
+    one all of it. Where that is more than what is left of ProbeRTTInterval, ProbeRTT comes first, from which BBR goes
+    to ProbeBW as well.
     """
     rig = Rig(point)
     bbr = rig.bbr
@@ -46,6 +47,7 @@ def exiting_drain_based_on_time(point: Point) -> str:
     rig.port.rate = ConstantRate(point.rate_bps * 9 // 10)
     rig.cross.start(point.rate_bps * 2 // 5)
     entered_ns, left_ns = rig.timeline.now, bbr.probe_rtt_min_stamp + PROBE_RTT_INTERVAL_NS - rig.timeline.now
+    entered_bytes = rig.delivery.inflight_bytes
     rounds: list[tuple[int, bool]] = []
 
     def before(ack: Ack, now: int) -> None:  # noqa: ARG001
@@ -57,7 +59,7 @@ def exiting_drain_based_on_time(point: Point) -> str:
     step = rig.transitions[count]
     assert all(is_above for _, is_above in rounds)
     if step.event is Event.PROBE_RTT_EXPIRED:
-        assert 4 * rig.inflight(step.variables) * 8_000_000_000 // (point.rate_bps // 2) > left_ns
+        assert (entered_bytes + 3 * step.inflight_bytes) * 8_000_000_000 // (point.rate_bps // 2) > left_ns
         assert step.variables["round_count"] - bbr.drain_start_round <= 3
         assert rig.until_state(State.DOWN).old is State.PROBE_RTT
         return "ProbeRTT first"

@@ -13,22 +13,18 @@ def exiting_probe_down_on_inflight(point: Point) -> str:
     """Loss in ProbeBW_UP has set inflight_longterm, so that there is headroom to leave."""
     rig = Rig(point)
     bbr = rig.bbr
-    rig.reach_up()
-    rig.until(lambda: bbr.full_bw_count == 1)
-    lose_in_probe(rig)
-    rig.until_state(State.DOWN)
-    rig.gate.drop = None
-    assert bbr.pacing_gain == 90
+    reach_down(rig)
     behind: list[bool] = []
 
     def before(ack: Ack, now: int) -> None:  # noqa: ARG001
         behind.append(ack.inflight_bytes > min(rig.headroom(), rig.inflight()))
 
     bbr.before_ack = before
-    count = len(rig.transitions)
-    rig.until(lambda: len(rig.transitions) > count)
-    step = rig.transitions[count]
-    assert (step.old, step.new, step.event) == (State.DOWN, State.CRUISE, Event.TIME_TO_CRUISE)
+    step = next((step for step in rig.transitions if step.new is State.CRUISE and step.now == rig.timeline.now), None)
+    # With four packets or fewer in flight, the acknowledgement that finds the loss also finds the queue drained.
+    step = step or rig.until_state(State.CRUISE)
+    assert (step.old, step.event) == (State.DOWN, Event.TIME_TO_CRUISE)
+    assert step.variables["pacing_gain"] == 90
     assert all(behind[:-1])
     assert step.inflight_bytes <= rig.headroom(step.variables)
     assert step.inflight_bytes <= rig.inflight(step.variables)
@@ -36,16 +32,20 @@ def exiting_probe_down_on_inflight(point: Point) -> str:
 
 
 def exiting_probe_down_after_max_time(point: Point) -> str:
-    """At the entry into ProbeBW_DOWN the link gets 10 % slower, which is as much slower as DOWN sends.
+    """At the entry into ProbeBW_DOWN the link gets 10 % slower, and 1 %, so that it is as fast as DOWN sends.
 
-    It is time to probe after bw_probe_wait, or after as many rounds as there are packets in TargetInflight, 63 at most,
-    if that is earlier.
+    With 10 % alone, the pacing margin of 1 % drains 1 % of a BDP a round, and at 1 ms the 62 or 63 rounds to the next
+    probe are enough for that. It is time to probe after bw_probe_wait, or after as many rounds as there are packets in
+    TargetInflight, 63 at most, if that is earlier.
+
+    At a round trip of 1 s, ProbeRTT comes before: refilling, three rounds of ProbeBW_UP and two seconds of waiting are
+    more than its interval, however fresh min_rtt was.
     """
     rig = Rig(point)
     bbr = rig.bbr
     rig.reach_up()
-    rig.until_state(State.DOWN)
-    rig.port.rate = ConstantRate(point.rate_bps * 9 // 10)
+    assert rig.until_state(State.DOWN).event is Event.TIME_TO_GO_DOWN
+    rig.port.rate = ConstantRate(point.rate_bps * 891 // 1000)
     entered_ns, wait_ns = rig.timeline.now, bbr.bw_probe_wait
     assert 2_000_000_000 <= wait_ns < 3_000_000_000
     is_time: list[bool] = []
@@ -62,8 +62,20 @@ def exiting_probe_down_after_max_time(point: Point) -> str:
     count = len(rig.transitions)
     rig.until(lambda: len(rig.transitions) > count)
     step = rig.transitions[count]
-    assert (step.old, step.new, step.event) == (State.DOWN, State.REFILL, Event.TIME_TO_PROBE_BW)
+    assert all(above)
     assert not any(is_time[:-1])
+    if step.event is Event.PROBE_RTT_EXPIRED:
+        assert point.is_long
+        return f"ProbeRTT {(entered_ns + wait_ns - step.now) / 1e9:.3f} s before the wait of {wait_ns / 1e9:.3f} s is over"
+    assert (step.old, step.new, step.event) == (State.DOWN, State.REFILL, Event.TIME_TO_PROBE_BW)
     assert is_time[-1]
-    assert all(above[:-1])
-    return f"after {(step.now - entered_ns) / 1e9:.3f} s of {wait_ns / 1e9:.3f} s, {step.variables['rounds_since_probe_up']} rounds"
+    rounds = step.variables["rounds_since_probe_up"]
+    return f"after {(step.now - entered_ns) / 1e9:.3f} s of {wait_ns / 1e9:.3f} s, {rounds} rounds"
+
+
+def reach_down(rig: Rig) -> None:
+    """Run to ProbeBW_DOWN, which loss of what was sent first in ProbeBW_UP begins."""
+    rig.reach_up()
+    lose_in_probe(rig)
+    assert rig.until_state(State.DOWN).event is Event.INFLIGHT_TOO_HIGH
+    rig.gate.drop = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from stacks.congestion import Ack
 from stacks.congestion.bbr3 import Event, State
+from stacks.model import ReceiverConfig
 from tests.stacks.congestion.bbr3.path import SECOND_NS
 from tests.stacks.congestion.bbr3.rig import PROBE_RTT_INTERVAL_NS, Point, Rig
 
@@ -50,7 +51,7 @@ def exiting_startup_on_loss_when_application_limited(point: Point) -> str:
     rig = Rig(point)
     bbr = rig.bbr
     rig.limit_application(14)
-    rig.until(lambda: bbr.round_count >= 6)
+    rig.until(lambda: bbr.round_count >= 3)
     assert rig.transitions == []
     assert bbr.rs.is_app_limited
     assert not bbr.full_bw_reached
@@ -70,23 +71,24 @@ def exiting_startup_on_loss_when_application_limited(point: Point) -> str:
 
 
 def never_exiting_when_application_limited_with_no_loss(point: Point) -> str:
-    """The application writes half a window at a time and waits for its arrival, in Startup and in ProbeBW_UP.
+    """The application writes a packet and waits for its arrival, in Startup and in ProbeBW_UP.
 
     "Indefinitely" is 100 rounds of it, here: ten times those that end either state when the application does not
-    limit. Each write is a restart from idle, so that ProbeRTT, which may begin in any state, is not due.
+    limit. Each write is a restart from idle, so that ProbeRTT, which may begin in any state, is never due.
     """
-    rig = Rig(point)
-    rig.limit_application()
+    at_once = ReceiverConfig(ack_packets=1)
+    rig = Rig(point, receiver=at_once)
+    rig.limit_application(1)
     rig.until(lambda: rig.bbr.round_count >= 100)
     assert rig.transitions == []
     assert rig.bbr.phase is State.STARTUP
     assert not rig.bbr.full_bw_reached
 
-    rig = Rig(point)
+    rig = Rig(point, receiver=at_once)
     rig.reach_up()
-    rig.limit_application()
-    # What the sender had until then is not application-limited.
-    rig.until(lambda: bool(rig.bbr.rs.is_app_limited))
+    rig.pause()
+    rig.run(2 * point.rtt_ns + 20 * point.packet_ns)
+    rig.limit_application(1)
     count, first_round = len(rig.transitions), rig.bbr.round_count
     rig.until(lambda: rig.bbr.round_count >= first_round + 100)
     assert rig.transitions[count:] == []

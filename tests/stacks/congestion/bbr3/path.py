@@ -32,26 +32,26 @@ class Gate:
 
 
 class Batcher:
-    """Lets what arrived go on together, every `period_ns`; 0 for at once."""
+    """Merges acknowledgements: every `period_ns` the newest goes on, for all before it; 0 lets each pass at once."""
 
     def __init__(self, timeline: Timeline) -> None:
         self.period_ns = 0
         self._timeline = timeline
-        self._waiting: list[LinkPacket] = []
+        self._newest: LinkPacket | None = None
 
     def put(self, packet: LinkPacket) -> None:
         if not self.period_ns:
             packet.forward()
             return
-        if not self._waiting:
+        if self._newest is None:
             now = self._timeline.now
             self._timeline.at(now + self.period_ns - now % self.period_ns, self._release)
-        self._waiting.append(packet)
+        self._newest = packet
 
     def _release(self, _: object) -> None:
-        waiting, self._waiting = self._waiting, []
-        for packet in waiting:
-            packet.forward()
+        newest, self._newest = self._newest, None
+        if newest is not None:
+            newest.forward()
 
 
 class Policer:
