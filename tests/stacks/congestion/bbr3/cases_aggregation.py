@@ -22,7 +22,7 @@ class ExtraAcked:
         self._handle_sent = rig.bbr.handle_sent
         rig.sender.controller.handle_sent = self._sent  # type: ignore[method-assign]
 
-    def _before(self, ack: Ack, now: int) -> None:  # noqa: ARG002
+    def _before(self, ack: Ack, now: int) -> None:
         bbr = self._rig.bbr
         self._bw, self._cwnd, self._was_full = bbr.bw, bbr.window_bytes, bbr.full_bw_reached
 

@@ -17,7 +17,7 @@ def exiting_drain_based_on_inflight(point: Point) -> str:
     assert bbr.rate_bps == bbr.bw * 50 * 99 // 10_000
     behind: list[bool] = []
 
-    def before(ack: Ack, now: int) -> None:  # noqa: ARG001
+    def before(ack: Ack, now: int) -> None:
         behind.append(ack.inflight_bytes > rig.inflight())
 
     bbr.before_ack = before
@@ -27,8 +27,8 @@ def exiting_drain_based_on_inflight(point: Point) -> str:
     assert not behind[-1]
     assert step.inflight_bytes <= rig.inflight(step.variables)
     assert step.variables["round_count"] <= bbr.drain_start_round + 3
-    bdp = point.bdp_bytes
-    return f"{len(behind)} ACKs, {step.variables['round_count'] - bbr.drain_start_round} rounds, {step.inflight_bytes / bdp:.2f} BDP"
+    rounds = step.variables["round_count"] - bbr.drain_start_round
+    return f"{len(behind)} ACKs, {rounds} rounds, {step.inflight_bytes / point.bdp_bytes:.2f} BDP"
 
 
 def exiting_drain_based_on_time(point: Point) -> str:
@@ -50,7 +50,7 @@ def exiting_drain_based_on_time(point: Point) -> str:
     entered_bytes = rig.delivery.inflight_bytes
     rounds: list[tuple[int, bool]] = []
 
-    def before(ack: Ack, now: int) -> None:  # noqa: ARG001
+    def before(ack: Ack, now: int) -> None:
         rounds.append((bbr.round_count - bbr.drain_start_round, ack.inflight_bytes > rig.inflight()))
 
     bbr.before_ack = before
@@ -66,7 +66,8 @@ def exiting_drain_based_on_time(point: Point) -> str:
     assert (step.new, step.event) == (State.DOWN, Event.DRAINED)
     assert step.variables["round_count"] == bbr.drain_start_round + 4
     assert step.inflight_bytes > rig.inflight(step.variables)
-    return f"4 rounds, {(step.now - entered_ns) / 1e6:.1f} ms, {step.inflight_bytes / rig.inflight(step.variables):.2f} Inflight(1.0)"
+    above = step.inflight_bytes / rig.inflight(step.variables)
+    return f"4 rounds, {(step.now - entered_ns) / 1e6:.1f} ms, {above:.2f} Inflight(1.0)"
 
 
 def reach_drain(rig: Rig) -> None:

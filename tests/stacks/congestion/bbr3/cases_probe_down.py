@@ -16,7 +16,7 @@ def exiting_probe_down_on_inflight(point: Point) -> str:
     reach_down(rig)
     behind: list[bool] = []
 
-    def before(ack: Ack, now: int) -> None:  # noqa: ARG001
+    def before(ack: Ack, now: int) -> None:
         behind.append(ack.inflight_bytes > min(rig.headroom(), rig.inflight()))
 
     bbr.before_ack = before
@@ -66,7 +66,8 @@ def exiting_probe_down_after_max_time(point: Point) -> str:
     assert not any(is_time[:-1])
     if step.event is Event.PROBE_RTT_EXPIRED:
         assert point.is_long
-        return f"ProbeRTT {(entered_ns + wait_ns - step.now) / 1e9:.3f} s before the wait of {wait_ns / 1e9:.3f} s is over"
+        left_ns = entered_ns + wait_ns - step.now
+        return f"ProbeRTT {left_ns / 1e9:.3f} s before the wait of {wait_ns / 1e9:.3f} s is over"
     assert (step.old, step.new, step.event) == (State.DOWN, State.REFILL, Event.TIME_TO_PROBE_BW)
     assert is_time[-1]
     rounds = step.variables["rounds_since_probe_up"]

@@ -17,10 +17,10 @@ def exiting_probe_up_on_bandwidth_plateau(point: Point) -> str:
     rounds: list[tuple[int, int, int]] = []
     full_bw = [0]
 
-    def before(ack: Ack, now: int) -> None:  # noqa: ARG001
+    def before(ack: Ack, now: int) -> None:
         full_bw[0] = bbr.full_bw
 
-    def after(ack: Ack, now: int) -> None:  # noqa: ARG001
+    def after(ack: Ack, now: int) -> None:
         assert not ack.is_app_limited
         if bbr.round_start:
             rounds.append((ack.delivery_rate_bps, full_bw[0], max(bbr.full_bw_count, 0)))
@@ -113,10 +113,10 @@ def handling_application_limited_sending_during_probe_refill(point: Point) -> st
     max_bw = [0]
     limited: list[tuple[int, int, int]] = []
 
-    def before(ack: Ack, now: int) -> None:  # noqa: ARG001
+    def before(ack: Ack, now: int) -> None:
         max_bw[0] = bbr.max_bw
 
-    def after(ack: Ack, now: int) -> None:  # noqa: ARG001
+    def after(ack: Ack, now: int) -> None:
         if ack.is_app_limited and 0 < ack.delivery_rate_bps < max_bw[0]:
             limited.append((ack.delivery_rate_bps, max_bw[0], bbr.max_bw))
 

@@ -22,10 +22,10 @@ def exiting_startup_on_bandwidth_plateau(point: Point) -> str:
     rounds: list[tuple[int, int, int]] = []
     full_bw = [0]
 
-    def before(ack: Ack, now: int) -> None:  # noqa: ARG001
+    def before(ack: Ack, now: int) -> None:
         full_bw[0] = bbr.full_bw
 
-    def after(ack: Ack, now: int) -> None:  # noqa: ARG001
+    def after(ack: Ack, now: int) -> None:
         if bbr.round_start and not ack.is_app_limited:
             rounds.append((ack.delivery_rate_bps, full_bw[0], bbr.full_bw_count))
 
@@ -107,7 +107,7 @@ def entering_and_exiting_probe_rtt_during_startup(point: Point) -> str:
     rig.write_every(max(point.rtt_ns // 3, point.packet_ns * 6 // 5), 1)
     stamps = [0]
 
-    def before(ack: Ack, now: int) -> None:  # noqa: ARG001
+    def before(ack: Ack, now: int) -> None:
         stamps[0] = bbr.probe_rtt_min_stamp
 
     bbr.before_ack = before

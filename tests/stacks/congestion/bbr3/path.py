@@ -19,8 +19,24 @@ class Gate:
         self.hold: Callable[[DataPacket], int] | None = None
         self.dropped_packets = 0
         self._timeline = timeline
+        self._is_closed = False
+        self._held: list[DataPacket] = []
+
+    def close(self) -> None:
+        """Hold everything, until `open`."""
+        self._is_closed = True
+
+    def open(self) -> None:
+        """Let everything that was held go, in its order."""
+        self._is_closed = False
+        held, self._held = self._held, []
+        for packet in held:
+            packet.forward()
 
     def put(self, packet: DataPacket) -> None:
+        if self._is_closed:
+            self._held.append(packet)
+            return
         if self.drop is not None and self.drop(packet):
             self.dropped_packets += 1
             return

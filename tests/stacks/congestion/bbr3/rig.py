@@ -64,7 +64,7 @@ POINTS = (
 
 @dataclass(frozen=True)
 class Transition:
-    """A change of state. inflight_bytes, variables: as they were when it was decided, before the new state is entered."""
+    """A change of state. inflight_bytes, variables: as they were when it was decided, before it is entered."""
 
     old: State
     new: State
@@ -90,18 +90,25 @@ class WatchedBbr3(Bbr3):
             self.after_ack(ack, now)
 
 
-class Reached(Exception):
+class Reached(Exception):  # noqa: N818
     """Ends a run of the timeline between two of its actions."""
 
 
 class Rig:
-    """See the module. buffer_bdp: of the bottleneck, in products of rate and delay, forty packets at least."""
+    """See the module. buffer_bdp, buffer_packets: of the bottleneck, whichever is more."""
 
-    def __init__(self, point: Point, *, buffer_bdp: float = 4.0, receiver: ReceiverConfig | None = None) -> None:
+    def __init__(
+        self,
+        point: Point,
+        *,
+        buffer_bdp: float = 4.0,
+        buffer_packets: int = 40,
+        receiver: ReceiverConfig | None = None,
+    ) -> None:
         self.point = point
         self.timeline = timeline = Timeline()
         self.gate, self.policer, self.batcher = Gate(timeline), Policer(timeline), Batcher(timeline)
-        limit_bytes = max(int(point.bdp_bytes * buffer_bdp), 40 * point.packet_bytes)
+        limit_bytes = max(int(point.bdp_bytes * buffer_bdp), buffer_packets * point.packet_bytes)
         self.port = Port(
             timeline, DropTail(limit_bytes=limit_bytes), ConstantRate(point.rate_bps), delay_ns=point.rtt_ns // 2
         )
@@ -186,10 +193,20 @@ class Rig:
     def idle(self, duration_ns: int) -> None:
         """Pause until everything has arrived, and for so long after; then have data again."""
         self.pause()
-        self.run(3 * self.point.rtt_ns + 40 * self.point.packet_ns)
-        assert not self.delivery.inflight_bytes
+        while not self.sender.is_done:
+            self.run(self.point.rtt_ns)
         self.run(duration_ns)
         self.bulk()
+
+    def wait_for_probe_rtt(self) -> Transition:
+        """Run on to ProbeRTT; the application pauses while that is more than 20 ms and three round trips ahead."""
+        due_ns = self.bbr.probe_rtt_min_stamp + PROBE_RTT_INTERVAL_NS
+        spare_ns = due_ns - self.timeline.now - 20_000_000 - 3 * self.point.rtt_ns
+        if spare_ns > 0:
+            self.pause()
+            self.run(spare_ns)
+            self.bulk()
+        return self.until_state(State.PROBE_RTT)
 
     def reach_up(self) -> None:
         """Run on to ProbeBW_UP, with all of ProbeRTTInterval still ahead where that matters.
@@ -219,8 +236,9 @@ class Rig:
         return max(longterm - max(packet_bytes, 15 * longterm // 100), 4 * packet_bytes)
 
     def history(self) -> str:
-        steps = [f"{step.now / 1e9:.4f} {step.old.value} -> {step.new.value} ({step.event.name})" for step in self.transitions]
-        return "; ".join(steps) + f"; now {self.timeline.now / 1e9:.4f} in {self.bbr.state} {self.bbr.variables()}"
+        """The last changes of state, for the message of a test that fails."""
+        steps = [f"{step.now / 1e9:.4f} s {step.new.value} ({step.event.name})" for step in self.transitions[-6:]]
+        return f"{'; '.join(steps)}; at {self.timeline.now / 1e9:.4f} s {self.bbr.state} {self.bbr.variables()}"
 
     def _note_transition(self, old: State, new: State, event: Event, now: int) -> None:
         self.transitions.append(Transition(old, new, event, now, self.delivery.inflight_bytes, self.bbr.variables()))
