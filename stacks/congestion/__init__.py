@@ -10,18 +10,26 @@ round-trip times, `RoundCounter` its rounds. Everything is sans-IO and computed 
 same rates on every machine and Python version.
 """
 
+from stacks.congestion.bbr1 import Bbr1
 from stacks.congestion.catalogue import CONTROLLERS, controller_factory
 from stacks.congestion.controller import Ack, Controller, ControllerFactory, Flow, Loss
 from stacks.congestion.cubic import Cubic
 from stacks.congestion.dcqcn import ALPHA_ONE, Dcqcn, DcqcnParameters
 from stacks.congestion.dcqcn_presets import PRESETS
+from stacks.congestion.dctcp import Dctcp, DctcpParameters
 from stacks.congestion.delivery import Delivery, SentPacket
+from stacks.congestion.hpcc import Hpcc, HpccParameters
 from stacks.congestion.hystart import HyStart
+from stacks.congestion.notification_point import NotificationPoint
 from stacks.congestion.pacer import Pacer
+from stacks.congestion.prague import Prague, PragueParameters
 from stacks.congestion.prr import Prr
 from stacks.congestion.reno import Reno
 from stacks.congestion.rounds import RoundCounter
 from stacks.congestion.rtt import RttEstimator
+from stacks.congestion.swift import Swift, SwiftParameters
+from stacks.congestion.telemetry import HopTelemetry
+from stacks.congestion.timely import Timely, TimelyParameters
 from stacks.congestion.windowed import WindowedController
 
 __all__ = [
@@ -29,21 +37,34 @@ __all__ = [
     "CONTROLLERS",
     "PRESETS",
     "Ack",
+    "Bbr1",
     "Controller",
     "ControllerFactory",
     "Cubic",
     "Dcqcn",
     "DcqcnParameters",
+    "Dctcp",
+    "DctcpParameters",
     "Delivery",
     "Flow",
+    "HopTelemetry",
+    "Hpcc",
+    "HpccParameters",
     "HyStart",
     "Loss",
+    "NotificationPoint",
     "Pacer",
+    "Prague",
+    "PragueParameters",
     "Prr",
     "Reno",
     "RoundCounter",
     "RttEstimator",
     "SentPacket",
+    "Swift",
+    "SwiftParameters",
+    "Timely",
+    "TimelyParameters",
     "WindowedController",
     "controller_factory",
 ]

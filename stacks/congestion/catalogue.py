@@ -1,23 +1,36 @@
-"""Controllers by name, as programs and configurations call them; a program of yours passes a factory instead."""
+"""Controllers by name, as programs and configurations call them.
+
+A program of yours passes a factory instead; where only a name can be given, `./mine.py:MyController` is one, too.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from stacks.congestion.bbr1 import Bbr1
 from stacks.congestion.bbr3 import Bbr3
 from stacks.congestion.controller import Controller, ControllerFactory, Flow
 from stacks.congestion.cubic import Cubic
 from stacks.congestion.dcqcn import Dcqcn
 from stacks.congestion.dcqcn_presets import PRESETS
+from stacks.congestion.dctcp import Dctcp
+from stacks.congestion.hpcc import Hpcc
+from stacks.congestion.own import is_own, load_controller
+from stacks.congestion.prague import Prague
 from stacks.congestion.reno import Reno
+from stacks.congestion.swift import Swift
+from stacks.congestion.timely import Timely
 from stacks.runtime import LocalError
+from stacks.runtime.toml_table import suggestion
 
 
 def controller_factory(name: str) -> ControllerFactory:
-    """What makes the controllers called `name`; LocalError, naming those that exist, for any other."""
+    """What makes the controllers called `name` or FILE.py:CLASS; LocalError for any other, with those that exist."""
+    if is_own(name):
+        return load_controller(name)
     factory = CONTROLLERS.get(name)
     if factory is None:
-        raise LocalError(f"no congestion controller is called {name!r}: there are {', '.join(CONTROLLERS)}")
+        raise LocalError(f"no congestion controller is called {name!r}; {suggestion(name, CONTROLLERS, 'there are')}")
     return factory
 
 
@@ -44,7 +57,13 @@ CONTROLLERS: Mapping[str, ControllerFactory] = {
     "cubic": Cubic,
     "cubic-ecn": _option(Cubic, ecn=2),
     "cubic-plain": _option(Cubic, hystart=False),
+    "bbr1": Bbr1,
     "bbr3": Bbr3,
     "dcqcn": Dcqcn,
     **{f"dcqcn-{preset}": _dcqcn(preset) for preset in PRESETS},
+    "dctcp": Dctcp,
+    "prague": Prague,
+    "timely": Timely,
+    "swift": Swift,
+    "hpcc": Hpcc,
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from stacks.model import AckPacket, DataPacket, Receiver, Sender
+from stacks.model import AckPacket, CnpPacket, DataPacket, Receiver, Sender
 from transports.link import Sink
 from transports.timeline import NEVER, Timeline
 
@@ -13,7 +13,8 @@ class ModelFlow:
     """One flow.
 
     forward, backward: what data and acknowledgements pass, in order, without the ends. number: by which queues know it.
-    on_arrival: called with each data packet that arrives, at the receiver, before it is handled.
+    on_arrival: called with each data packet that arrives, at the receiver, before it is handled. on_complete: called
+    once when `expected_bytes` of data have arrived, the flow's size.
     """
 
     def __init__(
@@ -30,9 +31,12 @@ class ModelFlow:
         self.receiver = receiver
         self.number = number
         self.on_arrival: Callable[[DataPacket], object] | None = None
+        self.on_complete: Callable[[], object] | None = None
+        self.expected_bytes = NO_END
         self._timeline = timeline
         self._forward = (*forward, self._deliver)
         self._backward = (*backward, self._acknowledge)
+        self._notify = (*backward, self._handle_notification)
         self._timer = timeline.timer(self._time_out)
         self._ack_timer = timeline.timer(self._ack_late)
 
@@ -61,25 +65,58 @@ class ModelFlow:
     def _deliver(self, packet: DataPacket) -> None:
         if self.on_arrival is not None:
             self.on_arrival(packet)
-        ack = self.receiver.handle_packet(packet, self._timeline.now)
-        if ack is not None or self._ack_timer.due_ns == NEVER:
+        receiver = self.receiver
+        ack = receiver.handle_packet(packet, self._timeline.now)
+        if receiver.goodput_bytes >= self.expected_bytes:
+            self.expected_bytes = NO_END
+            if self.on_complete is not None:
+                self.on_complete()
+        if ack is not None:
             self._send_ack(ack)
+        elif self._ack_timer.due_ns == NEVER:
+            self._arm_ack_timer()
+        point = receiver.notification_point
+        if point is not None and point.is_due:
+            self._send_notification(receiver.poll_notification())
 
     def _ack_late(self) -> None:
-        self._send_ack(self.receiver.handle_timeout(self._timeline.now))
+        ack = self.receiver.handle_timeout(self._timeline.now)
+        if ack is None:
+            self._arm_ack_timer()
+        else:
+            self._send_ack(ack)
 
-    def _send_ack(self, ack: AckPacket | None) -> None:
-        if ack is not None:
-            ack.route = self._backward
-            ack.flow = self.number
-            ack.forward()
+    def _send_ack(self, ack: AckPacket) -> None:
+        self._ack_timer.due_ns = NEVER
+        ack.route = self._backward
+        ack.flow = self.number
+        ack.forward()
+
+    def _arm_ack_timer(self) -> None:
         due_ns = self.receiver.ack_due_ns
         if due_ns is None:
             self._ack_timer.cancel()
         else:
             self._ack_timer.arm(due_ns)
 
+    def _send_notification(self, cnp: CnpPacket | None) -> None:
+        if cnp is not None:
+            cnp.route = self._notify
+            cnp.flow = self.number
+            cnp.forward()
+
+    def _handle_notification(self, cnp: CnpPacket) -> None:
+        if not cnp.is_corrupt:
+            self.sender.handle_notification(self._timeline.now)
+            self.pump()
+
     def _acknowledge(self, ack: AckPacket) -> None:
         if not ack.is_corrupt:
-            self.sender.handle_ack(ack, self._timeline.now)
-            self.pump()
+            now = self._timeline.now
+            self.sender.handle_ack(ack, now)
+            # While the pacer holds, the timer is set for the end of that, or for something earlier.
+            if not self.sender.is_held(now):
+                self.pump()
+
+
+NO_END = 1 << 62

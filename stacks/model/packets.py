@@ -1,4 +1,4 @@
-"""The two kinds of packet that a model sender and receiver exchange: data, and acknowledgements."""
+"""What a model sender and receiver exchange: data, acknowledgements, and congestion notifications."""
 
 from __future__ import annotations
 
@@ -59,7 +59,19 @@ class AckPacket(LinkPacket):
         size_bytes: int = 0,
         route: Sequence[Sink] = (),
     ) -> None:
-        super().__init__(size_bytes, route)
+        # As of a data packet.
+        self.size_bytes = size_bytes
+        self.route = route
+        self.hop = -1
+        self.ecn = self.flow = self.priority = 0
+        self.is_corrupt = False
+        self.telemetry = None
         self.ranges = ranges
         self.ce_packets = ce_packets
         self.delay_ns = delay_ns
+
+
+class CnpPacket(LinkPacket):
+    """The receiver says that marks arrived (a CNP of RoCEv2, IBTA A17.9.3)."""
+
+    __slots__ = ()
