@@ -46,7 +46,7 @@ def entering_and_exiting_probe_rtt(point: Point) -> str:
 
 
 def skipping_probe_rtt_due_to_application_limited_sending(point: Point) -> str:
-    """The application pauses in ProbeBW_CRUISE until 6 s after inflight is 0, then has plenty for ten rounds, or 4 s."""
+    """The application pauses in ProbeBW_CRUISE until 6 s after inflight is 0, then has plenty for ten rounds or 4 s."""
     rig = Rig(point)
     bbr = rig.bbr
     reach_cruise(rig)
