@@ -52,6 +52,7 @@ class Sender:
         self._pto_ns = INITIAL_TIMEOUT_NS
         self._backoff = 0
         self._timer_base_ns = flow.start_ns
+        self._floor = 0
         # RFC 9002 7.3.2: losses among packets sent up to here are of the same congestion event.
         self._recovery_start_ns = -1
         self._is_recovering = False
@@ -78,7 +79,6 @@ class Sender:
         packets: list[DataPacket] = []
         controller, delivery = self.controller, self.delivery
         self._is_paced_out = False
-        floor = self.losses.floor
         while self.unsent_bytes or self._again:
             if self._probes:
                 self._probes -= 1
@@ -92,8 +92,18 @@ class Sender:
                         self._is_paced_out = True
                         break
                     self._quantum_left = controller.send_quantum_bytes
-            packets.append(self._send(now, floor))
+            packets.append(self._send(now))
         return packets
+
+    def is_held(self, now: int) -> bool:
+        """Whether pacing holds everything back, and nothing else is due before that ends: no need to ask further."""
+        return (
+            self._is_paced_out
+            and now < self.delivery.next_send_ns
+            and not self._probes
+            and self.losses.loss_due_ns is None
+            and self.controller.poll_deadline() is None
+        )
 
     def handle_ack(self, ack: AckPacket, now: int) -> None:
         """An acknowledgement arrives; `poll_packets` afterwards."""
@@ -130,6 +140,7 @@ class Sender:
         if not self._awaited:
             # While a timeout's recovery is on, how late packets may be is not known.
             losses.forget(now)
+        self._floor = losses.floor
 
     def handle_notification(self, now: int) -> None:
         """A CNP arrives; `poll_packets` afterwards."""
@@ -159,7 +170,7 @@ class Sender:
         if self.losses.outstanding and now >= self._timer_base_ns + (self._pto_ns << self._backoff):
             self._time_out(now)
 
-    def _send(self, now: int, floor: int) -> DataPacket:
+    def _send(self, now: int) -> DataPacket:
         controller = self.controller
         if self._again:
             former = self._again.popleft()
@@ -187,7 +198,7 @@ class Sender:
         controller.handle_sent(size_bytes, now)
         delivery.sent(packet, now)
         outstanding[number] = packet
-        packet.floor = floor
+        packet.floor = self._floor
         self.sent_packets += 1
         self.sent_bytes += size_bytes
         rate_bps = controller.rate_bps
@@ -252,12 +263,11 @@ class Sender:
 
     def _note_copies(self, arrived: list[DataPacket]) -> None:
         """Of data that was sent more than once, one copy is enough: losses of the others are not sent again."""
-        copies = self._copies
+        copies, floor = self._copies, self._floor
         for packet in arrived:
             if packet.segment in copies:
                 self._arrived_copies.add(packet.segment)
                 self._awaited.discard(packet.segment)
-        floor = self.losses.floor
         while copies:
             segment = next(iter(copies))
             if copies[segment] >= floor:
