@@ -127,6 +127,8 @@ class Delivery:
 
     def acked_late(self, packet: SentPacket, now: int) -> None:
         """A packet that had been found lost has arrived."""
+        # It was not in flight when the end of the round was set: the round ends as much later.
+        self._cwnd_limited_until += packet.size_bytes
         self.inflight_bytes += packet.size_bytes
         self.acked(packet, now)
 
