@@ -71,6 +71,8 @@ class FabricFlow(ModelFlow):
         """Make packets, unless some still wait: then the card asks when they have left."""
         if not self.waiting:
             super().pump()
+            if self.sender.is_done:
+                self._timer.cancel()
 
     def _enter(self, packet: LinkPacket) -> None:
         self.nic.put(self, packet)
