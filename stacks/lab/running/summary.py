@@ -36,7 +36,7 @@ def summary(world: World, tables: Mapping[str, Table]) -> dict[str, Value]:
         metrics |= _delay_metrics(world, delay, wanted, sum(goodputs))
     if "completion" in wanted:
         metrics |= _completion_metrics(tables)
-    return metrics
+    return metrics | _group_metrics(tables, wanted)
 
 
 def _link_metrics(world: World, link: Link, wanted: set[str]) -> dict[str, Value]:
@@ -65,6 +65,29 @@ def _delay_metrics(world: World, delay: Spread, wanted: set[str], total_bps: int
         ]
         metrics["latency_under_load_p50_ns"] = mean([each.p50 for each in over])
         metrics["latency_under_load_p95_ns"] = mean([each.p95 for each in over])
+    return metrics
+
+
+def _group_metrics(tables: Mapping[str, Table], wanted: set[str]) -> dict[str, Value]:
+    """Of each group of flows by its name, where there are several: the mean of its flows."""
+    flows = tables["flows"]
+    groups = list(dict.fromkeys(str(each) for each in flows["group"]))
+    metrics: dict[str, Value] = {}
+    if not 1 < len(groups) <= GROUPS_MAX:
+        return metrics
+    goodputs, delays = _numbers(flows, "goodput_bps"), _numbers(flows, "delay_p95_ns")
+    total = sum(goodputs)
+    for group in groups:
+        rows = [row for row, each in enumerate(flows["group"]) if each == group]
+        own = sum(goodputs[row] for row in rows)
+        if "goodput" in wanted:
+            metrics[f"{group}.goodput_bps"] = own // len(rows)
+        if "fairness" in wanted:
+            # 1 for a flow that has what it would if all had the same.
+            metrics[f"{group}.share"] = own * len(goodputs) / (len(rows) * total) if total else 0.0
+        found = [delays[row] for row in rows if delays[row] >= 0]
+        if "delay" in wanted and found:
+            metrics[f"{group}.delay_p95_ns"] = mean(found)
     return metrics
 
 
@@ -120,3 +143,4 @@ def _numbers(table: Table, key: str) -> list[int]:
 
 
 WINDOW_RTTS = 10
+GROUPS_MAX = 8
