@@ -64,14 +64,25 @@ async def serve_until_told(
     served: what the control socket tells of (see `snapshot`) and makes faults at, as it is at a moment. facts: what
     else it tells; commands: what else it does. announce: called once everything can be reached.
     """
-    # A shell without job control starts `command &` with SIGINT ignored; `kill -INT` shall end it all the same.
-    ending = [*ENDING, *([signal.SIGHUP] if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN else [])]
 
     def faults(arguments: Mapping[str, Json]) -> Json:
         return control_faults({each.device.address[0]: each.device for each in served()}, arguments)
 
     all_commands: dict[str, Command] = {"faults": faults, **(commands or {})}
     control = ControlServer(role, lambda: {**snapshot(served()), **facts()}, commands=all_commands)
+    await run_until_told(control, serve, announce=announce, ends_with_stdin=ends_with_stdin)
+
+
+async def run_until_told(
+    control: ControlServer,
+    serve: Callable[[], Awaitable[None]],
+    *,
+    announce: Callable[[], None],
+    ends_with_stdin: bool,
+) -> None:
+    """The same beside any control socket."""
+    # A shell without job control starts `command &` with SIGINT ignored; `kill -INT` shall end it all the same.
+    ending = [*ENDING, *([signal.SIGHUP] if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN else [])]
     with trio.open_signal_receiver(*ending) as signals:
         async with trio.open_nursery() as nursery:
 

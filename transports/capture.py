@@ -14,7 +14,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from transports.clock import Clock, RealClock
@@ -27,15 +27,24 @@ from wire.pcapng import enhanced_packet, interface_description, section_header
 
 
 class CaptureFile:
-    """A pcapng file with one Ethernet interface that stops growing at a limit or when the disk is full.
+    """A pcapng file that stops growing at a limit or when the disk is full.
 
     path: created or overwritten. limit_bytes: the largest size of the file; 0 for no limit.
     on_stop: called once with one line that says why the capture ended early.
+    interfaces: their names, all with the same link_type (1 Ethernet, 101 IP packets).
 
     TransportError when the file cannot be created.
     """
 
-    def __init__(self, path: str | Path, *, limit_bytes: int = 0, on_stop: Callable[[str], None] | None = None) -> None:
+    def __init__(
+        self,
+        path: str | Path,
+        *,
+        limit_bytes: int = 0,
+        on_stop: Callable[[str], None] | None = None,
+        interfaces: Sequence[str] = ("baremetal",),
+        link_type: int = 1,
+    ) -> None:
         self.path = Path(path)
         self.stopped = ""
         """Why the capture ended before `close`; empty while it goes on."""
@@ -51,7 +60,8 @@ class CaptureFile:
         except OSError as error:
             raise TransportError(f"cannot write the capture {path}: {error.strerror}", errno=error.errno or 0) from None
         self._append(section_header("baremetal"))
-        self._append(interface_description("baremetal"))
+        for interface in interfaces:
+            self._append(interface_description(interface, link_type=link_type))
         self.flush()
 
     @property
@@ -59,11 +69,11 @@ class CaptureFile:
         """Whether frames are still taken."""
         return not (self.stopped or self._file.closed)
 
-    def add(self, timestamp_ns: int, views: list[Buffer]) -> None:
-        """Add one frame, given in pieces that are copied; `timestamp_ns` since 1970."""
+    def add(self, timestamp_ns: int, views: Sequence[Buffer], interface: int = 0) -> None:
+        """Add one frame, given in pieces that are copied; `timestamp_ns` since 1970. interface: which of the file's."""
         if not self.is_open:
             return
-        block = enhanced_packet(timestamp_ns, views)
+        block = enhanced_packet(timestamp_ns, views, interface=interface)
         if self._limit_bytes and self._written_bytes + self._pending_bytes + len(block) > self._limit_bytes:
             self.flush()
             self._stop(f"capture {self.path}: stopped at its limit of {self._limit_bytes} bytes")

@@ -16,13 +16,20 @@ from stacks.congestion.controller import Ack, Controller, ControllerFactory, Flo
 from stacks.congestion.cubic import Cubic
 from stacks.congestion.dcqcn import ALPHA_ONE, Dcqcn, DcqcnParameters
 from stacks.congestion.dcqcn_presets import PRESETS
+from stacks.congestion.dctcp import Dctcp, DctcpParameters
 from stacks.congestion.delivery import Delivery, SentPacket
+from stacks.congestion.hpcc import Hpcc, HpccParameters
 from stacks.congestion.hystart import HyStart
+from stacks.congestion.notification_point import NotificationPoint
 from stacks.congestion.pacer import Pacer
+from stacks.congestion.prague import Prague, PragueParameters
 from stacks.congestion.prr import Prr
 from stacks.congestion.reno import Reno
 from stacks.congestion.rounds import RoundCounter
 from stacks.congestion.rtt import RttEstimator
+from stacks.congestion.swift import Swift, SwiftParameters
+from stacks.congestion.telemetry import HopTelemetry
+from stacks.congestion.timely import Timely, TimelyParameters
 from stacks.congestion.windowed import WindowedController
 
 __all__ = [
@@ -36,16 +43,28 @@ __all__ = [
     "Cubic",
     "Dcqcn",
     "DcqcnParameters",
+    "Dctcp",
+    "DctcpParameters",
     "Delivery",
     "Flow",
+    "HopTelemetry",
+    "Hpcc",
+    "HpccParameters",
     "HyStart",
     "Loss",
+    "NotificationPoint",
     "Pacer",
+    "Prague",
+    "PragueParameters",
     "Prr",
     "Reno",
     "RoundCounter",
     "RttEstimator",
     "SentPacket",
+    "Swift",
+    "SwiftParameters",
+    "Timely",
+    "TimelyParameters",
     "WindowedController",
     "controller_factory",
 ]

@@ -13,8 +13,13 @@ from stacks.congestion.controller import Controller, ControllerFactory, Flow
 from stacks.congestion.cubic import Cubic
 from stacks.congestion.dcqcn import Dcqcn
 from stacks.congestion.dcqcn_presets import PRESETS
+from stacks.congestion.dctcp import Dctcp
+from stacks.congestion.hpcc import Hpcc
 from stacks.congestion.own import is_own, load_controller
+from stacks.congestion.prague import Prague
 from stacks.congestion.reno import Reno
+from stacks.congestion.swift import Swift
+from stacks.congestion.timely import Timely
 from stacks.runtime import LocalError
 from stacks.runtime.toml_table import suggestion
 
@@ -56,4 +61,9 @@ CONTROLLERS: Mapping[str, ControllerFactory] = {
     "bbr3": Bbr3,
     "dcqcn": Dcqcn,
     **{f"dcqcn-{preset}": _dcqcn(preset) for preset in PRESETS},
+    "dctcp": Dctcp,
+    "prague": Prague,
+    "timely": Timely,
+    "swift": Swift,
+    "hpcc": Hpcc,
 }

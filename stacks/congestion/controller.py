@@ -117,6 +117,7 @@ class Controller:
     unacknowledged, None for no limit of its own. send_quantum_bytes: what may leave at once when paced. These are read
     often: they are plain attributes, not properties. state: the phase that the algorithm is in, in the words of its
     document. ecn: the codepoint that its packets carry (RFC 3168, RFC 9331): 0 for none, 2 ECT(0), 1 ECT(1).
+    wants_telemetry: its packets ask every switch for telemetry (`Ack.telemetry`, `stacks.congestion.telemetry`).
     """
 
     rate_bps: int | None = None
@@ -124,6 +125,7 @@ class Controller:
     send_quantum_bytes: int = 0
     state: str = ""
     ecn: int = 0
+    wants_telemetry: bool = False
 
     def handle_sent(self, length_bytes: int, now: int) -> None:
         """`length_bytes` are about to leave, payload and headers, the first time or again."""

@@ -60,7 +60,7 @@ class DcqcnParameters:
 
 
 class Dcqcn(Controller):
-    """The reaction point of one flow.
+    """The reaction point of one flow, whose packets carry ECT(0).
 
     flow: its line rate bounds the rate. parameters: see DcqcnParameters.
     target_bps: the rate before the last cut, towards which `rate_bps` recovers. alpha: in units of 1/ALPHA_ONE.
@@ -69,6 +69,7 @@ class Dcqcn(Controller):
 
     def __init__(self, flow: Flow, parameters: DcqcnParameters | None = None) -> None:
         self.parameters = parameters or DcqcnParameters()
+        self.ecn = 2
         self.line_rate_bps = flow.line_rate_bps
         self.target_bps = flow.line_rate_bps
         self.rate_bps: int = flow.line_rate_bps

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from stacks.model import AckPacket, DataPacket, Receiver, Sender
+from stacks.model import AckPacket, CnpPacket, DataPacket, Receiver, Sender
 from transports.link import Sink
 from transports.timeline import NEVER, Timeline
 
@@ -36,6 +36,7 @@ class ModelFlow:
         self._timeline = timeline
         self._forward = (*forward, self._deliver)
         self._backward = (*backward, self._acknowledge)
+        self._notify = (*backward, self._handle_notification)
         self._timer = timeline.timer(self._time_out)
         self._ack_timer = timeline.timer(self._ack_late)
 
@@ -72,6 +73,9 @@ class ModelFlow:
                 self.on_complete()
         if ack is not None or self._ack_timer.due_ns == NEVER:
             self._send_ack(ack)
+        point = self.receiver.notification_point
+        if point is not None and point.is_due:
+            self._send_notification(self.receiver.poll_notification())
 
     def _ack_late(self) -> None:
         self._send_ack(self.receiver.handle_timeout(self._timeline.now))
@@ -86,6 +90,17 @@ class ModelFlow:
             self._ack_timer.cancel()
         else:
             self._ack_timer.arm(due_ns)
+
+    def _send_notification(self, cnp: CnpPacket | None) -> None:
+        if cnp is not None:
+            cnp.route = self._notify
+            cnp.flow = self.number
+            cnp.forward()
+
+    def _handle_notification(self, cnp: CnpPacket) -> None:
+        if not cnp.is_corrupt:
+            self.sender.handle_notification(self._timeline.now)
+            self.pump()
 
     def _acknowledge(self, ack: AckPacket) -> None:
         if not ack.is_corrupt:

@@ -1,4 +1,4 @@
-"""The two kinds of packet that a model sender and receiver exchange: data, and acknowledgements."""
+"""What a model sender and receiver exchange: data, acknowledgements, and congestion notifications."""
 
 from __future__ import annotations
 
@@ -63,3 +63,9 @@ class AckPacket(LinkPacket):
         self.ranges = ranges
         self.ce_packets = ce_packets
         self.delay_ns = delay_ns
+
+
+class CnpPacket(LinkPacket):
+    """The receiver says that marks arrived (a CNP of RoCEv2, IBTA A17.9.3)."""
+
+    __slots__ = ()

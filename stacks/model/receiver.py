@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from stacks.model.packets import AckPacket, DataPacket
+from stacks.congestion.notification_point import NotificationPoint
+from stacks.model.packets import AckPacket, CnpPacket, DataPacket
 from transports.link.packet import ECN_CE
 
 
@@ -15,18 +16,22 @@ class ReceiverConfig:
 
     ack_packets: every so many packets, at once when something is missing or marked first (RFC 9000 13.2.1, 13.2.2).
     ack_delay_ns: what arrived is acknowledged no later. ack_bytes: size of an acknowledgement on the wire.
+    cnp_interval_ns: marks are told by CNPs, one in this time at most, as DCQCN needs them; 0 for no CNPs. cnp_bytes: of
+    one on the wire.
     """
 
     ack_packets: int = 2
     ack_delay_ns: int = 25_000_000
     ack_bytes: int = 60
+    cnp_interval_ns: int = 0
+    cnp_bytes: int = 74
 
 
 class Receiver:
     """received_packets, received_bytes: everything that arrived. goodput_bytes: of it, data that was new.
 
     ce_packets: arrived with CE. delivered_segments: how many segments from the first on are complete. ack_due_ns: when
-    a delayed acknowledgement is due, None while none is.
+    a delayed acknowledgement is due, None while none is. notification_point: decides when a CNP is due, None without.
     """
 
     def __init__(self, config: ReceiverConfig | None = None) -> None:
@@ -36,6 +41,8 @@ class Receiver:
         self.goodput_bytes = 0
         self.ce_packets = 0
         self.delivered_segments = 0
+        interval_ns = self.config.cnp_interval_ns
+        self.notification_point = NotificationPoint(interval_ns) if interval_ns else None
         self._ranges: list[tuple[int, int]] = []
         self._ahead: set[int] = set()
         self._waiting = 0
@@ -61,7 +68,10 @@ class Receiver:
             # A change of marks is told at once (RFC 8257 3.2).
             self._was_marked = not self._was_marked
             is_urgent = True
-        self.ce_packets += self._was_marked
+        if self._was_marked:
+            self.ce_packets += 1
+            if self.notification_point is not None:
+                self.notification_point.marked(now)
         ranges = self._ranges
         if ranges and number == ranges[0][1] + 1:
             ranges[0] = (ranges[0][0], number)
@@ -80,6 +90,14 @@ class Receiver:
         if self.ack_due_ns is None:
             self.ack_due_ns = now + self.config.ack_delay_ns
         return None
+
+    def poll_notification(self) -> CnpPacket | None:
+        """The CNP that is due after a packet."""
+        point = self.notification_point
+        if point is None or not point.is_due:
+            return None
+        point.is_due = False
+        return CnpPacket(self.config.cnp_bytes, ())
 
     def handle_timeout(self, now: int) -> AckPacket | None:
         """The delayed acknowledgement, if it is due."""

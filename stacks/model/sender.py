@@ -127,6 +127,10 @@ class Sender:
         self.controller.handle_ack(sample, now)
         losses.forget(now)
 
+    def handle_notification(self, now: int) -> None:
+        """A CNP arrives; `poll_packets` afterwards."""
+        self.controller.handle_notification(now)
+
     def poll_deadline(self) -> int | None:
         """When `handle_timeout` and `poll_packets` are due."""
         due_ns = self._timeout_ns()
@@ -168,6 +172,8 @@ class Sender:
         packet = DataPacket(number, segment, size_bytes)
         packet.is_retransmission = former is not None
         packet.ecn = controller.ecn
+        if controller.wants_telemetry:
+            packet.telemetry = []
         delivery, outstanding = self.delivery, self.losses.outstanding
         if not outstanding:
             self._timer_base_ns = now

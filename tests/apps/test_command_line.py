@@ -25,7 +25,7 @@ def commands() -> list[tuple[str, ...]]:
     return found
 
 
-GROUPS = {(), ("nvme",), ("nvme", "ctl"), ("rdma",), ("perf",)}
+GROUPS = {(), ("nvme",), ("nvme", "ctl"), ("rdma",), ("perf",), ("lab",), ("link",)}
 
 
 @pytest.mark.parametrize("words", commands(), ids=" ".join)

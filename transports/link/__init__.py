@@ -2,31 +2,85 @@
 
     packet.forward() -> sink, sink, ... -> receiver        a LinkPacket knows its route
     Port(timeline, queue, rate, delay_ns=...)              a queue in front of a link, and its wire
-    Delay(timeline, delay_ns)                              a wire alone
+    FifoPort(timeline, rate_bps, ...)                      the same where it is plain drop-tail, in half the time
+    TracePort(timeline, queue, trace, ...)                 the same where a trace says when the link delivers
+    Delay(timeline, delay_ns), Jitter(...)                 a wire alone
+    RandomLoss, Policer, Duplication, Aggregation, ...     one thing that happens to packets each: an Element
 
 Everything happens on a `Timeline`: in virtual time for the laboratory, in real time in `transports.relay`. An element
 has one method, `put(packet)`, and hands the packet on by `packet.forward()`; a path is a list of `put`s. Randomness is
-a `random.Random` of which only `.random()` is drawn.
+a `random.Random` of which only `.random()` is drawn. See docs/links.md.
 """
 
+from transports.link.aggregation import Aggregation
+from transports.link.blackout import Blackout
+from transports.link.bucket import TokenBucket
+from transports.link.corruption import Corruption
 from transports.link.delay import Delay
+from transports.link.distributions import Normal, Uniform, Values, load_values
+from transports.link.drop_list import DropList, DropWhen
 from transports.link.droptail import DropTail
+from transports.link.duplication import Duplication
+from transports.link.element import Element
+from transports.link.fifo_port import FifoPort
+from transports.link.jitter import Jitter
+from transports.link.loss import BurstLoss, GilbertElliottLoss, RandomLoss
+from transports.link.mtu import Mtu
+from transports.link.nat import Nat
 from transports.link.packet import ECN_CE, ECN_ECT0, ECN_ECT1, ECN_NOT_ECT, LinkPacket, Sink
+from transports.link.policer import Policer
 from transports.link.port import Port
 from transports.link.queue import Queue
-from transports.link.rates import ConstantRate, Rate
+from transports.link.rates import ConstantRate, Rate, UnlimitedRate
+from transports.link.reordering import DelayReordering, GapReordering
+from transports.link.scheduled import ScheduledRate
+from transports.link.shaper import TokenBucketRate
+from transports.link.telemetry import HopRecord
+from transports.link.thinning import AckThinning
+from transports.link.trace import Trace, TracePort, load_trace, parse_trace
 
 __all__ = [
     "ECN_CE",
     "ECN_ECT0",
     "ECN_ECT1",
     "ECN_NOT_ECT",
+    "AckThinning",
+    "Aggregation",
+    "Blackout",
+    "BurstLoss",
     "ConstantRate",
+    "Corruption",
     "Delay",
+    "DelayReordering",
+    "DropList",
     "DropTail",
+    "DropWhen",
+    "Duplication",
+    "Element",
+    "FifoPort",
+    "GapReordering",
+    "GilbertElliottLoss",
+    "HopRecord",
+    "Jitter",
     "LinkPacket",
+    "Mtu",
+    "Nat",
+    "Normal",
+    "Policer",
     "Port",
     "Queue",
+    "RandomLoss",
     "Rate",
+    "ScheduledRate",
     "Sink",
+    "TokenBucket",
+    "TokenBucketRate",
+    "Trace",
+    "TracePort",
+    "Uniform",
+    "UnlimitedRate",
+    "Values",
+    "load_trace",
+    "load_values",
+    "parse_trace",
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any, Self
 
 Sink = Callable[[Any], object]
@@ -17,12 +17,16 @@ class LinkPacket:
     flow: number of the flow, by which fair queues and routers hash. route: the sinks that it passes, in order, the last
     of them its receiver; `hop`: the index of the one that it is at. enqueued_ns: when it entered the queue that it is
     in. is_corrupt: a bit was flipped on the way. telemetry: what each switch adds of itself (INT), None if not wanted.
-    payload: of whoever sent it; links do not look at it.
+    payload: of whoever sent it; links do not look at it. source, destination: who it is between, of any kind that can
+    be compared; only a NAT looks at them, and whoever has none leaves them unset.
     """
 
     __slots__ = (
-        "ecn", "enqueued_ns", "flow", "hop", "is_corrupt", "payload", "priority", "route", "size_bytes", "telemetry",
+        "destination", "ecn", "enqueued_ns", "flow", "hop", "is_corrupt", "payload", "priority", "route", "size_bytes",
+        "source", "telemetry",
     )  # fmt: skip
+    source: Hashable
+    destination: Hashable
 
     def __init__(
         self, size_bytes: int, route: Sequence[Sink], *, flow: int = 0, ecn: int = 0, payload: Any = None

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from transports.link.packet import LinkPacket
 from transports.link.queue import Queue
+from transports.link.queue_clock import QueueClock
 from transports.link.rates import Rate
+from transports.link.telemetry import HopRecord
 from transports.timeline import Timeline
 
 
@@ -12,42 +14,70 @@ class Port:
     """Queues packets, sends them at the link's rate, and hands each on `delay_ns` after its last bit left.
 
     queue, rate: see there; the rate may be replaced at any time, from the next packet on. delay_ns: propagation.
-    sent_packets, sent_bytes: what left. busy_ns: time spent sending.
+    sent_packets, sent_bytes: what left, or is leaving. busy_ns: time spent sending, up to the end of what is leaving.
+    hop_id: under which it writes telemetry into packets that ask for it, None for not at all; such a port needs a rate
+    that has a `rate_bps`.
+
+    Of what happens in one instant, a packet that has left makes room before one that arrives.
     """
 
-    __slots__ = ("_is_busy", "_timeline", "busy_ns", "delay_ns", "queue", "rate", "sent_bytes", "sent_packets")
+    __slots__ = (
+        "_clock", "_finish_ns", "_sending", "_timeline", "busy_ns", "delay_ns", "hop_id", "queue", "rate", "sent_bytes",
+        "sent_packets",
+    )  # fmt: skip
 
-    def __init__(self, timeline: Timeline, queue: Queue, rate: Rate, *, delay_ns: int = 0) -> None:
+    def __init__(
+        self, timeline: Timeline, queue: Queue, rate: Rate, *, delay_ns: int = 0, hop_id: int | None = None
+    ) -> None:
         self.queue = queue
         self.rate = rate
         self.delay_ns = delay_ns
+        self.hop_id = hop_id
         self.sent_packets = 0
         self.sent_bytes = 0
         self.busy_ns = 0
         self._timeline = timeline
-        self._is_busy = False
+        self._sending: LinkPacket | None = None
+        self._finish_ns = 0
+        self._clock = QueueClock.of(queue, timeline, self._kick)
 
     def put(self, packet: LinkPacket) -> None:
         """A packet arrives."""
-        if self.queue.enqueue(packet, self._timeline.now) and not self._is_busy:
+        now = self._timeline.now
+        while (sending := self._sending) is not None and self._finish_ns <= now:
+            self._sent(sending)
+        if self.queue.enqueue(packet, now) and self._sending is None:
+            self._send()
+        elif self._clock is not None:
+            self._clock.look()
+
+    def _kick(self) -> None:
+        if self._sending is None:
             self._send()
 
     def _send(self) -> None:
         timeline = self._timeline
         now = timeline.now
-        packet = self.queue.dequeue(now)
+        self._sending = packet = self.queue.dequeue(now)
+        if self._clock is not None:
+            self._clock.look()
         if packet is None:
-            self._is_busy = False
             return
-        self._is_busy = True
         size_bytes = packet.size_bytes
-        finish_ns = self.rate.finish_ns(size_bytes, now)
+        self._finish_ns = finish_ns = self.rate.finish_ns(size_bytes, now)
         self.sent_packets += 1
         self.sent_bytes += size_bytes
         self.busy_ns += finish_ns - now
+        if packet.telemetry is not None and self.hop_id is not None:
+            rate_bps = getattr(self.rate, "rate_bps", 0)
+            record = HopRecord(self.hop_id, self.queue.backlog_bytes, self.sent_bytes, now, rate_bps)
+            packet.telemetry.append(record)
         timeline.at(finish_ns, self._sent, packet)
 
     def _sent(self, packet: LinkPacket) -> None:
         timeline = self._timeline
-        timeline.at(timeline.now + self.delay_ns, LinkPacket.forward, packet)
+        now = timeline.now
+        if packet is not self._sending or self._finish_ns > now:
+            return  # an arrival in this instant saw to it
+        timeline.at(now + self.delay_ns, LinkPacket.forward, packet)
         self._send()

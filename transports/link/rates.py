@@ -38,4 +38,14 @@ class ConstantRate:
         return finish_ns
 
 
+class UnlimitedRate:
+    """A link on which packets take no time."""
+
+    __slots__ = ()
+
+    def finish_ns(self, size_bytes: int, start_ns: int) -> int:  # noqa: ARG002
+        """At once."""
+        return start_ns
+
+
 BIT_NS_PER_BYTE_S = 8_000_000_000

@@ -75,8 +75,8 @@ class FlowConfig:
     path. start_ns: of the first; spacing_ns: from one to the next; jitter_ns: a random time of up to this is added to
     each start; stop_ns: when their applications stop, None for never. size_bytes: of each, None for no end.
     write_rate_bps: what the application gives, None for all at once. rtt_ns: of the path without queues, what the
-    topology lacks is added at the sender; None for the topology's own. source, target: nodes.
-    initial_window_packets: RFC 6928's 10 if left out. ack_packets: see `ReceiverConfig`.
+    topology lacks is added at the sender; None for the topology's own. source, target: nodes. initial_window_packets:
+    RFC 6928's 10 if left out. ack_packets: see `ReceiverConfig`.
     """
 
     name: str

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from stacks.congestion import Controller, Pacer
 from stacks.rdma.qp import Qp
-from transports.datagram import ECN_ECT0, Transmit
+from transports.datagram import Transmit
 
 
 class SendGate:
@@ -17,7 +17,8 @@ class SendGate:
 
     qp: rung when the gate opens. controller: asked for the rate before each send. burst_bytes: what may leave at once.
     packet_bytes: of a full packet; the gate is open while credit for one is there, and a longer send leaves a debt.
-    overhead_bytes: IP and UDP headers, which count too.
+    overhead_bytes: IP and UDP headers, which count too. passed_bytes, passed_packets: of the last send that passed.
+    next_send_ns: when the rate lets the next packet leave, as it was last asked.
     """
 
     def __init__(
@@ -26,10 +27,12 @@ class SendGate:
         self._qp = qp
         self._timers = qp.timers
         self.controller = controller
+        self.next_send_ns = 0
         self._pacer: Pacer | None = None
         self._burst_bytes = burst_bytes
-        self._packet_bytes = packet_bytes
+        self.packet_bytes = packet_bytes
         self._overhead_bytes = overhead_bytes
+        self.passed_bytes = self.passed_packets = 0
 
     def is_open(self, now: int) -> bool:
         """Whether data may leave now; if not, the queue pair is rung when to ask again."""
@@ -38,7 +41,7 @@ class SendGate:
         pacer = self._paced(now)
         if pacer is None:
             return True
-        opens_ns = pacer.next_send_ns(self._packet_bytes, now)
+        self.next_send_ns = opens_ns = pacer.next_send_ns(self.packet_bytes, now)
         if opens_ns <= now:
             return True
         changes_ns = controller.poll_deadline()
@@ -46,11 +49,12 @@ class SendGate:
         return False
 
     def passed(self, transmit: Transmit, now: int) -> Transmit:
-        """Data leaves: mark it as ECN-capable and count it."""
-        transmit.ecn = ECN_ECT0
+        """Data leaves: mark it as ECN-capable, if its controller heeds marks, and count it."""
+        transmit.ecn = self.controller.ecn
         length = sum(map(len, transmit.views))
         packets = -(-length // transmit.segment_bytes) if transmit.segment_bytes else 1
         length += packets * self._overhead_bytes
+        self.passed_bytes, self.passed_packets = length, packets
         if self._pacer is not None:
             self._pacer.sent(length, now)
         self.controller.handle_sent(length, now)

@@ -6,9 +6,9 @@ the responses to READs; acknowledgements and CNPs do not wait.
 
 from __future__ import annotations
 
-from stacks.congestion import Controller, ControllerFactory, Flow
+from stacks.congestion import Controller, ControllerFactory, Delivery, Flow
+from stacks.congestion.notification_point import NotificationPoint
 from stacks.rdma.congestion.gate import SendGate
-from stacks.rdma.congestion.notification_point import NotificationPoint
 from stacks.rdma.congestion.window import ControlledWindow
 from stacks.rdma.egress import Egress
 from stacks.rdma.opcodes import ACKNOWLEDGE
@@ -20,15 +20,18 @@ from transports.impairments import IPV4_UDP_BYTES, IPV6_UDP_BYTES
 class ControlledQp(ReliableQp):
     """A reliable connection whose data a controller paces; `use_controller` comes before everything else.
 
-    controller: of the present connection, from RTR on. is_timeout: whether its timer is what it acts on.
+    controller: of the present connection, from RTR on. delivery: its totals, as the controller sees them.
+    is_timeout: whether its timer is what it acts on.
     """
 
     controller: Controller
+    delivery: Delivery
 
     def use_controller(self, factory: ControllerFactory) -> None:
         """Say what makes the controller of each connection."""
         self._factory = factory
         self._gate: SendGate | None = None
+        self._window: ControlledWindow | None = None
         self._notification_point = NotificationPoint(self._device.config.congestion.cnp_interval_ns)
         self.is_timeout = False
 
@@ -54,6 +57,8 @@ class ControlledQp(ReliableQp):
         """A CNP; True, since it is heeded."""
         if self._gate is not None:
             self.controller.handle_notification(now)
+        if self._window is not None:
+            self._window.marked()
         return True
 
     def poll_transmit(self, now: int) -> Transmit | None:
@@ -65,12 +70,30 @@ class ControlledQp(ReliableQp):
         return super().poll_transmit(now)
 
     def _poll_requests(self, now: int) -> Transmit | None:
-        gate, requester = self._gate, self.requester
-        # Local operations take no PSN, and no part of the rate.
-        if gate is None or (requester.next_psn < requester.post_psn and not gate.is_open(now)):
+        gate, window, requester = self._gate, self._window, self.requester
+        if gate is None or window is None:
             return None
+        requester.step_over()
+        first_psn = requester.next_psn
+        # Local operations take no PSN, and no part of the rate.
+        if first_psn < requester.post_psn and not gate.is_open(now):
+            return None
+        self.delivery.next_send_ns = gate.next_send_ns
+        window.follow()
         transmit = super()._poll_requests(now)
-        return transmit and gate.passed(transmit, now)
+        if transmit is None:
+            if first_psn < requester.post_psn:
+                window.held_back()
+            else:
+                window.ran_out()
+            return None
+        gate.passed(transmit, now)
+        end_psn = requester.next_psn
+        # What a READ asks for counts as full packets; an extended header or two are not worth a packet of the window.
+        full_bytes = (end_psn - first_psn) * gate.packet_bytes
+        is_plain = end_psn - first_psn == gate.passed_packets
+        window.sent(first_psn, end_psn, min(gate.passed_bytes, full_bytes) if is_plain else full_bytes, now)
+        return transmit
 
     def _poll_responses(self, egress: Egress, now: int) -> Transmit | None:
         gate = self._gate
@@ -84,18 +107,25 @@ class ControlledQp(ReliableQp):
     def _to_rtr(self) -> None:
         super()._to_rtr()
         config, egress = self._device.config.congestion, self._limited_egress()
-        flow = Flow(line_rate_bps=config.line_rate_bps, packet_bytes=egress.path_mtu, rng=self._device.fork_rng())
-        self.controller = self._factory(flow)
         overhead_bytes = IPV6_UDP_BYTES if ":" in self.remote_host else IPV4_UDP_BYTES
+        packet_bytes = egress.full_bytes + overhead_bytes
+        self.delivery = Delivery(config.initial_window_packets * packet_bytes)
+        flow = Flow(
+            line_rate_bps=config.line_rate_bps, packet_bytes=packet_bytes, rng=self._device.fork_rng(),
+            delivery=self.delivery, start_ns=self.now,
+        )  # fmt: skip
+        self.controller = self._factory(flow)
         self._gate = SendGate(
-            self, self.controller, burst_bytes=max(config.burst_bytes, egress.full_bytes + overhead_bytes),
-            packet_bytes=egress.full_bytes + overhead_bytes, overhead_bytes=overhead_bytes,
+            self, self.controller, burst_bytes=max(config.burst_bytes, packet_bytes), packet_bytes=packet_bytes,
+            overhead_bytes=overhead_bytes,
         )  # fmt: skip
 
     def _to_rts(self) -> None:
         super()._to_rts()
-        requester = self.requester
-        requester.window = ControlledWindow(self, requester.window, requester.egress.path_mtu)
+        requester, gate = self.requester, self._gate
+        assert gate is not None
+        self._window = ControlledWindow(self, requester.window, gate.packet_bytes, self.delivery)
+        requester.window = self._window
 
     def _change_drained(self) -> None:
         super()._change_drained()
@@ -112,7 +142,7 @@ class ControlledQp(ReliableQp):
         super()._to_reset()
         if self._gate is not None:
             self._gate.close()
-            self._gate = None
+            self._gate = self._window = None
         self._notification_point = NotificationPoint(self._device.config.congestion.cnp_interval_ns)
 
     def enter_error(self) -> None:

@@ -151,7 +151,7 @@ class Requester(MessageSender):
     def _asks_for_ack(self, packets: int, *, is_end: bool) -> bool:
         """On the last packet of every message, and within long ones often enough for the window."""
         self._since_ack_request += packets
-        if is_end or self._since_ack_request * ACKS_PER_WINDOW >= self.window.packets:
+        if is_end or self._since_ack_request * self.window.acks_per_window >= self.window.packets:
             self._since_ack_request = 0
             return True
         return False
@@ -184,6 +184,9 @@ class Requester(MessageSender):
         self.pieces.append(ReadPiece(wqe, self.next_psn, last, is_repeated=is_repeated))
         self.next_psn = last + 1
         return True
+
+    def step_over(self) -> None:
+        """Move `next_psn` on from packets that need not be sent, where there are such."""
 
     # Responses
 
@@ -226,6 +229,7 @@ class Requester(MessageSender):
         self.next_psn = self.una
         self._cursor = 0
         self._since_ack_request = 0
+        self.window.rewound()
 
     def _skip_to(self, psn: int) -> None:
         """Responses to packets sent before a rewind overtook the repetition: go on behind them."""
@@ -273,8 +277,6 @@ class Requester(MessageSender):
         self.reset(0)
 
 
-ACKS_PER_WINDOW = 4
-"""Acknowledgements that a full window of one long message asks for."""
 _SENDS = frozenset({WrOpcode.SEND, WrOpcode.SEND_WITH_IMM, WrOpcode.SEND_WITH_INV})
 _SEND, _WRITE = WrOpcode.SEND, WrOpcode.RDMA_WRITE
 _SIGNALED = SendFlags.SIGNALED

@@ -43,6 +43,7 @@ class SelectiveRequester(Requester):
             return False
         arrived = self._arrived
         arrived.add(psn)
+        self.window.arrived(psn)
         hole = max(self.una, self._repaired_psn)
         while hole in arrived:
             hole += 1
@@ -61,7 +62,7 @@ class SelectiveRequester(Requester):
         """As of every requester, but nothing that arrived is sent again."""
         if not self._arrived and self._repair_end is None:
             return super().poll_transmit()
-        self._step_over()
+        self.step_over()
         room = min(self.window.packets - self.in_flight, self._stretch())
         if room <= 0 or self._cursor >= len(self._ring):
             return None
@@ -83,8 +84,8 @@ class SelectiveRequester(Requester):
         self._repair_end = None
         self._repaired_psn = self.sent_psn
 
-    def _step_over(self) -> None:
-        """Move on from packets that need not be sent."""
+    def step_over(self) -> None:
+        """Move on from packets that arrived, and from a repair that is complete."""
         if self._repair_end is not None and self.next_psn >= self._repair_end:
             self._repair_end = None
             self._skip_to(max(self.next_psn, self.sent_psn))

@@ -11,9 +11,12 @@ class Window:
     """Packets that may be unacknowledged, between two bounds.
 
     initial, maximum: in packets. Doubles each round trip until the first loss, then grows by one `STEP` a round trip.
+    acks_per_window: acknowledgements that a full window of one long message asks for.
     """
 
     __slots__ = ("_credit", "_maximum", "_minimum", "_threshold", "packets")
+
+    acks_per_window = 4
 
     def __init__(self, initial: int, maximum: int) -> None:
         self.packets = min(initial, maximum)
@@ -38,6 +41,12 @@ class Window:
         """A packet was lost; called once a recovery, not once a packet."""
         self.packets = self._threshold = max(self._minimum, self.packets // 2)
         self._credit = 0
+
+    def arrived(self, psn: int) -> None:
+        """A packet arrived ahead of its turn; for those who count."""
+
+    def rewound(self) -> None:
+        """Everything in flight will be sent again; for those who count."""
 
 
 MINIMUM_PACKETS = 4

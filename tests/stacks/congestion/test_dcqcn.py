@@ -206,6 +206,6 @@ def test_increments_of_the_scaled_presets_follow_the_line_rate() -> None:
 
 
 def test_an_unknown_name_is_refused_with_those_that_exist() -> None:
-    with pytest.raises(LocalError, match="there are .*dcqcn, dcqcn-paper"):
+    with pytest.raises(LocalError, match="there are: .*dcqcn, dcqcn-paper"):
         controller_factory("vegas")
     assert "dcqcn" in CONTROLLERS

@@ -328,8 +328,9 @@ def test_a_controller_is_told_what_was_sent_acknowledged_and_lost() -> None:
     write(rig, 1024 * 8)
     rig.run_until_completed(rig.left, 1)
     left = made["left"]
-    assert left.flow.packet_bytes == 1024
-    assert left.acked_bytes == 1024 * 8
+    # Everything counts with its headers, as on the wire.
+    assert left.flow.packet_bytes == 1024 + HEADERS
+    assert left.acked_bytes == (1024 + HEADERS) * 8
     assert left.losses == [False]
     assert left.sent_bytes == (1024 + HEADERS) * 15 + 16
     assert made["right"].acked_bytes == 0
@@ -346,7 +347,7 @@ def test_a_loss_that_only_a_timer_found_says_so() -> None:
 
 def test_a_window_of_the_controller_bounds_what_is_in_flight() -> None:
     rig = Rig(config=controlled("none"), impairments=Impairments(delay_ns=100_000), memory_bytes=1 << 16)
-    recorders(rig, window_bytes=3 * 1024)
+    recorders(rig, window_bytes=3 * (1024 + HEADERS))
     sent = departures(rig, rig.left.device.address[0])
     write(rig, 1024 * 9)
     rig.run(150_000)

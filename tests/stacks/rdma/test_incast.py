@@ -24,7 +24,7 @@ RATE = 10 * GBPS
 MTU = 1024
 
 
-def connect(end: End, peer: End) -> None:
+def connect(end: End, peer: End, timeout: int = 16) -> None:
     end.qp.modify(QpAttributes(state=QpState.INIT, pkey_index=0, port=1, access=FULL_ACCESS))
     end.qp.modify(
         QpAttributes(
@@ -33,19 +33,28 @@ def connect(end: End, peer: End) -> None:
         )
     )  # fmt: skip
     end.qp.modify(
-        QpAttributes(state=QpState.RTS, timeout=16, retry_cnt=7, rnr_retry=7, sq_psn=0, max_qp_rd_atomic=1)
+        QpAttributes(state=QpState.RTS, timeout=timeout, retry_cnt=7, rnr_retry=7, sq_psn=0, max_qp_rd_atomic=1)
     )
 
 
 class Incast:
     """`count` senders, each with a queue pair of its own to one receiver, and the switch between."""
 
-    def __init__(self, count: int, config: SwitchConfig, congestion: CongestionConfig, seed: int = 1) -> None:
+    def __init__(
+        self,
+        count: int,
+        config: SwitchConfig,
+        congestion: CongestionConfig,
+        seed: int = 1,
+        *,
+        timeout: int = 16,
+        recovery: str = "go-back-n",
+    ) -> None:
         self.simulation = Simulation(seed)
         network = Network(self.simulation)
         target = f"192.0.2.{count + 1}"
         sources = [f"192.0.2.{number}" for number in range(1, count + 1)]
-        device_config = DeviceConfig(congestion=congestion)
+        device_config = DeviceConfig(congestion=congestion, recovery=recovery)
         self.senders = [
             make_end(network, host, seed=seed + number, config=device_config, memory_bytes=1 << 21)
             for number, host in enumerate(sources)
@@ -55,8 +64,8 @@ class Incast:
         receiver = self.receiver
         for sender in self.senders:
             receiver.qp = receiver.pd.create_qp(send_cq=receiver.cq, recv_cq=receiver.cq)
-            connect(sender, receiver)
-            connect(receiver, sender)
+            connect(sender, receiver, timeout)
+            connect(receiver, sender, timeout)
 
     def write(self, sender: End, length: int) -> None:
         """One RDMA WRITE."""

@@ -1,17 +1,21 @@
-"""The receiver's part: CE marks on data become CNPs, a few of them (IBTA A17.9.3)."""
+"""DCQCN's notification point, at the receiver: CE marks on data become CNPs, a few of them.
+
+SIGCOMM 2015, section 3.1 (figure 6), and IBTA A17.9.3: the first mark is told at once, then at most one an interval.
+"""
 
 from __future__ import annotations
 
 
 class NotificationPoint:
-    """Decides for one queue pair when a CNP is due.
+    """Decides for one flow when a CNP is due.
 
-    interval_ns: from one CNP to the next at least.
+    interval_ns: from one CNP to the next at least. is_due: whether a CNP should leave now; who sends it clears this.
     """
+
+    __slots__ = ("_interval_ns", "_last_ns", "is_due")
 
     def __init__(self, interval_ns: int) -> None:
         self.is_due = False
-        """Whether a CNP should leave now."""
         self._interval_ns = interval_ns
         self._last_ns: int | None = None
 

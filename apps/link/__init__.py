@@ -1,0 +1,9 @@
+"""`baremetal link`: an emulated link between real ends, as a process.
+
+commands     the command line
+arguments    rates, sides and the other things on it
+running      runs a relay beside its control socket until it is told to end
+namespaces   the two network namespaces of `link tun`
+report       what a run came to, for people and as JSON
+looking      what other terminals see of a running link, and change
+"""

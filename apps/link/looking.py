@@ -1,0 +1,120 @@
+"""What other terminals see of a running link, and change: `baremetal link show`, `change` and `rebind`."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Annotated
+
+import typer
+
+from apps.arguments import TIMES, Json
+from apps.errors import CommandError
+from apps.link.arguments import BackDelay, BackLoss, BackRate, parse_delay, parse_probability, parse_rate
+from apps.link.report import show as show_report
+from apps.output import console
+from apps.sizes import Nanoseconds, parse_duration
+from transports.control import ControlClient, ControlEntry, ControlError, running_processes
+from transports.control import Json as ControlJson
+
+Process = Annotated[str, typer.Argument(metavar="PROCESS", help="By its number; left out: the one that runs.")]
+
+NewRate = Annotated[int | None, typer.Option(parser=parse_rate, metavar="RATE", help="The new rate, both ways.")]
+NewDelay = Annotated[int | None, typer.Option(parser=parse_delay, metavar="TIME", help="The new delay.")]
+NewLoss = Annotated[float | None, typer.Option(parser=parse_probability, metavar="SHARE", help="The new loss.")]
+
+
+def show(
+    process: Process = "",
+    watch: Annotated[bool, typer.Option("--watch", help="Go on until Ctrl-C.")] = False,
+    interval: Annotated[
+        int, typer.Option(parser=parse_duration, metavar="TIME", help="How often --watch looks.")
+    ] = Nanoseconds(1_000_000_000),
+    as_json: Json = False,
+) -> None:
+    """Show a running link: what went in and out, its queues, how late it is."""
+    entry, out = the_link(process), console()
+    while True:
+        snapshot = ask(entry)
+        if as_json and watch:
+            out.print(json.dumps(snapshot), soft_wrap=True, highlight=False)
+        elif as_json:
+            out.print_json(data=snapshot)
+        else:
+            show_report(snapshot, out)
+        if not watch:
+            return
+        time.sleep(interval / 1e9)
+
+
+def change(
+    process: Process = "",
+    rate: NewRate = None,
+    delay: NewDelay = None,
+    loss: NewLoss = None,
+    back_rate: BackRate = None,
+    back_delay: BackDelay = None,
+    back_loss: BackLoss = None,
+    only: Annotated[str, typer.Option(metavar="WAY", help="Change only this way: forward or back.")] = "",
+    as_json: Json = False,
+) -> None:
+    """Change a running link; what is not named stays as it is."""
+    if only not in ("", "forward", "back"):
+        raise CommandError(f"a link has the ways forward and back, not {only}", status=2)
+    there = _named(rate_bps=rate, delay_ns=delay, loss=loss)
+    back = _named(rate_bps=back_rate, delay_ns=back_delay, loss=back_loss)
+    changes: dict[str, ControlJson] = {"forward": there, "back": {**there, **back}}
+    if only:
+        changes = {only: changes[only]}
+    if not any(changes.values()):
+        raise CommandError("nothing to change", "name what is to be otherwise, such as --rate 10mbit", status=2)
+    result = tell(the_link(process), "change", changes)
+    if as_json:
+        console().print_json(data=result)
+
+
+def rebind(process: Process = "", as_json: Json = False) -> None:
+    """Give every client of a running `link udp` a new port towards the server, as a NAT that forgot does."""
+    count = tell(the_link(process), "rebind", {})
+    if as_json:
+        console().print_json(data={"clients": count})
+    else:
+        console().print(f"{count} clients have a new port", highlight=False)
+
+
+def the_link(wanted: str) -> ControlEntry:
+    """The one running link, or that with the number `wanted`. CommandError when there are none, or several."""
+    running = [entry for entry in running_processes("link") if wanted in ("", str(entry.pid))]
+    if not running:
+        raise CommandError(f"no link {wanted} of yours runs here" if wanted else "no link of yours runs here")
+    if len(running) > 1:
+        numbers = ", ".join(str(entry.pid) for entry in running)
+        raise CommandError(f"{len(running)} links run here: {numbers}", "name one by its number")
+    return running[0]
+
+
+def ask(entry: ControlEntry) -> dict[str, ControlJson]:
+    """The state of a link. CommandError when it ended in the meantime."""
+    try:
+        with ControlClient(entry.path) as client:
+            return client.snapshot()
+    except ControlError as error:
+        raise CommandError(f"link {entry.pid}: {error}") from error
+
+
+def tell(entry: ControlEntry, name: str, arguments: dict[str, ControlJson]) -> ControlJson:
+    """Run a command of a link. CommandError when it refuses, does not know it, or ended in the meantime."""
+    try:
+        with ControlClient(entry.path) as client:
+            return client.command(name, arguments)
+    except ControlError as error:
+        raise CommandError(f"link {entry.pid}: {error}") from error
+
+
+def _named(**changes: float | None) -> dict[str, ControlJson]:
+    return {name: value for name, value in changes.items() if value is not None}
+
+
+SHOW = f"baremetal link show --watch\n\n{TIMES}"
+CHANGE = "baremetal link change --rate 5mbit"
+REBIND = "baremetal link rebind"

@@ -1,0 +1,85 @@
+"""The plain port in half the events is the plain port: same departures, drops, counters and queue at every moment."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.transports.link.rig import Collector
+from transports.errors import TransportError
+from transports.link import ConstantRate, DropTail, FifoPort, LinkPacket, Port
+from transports.timeline import Timeline
+
+GAPS = st.sampled_from([0, 0, 1, 7, 1000, 1500, 80_000, 120_000])
+SIZES = st.sampled_from([0, 1, 1000, 1500, 2999])
+# At 8 Gbit/s a byte takes a nanosecond, so that packets arrive at the very moment at which others have left.
+ARRIVALS = st.lists(st.tuples(GAPS, SIZES), max_size=60)
+
+
+def observe(
+    port: Port | FifoPort, timeline: Timeline, arrivals: list[tuple[int, int]], looks: list[int]
+) -> list[object]:
+    collector, seen = Collector(timeline), []
+    dropped: list[tuple[int, int]] = []
+    port.queue.on_drop = lambda packet: dropped.append((timeline.now, packet.payload))
+
+    def look(_: None) -> None:
+        queue = port.queue
+        seen.append((
+            timeline.now, queue.backlog_packets, queue.backlog_bytes, queue.dropped_packets, queue.dropped_bytes,
+            port.sent_packets, port.sent_bytes, port.busy_ns,
+        ))  # fmt: skip
+
+    now = 0
+    for number, (gap_ns, size_bytes) in enumerate(arrivals):
+        now += gap_ns
+        packet = LinkPacket(size_bytes, (port.put, collector.put), payload=number)
+        timeline.at(now, LinkPacket.forward, packet)
+        timeline.at(now, look)
+    for look_ns in sorted(looks):
+        # Between the instants of the arrivals and departures, whose order within an instant is the timeline's.
+        timeline.run(look_ns)
+        look(None)
+    timeline.run(1 << 50)
+    look(None)
+    return [seen, dropped, [(time_ns, packet.payload, packet.enqueued_ns) for time_ns, packet in collector.arrivals]]
+
+
+@given(
+    arrivals=ARRIVALS,
+    rate_bps=st.sampled_from([100, 999_999_937, 8_000_000_000, 100_000_000]),
+    limit_packets=st.integers(0, 8),
+    limit_bytes=st.sampled_from([0, 1, 1500, 9000]),
+    delay_ns=st.sampled_from([0, 1, 50_000]),
+    looks=st.lists(st.integers(0, 2_000_000), max_size=10),
+)
+def test_the_plain_port_in_half_the_events_does_exactly_what_the_full_one_does(
+    arrivals: list[tuple[int, int]],
+    rate_bps: int,
+    limit_packets: int,
+    limit_bytes: int,
+    delay_ns: int,
+    looks: list[int],
+) -> None:
+    one, other = Timeline(), Timeline()
+    queue = DropTail(limit_packets=limit_packets, limit_bytes=limit_bytes)
+    full = Port(one, queue, ConstantRate(rate_bps), delay_ns=delay_ns)
+    plain = FifoPort(other, rate_bps, delay_ns=delay_ns, limit_packets=limit_packets, limit_bytes=limit_bytes)
+    assert observe(plain, other, arrivals, looks) == observe(full, one, arrivals, looks)
+
+
+def test_it_needs_one_event_for_each_packet() -> None:
+    timeline = Timeline()
+    port, collector = FifoPort(timeline, 8_000_000), Collector(timeline)
+    for _ in range(10):
+        LinkPacket(1000, (port.put, collector.put)).forward()
+    timeline.run(1 << 40)
+    assert timeline.steps == len(collector.arrivals) == 10
+
+
+def test_what_cannot_be_is_refused() -> None:
+    with pytest.raises(TransportError, match="rate is at least 1, not 0"):
+        FifoPort(Timeline(), 0)
+    with pytest.raises(TransportError, match="delay is at least 0, not -1"):
+        FifoPort(Timeline(), 1, delay_ns=-1)
