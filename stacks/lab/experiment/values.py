@@ -31,16 +31,19 @@ class Buffer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LinkConfig:
-    """One direction of a link: a queue, a rate and a wire.
+    """One direction of a link: a queue, a rate and a wire, and what goes wrong on it.
 
-    rate_bps: None for a wire alone, which has no queue. queue: name of the discipline; parameters: of it, by name.
+    rate_bps: None for a wire alone, which has no queue; of a rate that changes, what buffers are sized by. rate: as it
+    is written, for `transports.link.linkspec`. queue: the discipline, likewise, for `stacks.lab.network.queues`.
+    elements: by slot what is written for it, for `transports.link.elements`.
     """
 
     delay_ns: int
     rate_bps: int | None = None
-    queue: str = "droptail"
+    rate: object = None
+    queue: object = "droptail"
     buffer: Buffer = Buffer("bdp", 1000)
-    parameters: tuple[tuple[str, object], ...] = ()
+    elements: tuple[tuple[str, object], ...] = ()
     place: Place = field(default=(), compare=False, repr=False)
 
 

@@ -22,7 +22,7 @@ def collect(world: World) -> Record:
         tables["series"] = world.samples.series
         tables["queues"] = world.samples.queues
         states = world.samples.states
-    events = sum(link.port.sent_packets for link in world.network.links)
+    events = sum(link.port.sent_packets for link in world.network.links if link.port is not None)
     return Record(tables, states, summary(world, tables), events)
 
 
@@ -85,7 +85,7 @@ def _links(world: World) -> Table:
     columns: dict[str, array[int]] = {name: array("q") for name in LINK_COLUMNS}
     for index, link in enumerate(world.network.links):
         names.append(link.name)
-        sent_packets, sent_bytes, dropped, marked = link.watched
+        sent_packets, sent_bytes, dropped, marked, lost = link.watched
         backlog = spread(_backlog(world, index))
         values = (
             link.rate_bps,
@@ -94,6 +94,7 @@ def _links(world: World) -> Table:
             sent_bytes,
             dropped,
             marked,
+            lost,
             *((backlog.mean, backlog.p50, backlog.p95, backlog.p99, backlog.largest) if backlog else (-1,) * 5),
         )
         for key, value in zip(LINK_COLUMNS, values, strict=True):
@@ -116,6 +117,6 @@ FLOW_COLUMNS = (
     "ce_packets",
 )  # fmt: skip
 LINK_COLUMNS = (
-    "rate_bps", "limit_bytes", "sent_packets", "sent_bytes", "dropped_packets", "marked_packets", "backlog_mean_bytes",
-    "backlog_p50_bytes", "backlog_p95_bytes", "backlog_p99_bytes", "backlog_max_bytes",
+    "rate_bps", "limit_bytes", "sent_packets", "sent_bytes", "dropped_packets", "marked_packets", "lost_packets",
+    "backlog_mean_bytes", "backlog_p50_bytes", "backlog_p95_bytes", "backlog_p99_bytes", "backlog_max_bytes",
 )  # fmt: skip

@@ -69,6 +69,7 @@ class Samples:
 
     def _take_link(self, index: int, link: Link, now: int) -> None:
         port = link.port
+        assert port is not None
         queue = port.queue
         values = (
             now,

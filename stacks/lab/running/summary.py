@@ -42,11 +42,11 @@ def summary(world: World, tables: Mapping[str, Table]) -> dict[str, Value]:
 def _link_metrics(world: World, link: Link, wanted: set[str]) -> dict[str, Value]:
     metrics: dict[str, Value] = {}
     measured_ns = world.experiment.duration_ns - world.experiment.warmup_ns
-    sent_packets, sent_bytes, dropped, _ = link.watched
-    if "utilisation" in wanted:
+    sent_packets, sent_bytes, dropped, _, lost = link.watched
+    if "utilisation" in wanted and link.is_constant:
         metrics["utilisation"] = utilisation(sent_bytes, link.rate_bps, measured_ns)
     if "loss" in wanted:
-        metrics["loss"] = loss_share(dropped, sent_packets + dropped)
+        metrics["loss"] = loss_share(dropped + lost, sent_packets + dropped + lost)
     return metrics
 
 

@@ -20,7 +20,8 @@ class World:
     def __init__(self, experiment: Experiment) -> None:
         self.experiment = experiment
         self.timeline = Timeline()
-        self.network = Line(self.timeline, experiment.topology, packet_bytes=experiment.packet_bytes)
+        packet_bytes, seed = experiment.packet_bytes, experiment.seed
+        self.network = Line(self.timeline, experiment.topology, packet_bytes=packet_bytes, seed=seed)
         self.flows: list[FlowRun] = []
         self.traffic: list[TrafficRun] = []
         self.samples: Samples | None = None

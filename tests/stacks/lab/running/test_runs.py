@@ -88,6 +88,38 @@ def test_the_link_is_full_and_what_it_sent_is_what_arrived() -> None:
     assert record.metrics["goodput_bps"] == pytest.approx(10_000_000, rel=0.03)
 
 
+def test_random_loss_on_the_link_is_as_frequent_as_it_says() -> None:
+    text = changed('buffer = "1bdp"', 'loss = "2%"').replace('"4s"', '"20s"')
+    links = run(text).tables["links"]
+    lost, sent = int(links["lost_packets"][0]), int(links["sent_packets"][0])
+    # Binomial: 2 % of about 10,000 packets has a standard deviation of 0.14 %.
+    assert lost / (lost + sent) == pytest.approx(0.02, abs=0.006)
+
+
+def test_loss_on_the_way_back_costs_acknowledgements_and_no_data() -> None:
+    record = run(changed('buffer = "1bdp"', 'buffer = "1bdp"\n[topology.back]\nloss = "20%"'))
+    links = record.tables["links"]
+    assert list(links["name"]) == ["bottleneck"]
+    assert list(links["lost_packets"]) == [0]
+    assert record.metrics["goodput_bps"] == pytest.approx(10_000_000, rel=0.05)
+
+
+def test_a_rate_that_changes_is_what_gets_through() -> None:
+    text = changed('"10Mbit/s"', '{ kind = "schedule", changes = [["0s", "10mbit"], ["2s", "2mbit"]] }')
+    record = run(text.replace('warmup = "1s"', 'warmup = "3s"'))
+    assert record.metrics["goodput_bps"] == pytest.approx(2_000_000, rel=0.05)
+    assert "utilisation" not in record.metrics
+
+
+def test_a_trace_beside_the_document_is_what_gets_through(tmp_path: Path) -> None:
+    # An opportunity of 1500 bytes every 4 ms: 3 Mbit/s.
+    (tmp_path / "slow.trace").write_text("4\n")
+    text = changed('"10Mbit/s"', '{ kind = "trace", file = "slow.trace" }')
+    record = run(text, tmp_path)
+    assert record.metrics["goodput_bps"] == pytest.approx(3_000_000, rel=0.03)
+    assert list(record.tables["links"]["rate_bps"]) == [3_000_000]
+
+
 @pytest.mark.parametrize("method", ["handle_ack", "handle_sent", "__init__"])
 def test_a_controller_that_fails_is_told_in_one_line_with_its_place(tmp_path: Path, method: str) -> None:
     first = "super().__init__(*args)" if method == "__init__" else "pass"
