@@ -37,6 +37,7 @@ class Line:
         self._topology = topology
         self._packet_bytes = packet_bytes
         self._seed = seed
+        self._ways: dict[tuple[int, int, int | None], Way] = {}
         self._links: dict[tuple[int, bool], Link] = {}
         for index, hop in enumerate(topology.hops):
             self._add(index, hop.name, hop.forward, is_forward=True)
@@ -46,6 +47,12 @@ class Line:
     def way(self, source: int, target: int, *, rtt_ns: int | None = None) -> Way:
         """From one node to another; target -1: the last. rtt_ns: what the way is to take, if more than its own."""
         target = len(self._topology.hops) if target < 0 else target
+        key = (source, target, rtt_ns)
+        if key not in self._ways:
+            self._ways[key] = self._make_way(source, target, rtt_ns)
+        return self._ways[key]
+
+    def _make_way(self, source: int, target: int, rtt_ns: int | None) -> Way:
         there, there_ns, links = self._direction(source, target)
         back, back_ns, _ = self._direction(target, source)
         own_ns = there_ns + back_ns

@@ -17,6 +17,8 @@ from stacks.lab.running.world import World
 def collect(world: World) -> Record:
     """Everything that a run recorded."""
     tables: dict[str, Table] = {"flows": _flows(world), "links": _links(world)}
+    if world.traffic:
+        tables["traffic"] = _traffic(world)
     states: Sequence[str] = ()
     if world.samples is not None:
         tables["series"] = world.samples.series
@@ -100,6 +102,14 @@ def _links(world: World) -> Table:
         for key, value in zip(LINK_COLUMNS, values, strict=True):
             columns[key].append(value)
     return {"name": names, **columns}
+
+
+def _traffic(world: World) -> Table:
+    counts = ("sent_packets", "arrived_packets", "arrived_bytes")
+    return {
+        "name": [traffic.config.name for traffic in world.traffic],
+        **{key: array("q", [getattr(traffic, key) for traffic in world.traffic]) for key in counts},
+    }
 
 
 def _backlog(world: World, index: int) -> list[int]:

@@ -9,6 +9,7 @@ import pytest
 from stacks.runtime.toml_problems import ConfigurationError
 from tests.stacks.lab.documents import PLAIN, changed, document, experiment
 
+WEB = "[[traffic]]\nkind = 'web'\ncontroller = 'reno'\nrate = '1Mbit/s'\nsizes = "
 BAD = [
     ('duration = "4s"', "duration = 4", 2, 'duration is a time such as "40ms", not 4'),
     ('duration = "4s"', 'duration = "0s"', 2, "duration is more than no time"),
@@ -53,6 +54,13 @@ BAD = [
     ('controller = "reno"', 'controller = "reno"\nsize = "1MB"\nrate = "1Mbit/s"', 17, "a size or a rate"),
     ('controller = "reno"', 'controller = "reno"\nrtt = "10ms"', 16, "rtt is less than the 20 ms"),
     ('controller = "reno"', 'controller = "reno"\ncount = 9\nspacing = "1s"', 17, "the last a might start when"),
+    ('start = "500ms"', '[[traffic]]\nkind = "constant"', 20, "cross traffic needs rate"),
+    ('start = "500ms"', '[[traffic]]\nkind = "bursts"\nrate = "1Mbit/s"', 21, "kind is not 'bursts'; there are"),
+    ('start = "500ms"', '[[traffic]]\nkind = "on-off"\nrate = "1Mbit/s"\non = "1s"', 20, "cross traffic needs off"),
+    ('start = "500ms"', '[[traffic]]\nkind = "constant"\nrate = "1Mbit/s"\non = "1s"', 23, "on says nothing of"),
+    ('start = "500ms"', '[[traffic]]\nkind = "web"\nrate = "1Mbit/s"\nsizes = "1MB"', 20, "needs controller"),
+    ('start = "500ms"', f"{WEB}'web-serch'", 24, "sizes is not 'web-serch'; is it web-search?"),
+    ('start = "500ms"', f"{WEB}'1B'", 23, "flows of 1 bytes; there are at most 200,000"),
     ('start = "500ms"', 'start = "4s"', 20, "b would start when the experiment is over"),
     ('start = "500ms"', 'start = "2s"\nstop = "1s"', 21, "b would stop before it starts"),
     ('name = "b"', 'name = "a"', 18, "a is the name of another already"),

@@ -120,6 +120,33 @@ def test_a_trace_beside_the_document_is_what_gets_through(tmp_path: Path) -> Non
     assert list(record.tables["links"]["rate_bps"]) == [3_000_000]
 
 
+def test_constant_traffic_sends_at_its_rate_and_leaves_the_rest() -> None:
+    text = changed('controller = "reno"', 'controller = "cubic"').partition('[[flow]]\nname = "b"')[0]
+    record = run(text + '[[traffic]]\nkind = "constant"\nrate = "4Mbit/s"\n')
+    # 4 Mbit/s in packets of 1500 bytes for 4 s.
+    assert int(record.tables["traffic"]["sent_packets"][0]) == pytest.approx(4e6 * 4 / 12_000, abs=2)
+    assert record.metrics["goodput_bps"] == pytest.approx(6_000_000, rel=0.05)
+
+
+def test_on_off_traffic_is_on_for_its_part_of_the_time() -> None:
+    text = changed('"4s"', '"300s"').replace('sample = "20ms"', 'sample = "0s"').partition("[[flow]]")[0]
+    text += '[[traffic]]\nkind = "on-off"\nrate = "1200kbit/s"\non = "300ms"\noff = "700ms"\n'
+    sent = int(run(text).tables["traffic"]["sent_packets"][0])
+    # 100 packets a second when on; 300 cycles of which each has a deviation of about 0.3 s.
+    assert sent == pytest.approx(100 * 300 * 0.3, rel=0.15)
+
+
+def test_a_web_mix_carries_its_rate_in_flows_of_its_sizes() -> None:
+    text = changed('"4s"', '"60s"').replace('sample = "20ms"', 'sample = "0s"').partition("[[flow]]")[0]
+    text += '[[traffic]]\nkind = "web"\nrate = "2Mbit/s"\nsizes = "25kB"\ncontroller = "cubic"\n'
+    record = run(text)
+    # 10 flows a second, a Poisson process; each is two windows: its slowdown is small on a link that is a fifth full.
+    assert len(record.tables["flows"]["name"]) == pytest.approx(600, abs=4 * 600**0.5)
+    assert set(record.tables["flows"]["size_bytes"]) == {25_000}
+    assert record.metrics["goodput_bps"] == pytest.approx(2_000_000, rel=0.2)
+    assert record.metrics["completed_flows"] >= len(record.tables["flows"]["name"]) - 5
+
+
 @pytest.mark.parametrize("method", ["handle_ack", "handle_sent", "__init__"])
 def test_a_controller_that_fails_is_told_in_one_line_with_its_place(tmp_path: Path, method: str) -> None:
     first = "super().__init__(*args)" if method == "__init__" else "pass"
