@@ -71,20 +71,28 @@ class ModelFlow:
             self.expected_bytes = NO_END
             if self.on_complete is not None:
                 self.on_complete()
-        if ack is not None or self._ack_timer.due_ns == NEVER:
+        if ack is not None:
             self._send_ack(ack)
-        point = self.receiver.notification_point
+        elif self._ack_timer.due_ns == NEVER:
+            self._arm_ack_timer()
+        point = receiver.notification_point
         if point is not None and point.is_due:
-            self._send_notification(self.receiver.poll_notification())
+            self._send_notification(receiver.poll_notification())
 
     def _ack_late(self) -> None:
-        self._send_ack(self.receiver.handle_timeout(self._timeline.now))
+        ack = self.receiver.handle_timeout(self._timeline.now)
+        if ack is None:
+            self._arm_ack_timer()
+        else:
+            self._send_ack(ack)
 
-    def _send_ack(self, ack: AckPacket | None) -> None:
-        if ack is not None:
-            ack.route = self._backward
-            ack.flow = self.number
-            ack.forward()
+    def _send_ack(self, ack: AckPacket) -> None:
+        self._ack_timer.due_ns = NEVER
+        ack.route = self._backward
+        ack.flow = self.number
+        ack.forward()
+
+    def _arm_ack_timer(self) -> None:
         due_ns = self.receiver.ack_due_ns
         if due_ns is None:
             self._ack_timer.cancel()
@@ -104,8 +112,11 @@ class ModelFlow:
 
     def _acknowledge(self, ack: AckPacket) -> None:
         if not ack.is_corrupt:
-            self.sender.handle_ack(ack, self._timeline.now)
-            self.pump()
+            now = self._timeline.now
+            self.sender.handle_ack(ack, now)
+            # While the pacer holds, the timer is set for the end of that, or for something earlier.
+            if not self.sender.is_held(now):
+                self.pump()
 
 
 NO_END = 1 << 62

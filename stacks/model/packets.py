@@ -59,7 +59,13 @@ class AckPacket(LinkPacket):
         size_bytes: int = 0,
         route: Sequence[Sink] = (),
     ) -> None:
-        super().__init__(size_bytes, route)
+        # As of a data packet.
+        self.size_bytes = size_bytes
+        self.route = route
+        self.hop = -1
+        self.ecn = self.flow = self.priority = 0
+        self.is_corrupt = False
+        self.telemetry = None
         self.ranges = ranges
         self.ce_packets = ce_packets
         self.delay_ns = delay_ns

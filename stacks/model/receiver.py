@@ -14,7 +14,8 @@ from transports.link.packet import ECN_CE
 class ReceiverConfig:
     """How a receiver acknowledges.
 
-    ack_packets: every so many packets, at once when something is missing or marked first (RFC 9000 13.2.1, 13.2.2).
+    ack_packets: every so many packets; at once what comes out of order, what comes while data before it is missing, and
+    the first that is marked (RFC 9000 13.2.1, RFC 5681 4.2).
     ack_delay_ns: what arrived is acknowledged no later. ack_bytes: size of an acknowledgement on the wire.
     cnp_interval_ns: marks are told by CNPs, one in this time at most, as DCQCN needs them; 0 for no CNPs. cnp_bytes: of
     one on the wire.
@@ -85,7 +86,7 @@ class Receiver:
         while ranges[-1][1] < packet.floor:
             ranges.pop()
         self._waiting += 1
-        if is_urgent or self._waiting >= self.config.ack_packets or len(ranges) > 1:
+        if is_urgent or self._ahead or self._waiting >= self.config.ack_packets:
             return self._ack(now)
         if self.ack_due_ns is None:
             self.ack_due_ns = now + self.config.ack_delay_ns

@@ -48,8 +48,11 @@ class Sender:
         self._quantum_left = 0
         self._is_paced_out = False
         self._probes = 0
+        # The probe timeout (RFC 9002 6.2.1), doubled `_backoff` times, from `_timer_base_ns` on.
+        self._pto_ns = INITIAL_TIMEOUT_NS
         self._backoff = 0
         self._timer_base_ns = flow.start_ns
+        self._floor = 0
         # RFC 9002 7.3.2: losses among packets sent up to here are of the same congestion event.
         self._recovery_start_ns = -1
         self._is_recovering = False
@@ -76,7 +79,6 @@ class Sender:
         packets: list[DataPacket] = []
         controller, delivery = self.controller, self.delivery
         self._is_paced_out = False
-        floor = self.losses.floor
         while self.unsent_bytes or self._again:
             if self._probes:
                 self._probes -= 1
@@ -90,8 +92,18 @@ class Sender:
                         self._is_paced_out = True
                         break
                     self._quantum_left = controller.send_quantum_bytes
-            packets.append(self._send(now, floor))
+            packets.append(self._send(now))
         return packets
+
+    def is_held(self, now: int) -> bool:
+        """Whether pacing holds everything back, and nothing else is due before that ends: no need to ask further."""
+        return (
+            self._is_paced_out
+            and now < self.delivery.next_send_ns
+            and not self._probes
+            and self.losses.loss_due_ns is None
+            and self.controller.poll_deadline() is None
+        )
 
     def handle_ack(self, ack: AckPacket, now: int) -> None:
         """An acknowledgement arrives; `poll_packets` afterwards."""
@@ -125,7 +137,10 @@ class Sender:
         sample = self.delivery.sample(rtt_ns=rtt_ns, ce_packets=max(ce_packets, 0))
         sample.telemetry = ack.telemetry
         self.controller.handle_ack(sample, now)
-        losses.forget(now)
+        if not self._awaited:
+            # While a timeout's recovery is on, how late packets may be is not known.
+            losses.forget(now)
+        self._floor = losses.floor
 
     def handle_notification(self, now: int) -> None:
         """A CNP arrives; `poll_packets` afterwards."""
@@ -133,13 +148,16 @@ class Sender:
 
     def poll_deadline(self) -> int | None:
         """When `handle_timeout` and `poll_packets` are due."""
-        due_ns = self._timeout_ns()
-        for other_ns in (self.losses.loss_due_ns, self.controller.poll_deadline()):
-            if other_ns is not None and (due_ns is None or other_ns < due_ns):
-                due_ns = other_ns
-        if self._is_paced_out and (due_ns is None or self.delivery.next_send_ns < due_ns):
+        due_ns = self._timer_base_ns + (self._pto_ns << self._backoff) if self.losses.outstanding else NEVER
+        if self._is_paced_out and self.delivery.next_send_ns < due_ns:
             due_ns = self.delivery.next_send_ns
-        return due_ns
+        other_ns = self.losses.loss_due_ns
+        if other_ns is not None and other_ns < due_ns:
+            due_ns = other_ns
+        other_ns = self.controller.poll_deadline()
+        if other_ns is not None and other_ns < due_ns:
+            due_ns = other_ns
+        return None if due_ns == NEVER else due_ns
 
     def handle_timeout(self, now: int) -> None:
         """Whatever is due."""
@@ -149,11 +167,10 @@ class Sender:
         loss_due_ns = self.losses.loss_due_ns
         if loss_due_ns is not None and now >= loss_due_ns:
             self._lost(self.losses.find_lost(now), now)
-        timeout_ns = self._timeout_ns()
-        if timeout_ns is not None and now >= timeout_ns:
+        if self.losses.outstanding and now >= self._timer_base_ns + (self._pto_ns << self._backoff):
             self._time_out(now)
 
-    def _send(self, now: int, floor: int) -> DataPacket:
+    def _send(self, now: int) -> DataPacket:
         controller = self.controller
         if self._again:
             former = self._again.popleft()
@@ -177,11 +194,11 @@ class Sender:
         delivery, outstanding = self.delivery, self.losses.outstanding
         if not outstanding:
             self._timer_base_ns = now
-            delivery.rto_ns = self._wait_ns()
+            delivery.rto_ns = self._pto_ns
         controller.handle_sent(size_bytes, now)
         delivery.sent(packet, now)
         outstanding[number] = packet
-        packet.floor = floor
+        packet.floor = self._floor
         self.sent_packets += 1
         self.sent_bytes += size_bytes
         rate_bps = controller.rate_bps
@@ -204,6 +221,7 @@ class Sender:
         rtt.update(rtt_ns, ack_delay_ns=delay_ns)
         delivery.min_rtt_ns = rtt.min_ns
         delivery.srtt_ns = rtt.smoothed_ns
+        self._pto_ns = rtt.retransmission_ns() + self._ack_delay_ns
         return rtt_ns
 
     # Loss and recovery
@@ -216,7 +234,8 @@ class Sender:
         if is_timeout or lost[-1].sent_ns > self._recovery_start_ns:
             self._recovery_start_ns = now
             self._is_recovering = True
-            self._unresolved.clear()
+            if self._backoff <= 2:
+                self._unresolved.clear()  # timeouts in a row are one event
             self._awaited = {packet.segment for packet in self._again} if is_timeout else set()
             lost_bytes = sum(packet.size_bytes for packet in lost)
             self.controller.handle_loss(Loss(lost_bytes, is_timeout=is_timeout), now)
@@ -244,12 +263,11 @@ class Sender:
 
     def _note_copies(self, arrived: list[DataPacket]) -> None:
         """Of data that was sent more than once, one copy is enough: losses of the others are not sent again."""
-        copies = self._copies
+        copies, floor = self._copies, self._floor
         for packet in arrived:
             if packet.segment in copies:
                 self._arrived_copies.add(packet.segment)
                 self._awaited.discard(packet.segment)
-        floor = self.losses.floor
         while copies:
             segment = next(iter(copies))
             if copies[segment] >= floor:
@@ -257,17 +275,8 @@ class Sender:
             del copies[segment]
             self._arrived_copies.discard(segment)
 
-    def _wait_ns(self) -> int:
-        rtt = self.rtt
-        return rtt.retransmission_ns() + self._ack_delay_ns if rtt.smoothed_ns else INITIAL_TIMEOUT_NS
-
-    def _timeout_ns(self) -> int | None:
-        if not self.losses.outstanding:
-            return None
-        return self._timer_base_ns + (self._wait_ns() << min(self._backoff, MAX_BACKOFF))
-
     def _time_out(self, now: int) -> None:
-        self._backoff += 1
+        self._backoff = min(self._backoff + 1, MAX_BACKOFF)
         self._timer_base_ns = now
         if self._backoff == 1:
             # A probe: the newest data again, or new data.
@@ -286,4 +295,5 @@ def _number(packet: DataPacket) -> int:
 
 BIT_NS_PER_BYTE_S = 8_000_000_000
 INITIAL_TIMEOUT_NS = 1_000_000_000
+NEVER = 1 << 62
 MAX_BACKOFF = 6
