@@ -18,8 +18,8 @@ class Record:
     """A run.
 
     tables: `flows`, `links`; where samples were taken `series` (of flows) and `queues` (of links); where there is some,
-    `traffic`; -1 in a table stands for nothing. states: the controllers' states, which `series` has by number. metrics: by name. events: data
-    packets that crossed a queue.
+    `traffic`; -1 in a table stands for nothing. states: the controllers' states, which `series` has by number.
+    metrics: by name. events: data packets that crossed a queue.
     """
 
     tables: Mapping[str, Table]
