@@ -81,7 +81,7 @@ def main(load: str) -> None:
 
 
 LOADS = {
-    "bbr3-10": dumbbell("bbr3", 10, rate_bps=200_000_000, duration_ns=15_000_000_000),
+    "bbr3-10": dumbbell("bbr3", 10, rate_bps=200_000_000, duration_ns=10_000_000_000),
     "cubic-1000": dumbbell("cubic", 1000, rate_bps=2_000_000_000, duration_ns=1_500_000_000),
 }
 SWEEP_RUNS = 64
