@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from stacks.lab.experiment.values import LinkConfig
-from stacks.lab.network.queues import make_queue
+from stacks.lab.network.queues import queue_for
 from transports.link import Sink
 from transports.link.linkspec import AnyPort, read_link
 from transports.timeline import Timeline
@@ -27,7 +27,7 @@ class Link:
         if config.rate_bps is not None:
             self.limit_bytes = config.buffer.size_bytes(config.rate_bps, rtt_ns, packet_bytes)
             table |= {"rate": config.rate, "limit_bytes": self.limit_bytes}
-        queue = make_queue(config.queue, self.limit_bytes) if self.limit_bytes else None
+        queue = queue_for(config.queue, self.limit_bytes, seed) if self.limit_bytes else None
         built = read_link(table).build(timeline, seed=seed, queue=queue)
         self.sinks: list[Sink] = list(built.sinks)
         self.port: AnyPort | None = built.port

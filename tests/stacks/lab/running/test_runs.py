@@ -147,6 +147,14 @@ def test_a_web_mix_carries_its_rate_in_flows_of_its_sizes() -> None:
     assert record.metrics["completed_flows"] >= len(record.tables["flows"]["name"]) - 5
 
 
+@pytest.mark.parametrize("queue", ["'codel'", "{ kind = 'pie', target = '5ms' }", "'fq_codel'", "'red'", "'dualpi2'"])
+def test_an_active_queue_keeps_the_delay_below_that_of_a_full_buffer(queue: str) -> None:
+    text = changed('buffer = "1bdp"', 'buffer = "8bdp"').replace('"4s"', '"8s"').replace('"1s"', '"3s"')
+    plain, active = run(text), run(text.replace('buffer = "8bdp"', f'buffer = "8bdp"\nqueue = {queue}'))
+    both = [int(each.metrics["latency_under_load_p95_ns"] or 0) for each in (plain, active)]
+    assert both[1] < both[0] / 2
+
+
 @pytest.mark.parametrize("method", ["handle_ack", "handle_sent", "__init__"])
 def test_a_controller_that_fails_is_told_in_one_line_with_its_place(tmp_path: Path, method: str) -> None:
     first = "super().__init__(*args)" if method == "__init__" else "pass"
