@@ -1,0 +1,82 @@
+"""Turns a sending endpoint in real time, and keeps a trace of its controller."""
+
+from __future__ import annotations
+
+import select
+from collections.abc import Iterable
+
+from stacks.model import Sender
+from stacks.model.endpoint import SendingEndpoint
+from transports.clock import Clock
+from transports.pump import Pump
+from transports.udp import UdpTransport
+
+
+class SenderTrace:
+    """The state of a sender at intervals. interval_ns: 0 for no trace. rows: a value for each of `columns`."""
+
+    def __init__(self, sender: Sender, *, interval_ns: int) -> None:
+        self.columns = [*COLUMNS, *sender.controller.variables()]
+        self.rows: list[list[int | str]] = []
+        self.due_ns: int | None = None
+        self._sender = sender
+        self._interval_ns = interval_ns
+
+    def start(self, now: int) -> None:
+        """The flow begins."""
+        self._start_ns = now
+        self.due_ns = now if self._interval_ns else None
+
+    def take(self, now: int) -> None:
+        """One row; the next is due an interval later."""
+        sender = self._sender
+        controller, delivery = sender.controller, sender.delivery
+        row: list[int | str] = [
+            now - self._start_ns,
+            controller.state,
+            controller.window_bytes or 0,
+            controller.rate_bps or 0,
+            sender.rtt.latest_ns,
+            delivery.inflight_bytes,
+            delivery.delivered_bytes,
+            delivery.lost_bytes,
+        ]
+        self.rows.append([*row, *controller.variables().values()])
+        self.due_ns = now - (now - self._start_ns) % self._interval_ns + self._interval_ns
+
+    def as_csv(self) -> str:
+        """With a line of names."""
+        return "".join(f"{line}\n" for line in self._lines())
+
+    def _lines(self) -> Iterable[str]:
+        yield ",".join(self.columns)
+        for row in self.rows:
+            yield ",".join(map(str, row))
+
+
+def run_sender(
+    core: SendingEndpoint, transport: UdpTransport, clock: Clock, trace: SenderTrace, *, limit_ns: int
+) -> int:
+    """Run until all that was written has arrived, or for `limit_ns`; returns how long it took in nanoseconds."""
+    pump, sender, files = Pump(core, transport, clock), core.sender, [transport.fileno()]
+    start_ns = now = clock.now()
+    end_ns = start_ns + limit_ns
+    trace.start(start_ns)
+    while now < end_ns and not sender.is_done:
+        pump.pump()
+        now = clock.now()
+        if trace.due_ns is not None and now >= trace.due_ns:
+            trace.take(now)
+        if pump.has_more:
+            continue
+        due_ns = min(end_ns, pump.deadline_ns or end_ns, trace.due_ns or end_ns)
+        if due_ns > now:
+            # select waits to the microsecond, where poll rounds up to a millisecond, of which pacing would suffer.
+            select.select(files, files if pump.is_blocked else (), (), (due_ns - now) / 1e9)
+            now = clock.now()
+    return now - start_ns
+
+
+COLUMNS = (
+    "time_ns", "state", "window_bytes", "rate_bps", "rtt_ns", "inflight_bytes", "delivered_bytes", "lost_bytes",
+)  # fmt: skip
