@@ -89,9 +89,10 @@ def send(
     if as_json:
         print_json(result)
         return
+    shortest, smoothed = format_duration(sender.rtt.min_ns), format_duration(sender.rtt.smoothed_ns)
     line = (
         f"{controller}: {result['goodput_mbit_s']} Mbit/s acknowledged in {format_duration(took_ns)}; "
-        f"round trip {format_duration(sender.rtt.min_ns)} at least, smoothed {format_duration(sender.rtt.smoothed_ns)}; "
+        f"round trip {shortest} at least, {smoothed} at the end; "
         f"{sender.lost_packets} of {sender.sent_packets} packets lost"
     )
     console().print(line, highlight=False, soft_wrap=True)

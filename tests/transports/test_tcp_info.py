@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -101,7 +102,15 @@ def test_bbr_of_this_machine_tells_its_gains() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server, socket.socket() as near:
         set_congestion(near, "bbr")
         near.connect(server.getsockname())
-        info = bbr_info(near)
+        far, _ = server.accept()
+        with far:
+            # Its gains are those of Startup from the first acknowledgement on.
+            near.sendall(b"x")
+            far.recv(1)
+            deadline = time.monotonic() + 5
+            while (info := bbr_info(near)) is not None and info.mode != "startup" and time.monotonic() < deadline:
+                near.sendall(b"x")
+                far.recv(1)
         assert info is not None
         assert (info.pacing_gain, info.cwnd_gain, info.mode) == (739, 739, "startup")
 
