@@ -11,6 +11,7 @@ from apps.arguments import SIZES
 from apps.bench.commands import bench
 from apps.check.commands import check
 from apps.demo import demo
+from apps.lab import commands as lab
 from apps.link import commands as link
 from apps.nvme import commands as nvme
 from apps.perf import commands as perf
@@ -38,6 +39,7 @@ def options(
 app.add_typer(nvme.app, name="nvme")
 app.add_typer(rdma.app, name="rdma")
 app.add_typer(perf.app, name="perf")
+app.add_typer(lab.app, name="lab")
 app.add_typer(link.app, name="link")
 app.command(epilog=f"baremetal demo --size 16MiB --directory /tmp/demo\n\n{SIZES}")(demo)
 app.command(epilog="baremetal check capture.pcapng")(check)

@@ -20,9 +20,10 @@ from apps.link.arguments import Endpoint, parse_endpoint
 from apps.output import complain, console, print_json
 from apps.serving import announce_json, run_until_told
 from apps.sizes import Nanoseconds, format_duration, parse_duration, parse_size
-from stacks.congestion import CONTROLLERS, Delivery, Flow, controller_factory
+from stacks.congestion import Delivery, Flow, controller_factory
 from stacks.model import Sender
 from stacks.model.endpoint import ReceivingEndpoint, SendingEndpoint
+from stacks.runtime import LocalError
 from transports import namespaces
 from transports.clock import RealClock
 from transports.control import ControlServer
@@ -37,9 +38,11 @@ SERVE = "baremetal lab serve --listen 127.0.0.1:5001"
 
 
 def parse_controller(text: str) -> str:
-    """The name of a controller."""
-    if text not in CONTROLLERS:
-        raise typer.BadParameter(f"no congestion controller is called {text}: there are {', '.join(CONTROLLERS)}")
+    """The name of a controller, or FILE.py:CLASS."""
+    try:
+        controller_factory(text)
+    except LocalError as error:
+        raise typer.BadParameter(str(error)) from error
     return text
 
 

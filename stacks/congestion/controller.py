@@ -2,15 +2,15 @@
 
     flow starts           factory(Flow) -> Controller
     packets leave         handle_sent, before the connection counts them
-    acknowledgements      handle_lost_packet for each packet found lost, then handle_ack(Ack)
     losses                handle_loss(Loss), once a recovery; handle_recovered when it is over
+    acknowledgements      handle_lost_packet for each packet found lost, then handle_ack(Ack)
     a loss was none       handle_spurious_loss: undo
     a CNP                 handle_notification
     a deadline is due     handle_timeout, asked for by poll_deadline
 
 The order within one acknowledgement: the stack updates its RttEstimator and `Delivery` for all newly acknowledged and
-lost packets, tells `handle_lost_packet` of each lost one and `handle_loss` if that begins a recovery, tells
-`handle_spurious_loss` or `handle_recovered` if it came to that, and `handle_ack` last.
+lost packets, tells `handle_recovered` if that ends a recovery, `handle_loss` if losses begin another,
+`handle_lost_packet` of each lost one, `handle_spurious_loss` if it came to that, and `handle_ack` last.
 
 A controller answers with attributes that the sender reads before each send: `rate_bps`, which a `Pacer` enforces,
 `send_quantum_bytes`, and `window_bytes`. A rate-based one sets the first, a window-based one the last, BBR all.
@@ -54,7 +54,7 @@ class Ack:
 
     acked_bytes, acked_packets: newly acknowledged. lost_bytes: newly found lost. inflight_bytes: what is still out.
     rtt_ns: of the newest packet, if it was sent once and timed, else None. ce_packets: newly reported as CE-marked.
-    newest_sent_ns: when the newest packet acknowledged was sent, -1 if none is newer than all before.
+    newest_sent_ns: when the newest packet of this acknowledgement was sent, -1 without one.
 
     The sample: delivery_rate_bps, 0 for none; is_app_limited: it says no more than what the application gave;
     delivered_bytes over interval_ns; prior_delivered_bytes, prior_delivered_ns: the connection's totals when that

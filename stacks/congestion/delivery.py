@@ -9,7 +9,8 @@
 Counts are bytes, as the stack's packets count themselves, and times integer nanoseconds. The names are those of
 draft-ietf-ccwg-bbr, section 4.1, whose C. is this object, whose P. are the attributes of a packet and whose RS. is the
 `Ack`. The draft's pseudocode never assigns RS.tx_in_flight and RS.lost: they are of the newest packet acknowledged, as
-its text says. Packets that are never acknowledged by themselves (pure ACKs) are not told of.
+its text says, the losses counted up to the end of the acknowledgement. A flow may begin at time 0, so "no sample" is a
+prior time of -1. Packets that are never acknowledged by themselves (pure ACKs) are not told of.
 """
 
 from __future__ import annotations
@@ -44,12 +45,14 @@ class Delivery:
     delivered_bytes, lost_bytes: ever (a late packet counts in both). inflight_bytes: sent, and neither acknowledged nor
     lost. app_limited: 0, or the value of `delivered_bytes` at which the application's pause has been delivered.
     min_rtt_ns, srtt_ns: kept by the stack's RttEstimator, 0 before the first sample. initial_window_bytes: of the
-    connection.
+    connection. rto_ns: the retransmission timeout, which the stack brings up to date before it sends the first packet
+    after silence; 0 while it is not known. next_send_ns: when the pacer lets the next packet leave, in the past where
+    it does not hold anything back.
     """
 
     __slots__ = (
-        "_cwnd_limited_until", "_newest_number", "_newest_sent_ns", "_sample", "app_limited", "delivered_bytes",
-        "delivered_ns", "first_send_ns", "inflight_bytes", "initial_window_bytes", "lost_bytes", "min_rtt_ns",
+        "_cwnd_limited_until", "_newest_number", "_sample", "app_limited", "delivered_bytes", "delivered_ns",
+        "first_send_ns", "inflight_bytes", "initial_window_bytes", "lost_bytes", "min_rtt_ns", "next_send_ns", "rto_ns",
         "srtt_ns",
     )  # fmt: skip
 
@@ -62,8 +65,9 @@ class Delivery:
         self.app_limited = 0
         self.min_rtt_ns = 0
         self.srtt_ns = 0
+        self.rto_ns = 0
+        self.next_send_ns = 0
         self.initial_window_bytes = initial_window_bytes
-        self._newest_sent_ns = -1
         self._newest_number = -1
         self._cwnd_limited_until = -1
         self._sample = Ack(0, 0)
@@ -132,6 +136,7 @@ class Delivery:
         interval_ns = max(ack.send_elapsed_ns, ack.ack_elapsed_ns)
         ack.interval_ns = interval_ns
         ack.delivered_bytes = delivered_bytes = self.delivered_bytes - ack.prior_delivered_bytes
+        ack.sample_lost_bytes += self.lost_bytes
         if interval_ns >= self.min_rtt_ns and interval_ns > 0:
             ack.delivery_rate_bps = delivered_bytes * BIT_NS_PER_BYTE_S // interval_ns
         return ack
@@ -144,15 +149,17 @@ class Delivery:
         ack.acked_bytes += size_bytes
         ack.acked_packets += 1
         sent_ns, number = packet.sent_ns, packet.number
-        if sent_ns < self._newest_sent_ns or (sent_ns == self._newest_sent_ns and number <= self._newest_number):
-            return
-        self._newest_sent_ns, self._newest_number = sent_ns, number
+        if ack.prior_delivered_ns >= 0 and (
+            sent_ns < self.first_send_ns or (sent_ns == self.first_send_ns and number <= self._newest_number)
+        ):
+            return  # not IsNewestPacket of this acknowledgement
+        self._newest_number = number
         ack.newest_sent_ns = sent_ns
         ack.prior_delivered_bytes = packet.delivered_bytes
         ack.prior_delivered_ns = packet.delivered_ns
         ack.is_app_limited = packet.is_app_limited
         ack.tx_in_flight_bytes = packet.tx_in_flight_bytes
-        ack.sample_lost_bytes = self.lost_bytes - packet.lost_bytes
+        ack.sample_lost_bytes = -packet.lost_bytes
         ack.send_elapsed_ns = sent_ns - packet.first_send_ns
         ack.ack_elapsed_ns = now - packet.delivered_ns
         self.first_send_ns = sent_ns

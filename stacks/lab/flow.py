@@ -13,7 +13,8 @@ class ModelFlow:
     """One flow.
 
     forward, backward: what data and acknowledgements pass, in order, without the ends. number: by which queues know it.
-    on_arrival: called with each data packet that arrives, at the receiver, before it is handled.
+    on_arrival: called with each data packet that arrives, at the receiver, before it is handled. on_complete: called
+    once when `expected_bytes` of data have arrived, the flow's size.
     """
 
     def __init__(
@@ -30,6 +31,8 @@ class ModelFlow:
         self.receiver = receiver
         self.number = number
         self.on_arrival: Callable[[DataPacket], object] | None = None
+        self.on_complete: Callable[[], object] | None = None
+        self.expected_bytes = NO_END
         self._timeline = timeline
         self._forward = (*forward, self._deliver)
         self._backward = (*backward, self._acknowledge)
@@ -61,7 +64,12 @@ class ModelFlow:
     def _deliver(self, packet: DataPacket) -> None:
         if self.on_arrival is not None:
             self.on_arrival(packet)
-        ack = self.receiver.handle_packet(packet, self._timeline.now)
+        receiver = self.receiver
+        ack = receiver.handle_packet(packet, self._timeline.now)
+        if receiver.goodput_bytes >= self.expected_bytes:
+            self.expected_bytes = NO_END
+            if self.on_complete is not None:
+                self.on_complete()
         if ack is not None or self._ack_timer.due_ns == NEVER:
             self._send_ack(ack)
 
@@ -83,3 +91,6 @@ class ModelFlow:
         if not ack.is_corrupt:
             self.sender.handle_ack(ack, self._timeline.now)
             self.pump()
+
+
+NO_END = 1 << 62

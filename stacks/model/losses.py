@@ -87,15 +87,15 @@ class LossDetector:
             lost.append(packet)
         for packet in lost:
             del self.outstanding[packet.number]
-        self._remember(lost)
+        self._remember(lost, now)
         return lost
 
-    def find_all_lost(self) -> list[DataPacket]:
+    def find_all_lost(self, now: int) -> list[DataPacket]:
         """Take off everything: the retransmission timer ran out."""
         lost = list(self.outstanding.values())
         self.outstanding.clear()
         self.loss_due_ns = None
-        self._remember(lost)
+        self._remember(lost, now)
         return lost
 
     def forget(self, now: int) -> None:
@@ -104,10 +104,11 @@ class LossDetector:
         if not remembered:
             return
         horizon_ns = now - 3 * self._rtt.retransmission_ns()
-        while remembered and next(iter(remembered.values())).sent_ns < horizon_ns:
+        while remembered and next(iter(remembered.values())).lost_ns < horizon_ns:
             del remembered[next(iter(remembered))]
 
-    def _remember(self, lost: list[DataPacket]) -> None:
+    def _remember(self, lost: list[DataPacket], now: int) -> None:
         for packet in lost:
             self._delivery.lost(packet)
+            packet.lost_ns = now
             self._remembered[packet.number] = packet

@@ -11,12 +11,12 @@ class DataPacket(LinkPacket):
     """A packet of data without contents; also the sender's record of it (`stacks.congestion.SentPacket`).
 
     number: of this transmission; never used twice. segment: of the data in it; a retransmission has the same.
-    floor: the sender cares about no number below; the receiver forgets them.
+    floor: the sender cares about no number below; the receiver forgets them. lost_ns: when it was found lost.
     """
 
     __slots__ = (
         "delivered_bytes", "delivered_ns", "first_send_ns", "floor", "is_app_limited", "is_retransmission",
-        "lost_bytes", "number", "segment", "sent_ns", "tx_in_flight_bytes",
+        "lost_bytes", "lost_ns", "number", "segment", "sent_ns", "tx_in_flight_bytes",
     )  # fmt: skip
     sent_ns: int
     first_send_ns: int
@@ -25,6 +25,7 @@ class DataPacket(LinkPacket):
     lost_bytes: int
     tx_in_flight_bytes: int
     is_app_limited: bool
+    lost_ns: int
 
     def __init__(self, number: int, segment: int, size_bytes: int, route: Sequence[Sink] = ()) -> None:
         # All of LinkPacket's attributes but `flow`, `payload` and `enqueued_ns`, which somebody sets before they are

@@ -45,14 +45,20 @@ class Sender:
         self._segment = 0
         self._again: deque[DataPacket] = deque()
         self._ce_packets = 0
-        self._next_send_ns = 0
         self._quantum_left = 0
         self._is_paced_out = False
         self._probes = 0
         self._backoff = 0
         self._timer_base_ns = flow.start_ns
-        self._recovery_start_ns: int | None = None
+        # RFC 9002 7.3.2: losses among packets sent up to here are of the same congestion event.
+        self._recovery_start_ns = -1
+        self._is_recovering = False
+        # What a timeout counted as lost, by segment: its recovery lasts until all of it has arrived (RFC 6582 3.2).
+        self._awaited: set[int] = set()
         self._unresolved: set[int] = set()
+        # Segments that were sent more than once: the newest copy's number; and those that arrived, in whatever copy.
+        self._copies: dict[int, int] = {}
+        self._arrived_copies: set[int] = set()
 
     @property
     def is_done(self) -> bool:
@@ -61,6 +67,8 @@ class Sender:
 
     def write(self, length_bytes: int) -> None:
         """The application has so many more bytes to send."""
+        if not self.unsent_bytes:
+            self._check_application_limited()
         self.unsent_bytes += length_bytes
 
     def poll_packets(self, now: int) -> list[DataPacket]:
@@ -78,23 +86,21 @@ class Sender:
                     delivery.cwnd_limited()
                     break
                 if controller.rate_bps is not None and self._quantum_left <= 0:
-                    if now < self._next_send_ns:
+                    if now < delivery.next_send_ns:
                         self._is_paced_out = True
                         break
                     self._quantum_left = controller.send_quantum_bytes
             packets.append(self._send(now, floor))
-        else:
-            self._check_application_limited()
         return packets
 
     def handle_ack(self, ack: AckPacket, now: int) -> None:
         """An acknowledgement arrives; `poll_packets` afterwards."""
         losses = self.losses
+        if not self.unsent_bytes:
+            self._check_application_limited()
         arrived, late = losses.acknowledged(ack.ranges, now)
         if not arrived and not late:
             return
-        if not self.unsent_bytes:
-            self._check_application_limited()
         rtt_ns = newest = None
         if arrived:
             # Ranges come newest first, and the packets of each in order.
@@ -106,14 +112,16 @@ class Sender:
             self._ce_packets = ack.ce_packets
         self._backoff = 0
         self._timer_base_ns = now
+        if self._copies:
+            self._note_copies(arrived)
+        if self._is_recovering and newest and newest.sent_ns > self._recovery_start_ns and not self._awaited:
+            self._is_recovering = False
+            self.controller.handle_recovered(now)
         lost = losses.find_lost(now)
         if lost:
             self._lost(lost, now)
         if late:
             self._arrived_late(late, now)
-        if self._recovery_start_ns is not None and newest and newest.sent_ns > self._recovery_start_ns:
-            self._recovery_start_ns = None
-            self.controller.handle_recovered(now)
         sample = self.delivery.sample(rtt_ns=rtt_ns, ce_packets=max(ce_packets, 0))
         sample.telemetry = ack.telemetry
         self.controller.handle_ack(sample, now)
@@ -125,12 +133,14 @@ class Sender:
         for other_ns in (self.losses.loss_due_ns, self.controller.poll_deadline()):
             if other_ns is not None and (due_ns is None or other_ns < due_ns):
                 due_ns = other_ns
-        if self._is_paced_out and (due_ns is None or self._next_send_ns < due_ns):
-            due_ns = self._next_send_ns
+        if self._is_paced_out and (due_ns is None or self.delivery.next_send_ns < due_ns):
+            due_ns = self.delivery.next_send_ns
         return due_ns
 
     def handle_timeout(self, now: int) -> None:
         """Whatever is due."""
+        if not self.unsent_bytes:
+            self._check_application_limited()
         self.controller.handle_timeout(now)
         loss_due_ns = self.losses.loss_due_ns
         if loss_due_ns is not None and now >= loss_due_ns:
@@ -145,6 +155,9 @@ class Sender:
             former = self._again.popleft()
             segment, size_bytes = former.segment, former.size_bytes
             self.retransmitted_packets += 1
+            # Kept in the order of the copies' numbers: see `_forget`.
+            self._copies.pop(segment, None)
+            self._copies[segment] = self._number
         else:
             former = None
             segment, size_bytes = self._segment, min(self.packet_bytes, self.unsent_bytes)
@@ -155,22 +168,24 @@ class Sender:
         packet = DataPacket(number, segment, size_bytes)
         packet.is_retransmission = former is not None
         packet.ecn = controller.ecn
-        controller.handle_sent(size_bytes, now)
-        self.delivery.sent(packet, now)
-        losses = self.losses
-        if not losses.outstanding:
+        delivery, outstanding = self.delivery, self.losses.outstanding
+        if not outstanding:
             self._timer_base_ns = now
-        losses.outstanding[number] = packet
+            delivery.rto_ns = self._wait_ns()
+        controller.handle_sent(size_bytes, now)
+        delivery.sent(packet, now)
+        outstanding[number] = packet
         packet.floor = floor
         self.sent_packets += 1
         self.sent_bytes += size_bytes
         rate_bps = controller.rate_bps
         if rate_bps is not None:
             self._quantum_left -= size_bytes
-            self._next_send_ns = max(now, self._next_send_ns) + size_bytes * BIT_NS_PER_BYTE_S // rate_bps
+            delivery.next_send_ns = max(now, delivery.next_send_ns) + size_bytes * BIT_NS_PER_BYTE_S // rate_bps
         return packet
 
     def _check_application_limited(self) -> None:
+        """CheckIfApplicationLimited (draft-ietf-ccwg-bbr 4.1.2.4): before a write, an acknowledgement, a timeout."""
         if self.unsent_bytes or self._again:
             return
         window_bytes = self.controller.window_bytes
@@ -178,9 +193,9 @@ class Sender:
             self.delivery.application_limited()
 
     def _time(self, newest: DataPacket, delay_ns: int, now: int) -> int:
-        rtt_ns = now - newest.sent_ns - delay_ns
+        rtt_ns = now - newest.sent_ns
         rtt, delivery = self.rtt, self.delivery
-        rtt.update(rtt_ns)
+        rtt.update(rtt_ns, ack_delay_ns=delay_ns)
         delivery.min_rtt_ns = rtt.min_ns
         delivery.srtt_ns = rtt.smoothed_ns
         return rtt_ns
@@ -191,34 +206,59 @@ class Sender:
         if not lost:
             return
         self.lost_packets += len(lost)
-        self._again.extend(lost)
         self._quantum_left = 0
-        for packet in lost:
-            self.controller.handle_lost_packet(packet, now)
-        if is_timeout or self._recovery_start_ns is None:
+        if is_timeout or lost[-1].sent_ns > self._recovery_start_ns:
             self._recovery_start_ns = now
+            self._is_recovering = True
             self._unresolved.clear()
+            self._awaited = {packet.segment for packet in self._again} if is_timeout else set()
             lost_bytes = sum(packet.size_bytes for packet in lost)
             self.controller.handle_loss(Loss(lost_bytes, is_timeout=is_timeout), now)
+        for packet in lost:
+            self.controller.handle_lost_packet(packet, now)
+            if packet.segment not in self._arrived_copies:
+                self._again.append(packet)
         self._unresolved.update(packet.number for packet in lost)
 
     def _arrived_late(self, late: list[DataPacket], now: int) -> None:
         """They need not be sent again; and if no packet of the recovery was lost, there was nothing to recover from."""
+        self._awaited.difference_update(packet.segment for packet in late)
+        if self._copies:
+            self._note_copies(late)
         segments = {packet.segment for packet in late}
         self._again = deque(packet for packet in self._again if packet.segment not in segments)
         self.spurious_losses += len(late)
         was_open = bool(self._unresolved)
         self._unresolved.difference_update(packet.number for packet in late)
         if was_open and not self._unresolved:
-            self._recovery_start_ns = None
+            self._is_recovering = False
+            self._recovery_start_ns = -1
+            self._awaited.clear()
             self.controller.handle_spurious_loss(now)
+
+    def _note_copies(self, arrived: list[DataPacket]) -> None:
+        """Of data that was sent more than once, one copy is enough: losses of the others are not sent again."""
+        copies = self._copies
+        for packet in arrived:
+            if packet.segment in copies:
+                self._arrived_copies.add(packet.segment)
+                self._awaited.discard(packet.segment)
+        floor = self.losses.floor
+        while copies:
+            segment = next(iter(copies))
+            if copies[segment] >= floor:
+                break
+            del copies[segment]
+            self._arrived_copies.discard(segment)
+
+    def _wait_ns(self) -> int:
+        rtt = self.rtt
+        return rtt.retransmission_ns() + self._ack_delay_ns if rtt.smoothed_ns else INITIAL_TIMEOUT_NS
 
     def _timeout_ns(self) -> int | None:
         if not self.losses.outstanding:
             return None
-        rtt = self.rtt
-        wait_ns = rtt.retransmission_ns() + self._ack_delay_ns if rtt.smoothed_ns else INITIAL_TIMEOUT_NS
-        return self._timer_base_ns + (wait_ns << min(self._backoff, MAX_BACKOFF))
+        return self._timer_base_ns + (self._wait_ns() << min(self._backoff, MAX_BACKOFF))
 
     def _time_out(self, now: int) -> None:
         self._backoff += 1
@@ -230,7 +270,7 @@ class Sender:
                 self._again.append(next(reversed(self.losses.outstanding.values())))
             return
         self.timeouts += 1
-        self._lost(self.losses.find_all_lost(), now, is_timeout=True)
+        self._lost(self.losses.find_all_lost(now), now, is_timeout=True)
         self._probes = 1
 
 

@@ -8,11 +8,11 @@ from functools import partial
 
 from apps.errors import explain_os_error
 from stacks.nvme.configuration import ConfiguredSubsystem, ConfiguredTarget
-from stacks.nvme.configuration.table import Reader, Table
 from stacks.nvme.serving.aio import Server
 from stacks.nvme.target.namespace import Namespace
 from stacks.runtime import LocalError
 from stacks.runtime.toml_places import Place
+from stacks.runtime.toml_table import Reader, Table
 from transports.control import ControlError, Json
 from transports.control.server import Command
 from transports.errors import TransportError

@@ -8,11 +8,11 @@ from types import MappingProxyType
 from apps.nvme.management import hosts, namespaces, paths, picture, stores
 from apps.nvme.management.manager import Argument, Verb
 from stacks.nvme.configuration import readers
-from stacks.nvme.configuration.table import Reader
 from stacks.nvme.target.ana import ANA_GROUPS_MAX
 from stacks.nvme.target.controller_kind import IO
 from stacks.nvme.target.subsystem import CNTLID_MAX, NAMESPACES_MAX
 from stacks.nvme.target.target import PORTID_MAX
+from stacks.runtime.toml_table import Reader
 from wire.nvme.kinds import AnaState
 
 

@@ -15,7 +15,6 @@ from stacks.nvme.configuration.configured_subsystem import ConfiguredSubsystem, 
 from stacks.nvme.configuration.configured_target import ConfiguredTarget
 from stacks.nvme.configuration.files import check_files
 from stacks.nvme.configuration.loading import load_configuration, open_configuration
-from stacks.nvme.configuration.problems import ConfigurationError, Origin, Problem
 from stacks.nvme.configuration.reading import read_configuration
 from stacks.nvme.configuration.served_directory import ServedDirectory
 from stacks.nvme.configuration.values import (
@@ -27,6 +26,7 @@ from stacks.nvme.configuration.values import (
     SubsystemConfiguration,
     TargetConfiguration,
 )
+from stacks.runtime.toml_problems import ConfigurationError, Origin, Problem
 
 __all__ = [
     "AnaConfiguration",

@@ -11,7 +11,6 @@ import uuid
 from dataclasses import dataclass
 
 from stacks.nvme.configuration.keeping import kept_reservations
-from stacks.nvme.configuration.problems import Origin
 from stacks.nvme.configuration.served_directory import ServedDirectory
 from stacks.nvme.configuration.values import (
     DirectoryConfiguration,
@@ -23,6 +22,7 @@ from stacks.nvme.stores.specification import place_in
 from stacks.nvme.target import Subsystem
 from stacks.nvme.target.namespace import Namespace
 from stacks.runtime import LocalError
+from stacks.runtime.toml_problems import Origin
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,6 @@ from collections.abc import Sequence
 
 from stacks.nvme.configuration.configured_subsystem import ConfiguredSubsystem
 from stacks.nvme.configuration.conflicts import conflicts
-from stacks.nvme.configuration.problems import Origin
 from stacks.nvme.configuration.served_directory import ServedDirectory
 from stacks.nvme.configuration.values import (
     PortConfiguration,
@@ -25,6 +24,7 @@ from stacks.nvme.configuration.values import (
 from stacks.nvme.stores.specification import place_in
 from stacks.nvme.target import Target
 from stacks.runtime import LocalError
+from stacks.runtime.toml_problems import Origin
 
 
 class ConfiguredTarget:

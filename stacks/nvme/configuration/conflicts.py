@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from typing import Protocol, TypeVar
 
-from stacks.nvme.configuration.table import suggestion
 from stacks.nvme.configuration.values import (
     NamespaceConfiguration,
     PortConfiguration,
@@ -16,6 +15,7 @@ from stacks.nvme.configuration.values import (
 from stacks.nvme.stores.store_files import StoreFile, store_files
 from stacks.nvme.target.controller_kind import IO
 from stacks.runtime.toml_places import Place
+from stacks.runtime.toml_table import suggestion
 
 Found = Iterator[tuple[Place, str]]
 

@@ -6,7 +6,6 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from stacks.nvme.configuration.problems import Origin
 from stacks.nvme.configuration.values import DirectoryConfiguration, SubsystemConfiguration, TargetConfiguration
 from stacks.nvme.stores.directory.manifest import MANIFEST, ManifestEntry, parse_manifest
 from stacks.nvme.stores.specification import place_in
@@ -14,6 +13,7 @@ from stacks.nvme.stores.store_files import check_store
 from stacks.nvme.target.subsystem import NAMESPACES_MAX
 from stacks.runtime import LocalError
 from stacks.runtime.toml_places import Place
+from stacks.runtime.toml_problems import Origin
 
 Found = Iterator[tuple[Place, str]]
 

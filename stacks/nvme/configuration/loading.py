@@ -6,11 +6,11 @@ from pathlib import Path
 
 from stacks.nvme.configuration.configured_target import ConfiguredTarget
 from stacks.nvme.configuration.files import check_files
-from stacks.nvme.configuration.problems import Origin
 from stacks.nvme.configuration.reading import read_configuration
 from stacks.nvme.configuration.values import TargetConfiguration
 from stacks.nvme.stores.file_layer import cannot
 from stacks.runtime import LocalError
+from stacks.runtime.toml_problems import Origin
 
 
 def load_configuration(path: str | Path) -> tuple[TargetConfiguration, Origin]:

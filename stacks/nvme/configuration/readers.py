@@ -8,7 +8,6 @@ from ipaddress import ip_address
 from types import MappingProxyType
 from typing import TypeVar
 
-from stacks.nvme.configuration.table import suggestion
 from stacks.nvme.stores.capacity import BLOCK_SIZES
 from stacks.nvme.stores.faults import StoreFault, parse_fault
 from stacks.nvme.stores.specification import parse_size
@@ -18,6 +17,7 @@ from stacks.nvme.target.discovery_record import PortAddress, check_address
 from stacks.nvme.target.nqn import check_nqn
 from stacks.nvme.url import NvmeUrl, parse_url
 from stacks.runtime import LocalError
+from stacks.runtime.toml_table import suggestion
 from wire.nvme.kinds import AnaState, TransportType
 
 T = TypeVar("T")

@@ -6,8 +6,6 @@ from pathlib import Path
 
 from stacks.nvme.configuration import readers
 from stacks.nvme.configuration.conflicts import conflicts
-from stacks.nvme.configuration.problems import ConfigurationError, Origin, Problem
-from stacks.nvme.configuration.table import Table
 from stacks.nvme.configuration.values import (
     AnaConfiguration,
     DirectoryConfiguration,
@@ -25,6 +23,8 @@ from stacks.nvme.target.target import PORTID_MAX
 from stacks.nvme.url import NvmeUrl
 from stacks.runtime.toml_lines import TomlError, parse_toml
 from stacks.runtime.toml_places import Place, toml_places
+from stacks.runtime.toml_problems import ConfigurationError, Origin, Problem
+from stacks.runtime.toml_table import Table
 from wire.nvme.kinds import AnaState, TransportType
 from wire.nvme.opcodes import DISCOVERY_NQN
 

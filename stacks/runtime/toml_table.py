@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
 
-from stacks.runtime import LocalError
+from stacks.runtime.errors import LocalError
 from stacks.runtime.toml_places import Place
 
 T = TypeVar("T")
@@ -69,6 +69,18 @@ class Table:
             return
         for index, each in enumerate(values):
             yield Table(name, (*self.place, key, index), each, problems=self._problems)
+
+    def table(self, key: str, name: str) -> Table | None:
+        """The table under a key, None where it is left out; name: what messages call it."""
+        self._known.append(key)
+        value = self._values.get(key)
+        if value is None:
+            return None
+        if not isinstance(value, dict):
+            path = ".".join([*(str(part) for part in self.place if isinstance(part, str)), key])
+            self.note(f"{key} is a table, which starts with [{path}], not {value!r}", key)
+            return None
+        return Table(name, (*self.place, key), value, problems=self._problems)
 
     def has(self, key: str) -> bool:
         """Whether the key is there."""

@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from stacks.runtime import LocalError
+from stacks.runtime.errors import LocalError
 from stacks.runtime.toml_places import Place, line_of
 from transports.errors import TransportError
 

@@ -1,0 +1,114 @@
+"""Figures, colours and files; everything of matplotlib that pictures use goes through here."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from apps.errors import CommandError
+
+Figure = Any
+"""matplotlib.figure.Figure, which is not there when the extra is not installed."""
+Axes = Any
+"""matplotlib.axes.Axes."""
+
+
+def check_canvas() -> None:
+    """CommandError, which says what to install, when there is no matplotlib."""
+    _matplotlib()
+
+
+def panels(heights: Sequence[float], *, title: str, share: bool = True) -> tuple[Figure, list[Axes]]:
+    """A figure with panels one below the other, of so many inches each."""
+    figure = new_figure(WIDTH, sum(heights) + 0.5)
+    ratios = {"height_ratios": list(heights)}
+    axes = figure.subplots(len(heights), 1, sharex=share, squeeze=False, gridspec_kw=ratios)[:, 0]
+    figure.suptitle(title, x=0.01, ha="left", fontsize=13, fontweight="bold")
+    for each in axes:
+        tidy(each)
+    return figure, list(axes)
+
+
+def new_figure(width: float, height: float) -> Figure:
+    """An empty figure of so many inches."""
+    matplotlib = _matplotlib()
+    with matplotlib.rc_context(STYLE):
+        return import_module("matplotlib.figure").Figure(figsize=(width, height), layout="constrained")
+
+
+def tidy(axes: Axes) -> None:
+    """A quiet frame and grid."""
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.spines[["left", "bottom"]].set_color("#8a8f98")
+    axes.tick_params(colors="#4a4f57", labelsize=8)
+    axes.grid(True, color="#e6e8eb", linewidth=0.7)
+    axes.set_axisbelow(True)
+    axes.margins(x=0.01)
+
+
+def label(axes: Axes, text: str) -> None:
+    """What is upwards, told above the panel, where it can be read."""
+    axes.set_title(text, loc="left", fontsize=9, color="#30343a", pad=4)
+
+
+def legend(axes: Axes, *, columns: int = 0) -> None:
+    """Names of what is drawn: in so many columns above the panel, or (0) inside it, at the lower right."""
+    if columns:
+        place = {"loc": "lower right", "bbox_to_anchor": (1.0, 1.0), "ncols": columns, "borderaxespad": 0.1}
+    else:
+        place = {"loc": "lower right"}
+    axes.legend(frameon=False, fontsize=8.5, **place)
+
+
+def to_png(figure: Figure) -> bytes:
+    """A figure as a PNG file."""
+    file = io.BytesIO()
+    with _matplotlib().rc_context(STYLE):
+        figure.savefig(file, format="png", dpi=110, metadata={"Software": None})
+    return file.getvalue()
+
+
+def to_svg(figure: Figure) -> str:
+    """A figure as an SVG element, to stand inside a page."""
+    file = io.StringIO()
+    with _matplotlib().rc_context(STYLE):
+        figure.savefig(file, format="svg", metadata={"Date": None, "Creator": None})
+    return file.getvalue().partition("<!DOCTYPE")[2].partition(">")[2].strip()
+
+
+def check_file(path: Path, suffix: str) -> None:
+    """CommandError for a file that could not be written in the end."""
+    if path.suffix != suffix or not path.parent.is_dir():
+        raise CommandError(
+            f"{path} cannot be written", f"name a {suffix} file in a folder that exists", status=2
+        )
+
+
+def colour(index: int) -> str:
+    """The colour of the nth flow, group or state."""
+    return COLOURS[index % len(COLOURS)]
+
+
+def _matplotlib() -> Any:
+    try:
+        return import_module("matplotlib")
+    except ImportError as error:
+        raise CommandError(
+            "pictures need matplotlib, which is missing", "pip install 'baremetal-emulator[lab]'", status=2
+        ) from error
+
+
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#7f4fc9", "#5f6b73")
+"""Okabe and Ito's, which all kinds of colour vision can tell apart, without the yellow, and with two more."""
+WIDTH = 10.0
+STYLE = {
+    "svg.fonttype": "none",
+    "svg.hashsalt": "baremetal",
+    "font.family": "sans-serif",
+    "font.sans-serif": ["DejaVu Sans", "Helvetica", "Arial"],
+    "font.size": 9,
+    "path.simplify_threshold": 0.3,
+}

@@ -1,0 +1,116 @@
+"""A sweep as figures: a heat map where two things are varied, lines where it is one."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from apps.lab.figures import show_value
+from apps.lab.pictures.canvas import Axes, Figure, colour, label, new_figure, tidy
+from apps.lab.sweep import SweepResult, SweepRow
+
+Number = int | float
+
+
+def sweep_figure(result: SweepResult, metric: str) -> Figure:
+    """One metric over what is varied most; of what is varied besides, one map or line each; of seeds, the mean."""
+    dimensions = varied(result)
+    across = dimensions[0] if dimensions else "seed"
+    upwards = dimensions[1] if len(dimensions) > 1 else None
+    rest = dimensions[2:]
+    facets = list(dict.fromkeys(tuple(str(row.parameters[each]) for each in rest) for row in result.rows))
+    columns = min(len(facets), 3)
+    lines = -(-len(facets) // columns)
+    figure = new_figure(10.0 if columns > 1 else 7.0, 0.9 + 3.0 * lines)
+    title = f"{result.title}: {show_value(metric, None)[0]}"
+    figure.suptitle(title, x=0.01, ha="left", fontsize=13, fontweight="bold")
+    grid = figure.subplots(lines, columns, squeeze=False)
+    values = [value for row in result.rows if (value := _number(row, metric)) is not None]
+    scale = (min(values, default=0), max(values, default=1))
+    for index, facet in enumerate(facets):
+        axes = grid[index // columns][index % columns]
+        rows = [row for row in result.rows if tuple(str(row.parameters[each]) for each in rest) == facet]
+        text = ", ".join(f"{_short(name)} {value}" for name, value in zip(rest, facet, strict=True))
+        if upwards is not None:
+            _heat_map(axes, rows, metric, (across, upwards), scale)
+        else:
+            _lines(axes, rows, metric, across)
+        label(axes, text)
+    for spare in range(len(facets), lines * columns):
+        grid[spare // columns][spare % columns].set_visible(False)
+    return figure
+
+
+def varied(result: SweepResult) -> list[str]:
+    """The dimensions that have more than one value, without the seed, those with the most values first."""
+    names = [name for name in result.rows[0].parameters if name != "seed"]
+    counts = {name: len({str(row.parameters[name]) for row in result.rows}) for name in names}
+    return sorted((name for name in names if counts[name] > 1), key=lambda name: -counts[name])
+
+
+def _heat_map(
+    axes: Axes, rows: Sequence[SweepRow], metric: str, dimensions: tuple[str, str], scale: tuple[Number, Number]
+) -> None:
+    across, upwards = (list(dict.fromkeys(str(row.parameters[each]) for row in rows)) for each in dimensions)
+    table = []
+    for high in upwards:
+        cells = []
+        for wide in across:
+            here = [row for row in rows if [str(row.parameters[each]) for each in dimensions] == [wide, high]]
+            mean = _mean(here, metric)
+            cells.append(float("nan") if mean is None else mean)
+        table.append(cells)
+    axes.imshow(table, aspect="auto", cmap="viridis", vmin=scale[0], vmax=scale[1], origin="lower")
+    middle = (scale[0] + scale[1]) / 2
+    for row, cells in enumerate(table):
+        for column, value in enumerate(cells):
+            shown = "-" if math.isnan(value) else show_value(metric, value)[1]
+            shade = "white" if math.isnan(value) or value < middle else "black"
+            axes.text(column, row, shown, ha="center", va="center", fontsize=7.5, color=shade)
+    axes.set_xticks(range(len(across)), [_last(each) for each in across])
+    axes.set_yticks(range(len(upwards)), [_last(each) for each in upwards])
+    axes.set_xlabel(_short(dimensions[0]), fontsize=9)
+    axes.set_ylabel(_short(dimensions[1]), fontsize=9)
+    axes.tick_params(labelsize=8, length=0)
+    for spine in axes.spines.values():
+        spine.set_visible(False)
+
+
+def _lines(axes: Axes, rows: Sequence[SweepRow], metric: str, across: str) -> None:
+    tidy(axes)
+    words = list(dict.fromkeys(str(row.parameters.get(across)) for row in rows))
+    means = [_mean([row for row in rows if str(row.parameters.get(across)) == word], metric) for word in words]
+    unit = 1e6 if metric.endswith(("_bps", "_ns")) else 1
+    points = [(index, mean / unit) for index, mean in enumerate(means) if mean is not None]
+    for row in rows:
+        value = _number(row, metric)
+        if value is not None:
+            x = words.index(str(row.parameters.get(across)))
+            axes.plot([x], [value / unit], ".", color="#a5adb6", markersize=5)
+    axes.plot([x for x, _ in points], [y for _, y in points], "o-", color=colour(0), linewidth=1.4, markersize=4)
+    axes.set_xticks(range(len(words)), [_last(word) for word in words])
+    axes.set_xlabel(_short(across), fontsize=9)
+    axes.set_ylabel("Mbit/s" if metric.endswith("_bps") else "ms" if metric.endswith("_ns") else "", fontsize=9)
+    axes.margins(y=0.08)
+    axes.set_ylim(bottom=0)
+
+
+def _mean(rows: Sequence[SweepRow], metric: str) -> float | None:
+    values = [value for row in rows if (value := _number(row, metric)) is not None]
+    total: float = 0
+    for value in values:
+        total += value
+    return total / len(values) if values else None
+
+
+def _number(row: SweepRow, metric: str) -> Number | None:
+    value = row.metrics.get(metric)
+    return value if isinstance(value, int | float) else None
+
+
+def _short(path: str) -> str:
+    return path.removeprefix("topology.")
+
+
+def _last(word: str) -> str:
+    return word.rpartition("/")[2]

@@ -1,0 +1,94 @@
+"""Results as tables for people."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from rich.console import Console
+from rich.table import Table as RichTable
+
+from apps.lab.figures import show_number, show_value
+from stacks.lab.results.record import Record, Table
+
+
+def show_record(record: Record, out: Console, *, title: str) -> None:
+    """The flows, the links, and the metrics of the whole."""
+    out.print(title, style="bold")
+    out.print(flows_table(record.tables["flows"]))
+    if len(record.tables["links"]["name"]):
+        out.print(_links(record.tables["links"]))
+    if record.metrics:
+        out.print(metrics_table(record.metrics))
+
+
+def flows_table(flows: Table) -> RichTable:
+    """A line for each flow, or for each group where they are many."""
+    table = RichTable("flow", "controller", "goodput", "delay 50 %", "95 %", "lost", "completed in")
+    groups = list(dict.fromkeys(flows["group"]))
+    rows = range(len(flows["name"])) if len(flows["name"]) <= FLOWS_MAX else None
+    if rows is None:
+        for group in groups:
+            members = [index for index, each in enumerate(flows["group"]) if each == group]
+            _add(table, flows, members, f"{group} x {len(members)}")
+    else:
+        for row in rows:
+            _add(table, flows, [row], str(flows["name"][row]))
+    for column in table.columns[2:]:
+        column.justify = "right"
+    return table
+
+
+def metrics_table(metrics: Mapping[str, object]) -> RichTable:
+    """A line for each metric."""
+    table = RichTable("metric", "value")
+    table.columns[1].justify = "right"
+    for name, value in metrics.items():
+        label, shown = show_value(name, value)
+        table.add_row(label, shown)
+    return table
+
+
+def _add(table: RichTable, flows: Table, rows: list[int], name: str) -> None:
+    def average(key: str) -> int:
+        values = [int(flows[key][row]) for row in rows if int(flows[key][row]) >= 0]
+        return sum(values) // len(values) if values else -1
+
+    sent = sum(int(flows["sent_packets"][row]) for row in rows)
+    lost = sum(int(flows["lost_packets"][row]) for row in rows)
+    table.add_row(
+        name,
+        str(flows["controller"][rows[0]]).rpartition("/")[2],
+        show_number("bps", average("goodput_bps")),
+        show_number("ns", average("delay_p50_ns")),
+        show_number("ns", average("delay_p95_ns")),
+        f"{100 * lost / sent:.2f} %" if sent else "-",
+        show_number("ns", average("completion_ns")),
+    )
+
+
+def _links(links: Table) -> RichTable:
+    table = RichTable("link", "rate", "buffer", "sent", "dropped", "marked", "queue mean", "queue 95 %")
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for row in range(len(links["name"])):
+        rate = int(links["rate_bps"][row])
+        table.add_row(
+            str(links["name"][row]),
+            show_number("bps", rate),
+            show_number("bytes", int(links["limit_bytes"][row])),
+            f"{int(links['sent_packets'][row]):,}",
+            f"{int(links['dropped_packets'][row]):,}",
+            f"{int(links['marked_packets'][row]):,}",
+            *(_backlog(int(links[key][row]), rate) for key in ("backlog_mean_bytes", "backlog_p95_bytes")),
+        )
+    return table
+
+
+def _backlog(backlog_bytes: int, rate_bps: int) -> str:
+    if backlog_bytes < 0:
+        return "-"
+    return show_number("ns", backlog_bytes * 8_000_000_000 // rate_bps)
+
+
+FLOWS_MAX = 20
+"""Up to so many flows have a line each."""

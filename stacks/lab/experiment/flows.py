@@ -1,0 +1,79 @@
+"""The flows and the cross traffic of an experiment from its document."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from stacks.congestion import controller_factory
+from stacks.congestion.own import place_controller
+from stacks.lab.experiment import units
+from stacks.lab.experiment.values import FlowConfig, TrafficConfig
+from stacks.lab.senders import check_sender
+from stacks.runtime.toml_table import Table
+
+
+def read_flow(table: Table, folder: Path) -> FlowConfig:
+    """A table `[[flow]]`."""
+    sender = table.read("sender", check_sender, "model")
+    read_controller = controller(folder)
+    if sender.partition(":")[1] and not table.has("controller"):
+        chosen = sender.partition(":")[2]
+    else:
+        chosen = table.need("controller", read_controller, "reno", example='"reno"')
+    flow = FlowConfig(
+        name=table.read("name", units.name, "") or default_name(chosen),
+        controller=chosen,
+        sender=sender,
+        count=table.read("count", units.whole(1, 100_000), 1),
+        start_ns=table.read("start", units.duration, 0),
+        spacing_ns=table.read("spacing", units.duration, 0),
+        jitter_ns=table.read("jitter", units.duration, 0),
+        stop_ns=table.read("stop", units.span, None),
+        size_bytes=table.read("size", units.size, None),
+        write_rate_bps=table.read("rate", units.rate, None),
+        rtt_ns=table.read("rtt", units.span, None),
+        source=table.read("from", units.whole(0, 1 << 20), 0),
+        target=table.read("to", units.whole(0, 1 << 20), -1),
+        initial_window_packets=table.read("initial_window", units.whole(1, 10_000), 10),
+        ack_packets=table.read("ack_every", units.whole(1, 64), 2),
+        place=table.place,
+    )
+    table.finish()
+    return flow
+
+
+def read_traffic(table: Table) -> TrafficConfig:
+    """A table `[[traffic]]`."""
+    kind = table.need("kind", units.word(TRAFFIC_KINDS), "constant", example='"constant"')
+    traffic = TrafficConfig(
+        name=table.read("name", units.name, kind),
+        kind=kind,
+        rate_bps=table.need("rate", units.rate, 1, example='"5Mbit/s"'),
+        start_ns=table.read("start", units.duration, 0),
+        stop_ns=table.read("stop", units.span, None),
+        source=table.read("from", units.whole(0, 1 << 20), 0),
+        target=table.read("to", units.whole(0, 1 << 20), -1),
+        place=table.place,
+    )
+    table.finish()
+    return traffic
+
+
+def controller(folder: Path) -> Callable[[object], str]:
+    """Reads the name of a controller; one in a file of its own, beside the document in `folder`, is loaded."""
+
+    def read(value: object) -> str:
+        name = place_controller(units.text(value), folder)
+        controller_factory(name)
+        return name
+
+    return read
+
+
+def default_name(name: str) -> str:
+    """What a flow is called after its controller."""
+    return name.rpartition(":")[2]
+
+
+TRAFFIC_KINDS = {"constant": 1, "on-off": 1, "web": 1}

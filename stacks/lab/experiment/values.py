@@ -1,0 +1,143 @@
+"""An experiment as values: what the network is, who sends over it, and what is wanted of the run.
+
+Times are integer nanoseconds, rates bits per second, sizes bytes of whole packets. `place`, everywhere, is where in the
+document it stands; it counts for nothing else.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from stacks.runtime.toml_places import Place
+
+
+@dataclass(frozen=True, slots=True)
+class Buffer:
+    """How much a queue holds. kind: bytes, packets, time (ns at the link's rate) or bdp (amount in thousandths)."""
+
+    kind: str
+    amount: int
+
+    def size_bytes(self, rate_bps: int, rtt_ns: int, packet_bytes: int) -> int:
+        """The same in bytes."""
+        if self.kind == "packets":
+            return self.amount * packet_bytes
+        if self.kind == "time":
+            return self.amount * rate_bps // BIT_NS_PER_BYTE_S
+        if self.kind == "bdp":
+            return self.amount * rate_bps * rtt_ns // (1000 * BIT_NS_PER_BYTE_S)
+        return self.amount
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkConfig:
+    """One direction of a link: a queue, a rate and a wire.
+
+    rate_bps: None for a wire alone, which has no queue. queue: name of the discipline; parameters: of it, by name.
+    """
+
+    delay_ns: int
+    rate_bps: int | None = None
+    queue: str = "droptail"
+    buffer: Buffer = Buffer("bdp", 1000)
+    parameters: tuple[tuple[str, object], ...] = ()
+    place: Place = field(default=(), compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HopConfig:
+    """Two nodes' link, both directions."""
+
+    name: str
+    forward: LinkConfig
+    backward: LinkConfig
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TopologyConfig:
+    """A line of nodes 0, 1, 2, ... with a hop between each two: dumbbell (one hop), chain, parking lot."""
+
+    kind: str
+    hops: tuple[HopConfig, ...]
+    place: Place = field(default=(), compare=False, repr=False)
+
+    @property
+    def rtt_ns(self) -> int:
+        """There and back over all hops, without queues and without what flows add."""
+        return sum(hop.forward.delay_ns + hop.backward.delay_ns for hop in self.hops)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FlowConfig:
+    """One or several flows that are alike.
+
+    sender: who sends (`model`, `linux:cubic`, ...); controller: a name of the catalogue, or FILE.py:CLASS with a whole
+    path. start_ns: of the first; spacing_ns: from one to the next; jitter_ns: a random time of up to this is added to
+    each start; stop_ns: when their applications stop, None for never. size_bytes: of each, None for no end.
+    write_rate_bps: what the application gives, None for all at once. rtt_ns: of the path without queues, what the
+    topology lacks is added at the sender; None for the topology's own. source, target: nodes. initial_window_packets: RFC 6928's 10 if left out. ack_packets: see `ReceiverConfig`.
+    """
+
+    name: str
+    controller: str
+    sender: str = "model"
+    count: int = 1
+    start_ns: int = 0
+    spacing_ns: int = 0
+    jitter_ns: int = 0
+    stop_ns: int | None = None
+    size_bytes: int | None = None
+    write_rate_bps: int | None = None
+    rtt_ns: int | None = None
+    source: int = 0
+    target: int = 0
+    initial_window_packets: int = 10
+    ack_packets: int = 2
+    place: Place = field(default=(), compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrafficConfig:
+    """Cross traffic that no controller governs, or many short flows.
+
+    kind: constant, on-off or web. rate_bps: while it sends. on_ns, off_ns: means of the exponential times of on-off.
+    """
+
+    name: str
+    kind: str
+    rate_bps: int
+    start_ns: int = 0
+    stop_ns: int | None = None
+    on_ns: int = 0
+    off_ns: int = 0
+    source: int = 0
+    target: int = 0
+    packet_bytes: int | None = None
+    controller: str = "reno"
+    sizes: str = "web"
+    place: Place = field(default=(), compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Experiment:
+    """Everything about a run.
+
+    name: a word; title: for people. warmup_ns: what metrics leave out at the beginning. sample_ns: between two samples
+    of the time series, 0 for none. packet_bytes: of a full packet. metrics: what is worked out.
+    """
+
+    name: str
+    duration_ns: int
+    topology: TopologyConfig
+    title: str = ""
+    description: str = ""
+    warmup_ns: int = 0
+    seed: int = 1
+    sample_ns: int = 10_000_000
+    packet_bytes: int = 1500
+    metrics: tuple[str, ...] = ()
+    flows: tuple[FlowConfig, ...] = ()
+    traffic: tuple[TrafficConfig, ...] = ()
+
+
+BIT_NS_PER_BYTE_S = 8_000_000_000

@@ -1,0 +1,38 @@
+"""What one run recorded: tables of integers and words, and the metrics worked out of them."""
+
+from __future__ import annotations
+
+import hashlib
+from array import array
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+Column = array | Sequence[str]  # type: ignore[type-arg]
+"""Integers (`q`), floating-point numbers (`d`), or words."""
+Table = Mapping[str, Column]
+Value = int | float | str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A run.
+
+    tables: `flows`, `links`, and where samples were taken `series` (of flows), `queues` (of links); -1 in a table
+    stands for nothing. states: the controllers' states, which `series` has by number. metrics: by name. events: data
+    packets that crossed a queue.
+    """
+
+    tables: Mapping[str, Table]
+    states: Sequence[str] = ()
+    metrics: Mapping[str, Value] = field(default_factory=dict)
+    events: int = 0
+
+    def digest(self) -> str:
+        """The same for two runs exactly when they recorded the same."""
+        found = hashlib.sha256()
+        for name, table in self.tables.items():
+            for key, column in table.items():
+                found.update(f"{name}.{key}:{len(column)};".encode())
+                found.update(column.tobytes() if isinstance(column, array) else "\n".join(column).encode())
+        found.update(repr((list(self.states), sorted(self.metrics.items()))).encode())
+        return found.hexdigest()

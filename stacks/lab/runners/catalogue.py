@@ -1,0 +1,35 @@
+"""The runners that there are, and the one that an experiment gets."""
+
+from __future__ import annotations
+
+from stacks.lab.experiment.values import Experiment
+from stacks.lab.runners.runner import Runner
+from stacks.lab.runners.virtual import VirtualRunner
+from stacks.lab.senders import SENDERS
+from stacks.runtime.errors import LocalError
+from stacks.runtime.toml_problems import Origin
+
+
+def runner_for(experiment: Experiment, origin: Origin, *, is_real: bool = False) -> Runner:
+    """What runs the experiment, in virtual or in real time; LocalError when something that it names is not there."""
+    name = "real" if is_real else "virtual"
+    runner = RUNNERS.get(name)
+    if runner is None:
+        raise LocalError("experiments run in virtual time only here: leave --real out")
+    for flow in experiment.flows:
+        word = flow.sender.partition(":")[0]
+        if word not in runner.senders:
+            raise origin.error([((*flow.place, "sender"), _refusal(flow.name, flow.sender, runner))])
+    return runner
+
+
+def _refusal(name: str, sender: str, runner: Runner) -> str:
+    word = sender.partition(":")[0]
+    other = next((each for each in RUNNERS.values() if word in each.senders), None)
+    what = f"{name} has the sender {sender} ({SENDERS[word]})"
+    if other is not None:
+        return f"{what}, which needs {'--real' if other.name == 'real' else 'virtual time: leave --real out'}"
+    return f"{what}, which is not there yet; in {runner.name} time there is: {', '.join(runner.senders)}"
+
+
+RUNNERS: dict[str, Runner] = {"virtual": VirtualRunner()}

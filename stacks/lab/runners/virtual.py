@@ -1,0 +1,33 @@
+"""The runner in virtual time: bit-identical for a seed."""
+
+from __future__ import annotations
+
+from stacks.congestion.own import blame, own_file
+from stacks.lab.experiment.values import Experiment
+from stacks.lab.results.record import Record
+from stacks.lab.runners.runner import Progress
+from stacks.lab.running.collect import collect
+from stacks.lab.running.world import World
+from stacks.runtime.errors import LocalError, StackError
+
+
+class VirtualRunner:
+    """Model senders on one timeline."""
+
+    name = "virtual"
+    senders = ("model",)
+
+    def run(self, experiment: Experiment, progress: Progress) -> Record:
+        """Run all of it. LocalError, with file and line, when a controller in a file of its own fails."""
+        try:
+            world = World(experiment)
+            world.run(progress)
+        except StackError:
+            raise
+        except Exception as error:
+            for flow in experiment.flows:
+                path = own_file(flow.controller)
+                if path is not None and (words := blame(error, path)):
+                    raise LocalError(words) from error
+            raise
+        return collect(world)

@@ -1,0 +1,121 @@
+"""Tables of a run that is over."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Sequence
+
+from stacks.lab.metrics.completion import ideal_ns, slowdown
+from stacks.lab.metrics.latency import spread
+from stacks.lab.metrics.throughput import goodput_bps
+from stacks.lab.results.record import Record, Table
+from stacks.lab.running.flows import FlowRun
+from stacks.lab.running.summary import summary
+from stacks.lab.running.world import World
+
+
+def collect(world: World) -> Record:
+    """Everything that a run recorded."""
+    tables: dict[str, Table] = {"flows": _flows(world), "links": _links(world)}
+    states: Sequence[str] = ()
+    if world.samples is not None:
+        tables["series"] = world.samples.series
+        tables["queues"] = world.samples.queues
+        states = world.samples.states
+    events = sum(link.port.sent_packets for link in world.network.links)
+    return Record(tables, states, summary(world, tables), events)
+
+
+def _flows(world: World) -> Table:
+    columns: dict[str, array[int]] = {name: array("q") for name in FLOW_COLUMNS}
+    names, groups, controllers = [], [], []
+    for flow in world.flows:
+        names.append(flow.name)
+        groups.append(flow.config.name)
+        controllers.append(flow.config.controller)
+        for key, value in zip(FLOW_COLUMNS, _flow(world, flow), strict=True):
+            columns[key].append(value)
+    return {"name": names, "group": groups, "controller": controllers, **columns}
+
+
+def _flow(world: World, flow: FlowRun) -> tuple[int, ...]:
+    experiment, model = world.experiment, flow.model
+    end_ns = flow.completed_ns if flow.completed_ns >= 0 else experiment.duration_ns
+    if flow.completed_ns < 0 and flow.config.stop_ns is not None:
+        end_ns = min(end_ns, flow.config.stop_ns)
+    from_ns = max(flow.start_ns, experiment.warmup_ns)
+    goodput_bytes = model.receiver.goodput_bytes if model is not None else 0
+    sender = model.sender if model is not None else None
+    delay = spread(flow.delays) if flow.delays is not None else None
+    rates = [link.rate_bps for link in flow.way.links]
+    ideal = -1
+    if flow.config.size_bytes is not None:
+        ideal = ideal_ns(
+            flow.config.size_bytes,
+            one_way_ns=flow.way.forward_ns,
+            rates_bps=rates,
+            packet_bytes=experiment.packet_bytes,
+        )
+    completion = flow.completed_ns - flow.start_ns if flow.completed_ns >= 0 else -1
+    return (
+        flow.number,
+        flow.start_ns,
+        end_ns,
+        -1 if flow.config.size_bytes is None else flow.config.size_bytes,
+        goodput_bytes,
+        goodput_bps(goodput_bytes - flow.warm_bytes, end_ns - from_ns),
+        completion,
+        ideal,
+        round(slowdown(completion, ideal) * 1000) if completion >= 0 else -1,
+        flow.way.rtt_ns,
+        flow.empty_delay_ns,
+        *((delay.mean, delay.p50, delay.p95, delay.p99, delay.largest) if delay else (-1,) * 5),
+        *(
+            (sender.sent_packets, sender.lost_packets, sender.retransmitted_packets, sender.timeouts)
+            if sender is not None
+            else (0, 0, 0, 0)
+        ),
+        sender.spurious_losses if sender is not None else 0,
+        model.receiver.ce_packets if model is not None else 0,
+    )
+
+
+def _links(world: World) -> Table:
+    names: list[str] = []
+    columns: dict[str, array[int]] = {name: array("q") for name in LINK_COLUMNS}
+    for index, link in enumerate(world.network.links):
+        names.append(link.name)
+        sent_packets, sent_bytes, dropped, marked = link.watched
+        backlog = spread(_backlog(world, index))
+        values = (
+            link.rate_bps,
+            link.limit_bytes,
+            sent_packets,
+            sent_bytes,
+            dropped,
+            marked,
+            *((backlog.mean, backlog.p50, backlog.p95, backlog.p99, backlog.largest) if backlog else (-1,) * 5),
+        )
+        for key, value in zip(LINK_COLUMNS, values, strict=True):
+            columns[key].append(value)
+    return {"name": names, **columns}
+
+
+def _backlog(world: World, index: int) -> list[int]:
+    if world.samples is None:
+        return []
+    queues, warmup_ns = world.samples.queues, world.experiment.warmup_ns
+    rows = zip(queues["time_ns"], queues["link"], queues["backlog_bytes"], strict=True)
+    return [backlog for time_ns, link, backlog in rows if link == index and time_ns >= warmup_ns]
+
+
+FLOW_COLUMNS = (
+    "flow", "start_ns", "end_ns", "size_bytes", "goodput_bytes", "goodput_bps", "completion_ns", "ideal_ns",
+    "slowdown_milli", "rtt_ns", "empty_delay_ns", "delay_mean_ns", "delay_p50_ns", "delay_p95_ns", "delay_p99_ns",
+    "delay_max_ns", "sent_packets", "lost_packets", "retransmitted_packets", "timeouts", "spurious_losses",
+    "ce_packets",
+)  # fmt: skip
+LINK_COLUMNS = (
+    "rate_bps", "limit_bytes", "sent_packets", "sent_bytes", "dropped_packets", "marked_packets", "backlog_mean_bytes",
+    "backlog_p50_bytes", "backlog_p95_bytes", "backlog_p99_bytes", "backlog_max_bytes",
+)  # fmt: skip

@@ -1,0 +1,119 @@
+"""A flow of an experiment: from its start to its end, and what is remembered of it."""
+
+from __future__ import annotations
+
+import random
+from array import array
+
+from stacks.congestion import ControllerFactory, Delivery, Flow
+from stacks.lab.experiment.values import FlowConfig
+from stacks.lab.flow import NO_END, ModelFlow
+from stacks.lab.network.line import Way
+from stacks.model import DataPacket, Receiver, ReceiverConfig, Sender
+from transports.timeline import Timeline
+
+
+class FlowRun:
+    """One flow.
+
+    number, name: of it; config: what it is one of; way: its path. start_ns; completed_ns: when the last byte of its
+    size arrived, -1 before. model: None before it starts. delays: of each packet that arrived after the warm-up, in
+    nanoseconds; None when nobody wants them. warm_bytes: goodput before the warm-up ended.
+    """
+
+    def __init__(
+        self,
+        timeline: Timeline,
+        config: FlowConfig,
+        way: Way,
+        *,
+        factory: ControllerFactory,
+        number: int,
+        name: str,
+        start_ns: int,
+        packet_bytes: int,
+        seed: int,
+    ) -> None:
+        self.number = number
+        self.name = name
+        self.config = config
+        self.way = way
+        self.start_ns = start_ns
+        self.completed_ns = -1
+        self.model: ModelFlow | None = None
+        self.delays: array[int] | None = None
+        self.warm_bytes = 0
+        self._timeline = timeline
+        self._factory = factory
+        self._full_bytes = packet_bytes
+        self._is_stopped = False
+        self._seed = seed
+
+    @property
+    def empty_delay_ns(self) -> int:
+        """What one full packet takes to the receiver where nothing else is on the way."""
+        packet_bits_ns = self._full_bytes * BIT_NS_PER_BYTE_S
+        return self.way.forward_ns + sum(-(-packet_bits_ns // link.rate_bps) for link in self.way.links)
+
+    def start(self, measure_from_ns: int | None) -> None:
+        """Begin to send. measure_from_ns: from when one-way delays are wanted, None for not at all."""
+        config, timeline, packet_bytes = self.config, self._timeline, self._full_bytes
+        flow = Flow(
+            line_rate_bps=self.way.rate_bps or NO_RATE_BPS,
+            packet_bytes=packet_bytes,
+            rng=random.Random((self._seed << 24) + self.number),
+            delivery=Delivery(config.initial_window_packets * packet_bytes),
+            start_ns=timeline.now,
+            base_rtt_ns=self.way.rtt_ns,
+        )
+        self.model = model = ModelFlow(
+            timeline,
+            Sender(self._factory, flow),
+            Receiver(ReceiverConfig(ack_packets=config.ack_packets)),
+            forward=self.way.forward,
+            backward=self.way.backward,
+            number=self.number,
+        )
+        if measure_from_ns is not None:
+            self._measure(measure_from_ns)
+        if config.size_bytes is not None:
+            model.expected_bytes = config.size_bytes
+            model.on_complete = self._complete
+            model.write(config.size_bytes)
+        elif config.write_rate_bps is not None:
+            self._write(config.write_rate_bps)
+        else:
+            model.write(NO_END)
+
+    def stop(self) -> None:
+        """The application has no more; what it has sent may still be sent again."""
+        self._is_stopped = True
+        if self.model is not None:
+            self.model.sender.unsent_bytes = 0
+
+    def _complete(self) -> None:
+        self.completed_ns = self._timeline.now
+
+    def _write(self, rate_bps: int) -> None:
+        # The application writes a packet at a time, as evenly as it can.
+        if self._is_stopped or self.model is None:
+            return
+        self.model.write(self._full_bytes)
+        wait_ns = -(-self._full_bytes * BIT_NS_PER_BYTE_S // rate_bps)
+        self._timeline.at(self._timeline.now + wait_ns, self._write, rate_bps)
+
+    def _measure(self, from_ns: int) -> None:
+        assert self.model is not None
+        self.delays = delays = array("q")
+        timeline, add = self._timeline, delays.append
+
+        def arrived(packet: DataPacket) -> None:
+            if timeline.now >= from_ns:
+                add(timeline.now - packet.sent_ns)
+
+        self.model.on_arrival = arrived
+
+
+BIT_NS_PER_BYTE_S = 8_000_000_000
+NO_RATE_BPS = 10**12
+"""What a controller is told where no link has a rate."""

@@ -1,0 +1,122 @@
+"""The metrics of a run that is over: one value each, for the whole of it."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Mapping
+
+from stacks.lab.metrics.fairness import convergence_ns, jain
+from stacks.lab.metrics.latency import Spread, power, spread, under_load
+from stacks.lab.metrics.order import mean
+from stacks.lab.metrics.throughput import loss_share, utilisation
+from stacks.lab.network.link import Link
+from stacks.lab.results.record import Table, Value
+from stacks.lab.running.world import World
+
+
+def summary(world: World, tables: Mapping[str, Table]) -> dict[str, Value]:
+    """What the experiment's `metrics` ask for, by name; None for what did not come about."""
+    wanted = set(world.experiment.metrics)
+    metrics: dict[str, Value] = {}
+    goodputs = _long_goodputs(world, tables)
+    if "goodput" in wanted:
+        metrics["goodput_bps"] = sum(_numbers(tables["flows"], "goodput_bps"))
+    if (link := _bottleneck(world)) is not None:
+        metrics |= _link_metrics(world, link, wanted)
+    if len(goodputs) > 1:
+        if "fairness" in wanted:
+            metrics["jain"] = jain(goodputs)
+        if "convergence" in wanted and world.samples is not None:
+            metrics["convergence_ns"] = _convergence(world)
+    delays = array("q")
+    for flow in world.flows:
+        delays.extend(flow.delays or ())
+    delay = spread(delays)
+    if delay is not None:
+        metrics |= _delay_metrics(world, delay, wanted, sum(goodputs))
+    if "completion" in wanted:
+        metrics |= _completion_metrics(tables)
+    return metrics
+
+
+def _link_metrics(world: World, link: Link, wanted: set[str]) -> dict[str, Value]:
+    metrics: dict[str, Value] = {}
+    measured_ns = world.experiment.duration_ns - world.experiment.warmup_ns
+    sent_packets, sent_bytes, dropped, _ = link.watched
+    if "utilisation" in wanted:
+        metrics["utilisation"] = utilisation(sent_bytes, link.rate_bps, measured_ns)
+    if "loss" in wanted:
+        metrics["loss"] = loss_share(dropped, sent_packets + dropped)
+    return metrics
+
+
+def _delay_metrics(world: World, delay: Spread, wanted: set[str], total_bps: int) -> dict[str, Value]:
+    metrics: dict[str, Value] = {}
+    if "delay" in wanted:
+        metrics |= {"delay_mean_ns": delay.mean, "delay_p50_ns": delay.p50}
+        metrics |= {"delay_p95_ns": delay.p95, "delay_p99_ns": delay.p99}
+    if "power" in wanted:
+        metrics["power"] = power(total_bps, delay.mean)
+    if "latency_under_load" in wanted:
+        over = [
+            under_load(each, flow.empty_delay_ns)
+            for flow in world.flows
+            if flow.delays is not None and (each := spread(flow.delays)) is not None
+        ]
+        metrics["latency_under_load_p50_ns"] = mean([each.p50 for each in over])
+        metrics["latency_under_load_p95_ns"] = mean([each.p95 for each in over])
+    return metrics
+
+
+def _completion_metrics(tables: Mapping[str, Table]) -> dict[str, Value]:
+    slow = spread([value for value in _numbers(tables["flows"], "slowdown_milli") if value >= 0])
+    times = spread([value for value in _numbers(tables["flows"], "completion_ns") if value >= 0])
+    if slow is None or times is None:
+        return {}
+    return {
+        "completion_mean_ns": times.mean,
+        "completion_p50_ns": times.p50,
+        "completion_p99_ns": times.p99,
+        "slowdown_p50": slow.p50 / 1000,
+        "slowdown_p99": slow.p99 / 1000,
+    }
+
+
+def _long_goodputs(world: World, tables: Mapping[str, Table]) -> list[int]:
+    goodputs = _numbers(tables["flows"], "goodput_bps")
+    return [goodputs[flow.number] for flow in world.flows if flow.config.size_bytes is None]
+
+
+def _bottleneck(world: World) -> Link | None:
+    return min(world.network.links, key=lambda link: link.rate_bps, default=None)
+
+
+def _convergence(world: World) -> int | None:
+    """Shares are those of windows of so many round trips, since no flow is even within one."""
+    assert world.samples is not None
+    long = [flow for flow in world.flows if flow.config.size_bytes is None and flow.config.stop_ns is None]
+    if len(long) < 2:
+        return None
+    window_ns = WINDOW_RTTS * max(flow.way.rtt_ns for flow in long) or world.experiment.sample_ns
+    numbers = {flow.number: index for index, flow in enumerate(long)}
+    series = world.samples.series
+    times: list[int] = []
+    shares: list[list[int]] = []
+    latest, before = [0] * len(long), [0] * len(long)
+    end_ns = window_ns
+    for time_ns, flow, goodput in zip(series["time_ns"], series["flow"], series["goodput_bytes"], strict=True):
+        while time_ns > end_ns:
+            times.append(end_ns)
+            shares.append([now - then for now, then in zip(latest, before, strict=True)])
+            before = list(latest)
+            end_ns += window_ns
+        if flow in numbers:
+            latest[numbers[flow]] = goodput
+    return convergence_ns(times, shares, start_ns=max(flow.start_ns for flow in long))
+
+
+def _numbers(table: Table, key: str) -> list[int]:
+    return [int(value) for value in table[key]]
+
+
+WINDOW_RTTS = 10
