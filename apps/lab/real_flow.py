@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import select
-from collections.abc import Iterable
 
 from stacks.model import Sender
 from stacks.model.endpoint import SendingEndpoint
@@ -13,14 +12,14 @@ from transports.udp import UdpTransport
 
 
 class SenderTrace:
-    """The state of a sender at intervals. interval_ns: 0 for no trace. rows: a value for each of `columns`."""
+    """The state of a sender at intervals. interval_ns: 0 for no trace. rows: by name; the first names are `COLUMNS`."""
 
     def __init__(self, sender: Sender, *, interval_ns: int) -> None:
-        self.columns = [*COLUMNS, *sender.controller.variables()]
-        self.rows: list[list[int | str]] = []
+        self.rows: list[dict[str, int | str]] = []
         self.due_ns: int | None = None
         self._sender = sender
         self._interval_ns = interval_ns
+        self._start_ns = 0
 
     def start(self, now: int) -> None:
         """The flow begins."""
@@ -31,7 +30,7 @@ class SenderTrace:
         """One row; the next is due an interval later."""
         sender = self._sender
         controller, delivery = sender.controller, sender.delivery
-        row: list[int | str] = [
+        values: tuple[int | str, ...] = (
             now - self._start_ns,
             controller.state,
             controller.window_bytes or 0,
@@ -40,18 +39,15 @@ class SenderTrace:
             delivery.inflight_bytes,
             delivery.delivered_bytes,
             delivery.lost_bytes,
-        ]
-        self.rows.append([*row, *controller.variables().values()])
+        )
+        self.rows.append(dict(zip(COLUMNS, values, strict=True)) | controller.variables())
         self.due_ns = now - (now - self._start_ns) % self._interval_ns + self._interval_ns
 
     def as_csv(self) -> str:
-        """With a line of names."""
-        return "".join(f"{line}\n" for line in self._lines())
-
-    def _lines(self) -> Iterable[str]:
-        yield ",".join(self.columns)
-        for row in self.rows:
-            yield ",".join(map(str, row))
+        """With a line of names; empty where a controller did not show a variable."""
+        columns = list(dict.fromkeys(name for row in self.rows for name in row))
+        lines = [columns, *([str(row.get(name, "")) for name in columns] for row in self.rows)]
+        return "".join(",".join(line) + "\n" for line in lines)
 
 
 def run_sender(
