@@ -3,12 +3,25 @@
 from __future__ import annotations
 
 import select
+from typing import Protocol
 
 from stacks.model import Sender
 from stacks.model.endpoint import SendingEndpoint
 from transports.clock import Clock
 from transports.pump import Pump
 from transports.udp import UdpTransport
+
+
+class Trace(Protocol):
+    """What looks at a sender now and then. due_ns: when next; None for never."""
+
+    due_ns: int | None
+
+    def start(self, now: int) -> None:
+        """The flow begins."""
+
+    def take(self, now: int) -> None:
+        """Look; `due_ns` becomes the next time."""
 
 
 class SenderTrace:
@@ -40,7 +53,9 @@ class SenderTrace:
             delivery.delivered_bytes,
             delivery.lost_bytes,
         )
-        self.rows.append(dict(zip(COLUMNS, values, strict=True)) | controller.variables())
+        row = dict(zip(COLUMNS, values, strict=True))
+        row.update(controller.variables())
+        self.rows.append(row)
         self.due_ns = now - (now - self._start_ns) % self._interval_ns + self._interval_ns
 
     def as_csv(self) -> str:
@@ -51,7 +66,7 @@ class SenderTrace:
 
 
 def run_sender(
-    core: SendingEndpoint, transport: UdpTransport, clock: Clock, trace: SenderTrace, *, limit_ns: int
+    core: SendingEndpoint, transport: UdpTransport, clock: Clock, trace: Trace, *, limit_ns: int
 ) -> int:
     """Run until all that was written has arrived, or for `limit_ns`; returns how long it took in nanoseconds."""
     pump, sender, files = Pump(core, transport, clock), core.sender, [transport.fileno()]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from itertools import pairwise
 
 from apps.lab.kernel_flow import KernelFlow, run_kernel_flows
 from interop.congestion.bottleneck import require_congestion, running, settle
@@ -32,6 +33,9 @@ def record(cell: Cell, congestion: str, *, duration_ns: int) -> Trace:
     assert isinstance(lateness, dict)
     if not lateness["valid"]:
         raise LateError(str(lateness["reason"]))
+    gap_ns = max(later.time_ns - earlier.time_ns for earlier, later in pairwise(flow.samples))
+    if gap_ns > GAP_NS:
+        raise LateError(f"the flow was not looked at for {gap_ns / 1e6:.0f} ms")
     about = {
         "kernel": kernel_release(),
         "date": datetime.now(UTC).date().isoformat(),
@@ -40,4 +44,6 @@ def record(cell: Cell, congestion: str, *, duration_ns: int) -> Trace:
     return Trace(cell, congestion, about, thinned(of_kernel(flow.samples), INTERVAL_NS))
 
 
+GAP_NS = 30_000_000
+"""While a flow is not looked at, it gets no new data either; its buffer holds more than this."""
 INTERVAL_NS = 50_000_000
