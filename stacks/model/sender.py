@@ -67,6 +67,11 @@ class Sender:
         self._arrived_copies: set[int] = set()
 
     @property
+    def is_recovering(self) -> bool:
+        """Whether a loss was found, and no packet sent after it has been acknowledged."""
+        return self._is_recovering
+
+    @property
     def is_done(self) -> bool:
         """Whether everything that was written has been acknowledged."""
         return not (self.unsent_bytes or self._again or self.losses.outstanding)
