@@ -7,6 +7,7 @@ from pathlib import Path
 
 from stacks.lab.experiment import units
 from stacks.lab.experiment.conflicts import conflicts
+from stacks.lab.experiment.fabric import read_workload
 from stacks.lab.experiment.flows import read_flow, read_traffic
 from stacks.lab.experiment.topology import read_topology
 from stacks.lab.experiment.values import Experiment
@@ -48,6 +49,7 @@ def read_experiment(values: Mapping[str, object], origin: Origin, *, folder: str
         metrics=tuple(METRICS) if metrics is None else metrics,
         topology=read_topology(top, Path(folder)),
         flows=tuple(read_flow(each, Path(folder)) for each in top.tables("flow", "flow")),
+        workloads=tuple(read_workload(each) for each in top.tables("workload", "workload")),
         traffic=tuple(read_traffic(each, Path(folder)) for each in top.tables("traffic", "cross traffic")),
     )
     top.table("sweep", "sweep")

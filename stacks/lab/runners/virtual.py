@@ -7,6 +7,7 @@ from stacks.lab.experiment.values import Experiment
 from stacks.lab.results.record import Record
 from stacks.lab.runners.runner import Progress
 from stacks.lab.running.collect import collect
+from stacks.lab.running.fabric import run_fabric
 from stacks.lab.running.world import World
 from stacks.runtime.errors import LocalError, StackError
 
@@ -20,6 +21,8 @@ class VirtualRunner:
     def run(self, experiment: Experiment, progress: Progress) -> Record:
         """Run all of it. LocalError, with file and line, when a controller in a file of its own fails."""
         try:
+            if experiment.topology.fabric is not None:
+                return run_fabric(experiment, experiment.topology.fabric)
             world = World(experiment)
             world.run(progress)
         except StackError:
