@@ -9,6 +9,7 @@ import typer
 from rich.table import Table
 
 from apps.arguments import Json
+from apps.lab import real as real_time
 from apps.lab.arguments import (
     RESULTS,
     Chosen,
@@ -43,6 +44,8 @@ app = typer.Typer(
     help="Congestion experiments: flows, links and queues in virtual time.",
     epilog="baremetal lab run first-steps",
 )
+app.command(epilog=real_time.SEND)(real_time.send)
+app.command(epilog=real_time.SERVE)(real_time.serve)
 
 
 @app.command(name="list", epilog="baremetal lab list")

@@ -64,8 +64,10 @@ class Dcqcn(Controller):
 
     flow: its line rate bounds the rate. parameters: see DcqcnParameters.
     target_bps: the rate before the last cut, towards which `rate_bps` recovers. alpha: in units of 1/ALPHA_ONE.
-    timer_stage, byte_stage: expiries of timer and byte counter since the last cut.
+    timer_stage, byte_stage: expiries of timer and byte counter since the last cut. cnp_interval_ns: the paper's 50 us.
     """
+
+    cnp_interval_ns = 50_000
 
     def __init__(self, flow: Flow, parameters: DcqcnParameters | None = None) -> None:
         self.parameters = parameters or DcqcnParameters()

@@ -22,6 +22,7 @@ class RateWindow(Controller):
         self.inner = inner
         self.ecn = inner.ecn
         self.wants_telemetry = inner.wants_telemetry
+        self.cnp_interval_ns = inner.cnp_interval_ns
         self._line_rate_bps = flow.line_rate_bps
         self._base_rtt_ns = flow.base_rtt_ns
         self._packet_bytes = flow.packet_bytes
