@@ -39,6 +39,7 @@ class Port:
         self._timeline = timeline
         self._sending: LinkPacket | None = None
         self._finish_ns = 0
+        queue.attach(self)
         self._clock = QueueClock.of(queue, timeline, self._kick)
 
     def put(self, packet: LinkPacket) -> None:
