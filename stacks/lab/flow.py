@@ -33,6 +33,7 @@ class ModelFlow:
         self.on_arrival: Callable[[DataPacket], object] | None = None
         self.on_complete: Callable[[], object] | None = None
         self.expected_bytes = NO_END
+        receiver.notify(sender.controller.cnp_interval_ns)
         self._timeline = timeline
         self._forward = (*forward, self._deliver)
         self._backward = (*backward, self._acknowledge)

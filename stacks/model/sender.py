@@ -67,6 +67,11 @@ class Sender:
         self._arrived_copies: set[int] = set()
 
     @property
+    def is_recovering(self) -> bool:
+        """Whether a loss was found, and no packet sent after it has been acknowledged."""
+        return self._is_recovering
+
+    @property
     def is_done(self) -> bool:
         """Whether everything that was written has been acknowledged."""
         return not (self.unsent_bytes or self._again or self.losses.outstanding)
@@ -110,9 +115,10 @@ class Sender:
         if not arrived and not late:
             return
         rtt_ns = newest = None
-        if arrived:
-            # Ranges come newest first, and the packets of each in order.
-            newest = arrived[-1] if len(ack.ranges) == 1 else max(arrived, key=_number)
+        if arrived or late:
+            # Ranges come newest first, and the packets of each in order. A packet that was given up is timed as well,
+            # or a first timeout below the round trip would never be corrected.
+            newest = arrived[-1] if len(ack.ranges) == 1 and not late else max((*arrived, *late), key=_number)
             if newest.number == ack.ranges[0][1]:
                 rtt_ns = self._time(newest, ack.delay_ns, now)
         ce_packets = ack.ce_packets - self._ce_packets

@@ -40,7 +40,7 @@ class Port:
         self._sending: LinkPacket | None = None
         self._finish_ns = 0
         queue.attach(self)
-        self._clock = QueueClock.of(queue, timeline, self._kick)
+        self._clock = QueueClock.of(queue, timeline, self.wake)
 
     def put(self, packet: LinkPacket) -> None:
         """A packet arrives."""
@@ -52,7 +52,8 @@ class Port:
         elif self._clock is not None:
             self._clock.look()
 
-    def _kick(self) -> None:
+    def wake(self) -> None:
+        """The queue has a packet to give again, though none arrived: it was paused, or waited for its time."""
         if self._sending is None:
             self._send()
 
