@@ -29,7 +29,7 @@ from transports.link.packet import Sink
 from transports.link.parameters import REQUIRED, Kind, Parameter, Spec, read_spec, suggestion
 from transports.link.port import Port
 from transports.link.queue import Queue
-from transports.link.rates import ConstantRate, UnlimitedRate
+from transports.link.rates import ConstantRate, Rate, UnlimitedRate
 from transports.link.readers import changes, duration, path, rate, size, whole
 from transports.link.scheduled import ScheduledRate
 from transports.link.shaper import TokenBucketRate
@@ -43,12 +43,15 @@ AnyPort = Port | FifoPort | TracePort
 class BuiltLink:
     """A link. sinks: what packets pass, in order. port: of them, the one with the queue; None without a rate.
 
-    elements: the others, by their places: "loss", and "elements[0]" of a list.
+    elements: the others, by their places: "loss", and "elements[0]" of a list. delay_ns: of the wire, without jitter.
+    rate_bps: at first, or of a trace on average; 0 for no limit.
     """
 
     sinks: tuple[Sink, ...]
     port: AnyPort | None
     elements: Mapping[str, Element]
+    delay_ns: int = 0
+    rate_bps: int = 0
 
     def counters(self) -> dict[str, dict[str, int]]:
         """What each element counted."""
@@ -85,7 +88,12 @@ class LinkSpec:
         """
         elements: dict[str, Element] = {}
         sinks: list[Sink] = [self._add(elements, each, timeline, seed).put for each in self.before]
-        port = self._port(timeline, seed, queue, can_be_plain=is_fixed and hop_id is None)
+        rate_bps = 0
+        port: AnyPort | None = None
+        if self.rate is not None:
+            rate = self.rate.build(timeline, random.Random(f"{seed} rate"))
+            rate_bps = getattr(rate, "rate_bps", 0)
+            port = self._port(timeline, rate, queue, can_be_plain=is_fixed and hop_id is None)
         if isinstance(port, Port):
             port.hop_id = hop_id
         if port is not None:
@@ -93,7 +101,7 @@ class LinkSpec:
         elif self.delay_ns:
             sinks.append(Delay(timeline, self.delay_ns).put)
         sinks += [self._add(elements, each, timeline, seed).put for each in self.after]
-        return BuiltLink(tuple(sinks), port, elements)
+        return BuiltLink(tuple(sinks), port, elements, self.delay_ns, rate_bps)
 
     def _add(self, elements: dict[str, Element], each: tuple[str, Spec], timeline: Timeline, seed: int) -> Element:
         place, spec = each
@@ -102,10 +110,7 @@ class LinkSpec:
         elements[place] = element
         return element
 
-    def _port(self, timeline: Timeline, seed: int, queue: Queue | None, *, can_be_plain: bool) -> AnyPort | None:
-        if self.rate is None:
-            return None
-        made = self.rate.build(timeline, random.Random(f"{seed} rate"))
+    def _port(self, timeline: Timeline, made: Rate | Trace, queue: Queue | None, *, can_be_plain: bool) -> AnyPort:
         if queue is None and isinstance(made, ConstantRate) and can_be_plain:
             return FifoPort(
                 timeline,
