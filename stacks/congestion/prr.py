@@ -48,7 +48,8 @@ class Prr:
             if is_safe:
                 count += self.packet_bytes
             count = min(ssthresh_bytes - inflight_bytes, count)
-        if count <= 0:
-            # RFC 9937 6: the fast retransmit goes out whatever the proportion says.
-            count = self.packet_bytes if self.is_loss and not self.sent_bytes else 0
+        if count < self.packet_bytes and self.is_loss and not self.sent_bytes:
+            count = self.packet_bytes  # RFC 9937 6: the fast retransmit goes out whatever the proportion says
+        elif count < 0:
+            count = 0
         return inflight_bytes + count

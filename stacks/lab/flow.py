@@ -33,12 +33,15 @@ class ModelFlow:
         self.on_arrival: Callable[[DataPacket], object] | None = None
         self.on_complete: Callable[[], object] | None = None
         self.expected_bytes = NO_END
+        receiver.notify(sender.controller.cnp_interval_ns)
         self._timeline = timeline
         self._forward = (*forward, self._deliver)
         self._backward = (*backward, self._acknowledge)
         self._notify = (*backward, self._handle_notification)
+        self._pacer = timeline.timer(self.pump)
         self._timer = timeline.timer(self._time_out)
         self._ack_timer = timeline.timer(self._ack_late)
+        self._is_pumping = self._is_called_back = False
 
     def write(self, length_bytes: int) -> None:
         """The application has so many more bytes."""
@@ -47,15 +50,24 @@ class ModelFlow:
 
     def pump(self) -> None:
         """Send what may be sent now, and see when to look again."""
+        if self._is_pumping:
+            self._is_called_back = True  # a path without delay brought an acknowledgement already
+            return
         sender, route = self.sender, self._forward
-        for packet in sender.poll_packets(self._timeline.now):
-            packet.flow = self.number
-            packet.route = route
-            packet.forward()
-        due_ns = sender.poll_deadline()
-        if due_ns is None:
-            self._timer.cancel()
-        else:
+        self._is_pumping = self._is_called_back = True
+        while self._is_called_back:
+            self._is_called_back = False
+            for packet in sender.poll_packets(self._timeline.now):
+                packet.flow = self.number
+                packet.route = route
+                packet.forward()
+        self._is_pumping = False
+        # Two timers, since one deadline is often near and the other always far: see `Timer`.
+        due_ns = sender.pacing_deadline()
+        if due_ns != self._pacer.due_ns:
+            self._pacer.arm(due_ns)
+        due_ns = sender.timer_deadline()
+        if due_ns != self._timer.due_ns:
             self._timer.arm(due_ns)
 
     def _time_out(self) -> None:
@@ -71,20 +83,28 @@ class ModelFlow:
             self.expected_bytes = NO_END
             if self.on_complete is not None:
                 self.on_complete()
-        if ack is not None or self._ack_timer.due_ns == NEVER:
+        if ack is not None:
             self._send_ack(ack)
-        point = self.receiver.notification_point
+        elif self._ack_timer.due_ns == NEVER:
+            self._arm_ack_timer()
+        point = receiver.notification_point
         if point is not None and point.is_due:
-            self._send_notification(self.receiver.poll_notification())
+            self._send_notification(receiver.poll_notification())
 
     def _ack_late(self) -> None:
-        self._send_ack(self.receiver.handle_timeout(self._timeline.now))
+        ack = self.receiver.handle_timeout(self._timeline.now)
+        if ack is None:
+            self._arm_ack_timer()
+        else:
+            self._send_ack(ack)
 
-    def _send_ack(self, ack: AckPacket | None) -> None:
-        if ack is not None:
-            ack.route = self._backward
-            ack.flow = self.number
-            ack.forward()
+    def _send_ack(self, ack: AckPacket) -> None:
+        self._ack_timer.due_ns = NEVER
+        ack.route = self._backward
+        ack.flow = self.number
+        ack.forward()
+
+    def _arm_ack_timer(self) -> None:
         due_ns = self.receiver.ack_due_ns
         if due_ns is None:
             self._ack_timer.cancel()
@@ -104,8 +124,15 @@ class ModelFlow:
 
     def _acknowledge(self, ack: AckPacket) -> None:
         if not ack.is_corrupt:
-            self.sender.handle_ack(ack, self._timeline.now)
-            self.pump()
+            sender, now = self.sender, self._timeline.now
+            sender.handle_ack(ack, now)
+            if now < self._pacer.due_ns < NEVER:
+                # The pacer holds everything back, and will go on doing so: only the other timer may have moved.
+                due_ns = sender.timer_deadline()
+                if due_ns != self._timer.due_ns:
+                    self._timer.arm(due_ns)
+            else:
+                self.pump()
 
 
 NO_END = 1 << 62

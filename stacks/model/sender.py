@@ -46,12 +46,18 @@ class Sender:
         self._again: deque[DataPacket] = deque()
         self._ce_packets = 0
         self._quantum_left = 0
+        # What rounding to a nanosecond left of the last gap, in bits times nanoseconds per second.
+        self._pacing_rest = 0
         self._is_paced_out = False
         self._probes = 0
+        # The probe timeout (RFC 9002 6.2.1), doubled `_backoff` times, from `_timer_base_ns` on.
+        self._pto_ns = INITIAL_TIMEOUT_NS
         self._backoff = 0
         self._timer_base_ns = flow.start_ns
-        # RFC 9002 7.3.2: losses among packets sent up to here are of the same congestion event.
-        self._recovery_start_ns = -1
+        self._floor = 0
+        # RFC 9002 7.3.2: losses among packets before this number are of the same congestion event. (By numbers, not by
+        # times: in virtual time much happens in one nanosecond.)
+        self._recovery_start = 0
         self._is_recovering = False
         # What a timeout counted as lost, by segment: its recovery lasts until all of it has arrived (RFC 6582 3.2).
         self._awaited: set[int] = set()
@@ -59,6 +65,11 @@ class Sender:
         # Segments that were sent more than once: the newest copy's number; and those that arrived, in whatever copy.
         self._copies: dict[int, int] = {}
         self._arrived_copies: set[int] = set()
+
+    @property
+    def is_recovering(self) -> bool:
+        """Whether a loss was found, and no packet sent after it has been acknowledged."""
+        return self._is_recovering
 
     @property
     def is_done(self) -> bool:
@@ -76,13 +87,13 @@ class Sender:
         packets: list[DataPacket] = []
         controller, delivery = self.controller, self.delivery
         self._is_paced_out = False
-        floor = self.losses.floor
         while self.unsent_bytes or self._again:
             if self._probes:
                 self._probes -= 1
             else:
-                window_bytes = controller.window_bytes
-                if window_bytes is not None and delivery.inflight_bytes + self.packet_bytes > window_bytes:
+                window_bytes, inflight_bytes = controller.window_bytes, delivery.inflight_bytes
+                # A window below one packet lets one out at a time: the flow must not stand still for ever.
+                if window_bytes is not None and inflight_bytes and inflight_bytes + self.packet_bytes > window_bytes:
                     delivery.cwnd_limited()
                     break
                 if controller.rate_bps is not None and self._quantum_left <= 0:
@@ -90,7 +101,9 @@ class Sender:
                         self._is_paced_out = True
                         break
                     self._quantum_left = controller.send_quantum_bytes
-            packets.append(self._send(now, floor))
+            packets.append(self._send(now))
+        # A quantum is a burst of one instant: what is left of it does not pass the pacer later.
+        self._quantum_left = 0
         return packets
 
     def handle_ack(self, ack: AckPacket, now: int) -> None:
@@ -102,9 +115,10 @@ class Sender:
         if not arrived and not late:
             return
         rtt_ns = newest = None
-        if arrived:
-            # Ranges come newest first, and the packets of each in order.
-            newest = arrived[-1] if len(ack.ranges) == 1 else max(arrived, key=_number)
+        if arrived or late:
+            # Ranges come newest first, and the packets of each in order. A packet that was given up is timed as well,
+            # or a first timeout below the round trip would never be corrected.
+            newest = arrived[-1] if len(ack.ranges) == 1 and not late else max((*arrived, *late), key=_number)
             if newest.number == ack.ranges[0][1]:
                 rtt_ns = self._time(newest, ack.delay_ns, now)
         ce_packets = ack.ce_packets - self._ce_packets
@@ -114,7 +128,7 @@ class Sender:
         self._timer_base_ns = now
         if self._copies:
             self._note_copies(arrived)
-        if self._is_recovering and newest and newest.sent_ns > self._recovery_start_ns and not self._awaited:
+        if self._is_recovering and newest and newest.number >= self._recovery_start and not self._awaited:
             self._is_recovering = False
             self.controller.handle_recovered(now)
         lost = losses.find_lost(now)
@@ -123,9 +137,12 @@ class Sender:
         if late:
             self._arrived_late(late, now)
         sample = self.delivery.sample(rtt_ns=rtt_ns, ce_packets=max(ce_packets, 0))
-        sample.telemetry = ack.telemetry
+        sample.telemetry = ack.echo
         self.controller.handle_ack(sample, now)
-        losses.forget(now)
+        if not self._awaited:
+            # While a timeout's recovery is on, how late packets may be is not known.
+            losses.forget(now)
+        self._floor = losses.floor
 
     def handle_notification(self, now: int) -> None:
         """A CNP arrives; `poll_packets` afterwards."""
@@ -133,12 +150,22 @@ class Sender:
 
     def poll_deadline(self) -> int | None:
         """When `handle_timeout` and `poll_packets` are due."""
-        due_ns = self._timeout_ns()
-        for other_ns in (self.losses.loss_due_ns, self.controller.poll_deadline()):
-            if other_ns is not None and (due_ns is None or other_ns < due_ns):
-                due_ns = other_ns
-        if self._is_paced_out and (due_ns is None or self.delivery.next_send_ns < due_ns):
-            due_ns = self.delivery.next_send_ns
+        due_ns = min(self.timer_deadline(), self.pacing_deadline())
+        return None if due_ns == NEVER else due_ns
+
+    def pacing_deadline(self) -> int:
+        """The part of `poll_deadline` that moves with each packet: when the pacer lets the next one go, or NEVER."""
+        return self.delivery.next_send_ns if self._is_paced_out else NEVER
+
+    def timer_deadline(self) -> int:
+        """The other part: timeouts, losses by time, the controller; or NEVER."""
+        due_ns = self._timer_base_ns + (self._pto_ns << self._backoff) if self.losses.outstanding else NEVER
+        other_ns = self.losses.loss_due_ns
+        if other_ns is not None and other_ns < due_ns:
+            due_ns = other_ns
+        other_ns = self.controller.poll_deadline()
+        if other_ns is not None and other_ns < due_ns:
+            due_ns = other_ns
         return due_ns
 
     def handle_timeout(self, now: int) -> None:
@@ -149,11 +176,10 @@ class Sender:
         loss_due_ns = self.losses.loss_due_ns
         if loss_due_ns is not None and now >= loss_due_ns:
             self._lost(self.losses.find_lost(now), now)
-        timeout_ns = self._timeout_ns()
-        if timeout_ns is not None and now >= timeout_ns:
+        if self.losses.outstanding and now >= self._timer_base_ns + (self._pto_ns << self._backoff):
             self._time_out(now)
 
-    def _send(self, now: int, floor: int) -> DataPacket:
+    def _send(self, now: int) -> DataPacket:
         controller = self.controller
         if self._again:
             former = self._again.popleft()
@@ -177,17 +203,23 @@ class Sender:
         delivery, outstanding = self.delivery, self.losses.outstanding
         if not outstanding:
             self._timer_base_ns = now
-            delivery.rto_ns = self._wait_ns()
+            delivery.rto_ns = self._pto_ns
         controller.handle_sent(size_bytes, now)
         delivery.sent(packet, now)
         outstanding[number] = packet
-        packet.floor = floor
+        packet.floor = self._floor
         self.sent_packets += 1
         self.sent_bytes += size_bytes
         rate_bps = controller.rate_bps
         if rate_bps is not None:
             self._quantum_left -= size_bytes
-            delivery.next_send_ns = max(now, delivery.next_send_ns) + size_bytes * BIT_NS_PER_BYTE_S // rate_bps
+            owed = size_bytes * BIT_NS_PER_BYTE_S
+            if delivery.next_send_ns > now:
+                delivery.next_send_ns += (owed + self._pacing_rest) // rate_bps
+                self._pacing_rest = (owed + self._pacing_rest) % rate_bps
+            else:
+                delivery.next_send_ns = now + owed // rate_bps
+                self._pacing_rest = owed % rate_bps
         return packet
 
     def _check_application_limited(self) -> None:
@@ -204,6 +236,7 @@ class Sender:
         rtt.update(rtt_ns, ack_delay_ns=delay_ns)
         delivery.min_rtt_ns = rtt.min_ns
         delivery.srtt_ns = rtt.smoothed_ns
+        self._pto_ns = rtt.retransmission_ns() + self._ack_delay_ns
         return rtt_ns
 
     # Loss and recovery
@@ -213,10 +246,11 @@ class Sender:
             return
         self.lost_packets += len(lost)
         self._quantum_left = 0
-        if is_timeout or lost[-1].sent_ns > self._recovery_start_ns:
-            self._recovery_start_ns = now
+        if is_timeout or lost[-1].number >= self._recovery_start:
+            self._recovery_start = self._number
             self._is_recovering = True
-            self._unresolved.clear()
+            if self._backoff <= 2:
+                self._unresolved.clear()  # timeouts in a row are one event
             self._awaited = {packet.segment for packet in self._again} if is_timeout else set()
             lost_bytes = sum(packet.size_bytes for packet in lost)
             self.controller.handle_loss(Loss(lost_bytes, is_timeout=is_timeout), now)
@@ -238,18 +272,17 @@ class Sender:
         self._unresolved.difference_update(packet.number for packet in late)
         if was_open and not self._unresolved:
             self._is_recovering = False
-            self._recovery_start_ns = -1
+            self._recovery_start = 0
             self._awaited.clear()
             self.controller.handle_spurious_loss(now)
 
     def _note_copies(self, arrived: list[DataPacket]) -> None:
         """Of data that was sent more than once, one copy is enough: losses of the others are not sent again."""
-        copies = self._copies
+        copies, floor = self._copies, self._floor
         for packet in arrived:
             if packet.segment in copies:
                 self._arrived_copies.add(packet.segment)
                 self._awaited.discard(packet.segment)
-        floor = self.losses.floor
         while copies:
             segment = next(iter(copies))
             if copies[segment] >= floor:
@@ -257,17 +290,8 @@ class Sender:
             del copies[segment]
             self._arrived_copies.discard(segment)
 
-    def _wait_ns(self) -> int:
-        rtt = self.rtt
-        return rtt.retransmission_ns() + self._ack_delay_ns if rtt.smoothed_ns else INITIAL_TIMEOUT_NS
-
-    def _timeout_ns(self) -> int | None:
-        if not self.losses.outstanding:
-            return None
-        return self._timer_base_ns + (self._wait_ns() << min(self._backoff, MAX_BACKOFF))
-
     def _time_out(self, now: int) -> None:
-        self._backoff += 1
+        self._backoff = min(self._backoff + 1, MAX_BACKOFF)
         self._timer_base_ns = now
         if self._backoff == 1:
             # A probe: the newest data again, or new data.
@@ -286,4 +310,5 @@ def _number(packet: DataPacket) -> int:
 
 BIT_NS_PER_BYTE_S = 8_000_000_000
 INITIAL_TIMEOUT_NS = 1_000_000_000
+NEVER = 1 << 62
 MAX_BACKOFF = 6

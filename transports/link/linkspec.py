@@ -82,9 +82,10 @@ class LinkSpec:
         hop_id: int | None = None,
         is_fixed: bool = True,
     ) -> BuiltLink:
-        """Make it, with a queue of its own. hop_id: for telemetry, see Port.
+        """Make it. queue: empty, and of no other link; drop-tail where left out. hop_id: for telemetry, see Port.
 
-        is_fixed: nobody will change the port's rate or delay, so that it may be a FifoPort.
+        is_fixed: nobody will change the port's rate or delay, so that it may be a FifoPort; that has a queue of its own
+        with the limits of a drop-tail `queue`, so look at `port.queue`.
         """
         elements: dict[str, Element] = {}
         sinks: list[Sink] = [self._add(elements, each, timeline, seed).put for each in self.before]
@@ -111,16 +112,16 @@ class LinkSpec:
         return element
 
     def _port(self, timeline: Timeline, made: Rate | Trace, queue: Queue | None, *, can_be_plain: bool) -> AnyPort:
-        if queue is None and isinstance(made, ConstantRate) and can_be_plain:
+        if queue is None:
+            queue = DropTail(limit_packets=self.limit_packets, limit_bytes=self.limit_bytes)
+        if can_be_plain and isinstance(made, ConstantRate) and type(queue) is DropTail and not queue.limit_ns:
             return FifoPort(
                 timeline,
                 made.rate_bps,
                 delay_ns=self.delay_ns,
-                limit_packets=self.limit_packets,
-                limit_bytes=self.limit_bytes,
+                limit_packets=queue.limit_packets,
+                limit_bytes=queue.limit_bytes,
             )
-        if queue is None:
-            queue = DropTail(limit_packets=self.limit_packets, limit_bytes=self.limit_bytes)
         if isinstance(made, Trace):
             return TracePort(timeline, queue, made, delay_ns=self.delay_ns)
         return Port(timeline, queue, made, delay_ns=self.delay_ns)

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from transports.errors import TransportError
-from transports.link.readers import TIMES, Reader, duration, durations, span
+from transports.link.readers import TIMES, Reader, duration, durations, room, span
 from transports.timeline import Timeline
 
 Build = Callable[..., Any]
@@ -163,4 +163,4 @@ def _example(by_name: Mapping[str, Kind]) -> str:
 
 
 REQUIRED: Any = object()
-TIMED = (duration, span, durations)
+TIMED = (duration, span, durations, room)

@@ -40,6 +40,7 @@ class Port:
         # When the packet that is leaving has left; and whether the next is to follow it then.
         self._finish_ns = timeline.now
         self._is_armed = False
+        queue.attach(self)
         self._clock = QueueClock.of(queue, timeline, self.wake)
 
     def put(self, packet: LinkPacket) -> None:

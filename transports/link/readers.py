@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterator, Mapping
 from fractions import Fraction
 from typing import Any
 
+from transports.link.bounded import Limits
+
 Reader = Callable[[object], Any]
 
 
@@ -64,6 +66,32 @@ def whole(low: int) -> Reader:
         if not isinstance(number, int) or isinstance(number, bool) or number < low:
             raise ValueError(f"is a whole number from {low} on, not {value!r}")
         return number
+
+    return read
+
+
+def room(value: object) -> Limits:
+    """How much waits: `"100packets"`, `"64KiB"`, `"40ms"` at the link's rate; a whole number is packets."""
+    packets = int(value) if isinstance(value, str) and re.fullmatch(r"\d{1,18}", value) else value
+    if isinstance(packets, int) and not isinstance(packets, bool):
+        return Limits(packets=_amount(packets, PACKETS, ""))
+    unit = match[1] if isinstance(value, str) and (match := re.search(r"([a-zA-Z]+)\s*$", value)) else ""
+    wanted = "is so much as waits, such as 100packets, 64KiB or 40ms"
+    if unit in TIMES:
+        return Limits(time_ns=_amount(value, TIMES, wanted))
+    if unit in SIZES:
+        return Limits(size_bytes=_amount(value, SIZES, wanted))
+    return Limits(packets=_amount(value, PACKETS, wanted))
+
+
+def real(low: float, high: float) -> Reader:
+    """A number from `low` to `high`."""
+
+    def read(value: object) -> float:
+        number = _fraction(value) if isinstance(value, str) else value
+        if isinstance(number, bool) or not isinstance(number, int | float | Fraction) or not low <= number <= high:
+            raise ValueError(f"is a number from {low:g} to {high:g}, not {value!r}")
+        return float(number)
 
     return read
 
@@ -171,5 +199,6 @@ RATES = {
     for unit in ("bit", "bit/s", "bps")
     for prefix, scale in (("", 1), ("k", 10**3), ("m", 10**6), ("g", 10**9), ("t", 10**12))
 }
+PACKETS = {"packets": 1, "packet": 1}
 AMOUNT_MAX = 1 << 60
 NUMBERS_MAX = 1_000_000

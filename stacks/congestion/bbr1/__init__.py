@@ -15,7 +15,10 @@ where the kernel's are; a packet is the flow's full one.
 
 What differs, since it is not the kernel: time is exact where the kernel counts jiffies; an acknowledgement never counts
 as delayed, since what the receiver waited is known and taken off; rates are not capped by a socket option; and the
-bandwidth of a sample is computed from bytes, which is the same for full packets.
+bandwidth of a sample is computed from bytes, which is the same for full packets. Linux's recovery lasts until every
+hole is filled, and where losses go on it enters the next without a break and without another round of packet
+conservation; a stack of packet numbers ends one after a round (RFC 9002 7.3.2), whatever was lost meanwhile. So here
+recovery lasts until a round is without loss, which is the same where losses are rare.
 """
 
 from stacks.congestion.bbr1.controller import Bbr1

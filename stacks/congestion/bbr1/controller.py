@@ -36,8 +36,8 @@ class Bbr1(Controller):
     state: STARTUP, DRAIN, PROBE_BW or PROBE_RTT. cwnd, prior_cwnd: packets. max_bw: the bandwidth filter; lt_bw: the
     policer's rate, which counts instead while lt_use_bw. min_rtt_us: NO_RTT_US before the first. pacing_gain,
     cwnd_gain: in units of 1/256. pacing_rate: bytes per second, as sk_pacing_rate. tso_segs_goal: packets that leave
-    together. losses: packets found lost since the last acknowledgement. ca_state, prev_ca_state: of the stack, now and
-    at the last acknowledgement.
+    together. losses: packets found lost since the last acknowledgement; lost_ns: when the last was. ca_state,
+    prev_ca_state: OPEN, RECOVERY or LOSS, now and at the last acknowledgement.
     """
 
     rate_bps: int
@@ -54,6 +54,7 @@ class Bbr1(Controller):
         self.window_bytes = self.cwnd * flow.packet_bytes
         self.prior_cwnd = 0
         self.losses = 0
+        self.lost_ns = -1
         self.ca_state = self.prev_ca_state = OPEN
         self.packet_conservation = False
         self.pacing_gain = self.cwnd_gain = HIGH_GAIN
@@ -83,6 +84,8 @@ class Bbr1(Controller):
 
     def handle_ack(self, ack: Ack, now: int) -> None:
         """Update the model, then what follows from it."""
+        if self.ca_state == RECOVERY and not self.losses and ack.newest_sent_ns > self.lost_ns:
+            self.ca_state = OPEN
         bandwidth.update(self, ack)
         aggregation.update(self, ack)
         if self.state == PROBE_BW:
@@ -115,6 +118,7 @@ class Bbr1(Controller):
     def handle_lost_packet(self, packet: SentPacket, now: int) -> None:  # noqa: ARG002
         """Count it for the next acknowledgement."""
         self.losses += 1
+        self.lost_ns = now
 
     def handle_loss(self, loss: Loss, now: int) -> None:  # noqa: ARG002
         """Recovery begins; a timeout leaves one packet of cwnd, and ends a round and a policer interval."""
@@ -131,8 +135,9 @@ class Bbr1(Controller):
         policer.sample(self, 1, is_app_limited=False)
 
     def handle_recovered(self, now: int) -> None:  # noqa: ARG002
-        """The next acknowledgement restores cwnd."""
-        self.ca_state = OPEN
+        """After a timeout, the next acknowledgement restores cwnd; another recovery ends with a round without loss."""
+        if self.ca_state == LOSS:
+            self.ca_state = OPEN
 
     def handle_spurious_loss(self, now: int) -> None:  # noqa: ARG002
         """Look for the full pipe anew, and forget the policer (bbr_undo_cwnd)."""
