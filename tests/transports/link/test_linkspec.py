@@ -16,6 +16,7 @@ from transports.link import (
     BurstLoss,
     DelayReordering,
     DropList,
+    DropTail,
     Element,
     FifoPort,
     GapReordering,
@@ -31,6 +32,7 @@ from transports.link import (
     TokenBucketRate,
     TracePort,
     Uniform,
+    UnlimitedRate,
     Values,
 )
 from transports.link.elements import SLOTS, make_element, read_element
@@ -206,17 +208,30 @@ def test_a_list_of_elements_has_the_order_that_it_is_written_in() -> None:
 
 
 @pytest.mark.parametrize(
-    ("rate", "kind"),
+    ("rate", "kind", "rate_bps"),
     [
-        ("schedule:0s=20mbit|5s=1mbit", ScheduledRate),
-        ({"kind": "schedule", "changes": [["0s", "20mbit"], ["5s", 0]], "period_s": 9}, ScheduledRate),
-        ("tbf:rate=5mbit,burst=10kB", TokenBucketRate),
+        ("schedule:0s=20mbit|5s=1mbit", ScheduledRate, 20_000_000),
+        ({"kind": "schedule", "changes": [["0s", "9mbit"], ["5s", 0]], "period_s": 9}, ScheduledRate, 9_000_000),
+        ("tbf:rate=5mbit,burst=10kB", TokenBucketRate, 5_000_000),
+        ("unlimited", UnlimitedRate, 0),
     ],
 )
-def test_rates_are_made_by_name(rate: object, kind: type) -> None:
-    port = read_link({"rate": rate}).build(Timeline()).port
-    assert isinstance(port, Port)
-    assert type(port.rate) is kind
+def test_rates_are_made_by_name(rate: object, kind: type, rate_bps: int) -> None:
+    link = read_link({"rate": rate}).build(Timeline())
+    assert isinstance(link.port, Port)
+    assert type(link.port.rate) is kind
+    # Queues with a limit in time ask the port's rate for it.
+    assert link.rate_bps == link.port.queue.rate_bps == rate_bps
+
+
+def test_a_drop_tail_queue_gives_its_limits_to_the_plain_port() -> None:
+    timeline = Timeline()
+    link = read_link({"rate": "8mbit"}).build(timeline, queue=DropTail(limit_packets=2))
+    assert isinstance(link.port, FifoPort)
+    send(timeline, link.sinks, [(0, 1000)] * 5)
+    assert link.port.queue.dropped_packets == 2
+    in_time = read_link({"rate": "8mbit"}).build(timeline, queue=DropTail(limit_ns=5)).port
+    assert isinstance(in_time, Port)
 
 
 def test_a_trace_makes_a_port_of_its_kind(tmp_path: Path) -> None:
