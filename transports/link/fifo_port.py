@@ -87,7 +87,8 @@ class FifoPort:
         self._all_packets += 1
         self._all_bytes += size_bytes
         self._all_ns += duration_ns
-        timeline.at(finish_ns + self.delay_ns, FORWARD, packet)
+        packet.hop = hop = packet.hop + 1
+        timeline.at(finish_ns + self.delay_ns, packet.route[hop], packet)
 
     def settle(self) -> None:
         """Take off what has begun to leave by now."""
@@ -155,7 +156,4 @@ class FifoQueue(Queue):
     @backlog_bytes.setter
     def backlog_bytes(self, value: int) -> None:
         """The port's affair."""
-
-
-FORWARD = LinkPacket.forward
 SETTLE_PACKETS = 256
