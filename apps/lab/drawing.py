@@ -31,11 +31,18 @@ def obtain_any(name: str, store: Store, settings: Sequence[str], pool: Pool) -> 
     return run_sweep(name, settings, store, pool)
 
 
-def draw(found: Found, metrics: Sequence[str]) -> bytes:
-    """As a PNG file."""
+def short_name(name: str) -> str:
+    """What a file about a result is called when nobody says: the experiment's name."""
+    path = Path(name)
+    return path.resolve().parent.name if path.is_dir() else path.stem
+
+
+def draw(found: Found, metrics: Sequence[str], *, as_distribution: bool = False) -> bytes:
+    """As a PNG file. as_distribution: of a run, cumulative distributions instead of what happened over time."""
     if isinstance(found, SweepResult):
         return to_png(sweep_figure(found, chosen_metrics(found, metrics)[0]))
-    figure = over_time(found.record, found.title) or distributions(found.record, found.title)
+    figure = None if as_distribution else over_time(found.record, found.title)
+    figure = figure or distributions(found.record, found.title)
     if figure is None:
         raise CommandError("this result has no samples to draw", 'give the experiment sample = "10ms"')
     return to_png(figure)

@@ -76,6 +76,11 @@ def workload(name: str, *, divisor: int = 1) -> SizeDistribution:
     return SizeDistribution(points, divisor=divisor)
 
 
+def mean_bytes(sizes: str | int) -> int:
+    """The mean of a distribution by its name, or of one size itself."""
+    return sizes if isinstance(sizes, int) else workload(sizes).mean_bytes
+
+
 def poisson_arrivals(
     sizes: SizeDistribution, *, hosts: int, host_rate_bps: int, load_1000: int, flows: int, rng: random.Random
 ) -> list[FlowArrival]:

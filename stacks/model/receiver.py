@@ -115,7 +115,7 @@ class Receiver:
         self._waiting = 0
         self.ack_due_ns = None
         ack = AckPacket(self._ranges[:MAX_RANGES], self.ce_packets, now - self._newest_ns, self.config.ack_bytes)
-        ack.telemetry = self._telemetry
+        ack.echo = self._telemetry
         return ack
 
     def _take_segment(self, packet: DataPacket) -> None:

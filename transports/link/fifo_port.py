@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from collections import deque
 
+from transports.link.bounded import UNLIMITED
 from transports.link.checks import check_at_least
-from transports.link.droptail import UNLIMITED
 from transports.link.packet import LinkPacket
 from transports.link.queue import Queue
 from transports.link.rates import BIT_NS_PER_BYTE_S, ConstantRate

@@ -39,7 +39,8 @@ class Port:
         self._timeline = timeline
         self._sending: LinkPacket | None = None
         self._finish_ns = 0
-        self._clock = QueueClock.of(queue, timeline, self._kick)
+        queue.attach(self)
+        self._clock = QueueClock.of(queue, timeline, self.wake)
 
     def put(self, packet: LinkPacket) -> None:
         """A packet arrives."""
@@ -51,7 +52,8 @@ class Port:
         elif self._clock is not None:
             self._clock.look()
 
-    def _kick(self) -> None:
+    def wake(self) -> None:
+        """The queue has a packet to give again, though none arrived: it was paused, or waited for its time."""
         if self._sending is None:
             self._send()
 

@@ -155,6 +155,8 @@ class Bbr3(Variables):
         state = TABLE[self.phase, event]
         if state is IGNORE:
             return
+        if self.on_transition is not None:
+            self.on_transition(self.phase, state, event, now)
         self.phase = state
         self.state = state.value
         self.pacing_gain, self.cwnd_gain = GAINS[state]

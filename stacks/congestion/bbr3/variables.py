@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 
 from stacks.congestion.bbr3.constants import (
     DEFAULT_CWND_GAIN,
@@ -11,7 +12,7 @@ from stacks.congestion.bbr3.constants import (
     MIN_PIPE_PACKETS,
     STARTUP_PACING_GAIN,
 )
-from stacks.congestion.bbr3.machine import AckPhase, State
+from stacks.congestion.bbr3.machine import AckPhase, Event, State
 from stacks.congestion.controller import Ack, Controller, Flow
 from stacks.congestion.delivery import Delivery
 from stacks.runtime import LocalError
@@ -28,7 +29,8 @@ class Variables(Controller):
     slots, max_bw_previous and max_bw_current; extra_acked_filter as the maximum of this round and those of the rounds
     before, the oldest first; is_in_recovery, and recovery_delivered: C.delivered when a fast recovery began, INFINITY
     without one; lost_ranges and last_lost: discontiguous ranges lost in this round, and where the last one ended;
-    is_stale: rates and budgets have to be computed again; has_seen_rtt: pacing no longer assumes 1 ms.
+    is_stale: rates and budgets have to be computed again; has_seen_rtt: pacing no longer assumes 1 ms; on_transition:
+    called with the old state, the new one, the event and the time, before the new one is entered.
     """
 
     # Slots, as there are more than CPython keeps fast in an instance's dictionary.
@@ -40,12 +42,12 @@ class Variables(Controller):
         "inflight_latest", "inflight_longterm", "inflight_shortterm", "initial_cwnd", "is_bw_probe_sample",
         "is_in_recovery", "is_loss_in_round", "is_stale", "last_lost", "loss_round_delivered", "loss_round_start",
         "lost_ranges", "max_bw", "max_bw_current", "max_bw_previous", "max_inflight", "min_pipe_cwnd", "min_rtt",
-        "min_rtt_stamp", "next_round_delivered", "offload_budget", "offload_quanta", "pacing_gain", "phase",
-        "prev_probe_precautionary", "prev_probe_too_high", "prior_cwnd", "probe_rtt_done_stamp", "probe_rtt_expired",
-        "probe_rtt_min_delay", "probe_rtt_min_stamp", "probe_rtt_round_done", "probe_up_acked_per_inc", "rate_bps",
-        "recovery_delivered", "rng", "round_count", "round_start", "rounds_since_probe_up", "rs", "send_quantum_bytes",
-        "smss", "state", "undo_bw_shortterm", "undo_inflight_longterm", "undo_inflight_shortterm", "undo_state",
-        "window_bytes",
+        "min_rtt_stamp", "next_round_delivered", "offload_budget", "offload_quanta", "on_transition", "pacing_gain",
+        "phase", "prev_probe_precautionary", "prev_probe_too_high", "prior_cwnd", "probe_rtt_done_stamp",
+        "probe_rtt_expired", "probe_rtt_min_delay", "probe_rtt_min_stamp", "probe_rtt_round_done",
+        "probe_up_acked_per_inc", "rate_bps", "recovery_delivered", "rng", "round_count", "round_start",
+        "rounds_since_probe_up", "rs", "send_quantum_bytes", "smss", "state", "undo_bw_shortterm",
+        "undo_inflight_longterm", "undo_inflight_shortterm", "undo_state", "window_bytes",
     )  # fmt: skip
 
     rate_bps: int
@@ -61,6 +63,7 @@ class Variables(Controller):
         self.offload_quanta = offload_quanta
         self.has_selective_acks = has_selective_acks
         self.rs = Ack(0, 0)
+        self.on_transition: Callable[[State, State, Event, int], object] | None = None
         self._init_path(flow.start_ns)
         self._init_probing(flow.start_ns)
         self._init_loss()

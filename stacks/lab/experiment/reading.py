@@ -46,9 +46,9 @@ def read_experiment(values: Mapping[str, object], origin: Origin, *, folder: str
         sample_ns=top.read("sample", units.duration, SAMPLE_NS),
         packet_bytes=packet_bytes,
         metrics=tuple(METRICS) if metrics is None else metrics,
-        topology=read_topology(top),
+        topology=read_topology(top, Path(folder)),
         flows=tuple(read_flow(each, Path(folder)) for each in top.tables("flow", "flow")),
-        traffic=tuple(read_traffic(each) for each in top.tables("traffic", "cross traffic")),
+        traffic=tuple(read_traffic(each, Path(folder)) for each in top.tables("traffic", "cross traffic")),
     )
     top.table("sweep", "sweep")
     top.tables("case", "case")

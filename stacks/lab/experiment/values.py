@@ -31,16 +31,19 @@ class Buffer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LinkConfig:
-    """One direction of a link: a queue, a rate and a wire.
+    """One direction of a link: a queue, a rate and a wire, and what goes wrong on it.
 
-    rate_bps: None for a wire alone, which has no queue. queue: name of the discipline; parameters: of it, by name.
+    rate_bps: None for a wire alone, which has no queue; of a rate that changes, what buffers are sized by. rate: as it
+    is written, for `transports.link.linkspec`. queue: the discipline, likewise, for `stacks.lab.network.queues`.
+    elements: by slot what is written for it, for `transports.link.elements`.
     """
 
     delay_ns: int
     rate_bps: int | None = None
-    queue: str = "droptail"
+    rate: object = None
+    queue: object = "droptail"
     buffer: Buffer = Buffer("bdp", 1000)
-    parameters: tuple[tuple[str, object], ...] = ()
+    elements: tuple[tuple[str, object], ...] = ()
     place: Place = field(default=(), compare=False, repr=False)
 
 
@@ -99,9 +102,12 @@ class FlowConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrafficConfig:
-    """Cross traffic that no controller governs, or many short flows.
+    """Cross traffic.
 
-    kind: constant, on-off or web. rate_bps: while it sends. on_ns, off_ns: means of the exponential times of on-off.
+    kind: constant and on-off are packets that no controller governs, web is short flows at random times.
+    rate_bps: while it sends; of web, what all flows together carry. on_ns, off_ns: of on-off, means of exponential
+    times. packet_bytes: None for the experiment's. sizes: of web, the flows' distribution (`stacks.lab.workloads`), or
+    the bytes of each. controller, initial_window_packets: of web.
     """
 
     name: str
@@ -114,8 +120,9 @@ class TrafficConfig:
     source: int = 0
     target: int = 0
     packet_bytes: int | None = None
-    controller: str = "reno"
-    sizes: str = "web"
+    sizes: str | int = ""
+    controller: str = ""
+    initial_window_packets: int = 10
     place: Place = field(default=(), compare=False, repr=False)
 
 

@@ -1,0 +1,4 @@
+import pytest
+
+for group in ("startup", "drain", "probe_up", "probe_down", "probe_rtt", "aggregation", "bandwidth", "spurious"):
+    pytest.register_assert_rewrite(f"{__name__}.cases_{group}")
