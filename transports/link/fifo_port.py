@@ -156,4 +156,6 @@ class FifoQueue(Queue):
     @backlog_bytes.setter
     def backlog_bytes(self, value: int) -> None:
         """The port's affair."""
+
+
 SETTLE_PACKETS = 256
