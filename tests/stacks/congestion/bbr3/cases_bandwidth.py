@@ -12,7 +12,7 @@ from stacks.model import ReceiverConfig
 from tests.stacks.congestion.bbr3.cases_probe_up import lose_in_probe
 from tests.stacks.congestion.bbr3.path import SECOND_NS
 from tests.stacks.congestion.bbr3.rig import PROBE_RTT_INTERVAL_NS, Point, Rig, Transition
-from transports.link import ConstantRate, DropTail
+from transports.link import ConstantRate
 
 
 def correctly_managing_sub_packet_bdps(point: Point) -> str:
@@ -76,7 +76,7 @@ def increasing_bandwidth_10x_and_ensuring_full_bandwidth_is_reached(point: Point
     rig.gate.drop = None
     assert bbr.inflight_longterm < 1 << 61
     rig.port.rate = ConstantRate(fast.rate_bps)
-    rig.port.queue = DropTail(limit_bytes=4 * fast.bdp_bytes + 40 * fast.packet_bytes)
+    rig.queue.limit_bytes = 4 * fast.bdp_bytes + 40 * fast.packet_bytes
     rig.until(lambda: bbr.phase is State.UP and not bbr.prev_probe_too_high)
     slopes: list[tuple[int, int, int]] = []
     cwnd = [0]
@@ -125,7 +125,7 @@ def _grow_between_probe_rtts(rig: Rig, fast: Point, slopes: list[tuple[int, int,
 
 
 def decreasing_bandwidth_10x_and_ensuring_max_bandwidth_adapts_down(point: Point) -> str:
-    """A tenth of the bandwidth, in ProbeBW_CRUISE, and a buffer of a tenth of the first BDP, twelve packets at least.
+    """A tenth of bandwidth and buffer, in ProbeBW_CRUISE: a tenth of the first BDP, twelve packets at least.
 
     Each round with loss takes bw_shortterm down to Beta of it, or to what was delivered: two rounds to a half. CRUISE
     may begin before the round is over after which the cycle counts, so that the filter's two cycles end in the third.
@@ -135,12 +135,13 @@ def decreasing_bandwidth_10x_and_ensuring_max_bandwidth_adapts_down(point: Point
     for longer than ProbeRTTInterval before each probe.
     """
     slow, fast = decade(point)
-    rig = Rig(fast, buffer_bdp=0.1, buffer_packets=12)
+    rig = Rig(fast)
     bbr = rig.bbr
     rig.bulk()
     rig.until_state(State.CRUISE, rounds=400)
     assert abs(bbr.max_bw - fast.rate_bps) <= fast.rate_bps // 50
     rig.port.rate = ConstantRate(slow.rate_bps)
+    rig.queue.limit_bytes = max(fast.bdp_bytes // 10, 12 * fast.packet_bytes)
     dropped, first_round, first_cycle = rig.port.queue.dropped_packets, bbr.round_count, bbr.cycle_count
     bounds = [fast.rate_bps]
 
@@ -171,7 +172,8 @@ def handling_token_bucket_policers(point: Point) -> str:
     """The path is ten times as fast as the policer, which has the point's rate and a bucket of half a BDP.
 
     Packets are an eighth of the BDP at most: more than two would let the floor of four packets a round trip alone
-    exceed the token rate. Probes lose packets, and there are more of them where the BDP is less than 63 packets.
+    exceed the token rate. Every probe loses packets: less than a round trip's worth of them in a cycle, which lasts as
+    many rounds as the BDP has packets, 63, or two seconds, whichever is least; and 5 % at most.
     """
     point = replace(point, packet_bytes=min(point.packet_bytes, point.bdp_bytes // 8))
     rig = Rig(point)
@@ -190,7 +192,8 @@ def handling_token_bucket_policers(point: Point) -> str:
     dropped, passed = rig.policer.dropped_packets - dropped, rig.policer.passed_packets - passed
     rate = (rig.delivery.delivered_bytes - delivered) * 8 * SECOND_NS / (rig.timeline.now - now) / point.rate_bps
     loss = dropped / (dropped + passed)
-    assert loss < (0.02 if point.bdp_bytes > 63 * point.packet_bytes else 0.05)
+    cycle_rounds = min(point.bdp_bytes / point.packet_bytes, 63, 2 * SECOND_NS / point.rtt_ns)
+    assert loss < min(1 / cycle_rounds, 0.05)
     assert 0.8 <= rate <= 1.02
     return f"bw_shortterm {reaction:.2f}; then loss {loss:.2%}, {rate:.2f} of the token rate"
 
