@@ -61,10 +61,11 @@ def increasing_bandwidth_10x_and_ensuring_full_bandwidth_is_reached(point: Point
     """Ten times the bandwidth, once loss in ProbeBW_UP has set inflight_longterm.
 
     The probe after that is precautionary, the next one stays in ProbeBW_UP. Rounds enough: the slope needs log2 of the
-    new BDP in packets, a pacing gain of 1.25 needs log 10 / log 1.25, 10.4, and three more to begin and end.
+    new BDP in packets, a pacing gain of 1.25 needs log 10 / log 1.25, 10.4, and three more to begin and end. (A gain of
+    1.25 less the margin of 1 % may look like a plateau where the slope also was in the way: then in two probes.)
 
-    At a round trip of 1 s every ProbeBW_UP ends in ProbeRTT after three rounds at most, so that inflight_longterm grows
-    by 1 + 2 + 4 packets at most, and the next begins with 1 again: full bandwidth is not reached in O(log BDP) rounds.
+    At a round trip of 1 s every ProbeBW_UP ends in ProbeRTT after four rounds at most, so that inflight_longterm grows
+    by 1 + 2 + 4 + 8 packets at most, and the next begins with 1 again: full bandwidth is not reached in O(log BDP) rounds.
     """
     slow, fast = decade(point)
     rig = Rig(slow)
@@ -79,30 +80,31 @@ def increasing_bandwidth_10x_and_ensuring_full_bandwidth_is_reached(point: Point
     rig.queue.limit_bytes = 4 * fast.bdp_bytes + 40 * fast.packet_bytes
     rig.until(lambda: bbr.phase is State.UP and not bbr.prev_probe_too_high)
     slopes: list[tuple[int, int, int]] = []
-    cwnd = [0]
+    cwnd, rounds = [0], [0]
 
     def before(ack: Ack, now: int) -> None:
         cwnd[0] = bbr.window_bytes
 
     def after(ack: Ack, now: int) -> None:
+        rounds[0] += bbr.round_start and bbr.phase is State.UP
         is_new = not slopes or slopes[-1][0] != bbr.bw_probe_up_rounds
         if bbr.phase is State.UP and is_new:
             slopes.append((bbr.bw_probe_up_rounds, bbr.probe_up_acked_per_inc, cwnd[0]))
 
     bbr.before_ack, rig.on_ack = before, after
-    first_round, first_bw, count = bbr.round_count, bbr.max_bw, len(rig.transitions)
+    first_bw, count = bbr.max_bw, len(rig.transitions)
     if point.is_long:
         return _grow_between_probe_rtts(rig, fast, slopes)
     rig.until(lambda: abs(bbr.max_bw - fast.rate_bps) <= fast.rate_bps // 50)
-    rounds = bbr.round_count - first_round
-    assert len(rig.transitions) == count
-    assert rounds <= math.log2(fast.bdp_bytes / fast.packet_bytes) + 10.4 + 3
-    assert [number for number, _, _ in slopes] == list(range(slopes[0][0], slopes[0][0] + len(slopes)))
+    probes = 1 + sum(step.new is State.UP for step in rig.transitions[count:])
+    assert probes <= 2
+    assert rounds[0] <= probes * (math.log2(fast.bdp_bytes / fast.packet_bytes) + 10.4 + 3)
     assert len(slopes) >= 4
+    assert all(later in (earlier + 1, 1) for (earlier, _, _), (later, _, _) in pairwise(slopes))
     # A packet more for every cwnd / 2^(n-1) that is acknowledged: twice as many each round.
     assert all(per_inc == max(window >> (number - 1), fast.packet_bytes) for number, per_inc, window in slopes[1:])
     growth = f"{first_bw / fast.rate_bps:.2f} to {bbr.max_bw / fast.rate_bps:.2f}"
-    return f"{growth} in {rounds} rounds, slope 2^{slopes[-1][0] - 1}"
+    return f"{growth} in {rounds[0]} rounds, slope 2^{slopes[-1][0] - 1}"
 
 
 def _grow_between_probe_rtts(rig: Rig, fast: Point, slopes: list[tuple[int, int, int]]) -> str:
@@ -116,8 +118,8 @@ def _grow_between_probe_rtts(rig: Rig, fast: Point, slopes: list[tuple[int, int,
         ends.append(next(step for step in reversed(rig.transitions) if step.old is State.UP))
         rig.until_state(State.UP)
     assert all(step.event is Event.PROBE_RTT_EXPIRED for step in ends)
-    assert max(number for number, _, _ in slopes) <= 3
-    assert all(0 <= growth <= 7 * fast.packet_bytes for growth in growths)
+    assert max(number for number, _, _ in slopes) <= 4
+    assert all(0 <= growth <= 15 * fast.packet_bytes for growth in growths)
     assert sum(growths) > 0
     assert bbr.max_bw < fast.rate_bps // 2
     most = max(growths) // fast.packet_bytes
@@ -185,7 +187,9 @@ def handling_token_bucket_policers(point: Point) -> str:
     rig.until(lambda: bbr.bw_shortterm < 1 << 61 and bbr.inflight_shortterm < 1 << 61, rounds=400)
     assert rig.policer.dropped_packets
     reaction = bbr.bw_shortterm / point.rate_bps
-    rig.run(5 * point.rtt_ns)
+    # What the first burst of tokens made max_bw is forgotten after two cycles.
+    cycle = bbr.cycle_count
+    rig.until(lambda: point.is_long or bbr.cycle_count > cycle + 2, rounds=400)
     dropped, passed = rig.policer.dropped_packets, rig.policer.passed_packets
     now, delivered, first_round = rig.timeline.now, rig.delivery.delivered_bytes, bbr.round_count
     rig.until(lambda: bbr.round_count > first_round + 60, rounds=400)
