@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from stacks.congestion.bbr3 import State
 from tests.stacks.congestion.bbr3 import (
     cases_aggregation,
     cases_bandwidth,
@@ -15,7 +14,7 @@ from tests.stacks.congestion.bbr3 import (
     cases_spurious,
     cases_startup,
 )
-from tests.stacks.congestion.bbr3.rig import POINTS, Point, Rig
+from tests.stacks.congestion.bbr3.rig import POINTS, Point
 
 CASES: tuple[Callable[[Point], str], ...] = (
     cases_startup.exiting_startup_on_bandwidth_plateau,
@@ -41,39 +40,6 @@ CASES: tuple[Callable[[Point], str], ...] = (
     cases_probe_up.handling_loss_during_probe_up_after_inflight_longterm_is_set,
     cases_probe_up.handling_application_limited_sending_during_probe_refill,
 )
-
-
-FLOOR = {
-    4: "inflight cannot stay above Inflight(1.0), which is the floor, with windows of the floor",
-    9: "ProbeBW_DOWN has nothing to drain: what is in flight is at most Inflight(1.0)",
-    13: "cwnd is the floor, not twice the BDP and extra_acked",
-    15: "inflight_longterm, four packets at least, is above ten BDPs and limits nothing",
-    16: "four packets in flight are ten BDPs or more, whatever bw_shortterm is",
-    17: "four packets a round trip are above the token rate",
-    20: "a packet takes longer than the round trip: an application that leaves room for another lets inflight be 0",
-}
-"""Why a case cannot hold where the BDP is hardly more than a packet, or than the quantum of a millisecond."""
-
-
-def floor_bound(point: Point) -> str:
-    """What the draft leads to there instead: the floor, and the quantum, are what is in flight, and the link is busy."""
-    rig = Rig(point)
-    bbr = rig.bbr
-    rig.bulk()
-    rig.until_state(State.CRUISE, rounds=400)
-    floor = max(4 * point.packet_bytes, bbr.offload_budget)
-    assert rig.inflight() == floor
-    assert 2 * point.bdp_bytes <= 2 * floor
-    start_ns, busy_ns = rig.timeline.now, rig.port.busy_ns
-    first_round = bbr.round_count
-    windows: list[int] = []
-    rig.on_ack = lambda ack, now: windows.append(bbr.window_bytes)  # noqa: ARG005
-    rig.until(lambda: bbr.round_count > first_round + 100)
-    assert min(windows) >= 4 * point.packet_bytes
-    assert abs(bbr.max_bw - point.rate_bps) <= point.rate_bps // 50
-    busy = (rig.port.busy_ns - busy_ns) / (rig.timeline.now - start_ns)
-    assert busy > 0.97
-    return f"the floor: {min(windows) / point.packet_bytes:.1f} packets, link {busy:.1%} busy"
 
 
 def main() -> None:

@@ -30,14 +30,14 @@ def test_the_queue_is_at_most_a_bdp(point: Point) -> None:
     """The draft, 5.3.1.1: cwnd_gain - 1 BDPs, so one; in ProbeBW_UP, whose gain is 2.25, five quarters.
 
     More precisely the gain times BBR's estimate, less what the path itself holds; the estimate is above it by what two
-    packets take. What the window adds for aggregation comes on top, and a quantum, or four packets, in either direction.
+    packets take. What the window adds for aggregation comes on top, and a quantum, or four packets.
     """
     rig = Rig(point, buffer_bdp=20)
     bbr = rig.bbr
     worst = {True: 0, False: 0}
     cruise: list[int] = []
 
-    def after(ack: Ack, now: int) -> None:  # noqa: ARG001
+    def after(ack: Ack, now: int) -> None:
         is_up = bbr.phase is State.UP
         # What is in flight in ProbeBW_DOWN was sent in ProbeBW_UP.
         allowance = bbr.extra_acked + max(bbr.send_quantum_bytes, 4 * point.packet_bytes)
@@ -68,7 +68,7 @@ def goodput(loss: float, *, seed: int) -> float:
     rng = random.Random(seed)
     rig.bulk()
     rig.until_state(State.CRUISE)
-    rig.gate.drop = lambda packet: rng.random() < loss  # noqa: ARG005
+    rig.gate.drop = lambda packet: rng.random() < loss
     rig.run(10 * SECOND_NS)
     before = rig.flow.receiver.goodput_bytes
     rig.run(10 * SECOND_NS)
@@ -111,7 +111,7 @@ def trace(number: int) -> str:
     rig.pause()
     rig.run(second_ns)
     rig.bulk()
-    rig.gate.drop = lambda packet: rng.random() < 0.01  # noqa: ARG005
+    rig.gate.drop = lambda packet: rng.random() < 0.01
     rig.gate.hold = lambda packet: point.rtt_ns // 8 if packet.number % 97 == 0 else 0
     rig.run(3 * second_ns)
     rig.gate.drop = None
