@@ -137,6 +137,9 @@ def test_max_bw_is_of_two_cycles_and_a_limited_sample_counts_only_above() -> Non
         told.reach(State.UP, RATE // 2)
         while bbr.cycle_count == cycles:
             told.ack(RATE // 2, inflight_bytes=100 * SMSS, packets=20)
+        # The new cycle's first sample makes max_bw forget, unless the application was the limit.
+        told.ack(RATE // 4, is_app_limited=True)
+        assert bbr.max_bw == RATE + 1
         told.ack(RATE // 2)
         assert bbr.max_bw == (RATE + 1 if cycle == 1 else RATE // 2)
 
@@ -243,12 +246,14 @@ def test_what_a_long_recovery_saved_is_the_state_before_it() -> None:
     told = Told()
     told.reach(State.CRUISE)
     bbr, window = told.bbr, told.bbr.window_bytes
+    bbr.full_bw_count = 2
     bbr.handle_loss(Loss(SMSS, is_timeout=False), told.now)
     for number in range(1, 7):
         told.lose(Lost(2 * number, 50 * SMSS, 0))
         told.ack(RATE // 10, packets=1)
     assert bbr.bw_shortterm < RATE // 2
     bbr.handle_spurious_loss(told.now)
+    assert (bbr.full_bw, bbr.full_bw_count, bbr.full_bw_now) == (0, 0, False)
     told.ack(RATE // 10, packets=1)
     assert bbr.bw_shortterm == bbr.inflight_shortterm == 1 << 62
     assert bbr.bw == RATE
@@ -287,6 +292,29 @@ def test_a_probe_rtt_that_was_over_during_a_pause_ends_before_the_next_packet() 
     rig.bulk()
     assert [step.new for step in rig.transitions[count:]] == [State.DOWN, State.CRUISE]
     assert rig.bbr.window_bytes >= window * 9 // 10
+
+
+def test_aggregation_is_remembered_for_ten_rounds_and_in_startup_for_one() -> None:
+    told = Told()
+    told.ack(packets=1)
+    told.ack(packets=9)
+    assert told.bbr.extra_acked >= 9 * SMSS
+    told.ack(packets=1)
+    assert told.bbr.extra_acked < 9 * SMSS
+
+    told.reach(State.CRUISE)
+    for _ in range(10):
+        told.ack(packets=1)
+    told.ack(packets=40, after_ns=0)
+    first_round = told.bbr.round_count
+    # 40 packets in the time of none.
+    assert told.bbr.extra_acked >= 40 * SMSS
+    for _ in range(9):
+        told.ack(packets=1)
+    assert told.bbr.round_count == first_round + 9
+    assert told.bbr.extra_acked >= 40 * SMSS
+    told.ack(packets=1)
+    assert told.bbr.extra_acked < 40 * SMSS
 
 
 def test_infinity_is_shown_as_minus_one() -> None:

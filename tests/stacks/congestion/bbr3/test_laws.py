@@ -78,7 +78,7 @@ def goodput(loss: float, *, seed: int) -> float:
 def test_throughput_stands_loss_of_one_percent_and_collapses_above_two() -> None:
     """The draft, 3.1 and 5.3.3.5.2: up to 1 % on average is sustained; LossThresh, 2 %, ends every probe."""
     assert goodput(0.0, seed=1) > 0.95
-    assert goodput(0.01, seed=1) > 0.75
+    assert goodput(0.01, seed=1) > 0.7
     assert goodput(0.05, seed=1) < 0.15
 
 
