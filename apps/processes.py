@@ -30,6 +30,7 @@ class ServingProcess:
     """
 
     def __init__(self, arguments: Sequence[str], *, cpu: int | None = None, timeout_s: float = 20.0) -> None:
+        self._last_words = b""
         self._process = subprocess.Popen(
             command_line(arguments),
             stdin=subprocess.PIPE,
@@ -51,13 +52,24 @@ class ServingProcess:
         """Its process number."""
         return self._process.pid
 
+    def report(self, timeout_s: float = 10.0) -> Json:
+        """Have it end as `stop` does; the line of JSON that it prints at its end. CommandError when there is none."""
+        self.stop(timeout_s)
+        try:
+            document = json.loads(self._last_words.decode().strip().rpartition("\n")[2])
+        except ValueError:
+            document = None
+        if not isinstance(document, dict):
+            raise CommandError("the serving process ended without a report")
+        return document
+
     def stop(self, timeout_s: float = 10.0) -> int:
         """Have it drain and end; killed when it does not within `timeout_s`. Returns its exit status; idempotent."""
         process = self._process
         if process.returncode is None:
             # Closes its standard input, and takes what it still has to say, on which it would otherwise wait.
             try:
-                process.communicate(timeout=timeout_s)
+                self._last_words = process.communicate(timeout=timeout_s)[0]
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.communicate()

@@ -10,6 +10,7 @@ from itertools import product
 from pathlib import Path
 
 from interop import nbd
+from interop.congestion import cases as congestion
 from interop.ethernet import ethernet_path
 from interop.guest.shared import SharedGuest
 from interop.nvme_guest.ana import ana_failover
@@ -181,6 +182,8 @@ CASES = (
     Case("nbd-fio-tcp", partial(nbd.fio, transport="tcp", size=16 * MIB)),
     Case("nbd-fio-rdma", partial(nbd.fio, transport="rdma", size=16 * MIB)),
     Case("pyverbs", rdma_core_tests),
+    Case("kernel-bbr-live", partial(congestion.live, congestion="bbr", seconds=24)),
+    Case("kernel-cubic-live", partial(congestion.live, congestion="cubic", seconds=15)),
     Case("tshark-session-matrix", session_matrix, is_long=True),
     Case("tshark-full-demo-capture", demo_capture, is_long=True),
     Case("nbd-tools-rdma-long", partial(nbd.tools, transport="rdma", size=512 * MIB), is_long=True),

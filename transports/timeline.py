@@ -16,22 +16,30 @@ from collections.abc import Callable
 from heapq import heappop, heappush
 from typing import Any
 
+from transports.errors import TransportError
+
 Action = Callable[[Any], object]
+NEVER = NO_LIMIT = 1 << 62
+"""Later than any time in nanoseconds."""
 
 
 class Timeline:
     """Actions by time. now: integer nanoseconds, of the action that runs. steps: actions that ran so far."""
 
-    __slots__ = ("_heap", "_sequence", "now", "steps")
+    __slots__ = ("_heap", "_is_running", "_is_stopped", "_sequence", "now", "steps")
 
     def __init__(self, start_ns: int = 0) -> None:
         self.now = start_ns
         self.steps = 0
         self._heap: list[tuple[int, int, Action, Any]] = []
         self._sequence = 0
+        self._is_running = False
+        self._is_stopped = False
 
     def at(self, time_ns: int, action: Action, argument: Any = None) -> None:
-        """Call `action(argument)` at `time_ns`, which is not before `now`."""
+        """Call `action(argument)` at `time_ns`; what is past by then is now."""
+        if time_ns < self.now:
+            time_ns = self.now
         self._sequence = sequence = self._sequence + 1
         heappush(self._heap, (time_ns, sequence, action, argument))
 
@@ -43,21 +51,43 @@ class Timeline:
         """When the next action is due; None when there is none."""
         return self._heap[0][0] if self._heap else None
 
-    def run(self, until_ns: int) -> None:
-        """Run every action up to and including `until_ns`, where `now` then stands."""
+    def run(self, until_ns: int, *, max_steps: int = NO_LIMIT) -> bool:
+        """Run every action up to and including `until_ns`, where `now` then stands, or up to `stop()`.
+
+        max_steps: of a process that has other work, the most to run in one go. False if actions were left for that
+        reason. TransportError when called from an action.
+        """
+        if self._is_running:
+            raise TransportError("a timeline cannot be run by one of its own actions")
+        self._is_running, self._is_stopped = True, False
         heap, steps = self._heap, 0
-        while heap and heap[0][0] <= until_ns:
-            self.now, _, action, argument = heappop(heap)
-            steps += 1
-            action(argument)
-        self.now = max(self.now, until_ns)
-        self.steps += steps
+        try:
+            while heap and heap[0][0] <= until_ns:
+                if steps >= max_steps:
+                    return False
+                self.now, _, action, argument = heappop(heap)
+                steps += 1
+                action(argument)
+                if self._is_stopped:
+                    return True
+            if until_ns > self.now:
+                self.now = until_ns
+            return True
+        finally:
+            self.steps += steps
+            self._is_running = False
+
+    def stop(self) -> None:
+        """End the run after the present action; time stands where it is."""
+        self._is_stopped = True
 
 
 class Timer:
-    """One deadline of a model, which may be moved and cancelled as often as is wanted at no cost.
+    """One deadline of a model, which may be moved later and cancelled as often as is wanted at no cost.
 
-    due_ns: when it is due; NEVER while it is not armed.
+    Each move to an earlier time leaves an entry behind until its time has come: what moves both ways by turns is better
+    two timers. Among actions of one instant a timer's place is that of its entry. due_ns: when it is due; NEVER while
+    it is not armed.
     """
 
     __slots__ = ("_action", "_queued_ns", "_timeline", "due_ns")
@@ -73,6 +103,7 @@ class Timer:
         self.due_ns = time_ns
         # An entry that is queued for an earlier time puts itself off when it comes up.
         if time_ns < self._queued_ns:
+            time_ns = max(time_ns, self._timeline.now)
             self._queued_ns = time_ns
             self._timeline.at(time_ns, self._come_up, time_ns)
 
@@ -90,7 +121,3 @@ class Timer:
             self._action()
         elif due_ns < NEVER:
             self.arm(due_ns)
-
-
-NEVER = 1 << 62
-"""Later than any time in nanoseconds, and still a small integer."""

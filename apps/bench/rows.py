@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from apps.bench import nbd
+from apps.bench.lab import lab
 from apps.bench.probes import Probe, codec_bth, iperf3, perf, tcp_pingpong, udp_pingpong
 from apps.bench.yardsticks import fi_pingpong, ucx, ucx_median, ucx_megabytes, ucx_thousands
 
@@ -55,6 +56,9 @@ def rows() -> list[Row]:
         Row("rdma_bidi", "MB/s", "rdma_write_1MiB", "1 MiB WRITEs both ways, the sum"),
         Row("nbd_4k_randread_qd32", "k IOPS", "nbdkit_memory", "fio on nvme nbd over TCP, memory store behind it"),
         Row("nbd_4k_randread_qd32_vs_qemu", "k IOPS", "qemu_storage_daemon", "the same, against a file in memory"),
+        Row("lab_events", "k events/s", None, "10 BBRv3 flows on a dumbbell, one core", is_over_loopback=False),
+        Row("lab_events_1000_flows", "k events/s", "lab_events", "1 000 CUBIC flows", is_over_loopback=False),
+        Row("lab_sweep_2_cores", "runs/s", "lab_sweep_1_core", "64 runs on two processes", is_over_loopback=False),
         Row("nbdkit_memory", "k IOPS", None, "yardstick: fio's nbd engine on nbdkit memory"),
         Row("qemu_storage_daemon", "k IOPS", None, "yardstick: fio's nbd engine on qemu-storage-daemon"),
         Row("iperf3_tcp_cubic", "MB/s", None, "yardstick: one TCP stream"),
@@ -67,13 +71,14 @@ def rows() -> list[Row]:
         Row("ucx_put_bw_64B", "k/s", None, "yardstick: the same with 64 bytes"),
         Row("ucx_put_lat_64B", "us", None, "yardstick: UCX over TCP, ucp_put_lat, half a round trip's median"),
         Row("ucx_tag_bw_1MiB", "MB/s", None, "for comparison: UCX 1 MiB messages over TCP, tag_bw"),
+        Row("lab_sweep_1_core", "runs/s", None, "yardstick: the same 64 runs on one", is_over_loopback=False),
         Row("fi_pingpong_64B", "us", None, "for comparison: libfabric over TCP, half a round trip's mean"),
     ]
 
 
 def probes() -> list[Probe]:
     """All probes, in the order of a round: a yardstick next to what it measures."""
-    return [*bandwidths(), *latencies(), *nvme(), *nbd_exports(), iperf3("bbr"), codec_bth()]
+    return [*bandwidths(), *latencies(), *nvme(), *nbd_exports(), *laboratory(), iperf3("bbr"), codec_bth()]
 
 
 def bandwidths() -> list[Probe]:
@@ -153,6 +158,16 @@ def nbd_exports() -> list[Probe]:
         nbd.ours("nbd_4k_randread_qd32", "nbd_4k_randread_qd32_vs_qemu"),
         nbd.nbdkit("nbdkit_memory"),
         nbd.qemu_storage_daemon("qemu_storage_daemon"),
+    ]
+
+
+def laboratory() -> list[Probe]:
+    """How fast experiments run in virtual time."""
+    return [
+        lab("lab_events", load="bbr3-10"),
+        lab("lab_events_1000_flows", load="cubic-1000"),
+        lab("lab_sweep_1_core", load="sweep-1"),
+        lab("lab_sweep_2_cores", load="sweep-2"),
     ]
 
 

@@ -21,7 +21,7 @@ Grid = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="PATH=V1,V2,...", help="What is varied, as topology.buffer=1bdp,2bdp. Repeatable."),
 ]
-Output = Annotated[Path, typer.Option("--output", "-o", metavar="FOLDER", help="Where results are kept.")]
+Output = Annotated[Path, typer.Option("--output", metavar="FOLDER", help="Where results are kept.")]
 Real = Annotated[bool, typer.Option("--real", help="In real time, between processes.")]
 Fresh = Annotated[bool, typer.Option("--fresh", help="Run again, whatever is kept.")]
 Processes = Annotated[
@@ -30,8 +30,8 @@ Processes = Annotated[
 Cluster = Annotated[
     str | None, typer.Option(metavar="ADDRESS", help="A Dask scheduler that runs it, as tcp://10.0.0.1:8786.")
 ]
-Picture = Annotated[Path | None, typer.Option("--file", "-f", metavar="FILE.png", help="The file to draw.")]
-Page = Annotated[Path | None, typer.Option("--file", "-f", metavar="FILE.html", help="The file to write.")]
+Picture = Annotated[Path | None, typer.Option("--file", metavar="FILE.png", help="The file to draw.")]
+Page = Annotated[Path | None, typer.Option("--file", metavar="FILE.html", help="The file to write.")]
 Metric = Annotated[
     list[str] | None, typer.Option(help="Of a sweep, which metric, as delay_p95_ns; may be repeated.")
 ]

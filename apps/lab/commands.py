@@ -9,6 +9,7 @@ import typer
 from rich.table import Table
 
 from apps.arguments import Json
+from apps.lab import real as real_time
 from apps.lab.arguments import (
     RESULTS,
     Chosen,
@@ -25,8 +26,8 @@ from apps.lab.arguments import (
     Settings,
 )
 from apps.lab.comparing import compare_json, show_comparison
-from apps.lab.drawing import draw, obtain_any, page
-from apps.lab.obtaining import obtain, open_store
+from apps.lab.drawing import draw, obtain_any, page, short_name
+from apps.lab.obtaining import is_swept, obtain, open_store
 from apps.lab.pictures.canvas import check_canvas, check_file
 from apps.lab.sweep import run_sweep, show_sweep, sweep_json
 from apps.lab.tables import show_record
@@ -43,6 +44,8 @@ app = typer.Typer(
     help="Congestion experiments: flows, links and queues in virtual time.",
     epilog="baremetal lab run first-steps",
 )
+app.command(epilog=real_time.SEND)(real_time.send)
+app.command(epilog=real_time.SERVE)(real_time.serve)
 
 
 @app.command(name="list", epilog="baremetal lab list")
@@ -76,6 +79,8 @@ def run(
     show_record(kept.record, out, title=kept.title)
     if kept.folder is not None:
         out.print(f"kept in {kept.folder}")
+    if is_swept(experiment):
+        out.print(f"this is the experiment as it stands; its variants: baremetal lab sweep {experiment}")
 
 
 @app.command(epilog="baremetal lab sweep first-steps --set topology.buffer=0.5bdp,1bdp,2bdp --set seed=1,2,3")
@@ -108,15 +113,16 @@ def plot(
     settings: Settings = None,
     file: Picture = None,
     metric: Metric = None,
+    distribution: Annotated[bool, typer.Option("--distribution", help="Cumulative distributions instead.")] = False,
     output: Output = RESULTS,
     processes: Processes = None,
 ) -> None:
     """Draw a result as a PNG file; of a sweep, one metric over what is varied."""
     check_canvas()
-    path = file or Path(f"{Path(result).stem}.png")
+    path = file or Path(f"{short_name(result)}.png")
     check_file(path, ".png")
     found = obtain_any(result, open_store(output), settings or (), ProcessPool(processes or cores()))
-    path.write_bytes(draw(found, metric or ()))
+    path.write_bytes(draw(found, metric or (), as_distribution=distribution))
     console().print(f"drawn in {path}")
 
 
@@ -131,7 +137,7 @@ def report(
 ) -> None:
     """Write a result as one HTML page, with its pictures and tables in it."""
     check_canvas()
-    path = file or Path(f"{Path(result).stem}.html")
+    path = file or Path(f"{short_name(result)}.html")
     check_file(path, ".html")
     found = obtain_any(result, open_store(output), settings or (), ProcessPool(processes or cores()))
     path.write_text(page(found, metric or ()), encoding="utf-8")

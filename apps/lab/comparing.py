@@ -49,10 +49,10 @@ def show_comparison(first: Kept, second: Kept, names: tuple[str, str], out: Cons
 
 
 def metrics(first: Kept, second: Kept) -> Iterator[Difference]:
-    """Every metric of either, and every group's goodput and delay."""
-    both = [dict(first.record.metrics) | _groups(first), dict(second.record.metrics) | _groups(second)]
-    for name in dict.fromkeys((*both[0], *both[1])):
-        yield name, both[0].get(name), both[1].get(name)
+    """Every metric of either."""
+    one, other = first.record.metrics, second.record.metrics
+    for name in dict.fromkeys((*one, *other)):
+        yield name, one.get(name), other.get(name)
 
 
 def change(first: object, second: object) -> float | None:
@@ -77,18 +77,6 @@ def _differences(first: object, second: object, path: str) -> Iterator[Differenc
             yield from _differences(a, b, f"{path}.{index}")
     elif first != second:
         yield path, first, second
-
-
-def _groups(kept: Kept) -> dict[str, int | float | str | None]:
-    flows = kept.record.tables["flows"]
-    found: dict[str, int | float | str | None] = {}
-    for group in dict.fromkeys(str(each) for each in flows["group"]):
-        rows = [row for row, each in enumerate(flows["group"]) if each == group]
-        found[f"{group} goodput_bps"] = sum(int(flows["goodput_bps"][row]) for row in rows) // len(rows)
-        delays = [int(flows["delay_p95_ns"][row]) for row in rows if int(flows["delay_p95_ns"][row]) >= 0]
-        if delays:
-            found[f"{group} delay_p95_ns"] = sum(delays) // len(delays)
-    return found
 
 
 def _shown(value: object) -> str:

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from fractions import Fraction
 from ipaddress import ip_address, ip_interface
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -94,6 +95,14 @@ def parse_side(text: str | Side) -> Side:
     return Side(namespace, device or DEVICE, address)
 
 
+def parse_new_file(text: str | Path) -> Path:
+    """A file that can be written in its folder."""
+    path = Path(text)
+    if path.is_dir() or not path.parent.is_dir():
+        raise typer.BadParameter(f"{path} cannot be written; name a file in a folder that is there")
+    return path
+
+
 def direction_config(rate: int, delay: int, loss: float, limit: int) -> DirectionConfig:
     """One way, as its options say."""
     return DirectionConfig(rate_bps=rate, delay_ns=delay, loss=loss, limit_packets=limit)
@@ -112,6 +121,7 @@ def back_config(
 
 
 DEVICE = "bm0"
+SAMPLE = Nanoseconds(100_000_000)
 BUDGET = Nanoseconds(DEFAULT_BUDGET_NS)
 Rate = Annotated[int, typer.Option(parser=parse_rate, metavar="RATE", help="20mbit, 1.5gbit; 0: no limit.")]
 Delay = Annotated[int, typer.Option(parser=parse_delay, metavar="TIME", help="From one end to the other: 20ms.")]
@@ -127,5 +137,14 @@ Time = Annotated[
 ]
 Lateness = Annotated[
     int, typer.Option(parser=parse_duration, metavar="TIME", help="What 99 of 100 packets may be late in a valid run.")
+]
+Samples = Annotated[
+    Path | None,
+    typer.Option(parser=parse_new_file, metavar="FILE", help="Write what each flow got, by intervals, as CSV."),
+]
+SampleInterval = Annotated[int, typer.Option(parser=parse_duration, metavar="TIME", help="Of --samples.")]
+Realtime = Annotated[
+    bool | None,
+    typer.Option(help="Go before all other processes (SCHED_RR), as a busy machine needs it. Left out: if allowed."),
 ]
 UntilStdinEnds = Annotated[bool, typer.Option(hidden=True)]

@@ -14,6 +14,7 @@ from apps.errors import CommandError
 from apps.link import looking
 from apps.link.arguments import (
     BUDGET,
+    SAMPLE,
     BackDelay,
     BackLimit,
     BackLoss,
@@ -24,6 +25,9 @@ from apps.link.arguments import (
     Limit,
     Loss,
     Rate,
+    Realtime,
+    SampleInterval,
+    Samples,
     Seed,
     Side,
     Time,
@@ -39,7 +43,9 @@ from apps.output import complain, console
 from apps.sizes import parse_duration
 from transports.control import Json as ControlJson
 from transports.relay import Direction, DirectionConfig, FrameRelay, Punctuality, Relay, UdpRelay, UdpRelayConfig
+from transports.relay.frame import flow_name
 from transports.relay.recording import record_datagrams, record_frames
+from transports.relay.sampling import FlowSamples
 from transports.tuntap import TunDevice
 from transports.udp import UdpTransport
 
@@ -79,7 +85,10 @@ def udp(
     time: Time = None,
     lateness: Lateness = BUDGET,
     offload: Offload = True,
+    realtime: Realtime = None,
     capture: Capture = None,
+    samples: Samples = None,
+    sample_interval: SampleInterval = SAMPLE,
     as_json: Json = False,
     until_stdin_ends: UntilStdinEnds = False,
 ) -> int:
@@ -101,6 +110,10 @@ def udp(
             link.rebind_at(relay.started_ns + after_ns)
         if capture:
             stack.callback(record_datagrams(relay, forward, back, capture, link=link, on_stop=complain).close)
+        if samples:
+            watching = FlowSamples(relay, sample_interval, lambda packet, _: link.flow_name(packet))
+            stack.callback(lambda: samples.write_text(watching.as_csv()))
+            watching.watch(forward, back)
         run = Run(
             relay=relay,
             forward=forward,
@@ -108,6 +121,7 @@ def udp(
             facts=link.as_json,
             commands={"rebind": lambda _: link.rebind()},
             duration_ns=time,
+            is_realtime=realtime,
             as_json=as_json,
             ends_with_stdin=until_stdin_ends,
         )
@@ -137,7 +151,10 @@ def tun(
     seed: Seed = 0,
     time: Time = None,
     lateness: Lateness = BUDGET,
+    realtime: Realtime = None,
     capture: Capture = None,
+    samples: Samples = None,
+    sample_interval: SampleInterval = SAMPLE,
     as_json: Json = False,
     until_stdin_ends: UntilStdinEnds = False,
 ) -> int:
@@ -154,6 +171,10 @@ def tun(
         offset = 14 if tap else 0
         if capture:
             stack.callback(record_frames(relay, forward, back, capture, offset=offset, on_stop=complain).close)
+        if samples:
+            watching = FlowSamples(relay, sample_interval, lambda packet, _: flow_name(packet.data, offset))
+            stack.callback(lambda: samples.write_text(watching.as_csv()))
+            watching.watch(forward, back)
         FrameRelay(relay, *devices, forward=forward, back=back, offset=offset)
         run = Run(
             relay=relay,
@@ -161,6 +182,7 @@ def tun(
             back=back,
             facts=partial(_refused, devices),
             duration_ns=time,
+            is_realtime=realtime,
             as_json=as_json,
             ends_with_stdin=until_stdin_ends,
         )

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import trio
 
+from apps.errors import CommandError
 from apps.link.report import INVALID, show
 from apps.output import announce, console
 from apps.serving import announce_json, run_until_told
@@ -24,6 +26,7 @@ class Run:
     """What runs, and how.
 
     facts: what else its snapshot tells. commands: what else its control socket does. duration_ns: None for until told.
+    is_realtime: before all other processes; None for where that is allowed.
     """
 
     relay: Relay
@@ -32,6 +35,7 @@ class Run:
     facts: Callable[[], Mapping[str, Json]] = dict
     commands: Mapping[str, Command] = field(default_factory=dict)
     duration_ns: int | None = None
+    is_realtime: bool | None = None
     as_json: bool = False
     ends_with_stdin: bool = False
 
@@ -41,6 +45,7 @@ class Run:
             "duration_ns": self.relay.now() - self.relay.started_ns,
             "forward": self.forward.as_json(),
             "back": self.back.as_json(),
+            "realtime": os.sched_getscheduler(0) == os.SCHED_RR,
             "lateness": self.relay.punctuality.as_json(),
             **self.facts(),
         }
@@ -87,12 +92,21 @@ async def _serve(run: Run, tell: Callable[[], None]) -> None:
             await run.relay.run()
 
     control = ControlServer("link", run.snapshot, commands={"change": run.change, **run.commands})
-    be_punctual()
+    be_punctual(is_realtime=run.is_realtime)
     await run_until_told(control, serve, announce=tell, ends_with_stdin=run.ends_with_stdin)
 
 
-def be_punctual() -> None:
-    """Have timers of this process fire when they are due, and the garbage collector stay away from what lives long."""
+def be_punctual(*, is_realtime: bool | None) -> None:
+    """Have timers of this process fire when they are due, and the garbage collector stay away from what lives long.
+
+    CommandError where real time is wanted and this user may not have it.
+    """
+    if is_realtime is not False:
+        try:
+            os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1))
+        except PermissionError:
+            if is_realtime:
+                raise CommandError("only root goes before all other processes", "leave --realtime out") from None
     with contextlib.suppress(OSError):
         Path("/proc/self/timerslack_ns").write_text("1000")
     gc.collect()

@@ -118,6 +118,7 @@ class Controller:
     often: they are plain attributes, not properties. state: the phase that the algorithm is in, in the words of its
     document. ecn: the codepoint that its packets carry (RFC 3168, RFC 9331): 0 for none, 2 ECT(0), 1 ECT(1).
     wants_telemetry: its packets ask every switch for telemetry (`Ack.telemetry`, `stacks.congestion.telemetry`).
+    cnp_interval_ns: its receiver says by CNPs that marks arrive, one in this time at most; 0 for no CNPs.
     """
 
     rate_bps: int | None = None
@@ -126,6 +127,7 @@ class Controller:
     state: str = ""
     ecn: int = 0
     wants_telemetry: bool = False
+    cnp_interval_ns: int = 0
 
     def handle_sent(self, length_bytes: int, now: int) -> None:
         """`length_bytes` are about to leave, payload and headers, the first time or again."""

@@ -24,14 +24,21 @@ from stacks.congestion.windowed import WindowedController
 
 
 class Cubic(WindowedController):
-    """The window of one flow. hystart: leave the first slow start as RFC 9406 says. ecn: 2 to send ECT(0), else 0.
+    """The window of one flow. hystart: leave the first slow start as RFC 9406 says. ecn, is_paced: see windowed.
 
     w_max_bytes: 0 before the first congestion event. k_us: K. epoch_ns: where t is 0. cwnd_prior_bytes, w_est_bytes:
     as above.
     """
 
-    def __init__(self, flow: Flow, *, hystart: bool = True, ecn: int = 0) -> None:
-        super().__init__(flow, abc_packets=ABC_PACKETS, abc_timeout_packets=ABC_PACKETS, hystart=hystart, ecn=ecn)
+    def __init__(self, flow: Flow, *, hystart: bool = True, ecn: int = 0, is_paced: bool = False) -> None:
+        super().__init__(
+            flow,
+            abc_packets=ABC_PACKETS,
+            abc_timeout_packets=ABC_PACKETS,
+            hystart=hystart,
+            ecn=ecn,
+            is_paced=is_paced,
+        )
         self.w_max_bytes = 0
         self.k_us = 0
         self.epoch_ns = 0

@@ -64,8 +64,10 @@ class Dcqcn(Controller):
 
     flow: its line rate bounds the rate. parameters: see DcqcnParameters.
     target_bps: the rate before the last cut, towards which `rate_bps` recovers. alpha: in units of 1/ALPHA_ONE.
-    timer_stage, byte_stage: expiries of timer and byte counter since the last cut.
+    timer_stage, byte_stage: expiries of timer and byte counter since the last cut. cnp_interval_ns: the paper's 50 us.
     """
+
+    cnp_interval_ns = 50_000
 
     def __init__(self, flow: Flow, parameters: DcqcnParameters | None = None) -> None:
         self.parameters = parameters or DcqcnParameters()
@@ -110,8 +112,7 @@ class Dcqcn(Controller):
             if due_ns == self._cut_due_ns:
                 self._end_decrease_period(due_ns)
             elif due_ns == self._alpha_due_ns:
-                self._alpha_due_ns = due_ns + self.parameters.alpha_period_ns
-                self.alpha = self.alpha * (1024 - self.parameters.g_1024) // 1024
+                self._decay(min(now, self._cut_due_ns - 1, self._increase_due_ns))
             else:
                 self._increase_due_ns = due_ns + self.parameters.increase_period_ns
                 self.timer_stage += 1
@@ -120,9 +121,20 @@ class Dcqcn(Controller):
                 self._cut_due_ns = self._alpha_due_ns = self._increase_due_ns = NEVER
 
     def poll_deadline(self) -> int | None:
-        """When a timer is due next."""
-        due_ns = min(self._cut_due_ns, self._alpha_due_ns, self._increase_due_ns)
+        """When the rate may change next; alpha decays unseen in between, however late it is looked at."""
+        due_ns = self._increase_due_ns
+        if self._is_cut_due and self._cut_due_ns < due_ns:
+            due_ns = self._cut_due_ns
         return due_ns if due_ns < NEVER else None
+
+    def _decay(self, until_ns: int) -> None:
+        """Every decay of alpha up to and including a time, before which no other timer is due."""
+        alpha, due_ns = self.alpha, self._alpha_due_ns
+        period_ns, kept = self.parameters.alpha_period_ns, 1024 - self.parameters.g_1024
+        while due_ns <= until_ns:
+            alpha = alpha * kept // 1024
+            due_ns += period_ns
+        self.alpha, self._alpha_due_ns = alpha, due_ns
 
     def _end_decrease_period(self, now: int) -> None:
         self._cut_due_ns = NEVER

@@ -25,7 +25,8 @@ class SentPacket(Protocol):
 
     size_bytes: as counted everywhere. number: rises with each packet sent. The rest is written by `Delivery.sent`:
     sent_ns: its departure. first_send_ns, delivered_ns, delivered_bytes, lost_bytes: of the connection at that moment.
-    tx_in_flight_bytes: in flight then, with it. is_app_limited: the application had no more to send.
+    tx_in_flight_bytes: in flight then, with it. is_app_limited: the application had no more to send. `Delivery.lost`
+    adds lost_after_bytes: of the connection with this packet, where several are found lost together.
     """
 
     size_bytes: int
@@ -35,6 +36,7 @@ class SentPacket(Protocol):
     delivered_ns: int
     delivered_bytes: int
     lost_bytes: int
+    lost_after_bytes: int
     tx_in_flight_bytes: int
     is_app_limited: bool
 
@@ -100,18 +102,42 @@ class Delivery:
 
     def acked(self, packet: SentPacket, now: int) -> None:
         """A packet in flight is newly acknowledged (4.1.2.3)."""
-        self.inflight_bytes -= packet.size_bytes
-        self._arrived(packet, now)
+        size_bytes = packet.size_bytes
+        self.inflight_bytes -= size_bytes
+        self.delivered_bytes += size_bytes
+        self.delivered_ns = now
+        ack = self._sample
+        ack.acked_bytes += size_bytes
+        ack.acked_packets += 1
+        sent_ns, number = packet.sent_ns, packet.number
+        if ack.prior_delivered_ns >= 0 and (
+            sent_ns < self.first_send_ns or (sent_ns == self.first_send_ns and number <= self._newest_number)
+        ):
+            return  # not IsNewestPacket of this acknowledgement
+        self._newest_number = number
+        ack.newest_sent_ns = sent_ns
+        ack.prior_delivered_bytes = packet.delivered_bytes
+        ack.prior_delivered_ns = packet.delivered_ns
+        ack.is_app_limited = packet.is_app_limited
+        ack.tx_in_flight_bytes = packet.tx_in_flight_bytes
+        ack.sample_lost_bytes = -packet.lost_bytes
+        ack.send_elapsed_ns = sent_ns - packet.first_send_ns
+        ack.ack_elapsed_ns = now - packet.delivered_ns
+        self.first_send_ns = sent_ns
 
     def acked_late(self, packet: SentPacket, now: int) -> None:
         """A packet that had been found lost has arrived."""
-        self._arrived(packet, now)
+        # It was not in flight when the end of the round was set: the round ends as much later.
+        self._cwnd_limited_until += packet.size_bytes
+        self.inflight_bytes += packet.size_bytes
+        self.acked(packet, now)
 
     def lost(self, packet: SentPacket) -> None:
         """A packet in flight is found lost."""
         size_bytes = packet.size_bytes
         self.inflight_bytes -= size_bytes
         self.lost_bytes += size_bytes
+        packet.lost_after_bytes = self.lost_bytes
         self._sample.lost_bytes += size_bytes
 
     def discarded(self, packet: SentPacket) -> None:
@@ -140,29 +166,6 @@ class Delivery:
         if interval_ns >= self.min_rtt_ns and interval_ns > 0:
             ack.delivery_rate_bps = delivered_bytes * BIT_NS_PER_BYTE_S // interval_ns
         return ack
-
-    def _arrived(self, packet: SentPacket, now: int) -> None:
-        size_bytes = packet.size_bytes
-        self.delivered_bytes += size_bytes
-        self.delivered_ns = now
-        ack = self._sample
-        ack.acked_bytes += size_bytes
-        ack.acked_packets += 1
-        sent_ns, number = packet.sent_ns, packet.number
-        if ack.prior_delivered_ns >= 0 and (
-            sent_ns < self.first_send_ns or (sent_ns == self.first_send_ns and number <= self._newest_number)
-        ):
-            return  # not IsNewestPacket of this acknowledgement
-        self._newest_number = number
-        ack.newest_sent_ns = sent_ns
-        ack.prior_delivered_bytes = packet.delivered_bytes
-        ack.prior_delivered_ns = packet.delivered_ns
-        ack.is_app_limited = packet.is_app_limited
-        ack.tx_in_flight_bytes = packet.tx_in_flight_bytes
-        ack.sample_lost_bytes = -packet.lost_bytes
-        ack.send_elapsed_ns = sent_ns - packet.first_send_ns
-        ack.ack_elapsed_ns = now - packet.delivered_ns
-        self.first_send_ns = sent_ns
 
 
 BIT_NS_PER_BYTE_S = 8_000_000_000

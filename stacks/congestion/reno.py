@@ -4,8 +4,8 @@
     congestion avoidance    cwnd += packet, a window of bytes acknowledged (RFC 3465 2.1)
     a congestion event      ssthresh = cwnd / 2, at least two packets
 
-`reno` is the RFCs' algorithm; HyStart++ and ECT(0) are options, which the catalogue offers as `reno-hystart` and
-`reno-ecn`.
+`reno` is the RFCs' algorithm; HyStart++, ECT(0) and pacing are options, which the catalogue offers as `reno-hystart`,
+`reno-ecn` and `reno-paced`.
 """
 
 from __future__ import annotations
@@ -16,13 +16,18 @@ from stacks.congestion.windowed import WindowedController
 
 
 class Reno(WindowedController):
-    """The window of one flow. hystart: leave the first slow start as RFC 9406 says. ecn: 2 to send ECT(0), else 0."""
+    """The window of one flow. hystart: leave the first slow start as RFC 9406 says. ecn, is_paced: see windowed."""
 
-    def __init__(self, flow: Flow, *, hystart: bool = False, ecn: int = 0) -> None:
-        if hystart:
-            super().__init__(flow, abc_packets=ABC_PACKETS, abc_timeout_packets=ABC_PACKETS, hystart=True, ecn=ecn)
-        else:
-            super().__init__(flow, abc_packets=2, abc_timeout_packets=1, ecn=ecn)
+    def __init__(self, flow: Flow, *, hystart: bool = False, ecn: int = 0, is_paced: bool = False) -> None:
+        usual, after_timeout = (ABC_PACKETS, ABC_PACKETS) if hystart else (2, 1)
+        super().__init__(
+            flow,
+            abc_packets=usual,
+            abc_timeout_packets=after_timeout,
+            hystart=hystart,
+            ecn=ecn,
+            is_paced=is_paced,
+        )
         self._counted_bytes = 0
 
     def reduced_bytes(self, window_bytes: int) -> int:

@@ -29,7 +29,8 @@ class TimelyParameters:
 
     ewma_1024: weight of the newest difference; 0.875. beta_1024: 0.8. low_ns, high_ns: Tlow and Thigh. min_rtt_ns: of
     the path, by which the gradient is normalised. additive_bps: delta. hai_events: N. segment_bytes: acknowledged data
-    that completes a segment, 0 for one a round trip. minimum_bps: the rate never falls below.
+    that completes a segment, 0 for one a round trip. minimum_bps: the rate never falls below. hai_below_low: count
+    completions below Tlow towards N as well, as the HPCC authors' simulator does and algorithm 1 does not.
 
     LocalError for a value that makes no sense.
     """
@@ -43,6 +44,7 @@ class TimelyParameters:
     hai_events: int = 5
     segment_bytes: int = 16_000
     minimum_bps: int = 10_000_000
+    hai_below_low: bool = False
 
     def __post_init__(self) -> None:
         if not 0 < self.ewma_1024 <= 1024 or not 0 < self.beta_1024 <= 1024:
@@ -109,7 +111,7 @@ class Timely(Controller):
         """Algorithm 1."""
         parameters = self.parameters
         self.rtt_diff += (1024 * (rtt_ns - self._previous_ns) - self.rtt_diff) * parameters.ewma_1024 // 1024
-        if rtt_ns < parameters.low_ns:
+        if rtt_ns < parameters.low_ns and not parameters.hai_below_low:
             self.state = "below Tlow"
             self._increases = 0
             self._increase(1)
@@ -117,7 +119,7 @@ class Timely(Controller):
             self.state = "above Thigh"
             over = parameters.beta_1024 * (rtt_ns - parameters.high_ns)
             self._decrease(over, 1024 * rtt_ns)
-        elif self.rtt_diff <= 0:
+        elif self.rtt_diff <= 0 or rtt_ns < parameters.low_ns:
             self._increases += 1
             is_hyper = self._increases >= parameters.hai_events
             self.state = "hyper increase" if is_hyper else "increase"

@@ -17,6 +17,9 @@ Where documents leave a choice:
 * After an idle time above the retransmission timeout the window is at most the initial one (RFC 5681 4.1), and ssthresh
   keeps three quarters of what it was (RFC 2861).
 * Persistent congestion (RFC 9002 7.6) sets the window to two packets.
+* Paced, which is an option, the rate is two windows a round trip in slow start (as Linux's) and 5/4 after (RFC 9002
+  7.7), and the growth for one acknowledgement is not bounded (RFC 9406 4.3). Unpaced senders answer a pause of the
+  application with a burst of a whole window.
 """
 
 from __future__ import annotations
@@ -26,6 +29,7 @@ from typing import Any
 from stacks.congestion.controller import Ack, Controller, Flow, Loss
 from stacks.congestion.hystart import CSS_GROWTH_DIVISOR, HyStart
 from stacks.congestion.prr import Prr
+from stacks.runtime import LocalError
 
 
 class WindowedController(Controller):
@@ -35,15 +39,28 @@ class WindowedController(Controller):
     `time_out`, `saved` and `restore`.
 
     abc_packets: L. abc_timeout_packets: L in the slow start after a timeout. hystart: whether the first slow start is
-    HyStart++'s. ecn: codepoint of the packets, 2 for ECT(0). ssthresh_bytes: below it the window doubles each round.
+    HyStart++'s. ecn: codepoint of the packets, 2 for ECT(0). is_paced: send at a rate; LocalError without `Delivery`,
+    whose round-trip time it takes. ssthresh_bytes: below it the window doubles each round.
     minimum_bytes: two packets.
     """
 
     window_bytes: int
 
     def __init__(
-        self, flow: Flow, *, abc_packets: int, abc_timeout_packets: int, hystart: bool = False, ecn: int = 0
+        self,
+        flow: Flow,
+        *,
+        abc_packets: int,
+        abc_timeout_packets: int,
+        hystart: bool = False,
+        ecn: int = 0,
+        is_paced: bool = False,
     ) -> None:
+        if is_paced and flow.delivery is None:
+            raise LocalError("a window is paced over the round-trip time: the flow needs a Delivery")
+        if is_paced:
+            abc_packets = abc_timeout_packets = UNLIMITED_PACKETS
+        self.is_paced = is_paced
         self.packet_bytes = flow.packet_bytes
         self.delivery = flow.delivery
         self.ecn = ecn
@@ -100,6 +117,7 @@ class WindowedController(Controller):
 
     def handle_ack(self, ack: Ack, now: int) -> None:
         """Grow, or go on with a reduction."""
+        delivery = self.delivery
         if ack.acked_bytes:
             self._timeouts = 0
         if ack.ce_packets and self.ecn == ECT0 and not (self._is_recovering or self._is_marked):
@@ -107,7 +125,6 @@ class WindowedController(Controller):
         if self._is_recovering or self._is_marked:
             self._reduce(ack, now)
         else:
-            delivery = self.delivery
             is_limited = delivery is None or delivery.is_cwnd_limited
             if self.window_bytes < self.ssthresh_bytes:
                 self._slow_start(ack, now, is_limited=is_limited)
@@ -116,6 +133,12 @@ class WindowedController(Controller):
             else:
                 self.pause(now)
         self._acked_ns = now
+        if self.is_paced and delivery is not None and delivery.srtt_ns:
+            percent = SLOW_START_PACING if self.window_bytes < self.ssthresh_bytes else AVOIDANCE_PACING
+            to_send = max(self.window_bytes, ack.inflight_bytes) * percent // 100
+            self.rate_bps = rate_bps = max(to_send * BIT_NS_PER_BYTE_S // delivery.srtt_ns, 1)
+            # A millisecond's worth, two packets at least and a super-datagram at most.
+            self.send_quantum_bytes = min(max(rate_bps // 8000, self.minimum_bytes), MAX_QUANTUM_BYTES)
 
     def handle_loss(self, loss: Loss, now: int) -> None:
         """Reduce; in a reduction since a mark, a loss is of the same round and only begins the recovery."""
@@ -265,3 +288,7 @@ class WindowedController(Controller):
 
 NO_SSTHRESH = 1 << 62
 ECT0 = 2
+UNLIMITED_PACKETS = 1 << 40
+SLOW_START_PACING, AVOIDANCE_PACING = 200, 125
+MAX_QUANTUM_BYTES = 65_536
+BIT_NS_PER_BYTE_S = 8_000_000_000

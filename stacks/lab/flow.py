@@ -33,12 +33,15 @@ class ModelFlow:
         self.on_arrival: Callable[[DataPacket], object] | None = None
         self.on_complete: Callable[[], object] | None = None
         self.expected_bytes = NO_END
+        receiver.notify(sender.controller.cnp_interval_ns)
         self._timeline = timeline
         self._forward = (*forward, self._deliver)
         self._backward = (*backward, self._acknowledge)
         self._notify = (*backward, self._handle_notification)
+        self._pacer = timeline.timer(self.pump)
         self._timer = timeline.timer(self._time_out)
         self._ack_timer = timeline.timer(self._ack_late)
+        self._is_pumping = self._is_called_back = False
 
     def write(self, length_bytes: int) -> None:
         """The application has so many more bytes."""
@@ -47,15 +50,24 @@ class ModelFlow:
 
     def pump(self) -> None:
         """Send what may be sent now, and see when to look again."""
+        if self._is_pumping:
+            self._is_called_back = True  # a path without delay brought an acknowledgement already
+            return
         sender, route = self.sender, self._forward
-        for packet in sender.poll_packets(self._timeline.now):
-            packet.flow = self.number
-            packet.route = route
-            packet.forward()
-        due_ns = sender.poll_deadline()
-        if due_ns is None:
-            self._timer.cancel()
-        else:
+        self._is_pumping = self._is_called_back = True
+        while self._is_called_back:
+            self._is_called_back = False
+            for packet in sender.poll_packets(self._timeline.now):
+                packet.flow = self.number
+                packet.route = route
+                packet.forward()
+        self._is_pumping = False
+        # Two timers, since one deadline is often near and the other always far: see `Timer`.
+        due_ns = sender.pacing_deadline()
+        if due_ns != self._pacer.due_ns:
+            self._pacer.arm(due_ns)
+        due_ns = sender.timer_deadline()
+        if due_ns != self._timer.due_ns:
             self._timer.arm(due_ns)
 
     def _time_out(self) -> None:
@@ -112,10 +124,14 @@ class ModelFlow:
 
     def _acknowledge(self, ack: AckPacket) -> None:
         if not ack.is_corrupt:
-            now = self._timeline.now
-            self.sender.handle_ack(ack, now)
-            # While the pacer holds, the timer is set for the end of that, or for something earlier.
-            if not self.sender.is_held(now):
+            sender, now = self.sender, self._timeline.now
+            sender.handle_ack(ack, now)
+            if now < self._pacer.due_ns < NEVER:
+                # The pacer holds everything back, and will go on doing so: only the other timer may have moved.
+                due_ns = sender.timer_deadline()
+                if due_ns != self._timer.due_ns:
+                    self._timer.arm(due_ns)
+            else:
                 self.pump()
 
 

@@ -4,8 +4,8 @@
 
 The distributions are those with which data-centre transports are compared: WebSearch (DCTCP, SIGCOMM 2010), FB-Hadoop
 (Roy et al., SIGCOMM 2015) and AliStorage, as tables of the HPCC authors' traffic generator; between two lines of a
-table sizes are spread evenly. Randomness is a `random.Random` of which only `.random()` is drawn, and no logarithm is
-taken, so that every machine draws the same flows.
+table sizes are spread evenly. Randomness is a `random.Random` of which only `.random()` is drawn, so that every machine
+draws the same flows.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from heapq import heapify, heapreplace
 
+from stacks.lab.running.exponential import exponential_ns
 from stacks.runtime import LocalError
 
 
@@ -75,6 +76,11 @@ def workload(name: str, *, divisor: int = 1) -> SizeDistribution:
     return SizeDistribution(points, divisor=divisor)
 
 
+def mean_bytes(sizes: str | int) -> int:
+    """The mean of a distribution by its name, or of one size itself."""
+    return sizes if isinstance(sizes, int) else workload(sizes).mean_bytes
+
+
 def poisson_arrivals(
     sizes: SizeDistribution, *, hosts: int, host_rate_bps: int, load_1000: int, flows: int, rng: random.Random
 ) -> list[FlowArrival]:
@@ -118,24 +124,6 @@ def incast_arrivals(
             arrivals.append(FlowArrival(start_ns, source, target, size_bytes))
         start_ns += exponential_ns(rng, period_ns)
     return arrivals
-
-
-def exponential_ns(rng: random.Random, mean_ns: int) -> int:
-    """An exponentially distributed time, by comparisons alone (von Neumann, 1951): no logarithm, which machines round.
-
-    The length of a falling run of uniform numbers is odd with just the probability that its first, taken as the
-    fraction of the time, must be kept with; each run that is not kept adds one to the whole part.
-    """
-    whole = 0
-    while True:
-        first = previous = rng.random()
-        is_kept = True
-        while (following := rng.random()) < previous:
-            previous = following
-            is_kept = not is_kept
-        if is_kept:
-            return whole * mean_ns + int(first * mean_ns)
-        whole += 1
 
 
 SHARE_ONE = 10_000

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from transports.link.packet import LinkPacket, Sink
 
@@ -16,13 +17,14 @@ class DataPacket(LinkPacket):
 
     __slots__ = (
         "delivered_bytes", "delivered_ns", "first_send_ns", "floor", "is_app_limited", "is_retransmission",
-        "lost_bytes", "lost_ns", "number", "segment", "sent_ns", "tx_in_flight_bytes",
+        "lost_after_bytes", "lost_bytes", "lost_ns", "number", "segment", "sent_ns", "tx_in_flight_bytes",
     )  # fmt: skip
     sent_ns: int
     first_send_ns: int
     delivered_ns: int
     delivered_bytes: int
     lost_bytes: int
+    lost_after_bytes: int
     tx_in_flight_bytes: int
     is_app_limited: bool
     lost_ns: int
@@ -46,10 +48,10 @@ class AckPacket(LinkPacket):
     """What a receiver has.
 
     ranges: of packet numbers, first and last, newest first. ce_packets: how many arrived marked, ever. delay_ns: since
-    the newest of them arrived. echo: telemetry of that packet.
+    the newest of them arrived. echo: telemetry of that packet, None if it had none; of its own way it keeps none.
     """
 
-    __slots__ = ("ce_packets", "delay_ns", "ranges")
+    __slots__ = ("ce_packets", "delay_ns", "echo", "ranges")
 
     def __init__(
         self,
@@ -69,6 +71,7 @@ class AckPacket(LinkPacket):
         self.ranges = ranges
         self.ce_packets = ce_packets
         self.delay_ns = delay_ns
+        self.echo: Sequence[Any] | None = None
 
 
 class CnpPacket(LinkPacket):

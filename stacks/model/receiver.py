@@ -17,8 +17,8 @@ class ReceiverConfig:
     ack_packets: every so many packets; at once what comes out of order, what comes while data before it is missing, and
     the first that is marked (RFC 9000 13.2.1, RFC 5681 4.2).
     ack_delay_ns: what arrived is acknowledged no later. ack_bytes: size of an acknowledgement on the wire.
-    cnp_interval_ns: marks are told by CNPs, one in this time at most, as DCQCN needs them; 0 for no CNPs. cnp_bytes: of
-    one on the wire.
+    cnp_interval_ns: marks are told by CNPs, one in this time at most; 0 for as often as the sender's controller wants
+    (`Controller.cnp_interval_ns`). cnp_bytes: of one on the wire.
     """
 
     ack_packets: int = 2
@@ -92,6 +92,11 @@ class Receiver:
             self.ack_due_ns = now + self.config.ack_delay_ns
         return None
 
+    def notify(self, interval_ns: int) -> None:
+        """Tell marks by CNPs, unless the configuration says how often already; 0 for not at all."""
+        if interval_ns and self.notification_point is None:
+            self.notification_point = NotificationPoint(interval_ns)
+
     def poll_notification(self) -> CnpPacket | None:
         """The CNP that is due after a packet."""
         point = self.notification_point
@@ -110,7 +115,7 @@ class Receiver:
         self._waiting = 0
         self.ack_due_ns = None
         ack = AckPacket(self._ranges[:MAX_RANGES], self.ce_packets, now - self._newest_ns, self.config.ack_bytes)
-        ack.telemetry = self._telemetry
+        ack.echo = self._telemetry
         return ack
 
     def _take_segment(self, packet: DataPacket) -> None:

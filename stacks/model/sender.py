@@ -46,6 +46,8 @@ class Sender:
         self._again: deque[DataPacket] = deque()
         self._ce_packets = 0
         self._quantum_left = 0
+        # What rounding to a nanosecond left of the last gap, in bits times nanoseconds per second.
+        self._pacing_rest = 0
         self._is_paced_out = False
         self._probes = 0
         # The probe timeout (RFC 9002 6.2.1), doubled `_backoff` times, from `_timer_base_ns` on.
@@ -53,8 +55,9 @@ class Sender:
         self._backoff = 0
         self._timer_base_ns = flow.start_ns
         self._floor = 0
-        # RFC 9002 7.3.2: losses among packets sent up to here are of the same congestion event.
-        self._recovery_start_ns = -1
+        # RFC 9002 7.3.2: losses among packets before this number are of the same congestion event. (By numbers, not by
+        # times: in virtual time much happens in one nanosecond.)
+        self._recovery_start = 0
         self._is_recovering = False
         # What a timeout counted as lost, by segment: its recovery lasts until all of it has arrived (RFC 6582 3.2).
         self._awaited: set[int] = set()
@@ -62,6 +65,11 @@ class Sender:
         # Segments that were sent more than once: the newest copy's number; and those that arrived, in whatever copy.
         self._copies: dict[int, int] = {}
         self._arrived_copies: set[int] = set()
+
+    @property
+    def is_recovering(self) -> bool:
+        """Whether a loss was found, and no packet sent after it has been acknowledged."""
+        return self._is_recovering
 
     @property
     def is_done(self) -> bool:
@@ -83,8 +91,9 @@ class Sender:
             if self._probes:
                 self._probes -= 1
             else:
-                window_bytes = controller.window_bytes
-                if window_bytes is not None and delivery.inflight_bytes + self.packet_bytes > window_bytes:
+                window_bytes, inflight_bytes = controller.window_bytes, delivery.inflight_bytes
+                # A window below one packet lets one out at a time: the flow must not stand still for ever.
+                if window_bytes is not None and inflight_bytes and inflight_bytes + self.packet_bytes > window_bytes:
                     delivery.cwnd_limited()
                     break
                 if controller.rate_bps is not None and self._quantum_left <= 0:
@@ -93,17 +102,9 @@ class Sender:
                         break
                     self._quantum_left = controller.send_quantum_bytes
             packets.append(self._send(now))
+        # A quantum is a burst of one instant: what is left of it does not pass the pacer later.
+        self._quantum_left = 0
         return packets
-
-    def is_held(self, now: int) -> bool:
-        """Whether pacing holds everything back, and nothing else is due before that ends: no need to ask further."""
-        return (
-            self._is_paced_out
-            and now < self.delivery.next_send_ns
-            and not self._probes
-            and self.losses.loss_due_ns is None
-            and self.controller.poll_deadline() is None
-        )
 
     def handle_ack(self, ack: AckPacket, now: int) -> None:
         """An acknowledgement arrives; `poll_packets` afterwards."""
@@ -127,7 +128,7 @@ class Sender:
         self._timer_base_ns = now
         if self._copies:
             self._note_copies(arrived)
-        if self._is_recovering and newest and newest.sent_ns > self._recovery_start_ns and not self._awaited:
+        if self._is_recovering and newest and newest.number >= self._recovery_start and not self._awaited:
             self._is_recovering = False
             self.controller.handle_recovered(now)
         lost = losses.find_lost(now)
@@ -136,7 +137,7 @@ class Sender:
         if late:
             self._arrived_late(late, now)
         sample = self.delivery.sample(rtt_ns=rtt_ns, ce_packets=max(ce_packets, 0))
-        sample.telemetry = ack.telemetry
+        sample.telemetry = ack.echo
         self.controller.handle_ack(sample, now)
         if not self._awaited:
             # While a timeout's recovery is on, how late packets may be is not known.
@@ -149,16 +150,23 @@ class Sender:
 
     def poll_deadline(self) -> int | None:
         """When `handle_timeout` and `poll_packets` are due."""
+        due_ns = min(self.timer_deadline(), self.pacing_deadline())
+        return None if due_ns == NEVER else due_ns
+
+    def pacing_deadline(self) -> int:
+        """The part of `poll_deadline` that moves with each packet: when the pacer lets the next one go, or NEVER."""
+        return self.delivery.next_send_ns if self._is_paced_out else NEVER
+
+    def timer_deadline(self) -> int:
+        """The other part: timeouts, losses by time, the controller; or NEVER."""
         due_ns = self._timer_base_ns + (self._pto_ns << self._backoff) if self.losses.outstanding else NEVER
-        if self._is_paced_out and self.delivery.next_send_ns < due_ns:
-            due_ns = self.delivery.next_send_ns
         other_ns = self.losses.loss_due_ns
         if other_ns is not None and other_ns < due_ns:
             due_ns = other_ns
         other_ns = self.controller.poll_deadline()
         if other_ns is not None and other_ns < due_ns:
             due_ns = other_ns
-        return None if due_ns == NEVER else due_ns
+        return due_ns
 
     def handle_timeout(self, now: int) -> None:
         """Whatever is due."""
@@ -205,7 +213,12 @@ class Sender:
         rate_bps = controller.rate_bps
         if rate_bps is not None:
             self._quantum_left -= size_bytes
-            delivery.next_send_ns = max(now, delivery.next_send_ns) + size_bytes * BIT_NS_PER_BYTE_S // rate_bps
+            owed, start_ns = size_bytes * BIT_NS_PER_BYTE_S, now
+            if delivery.next_send_ns > now:
+                owed += self._pacing_rest
+                start_ns = delivery.next_send_ns
+            gap_ns, self._pacing_rest = divmod(owed, rate_bps)
+            delivery.next_send_ns = start_ns + gap_ns
         return packet
 
     def _check_application_limited(self) -> None:
@@ -232,8 +245,8 @@ class Sender:
             return
         self.lost_packets += len(lost)
         self._quantum_left = 0
-        if is_timeout or lost[-1].sent_ns > self._recovery_start_ns:
-            self._recovery_start_ns = now
+        if is_timeout or lost[-1].number >= self._recovery_start:
+            self._recovery_start = self._number
             self._is_recovering = True
             if self._backoff <= 2:
                 self._unresolved.clear()  # timeouts in a row are one event
@@ -258,7 +271,7 @@ class Sender:
         self._unresolved.difference_update(packet.number for packet in late)
         if was_open and not self._unresolved:
             self._is_recovering = False
-            self._recovery_start_ns = -1
+            self._recovery_start = 0
             self._awaited.clear()
             self.controller.handle_spurious_loss(now)
 

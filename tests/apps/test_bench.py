@@ -8,10 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from apps.bench.lab import LOADS, dumbbell, events_per_second
 from apps.bench.probes import Cpus, Probe, Readings
 from apps.bench.rows import Row, probes, rows
 from apps.bench.session import Session
 from apps.errors import CommandError
+from stacks.lab.runners.virtual import VirtualRunner
 from tests.apps.cli import baremetal, only_line
 
 CPUS = Cpus(0, 0)
@@ -69,7 +71,7 @@ def test_every_row_and_every_yardstick_has_a_probe() -> None:
 
 
 def test_the_rows_of_the_promise_are_there_in_order() -> None:
-    assert [row.name for row in rows()][:22] == [
+    assert [row.name for row in rows()][:25] == [
         "rdma_write_1MiB",
         "rdma_write_cpu",
         "rdma_write_odd",
@@ -92,6 +94,9 @@ def test_the_rows_of_the_promise_are_there_in_order() -> None:
         "rdma_bidi",
         "nbd_4k_randread_qd32",
         "nbd_4k_randread_qd32_vs_qemu",
+        "lab_events",
+        "lab_events_1000_flows",
+        "lab_sweep_2_cores",
     ]
 
 
@@ -104,6 +109,15 @@ def test_bench_writes_rows_with_what_they_ran(tmp_path: Path) -> None:
     assert row["name"] == "codec_bth"
     assert 0 < row["ratio"] < 100
     assert document["machine"]["python"]
+
+
+def test_the_laboratory_is_measured_by_what_crosses_the_bottleneck() -> None:
+    small = dumbbell("cubic", 2, rate_bps=20_000_000, duration_ns=1_000_000_000)
+    record = VirtualRunner().run(small, lambda _: None)
+    # A link of 20 Mbit/s that is full for a second sends 1667 packets of 1500 bytes.
+    assert record.events == pytest.approx(1667, rel=0.15)
+    assert events_per_second(small) > 0
+    assert [load.flows[0].count for load in LOADS.values()] == [10, 1000]
 
 
 def test_a_row_that_does_not_exist_is_named() -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from transports.errors import TransportError
 from transports.timeline import NEVER, Timeline
 
 
@@ -59,3 +61,40 @@ def test_a_timer_fires_once_at_the_time_it_was_last_armed_for(steps: list[tuple[
             timer.arm(due)
     timeline.run(10_000)
     assert fired == expected + ([] if due is None else [due])
+
+
+@given(st.lists(st.tuples(st.integers(0, 100), st.integers(0, 100)), max_size=20))
+def test_time_never_goes_back_whatever_is_asked_for(asked: list[tuple[int, int]]) -> None:
+    timeline, times = Timeline(), []
+    for first_ns, second_ns in asked:
+        timeline.at(first_ns, lambda later_ns: (times.append(timeline.now), timeline.at(later_ns, note)), second_ns)
+
+    def note(_argument: object) -> None:
+        times.append(timeline.now)
+
+    timeline.run(200)
+    assert times == sorted(times)
+    assert len(times) == 2 * len(asked)
+
+
+def test_an_action_cannot_run_the_timeline() -> None:
+    timeline = Timeline()
+    timeline.at(1, lambda _: timeline.run(5))
+    with pytest.raises(TransportError, match="its own actions"):
+        timeline.run(10)
+    assert timeline.run(10)
+
+
+def test_a_run_may_be_cut_short_by_a_budget_or_an_action() -> None:
+    timeline, seen = Timeline(), []
+    for time_ns in range(5):
+        timeline.at(time_ns, seen.append, time_ns)
+    assert not timeline.run(100, max_steps=2)
+    assert seen == [0, 1]
+    assert timeline.now == 1
+    timeline.at(3, lambda _: timeline.stop())
+    assert timeline.run(100)
+    assert seen == [0, 1, 2, 3]
+    assert timeline.now == 3
+    assert timeline.run(100)
+    assert seen == [0, 1, 2, 3, 4]

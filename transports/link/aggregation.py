@@ -43,12 +43,13 @@ class Aggregation(Element):
 
     def put(self, packet: LinkPacket) -> None:
         """Held, or the last of a burst that leaves now."""
+        if self._timer.due_ns <= self._timeline.now:
+            self.release()  # it was due before this one came
         self._held.append(packet)
         if len(self._held) == self.limit_packets:
             self.release()
         elif len(self._held) == 1 and self.hold_ns:
             now, hold_ns = self._timeline.now, self.hold_ns
-            # A slot that begins now has begun: its packets came before.
             self._timer.arm((now // hold_ns + 1) * hold_ns if self.is_slotted else now + hold_ns)
 
     def release(self) -> None:

@@ -3,8 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Protocol
 
 from transports.link.packet import ECN_CE, ECN_NOT_ECT, LinkPacket
+
+
+class Outlet(Protocol):
+    """The port that a queue is in, as far as the queue asks."""
+
+    @property
+    def rate(self) -> object:
+        """The link's present rate; one that has a `rate_bps` can say how long what waits takes."""
 
 
 class Queue:
@@ -25,6 +34,17 @@ class Queue:
         self.dropped_bytes = 0
         self.marked_packets = 0
         self.on_drop: Callable[[LinkPacket], object] | None = None
+        self._outlet: Outlet | None = None
+
+    def attach(self, outlet: Outlet) -> None:
+        """The port that it is in from now on; ports call it. Only disciplines that count in time need to know."""
+        self._outlet = outlet
+
+    @property
+    def rate_bps(self) -> int:
+        """The link's present rate in bits per second; 0 where it has none, or no port was attached."""
+        outlet = self._outlet
+        return 0 if outlet is None else getattr(outlet.rate, "rate_bps", 0)
 
     def enqueue(self, packet: LinkPacket, now: int) -> bool:
         """Take a packet, or drop it: then False. (A discipline that drops another packet instead says True.)"""
@@ -33,6 +53,10 @@ class Queue:
     def dequeue(self, now: int) -> LinkPacket | None:
         """The packet to send next; None when there is none, perhaps since all that waited were dropped."""
         raise NotImplementedError
+
+    def has_clock(self) -> bool:
+        """Whether `poll_deadline` ever says a time; asked once, by the port."""
+        return type(self).poll_deadline is not Queue.poll_deadline
 
     def poll_deadline(self) -> int | None:
         """When the discipline wants `handle_timeout`; None for never."""

@@ -23,7 +23,7 @@ class QueueClock:
     @classmethod
     def of(cls, queue: Queue, timeline: Timeline, kick: Callable[[], object]) -> QueueClock | None:
         """None for a discipline that never has a deadline, so that packets through it pay nothing."""
-        return None if type(queue).poll_deadline is Queue.poll_deadline else cls(queue, timeline, kick)
+        return cls(queue, timeline, kick) if queue.has_clock() else None
 
     def look(self) -> None:
         """The queue has changed: see when it is due."""

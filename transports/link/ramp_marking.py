@@ -8,63 +8,52 @@ that is not ECN-capable passes unmarked; a full queue drops what arrives.
 from __future__ import annotations
 
 import random
-from collections import deque
 
 from transports.errors import TransportError
-from transports.link.packet import ECN_CE, ECN_NOT_ECT, LinkPacket
-from transports.link.queue import Queue
+from transports.link.bounded import BoundedQueue, Limits
+from transports.link.ecn_ramp import EcnRamp
+from transports.link.packet import ECN_NOT_ECT, LinkPacket
 
 
-class RampMarking(Queue):
-    """kmin_bytes, kmax_bytes: see the module; equal, they are a threshold. pmax_1000: in thousandths.
+class RampMarking(BoundedQueue):
+    """kmin_bytes, kmax_bytes: see the module, the arriving packet included; equal, they are a threshold.
 
-    limit_bytes: room, 0 for no limit. rng: drawn once for each packet that arrives between the two. peak_bytes: the
-    longest that the queue ever was. TransportError for thresholds out of order.
+    pmax_1000: in thousandths. limit_bytes: room, 0 for no limit; limits: the same in full, instead. rng: drawn once for
+    each packet that arrives between the two. is_strict: what cannot be marked is dropped. peak_bytes: the longest that
+    the queue ever was. TransportError for thresholds out of order.
     """
 
     def __init__(
-        self, kmin_bytes: int, kmax_bytes: int, *, pmax_1000: int = 1000, limit_bytes: int = 0, rng: random.Random
+        self,
+        kmin_bytes: int,
+        kmax_bytes: int,
+        *,
+        pmax_1000: float = 1000,
+        limit_bytes: int = 0,
+        limits: Limits | None = None,
+        is_strict: bool = False,
+        rng: random.Random,
     ) -> None:
-        super().__init__()
+        super().__init__(Limits(size_bytes=limit_bytes) if limits is None else limits)
         if not 0 <= kmin_bytes <= kmax_bytes or not 0 <= pmax_1000 <= 1000:
             raise TransportError("marking needs 0 <= kmin <= kmax and a pmax from 0 to 1000/1000")
-        self.kmin_bytes = kmin_bytes
-        self.kmax_bytes = kmax_bytes
-        self.pmax_1000 = pmax_1000
-        self.limit_bytes = limit_bytes or 1 << 62
+        self.ramp = EcnRamp(kmin_bytes=kmin_bytes, kmax_bytes=kmax_bytes, pmax=pmax_1000 / 1000)
+        self.is_strict = is_strict
         self.peak_bytes = 0
-        self._draw = rng.random
-        self._packets: deque[LinkPacket] = deque()
+        self._rng = rng
 
     def enqueue(self, packet: LinkPacket, now: int) -> bool:
         """Take a packet, marked if the queue is long, or drop it for want of room."""
-        length = self.backlog_bytes + packet.size_bytes
-        if length > self.limit_bytes:
+        if not self.has_room(packet.size_bytes):
             self.drop(packet)
             return False
-        if length > self.kmin_bytes and packet.ecn != ECN_NOT_ECT and self._is_marked(length):
-            if packet.ecn != ECN_CE:
-                packet.ecn = ECN_CE
-                self.marked_packets += 1
-        packet.enqueued_ns = now
-        self._packets.append(packet)
-        self.backlog_packets += 1
-        self.backlog_bytes = length
+        length = self.backlog_bytes + packet.size_bytes
+        is_markable = packet.ecn != ECN_NOT_ECT
+        if length > self.ramp.kmin_bytes and (is_markable or self.is_strict) and self.ramp.marks(length, self._rng):
+            if not self.mark(packet):
+                self.drop(packet)
+                return False
+        self.append(packet, now)
         if length > self.peak_bytes:
             self.peak_bytes = length
         return True
-
-    def dequeue(self, now: int) -> LinkPacket | None:  # noqa: ARG002
-        """The oldest packet."""
-        if not self._packets:
-            return None
-        packet = self._packets.popleft()
-        self.backlog_packets -= 1
-        self.backlog_bytes -= packet.size_bytes
-        return packet
-
-    def _is_marked(self, length: int) -> bool:
-        if length > self.kmax_bytes:
-            return True
-        span = self.kmax_bytes - self.kmin_bytes
-        return self._draw() * 1000 * span < self.pmax_1000 * (length - self.kmin_bytes)

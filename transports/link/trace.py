@@ -96,7 +96,13 @@ class TracePort:
         self._left_bytes = 0
         self._serving = False
         self._busy_since_ns = 0
+        queue.attach(self)
         self._clock = QueueClock.of(queue, timeline, self._kick)
+
+    @property
+    def rate(self) -> Trace:
+        """The trace, which has a rate on average."""
+        return self.trace
 
     def put(self, packet: LinkPacket) -> None:
         """A packet arrives."""

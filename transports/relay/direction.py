@@ -12,6 +12,8 @@ from transports.link import ConstantRate, DropTail, LinkPacket, Port, Queue, Rat
 from transports.relay.packet import RelayPacket
 from transports.timeline import Timeline
 
+Watcher = Callable[[RelayPacket, bool], object]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DirectionConfig:
@@ -32,8 +34,8 @@ class Direction:
     """One way.
 
     entered_packets, entered_bytes: into the link. left_packets, left_bytes: out of it. lost_packets: by `loss`.
-    seed: of what is random here. record: called with each packet that enters and then with False, and with each that
-    leaves and then with True.
+    seed: of what is random here. watchers: called with each packet that enters and False, and with each that leaves and
+    True; to be added before packets pass.
     """
 
     def __init__(self, timeline: Timeline, config: DirectionConfig, *, seed: int = 0) -> None:
@@ -43,7 +45,8 @@ class Direction:
         self.left_packets = 0
         self.left_bytes = 0
         self.lost_packets = 0
-        self.record: Callable[[RelayPacket, bool], object] | None = None
+        self.watchers: list[Watcher] = []
+        self._timeline = timeline
         self._draw = random.Random(seed).random
         queue = DropTail(limit_packets=config.limit_packets, limit_bytes=config.limit_bytes)
         self.queue: Queue = queue
@@ -53,7 +56,7 @@ class Direction:
     def elements(self) -> tuple[Sink, ...]:
         """What packets pass, in order, without the end."""
         inner = (self._enter, self.port.put, self._leave)
-        return inner if self.record is None else (self._record_entering, *inner, self._record_leaving)
+        return (self._watch_entering, *inner, self._watch_leaving) if self.watchers else inner
 
     def change(self, changes: Mapping[str, Json]) -> None:
         """Be otherwise from now on: rate_bps, delay_ns, loss. TransportError for anything else, and then as before."""
@@ -96,14 +99,15 @@ class Direction:
             return
         packet.forward()
 
-    def _record_entering(self, packet: RelayPacket) -> None:
-        assert self.record is not None
-        self.record(packet, False)
+    def _watch_entering(self, packet: RelayPacket) -> None:
+        packet.entered_ns = self._timeline.now
+        for watcher in self.watchers:
+            watcher(packet, False)
         packet.forward()
 
-    def _record_leaving(self, packet: RelayPacket) -> None:
-        assert self.record is not None
-        self.record(packet, True)
+    def _watch_leaving(self, packet: RelayPacket) -> None:
+        for watcher in self.watchers:
+            watcher(packet, True)
         packet.forward()
 
     def _leave(self, packet: LinkPacket) -> None:

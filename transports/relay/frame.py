@@ -10,12 +10,15 @@ from collections import deque
 from collections.abc import Callable
 from zlib import crc32
 
+from transports.datagram import Buffer
 from transports.frames import FrameTransport
 from transports.link.packet import ECN_CE, Sink
 from transports.pump import HasFileno
 from transports.relay.direction import Direction
 from transports.relay.packet import RelayPacket, corrupted
 from transports.relay.relay import Relay
+from wire.datagrams import ip_packet_of
+from wire.ip import IpProtocol
 
 
 class FrameRelay:
@@ -112,6 +115,20 @@ def classify(frame: memoryview, offset: int) -> tuple[int, int]:
     return 0, 0
 
 
+def flow_name(frame: Buffer, offset: int) -> str:
+    """Who talks to whom in a frame: `10.77.0.1:40000>10.77.0.2:5001/6`, the protocol's number last."""
+    packet = ip_packet_of(frame[offset:], RAW_IP)
+    if packet is None:
+        return "other"
+    ports = [
+        f":{int.from_bytes(packet.packet[packet.offset + at : packet.offset + at + 2], 'big')}"
+        if packet.protocol in (IpProtocol.TCP, IpProtocol.UDP)
+        else ""
+        for at in (0, 2)
+    ]
+    return f"{packet.source}{ports[0]}>{packet.destination}{ports[1]}/{packet.protocol}"
+
+
 def marked(frame: memoryview | bytes | bytearray, offset: int) -> memoryview | bytes | bytearray:
     """An IP packet with CE; the same object if it has that already."""
     version, second = frame[offset] >> 4, frame[offset + 1]
@@ -136,5 +153,6 @@ def marked(frame: memoryview | bytes | bytearray, offset: int) -> memoryview | b
     return changed
 
 
+RAW_IP = 101
 FRAMES = 64
 """Frames that one pass reads of one device, so that neither holds up what is due."""

@@ -11,10 +11,11 @@ from transports.link.packet import LinkPacket, Sink
 class RelayPacket(LinkPacket):
     """What the models see of it, and its bytes.
 
-    data: the datagram's payload, or the whole frame. due_ns: when the model let it go.
+    data: the datagram's payload, or the whole frame. due_ns: when the model let it go. entered_ns: when it came to a
+    `Direction` that is watched, else 0.
     """
 
-    __slots__ = ("data", "due_ns")
+    __slots__ = ("data", "due_ns", "entered_ns")
 
     def __init__(self, data: Buffer, size_bytes: int, route: Sequence[Sink], flow: int, ecn: int) -> None:
         # As LinkPacket's, without a call more: this is made for each packet.
@@ -30,6 +31,7 @@ class RelayPacket(LinkPacket):
         self.payload = None
         self.data = data
         self.due_ns = 0
+        self.entered_ns = 0
 
 
 def corrupted(data: Buffer) -> bytes:

@@ -73,7 +73,7 @@ def _record(relay: Relay, file: CaptureFile, forward: Direction, back: Direction
         def record(packet: RelayPacket, has_left: bool, number: int = 2 * number, views_of: Views = views_of) -> None:
             add(epoch_ns + timeline.now, views_of(packet, has_left), number + has_left)
 
-        way.record = record
+        way.watchers.append(record)
 
 
 INTERFACES = ("forward, entering", "forward, leaving", "back, entering", "back, leaving")

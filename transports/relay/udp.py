@@ -102,6 +102,11 @@ class UdpRelay:
             framer = self._framers[ends] = UdpFramer(*ends)
         return framer
 
+    def flow_name(self, packet: RelayPacket) -> str:
+        """The client that a packet belongs to."""
+        client = self._numbered.get(packet.flow)
+        return "gone" if client is None else f"{client.address[0]}:{client.address[1]}"
+
     def as_json(self) -> dict[str, Json]:
         """Clients, and what the sockets could not take."""
         statistics = [self.listening.statistics()] + [client.upstream.statistics() for client in self._clients.values()]

@@ -46,7 +46,7 @@ def handle_lost_packet(bbr: Variables, packet: SentPacket) -> Event | None:
     """The part of HandleLostPacket about packets that probe: too many of them lost end the probe."""
     if not bbr.is_bw_probe_sample:
         return None
-    lost = bbr.delivery.lost_bytes - packet.lost_bytes
+    lost = packet.lost_after_bytes - packet.lost_bytes
     if not is_inflight_too_high(bbr, lost, packet.tx_in_flight_bytes):
         return None
     # HandleInflightTooHigh

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from stacks.lab.experiment.fabric import fabric_conflicts
 from stacks.lab.experiment.values import Experiment, FlowConfig, LinkConfig, TrafficConfig
+from stacks.lab.workloads import mean_bytes
 from stacks.runtime.toml_places import Place
 
 Found = Iterator[tuple[Place, str]]
@@ -12,13 +14,17 @@ Found = Iterator[tuple[Place, str]]
 
 def conflicts(experiment: Experiment) -> Found:
     """(place, what is wrong and what to do) pairs."""
-    if not experiment.flows and not experiment.traffic:
+    yield from fabric_conflicts(experiment)
+    senders = len(experiment.flows) + len(experiment.traffic) + len(experiment.workloads)
+    if experiment.topology.fabric is None and not senders:
         yield (), "nobody sends anything; add a [[flow]] with a controller"
     if experiment.warmup_ns >= experiment.duration_ns:
         yield ("warmup",), "warmup ends before the experiment does, or nothing is left to measure"
     if experiment.sample_ns > 0 and experiment.duration_ns // experiment.sample_ns > SAMPLES_MAX:
         yield ("sample",), f"sample would make over {SAMPLES_MAX} samples of each flow; take them less often"
     yield from _links(experiment)
+    if experiment.topology.fabric is not None:
+        return
     names: set[str] = set()
     everyone: list[FlowConfig | TrafficConfig] = [*experiment.flows, *experiment.traffic]
     for each in everyone:
@@ -28,6 +34,9 @@ def conflicts(experiment: Experiment) -> Found:
         yield from _path(experiment, each)
     for flow in experiment.flows:
         yield from _flow(experiment, flow)
+    for traffic in experiment.traffic:
+        if traffic.kind == "web":
+            yield from _web(experiment, traffic)
 
 
 def _links(experiment: Experiment) -> Found:
@@ -75,6 +84,15 @@ def _flow(experiment: Experiment, flow: FlowConfig) -> Found:
             yield (*flow.place, "rtt"), f"rtt is less than the {own_ns / 1e6:g} ms that its path has by itself"
 
 
+def _web(experiment: Experiment, traffic: TrafficConfig) -> Found:
+    end_ns = min(traffic.stop_ns or experiment.duration_ns, experiment.duration_ns)
+    size_bytes = mean_bytes(traffic.sizes)
+    flows = traffic.rate_bps * (end_ns - traffic.start_ns) // (size_bytes * BIT_NS_PER_BYTE_S)
+    if flows > FLOWS_MAX:
+        words = f"{traffic.name} would be about {flows:,} flows of {size_bytes} bytes; there are at most {FLOWS_MAX:,}"
+        yield (*traffic.place, "rate"), words
+
+
 def path_rtt_ns(experiment: Experiment, each: FlowConfig | TrafficConfig) -> int:
     """There and back over the hops that a flow crosses."""
     hops = experiment.topology.hops
@@ -84,3 +102,5 @@ def path_rtt_ns(experiment: Experiment, each: FlowConfig | TrafficConfig) -> int
 
 
 SAMPLES_MAX = 1_000_000
+FLOWS_MAX = 200_000
+BIT_NS_PER_BYTE_S = 8_000_000_000

@@ -10,11 +10,13 @@ from stacks.congestion.own import place_controller
 from stacks.lab.experiment import units
 from stacks.lab.experiment.values import FlowConfig, TrafficConfig
 from stacks.lab.senders import check_sender
+from stacks.lab.workloads import WORKLOADS
 from stacks.runtime.toml_table import Table
 
 
-def read_flow(table: Table, folder: Path) -> FlowConfig:
-    """A table `[[flow]]`."""
+def read_flow(table: Table, folder: Path) -> FlowConfig | None:
+    """A table `[[flow]]`; None where it says `enabled = false`."""
+    is_enabled = table.read("enabled", units.truth, True)
     sender = table.read("sender", check_sender, "model")
     read_controller = controller(folder)
     if sender.partition(":")[1] and not table.has("controller"):
@@ -40,24 +42,54 @@ def read_flow(table: Table, folder: Path) -> FlowConfig:
         place=table.place,
     )
     table.finish()
-    return flow
+    return flow if is_enabled else None
 
 
-def read_traffic(table: Table) -> TrafficConfig:
-    """A table `[[traffic]]`."""
+def read_traffic(table: Table, folder: Path) -> TrafficConfig | None:
+    """A table `[[traffic]]`; None where it says `enabled = false`."""
+    is_enabled = table.read("enabled", units.truth, True)
     kind = table.need("kind", units.word(TRAFFIC_KINDS), "constant", example='"constant"')
+    own = TRAFFIC_KINDS.get(kind, ())
+    for key in ("packet", "on", "off", "sizes", "controller", "initial_window"):
+        if table.has(key) and key not in own:
+            table.note(f"{key} says nothing of {kind} traffic, which has: {', '.join(own)}", key)
+    is_web, is_on_off = kind == "web", kind == "on-off"
     traffic = TrafficConfig(
         name=table.read("name", units.name, kind),
         kind=kind,
         rate_bps=table.need("rate", units.rate, 1, example='"5Mbit/s"'),
         start_ns=table.read("start", units.duration, 0),
         stop_ns=table.read("stop", units.span, None),
+        on_ns=_needed(table, "on", is_on_off, '"500ms"'),
+        off_ns=_needed(table, "off", is_on_off, '"500ms"'),
         source=table.read("from", units.whole(0, 1 << 20), 0),
         target=table.read("to", units.whole(0, 1 << 20), -1),
+        packet_bytes=table.read("packet", units.whole(64, 65_535), None),
+        sizes=_sizes(table, is_web),
+        controller=_web_controller(table, is_web, folder),
+        initial_window_packets=table.read("initial_window", units.whole(1, 10_000), 10),
         place=table.place,
     )
     table.finish()
-    return traffic
+    return traffic if is_enabled else None
+
+
+def _needed(table: Table, key: str, is_needed: bool, example: str) -> int:
+    return table.need(key, units.span, 0, example=example) if is_needed else table.read(key, units.span, 0)
+
+
+def _sizes(table: Table, is_needed: bool) -> str | int:
+    nothing: str | int = ""
+    if is_needed:
+        return table.need("sizes", units.sizes(WORKLOADS), nothing, example='"700kB" or "web-search"')
+    return table.read("sizes", units.sizes(WORKLOADS), nothing)
+
+
+def _web_controller(table: Table, is_needed: bool, folder: Path) -> str:
+    read = controller(folder)
+    if is_needed:
+        return table.need("controller", read, "reno", example='"cubic"')
+    return table.read("controller", read, "")
 
 
 def controller(folder: Path) -> Callable[[object], str]:
@@ -76,4 +108,9 @@ def default_name(name: str) -> str:
     return name.rpartition(":")[2]
 
 
-TRAFFIC_KINDS = {"constant": 1, "on-off": 1, "web": 1}
+TRAFFIC_KINDS: dict[str, tuple[str, ...]] = {
+    "constant": ("packet",),
+    "on-off": ("packet", "on", "off"),
+    "web": ("sizes", "controller", "initial_window"),
+}
+"""Each kind with the keys that only some kinds have."""

@@ -6,7 +6,7 @@ A reader raises LocalError in words that follow the key's name: `is a rate such 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from fractions import Fraction
 
 from stacks.lab.experiment.values import Buffer
@@ -70,6 +70,17 @@ def buffer(value: object) -> Buffer:
     if amount < 1:
         raise LocalError(f"has room for something, not {value!r}")
     return Buffer(kind, amount)
+
+
+def sizes(names: Iterable[str]) -> Callable[[object], str | int]:
+    """Sizes of flows: the name of a distribution, or bytes for all."""
+
+    def read(value: object) -> str | int:
+        if isinstance(value, str) and not value[:1].isdigit():
+            return word(dict.fromkeys(names))(value)
+        return size(value)
+
+    return read
 
 
 def whole(low: int, high: int) -> Callable[[object], int]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from stacks.lab.fabric.config import FabricConfig
 from stacks.runtime.toml_places import Place
 
 
@@ -31,16 +32,19 @@ class Buffer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LinkConfig:
-    """One direction of a link: a queue, a rate and a wire.
+    """One direction of a link: a queue, a rate and a wire, and what goes wrong on it.
 
-    rate_bps: None for a wire alone, which has no queue. queue: name of the discipline; parameters: of it, by name.
+    rate_bps: None for a wire alone, which has no queue; of a rate that changes, what buffers are sized by. rate: as it
+    is written, for `transports.link.linkspec`. queue: the discipline, likewise, for `stacks.lab.network.queues`.
+    elements: by slot what is written for it, for `transports.link.elements`.
     """
 
     delay_ns: int
     rate_bps: int | None = None
-    queue: str = "droptail"
+    rate: object = None
+    queue: object = "droptail"
     buffer: Buffer = Buffer("bdp", 1000)
-    parameters: tuple[tuple[str, object], ...] = ()
+    elements: tuple[tuple[str, object], ...] = ()
     place: Place = field(default=(), compare=False, repr=False)
 
 
@@ -55,10 +59,15 @@ class HopConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TopologyConfig:
-    """A line of nodes 0, 1, 2, ... with a hop between each two: dumbbell (one hop), chain, parking lot."""
+    """A network.
+
+    hops: of a line of nodes 0, 1, 2, ... with one between each two: dumbbell (one hop), chain, parking lot. fabric: of
+    a leaf-spine, which has none of them.
+    """
 
     kind: str
-    hops: tuple[HopConfig, ...]
+    hops: tuple[HopConfig, ...] = ()
+    fabric: FabricConfig | None = None
     place: Place = field(default=(), compare=False, repr=False)
 
     @property
@@ -99,9 +108,12 @@ class FlowConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrafficConfig:
-    """Cross traffic that no controller governs, or many short flows.
+    """Cross traffic.
 
-    kind: constant, on-off or web. rate_bps: while it sends. on_ns, off_ns: means of the exponential times of on-off.
+    kind: constant and on-off are packets that no controller governs, web is short flows at random times.
+    rate_bps: while it sends; of web, what all flows together carry. on_ns, off_ns: of on-off, means of exponential
+    times. packet_bytes: None for the experiment's. sizes: of web, the flows' distribution (`stacks.lab.workloads`), or
+    the bytes of each. controller, initial_window_packets: of web.
     """
 
     name: str
@@ -114,8 +126,30 @@ class TrafficConfig:
     source: int = 0
     target: int = 0
     packet_bytes: int | None = None
-    controller: str = "reno"
-    sizes: str = "web"
+    sizes: str | int = ""
+    controller: str = ""
+    initial_window_packets: int = 10
+    place: Place = field(default=(), compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkloadConfig:
+    """Flows between the hosts of a leaf-spine.
+
+    kind: poisson (a host begins flows at random times, to other hosts at random) or incast (again and again, several
+    hosts send to one at once). scheme: the controller with its constants and marking (`stacks.lab.fabric.schemes`).
+    sizes: a distribution's name, or the bytes of each flow; divisor: sizes are divided by it. load_1000: of the hosts'
+    links, in thousandths. flows: how many, of poisson; fan_in: hosts that send at once, of incast.
+    """
+
+    name: str
+    kind: str
+    scheme: str
+    sizes: str | int
+    load_1000: int
+    divisor: int = 1
+    flows: int = 0
+    fan_in: int = 0
     place: Place = field(default=(), compare=False, repr=False)
 
 
@@ -139,6 +173,7 @@ class Experiment:
     metrics: tuple[str, ...] = ()
     flows: tuple[FlowConfig, ...] = ()
     traffic: tuple[TrafficConfig, ...] = ()
+    workloads: tuple[WorkloadConfig, ...] = ()
 
 
 BIT_NS_PER_BYTE_S = 8_000_000_000

@@ -17,9 +17,9 @@ Value = int | float | str | None
 class Record:
     """A run.
 
-    tables: `flows`, `links`, and where samples were taken `series` (of flows), `queues` (of links); -1 in a table
-    stands for nothing. states: the controllers' states, which `series` has by number. metrics: by name. events: data
-    packets that crossed a queue.
+    tables: `flows`, `links`; where samples were taken `series` (of flows) and `queues` (of links); where there is some,
+    `traffic`; -1 in a table stands for nothing. states: the controllers' states, which `series` has by number.
+    metrics: by name. events: data packets that crossed a queue.
     """
 
     tables: Mapping[str, Table]

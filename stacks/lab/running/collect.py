@@ -17,12 +17,14 @@ from stacks.lab.running.world import World
 def collect(world: World) -> Record:
     """Everything that a run recorded."""
     tables: dict[str, Table] = {"flows": _flows(world), "links": _links(world)}
+    if world.traffic:
+        tables["traffic"] = _traffic(world)
     states: Sequence[str] = ()
     if world.samples is not None:
         tables["series"] = world.samples.series
         tables["queues"] = world.samples.queues
         states = world.samples.states
-    events = sum(link.port.sent_packets for link in world.network.links)
+    events = sum(link.port.sent_packets for link in world.network.links if link.port is not None)
     return Record(tables, states, summary(world, tables), events)
 
 
@@ -85,7 +87,7 @@ def _links(world: World) -> Table:
     columns: dict[str, array[int]] = {name: array("q") for name in LINK_COLUMNS}
     for index, link in enumerate(world.network.links):
         names.append(link.name)
-        sent_packets, sent_bytes, dropped, marked = link.watched
+        sent_packets, sent_bytes, dropped, marked, lost = link.watched
         backlog = spread(_backlog(world, index))
         values = (
             link.rate_bps,
@@ -94,11 +96,20 @@ def _links(world: World) -> Table:
             sent_bytes,
             dropped,
             marked,
+            lost,
             *((backlog.mean, backlog.p50, backlog.p95, backlog.p99, backlog.largest) if backlog else (-1,) * 5),
         )
         for key, value in zip(LINK_COLUMNS, values, strict=True):
             columns[key].append(value)
     return {"name": names, **columns}
+
+
+def _traffic(world: World) -> Table:
+    counts = ("sent_packets", "arrived_packets", "arrived_bytes")
+    return {
+        "name": [traffic.config.name for traffic in world.traffic],
+        **{key: array("q", [getattr(traffic, key) for traffic in world.traffic]) for key in counts},
+    }
 
 
 def _backlog(world: World, index: int) -> list[int]:
@@ -116,6 +127,6 @@ FLOW_COLUMNS = (
     "ce_packets",
 )  # fmt: skip
 LINK_COLUMNS = (
-    "rate_bps", "limit_bytes", "sent_packets", "sent_bytes", "dropped_packets", "marked_packets", "backlog_mean_bytes",
-    "backlog_p50_bytes", "backlog_p95_bytes", "backlog_p99_bytes", "backlog_max_bytes",
+    "rate_bps", "limit_bytes", "sent_packets", "sent_bytes", "dropped_packets", "marked_packets", "lost_packets",
+    "backlog_mean_bytes", "backlog_p50_bytes", "backlog_p95_bytes", "backlog_p99_bytes", "backlog_max_bytes",
 )  # fmt: skip

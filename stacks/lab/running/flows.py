@@ -18,7 +18,8 @@ class FlowRun:
 
     number, name: of it; config: what it is one of; way: its path. start_ns; completed_ns: when the last byte of its
     size arrived, -1 before. model: None before it starts. delays: of each packet that arrived after the warm-up, in
-    nanoseconds; None when nobody wants them. warm_bytes: goodput before the warm-up ended.
+    nanoseconds; None when nobody wants them. warm_bytes: goodput before the warm-up ended. is_sampled: whether the time
+    series has it.
     """
 
     def __init__(
@@ -33,6 +34,7 @@ class FlowRun:
         start_ns: int,
         packet_bytes: int,
         seed: int,
+        is_sampled: bool = True,
     ) -> None:
         self.number = number
         self.name = name
@@ -43,6 +45,7 @@ class FlowRun:
         self.model: ModelFlow | None = None
         self.delays: array[int] | None = None
         self.warm_bytes = 0
+        self.is_sampled = is_sampled
         self._timeline = timeline
         self._factory = factory
         self._full_bytes = packet_bytes

@@ -20,7 +20,7 @@ class Samples:
         self.queues = {name: array("q") for name in QUEUE_SERIES}
         self._states: dict[str, int] = {}
         self._timeline = timeline
-        self._flows = list(flows)
+        self._flows = [flow for flow in flows if flow.is_sampled]
         self._links = links
         self._interval_ns = interval_ns
         self._flow_adders = [self.series[name].append for name in SERIES]
@@ -69,6 +69,7 @@ class Samples:
 
     def _take_link(self, index: int, link: Link, now: int) -> None:
         port = link.port
+        assert port is not None
         queue = port.queue
         values = (
             now,

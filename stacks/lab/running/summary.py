@@ -8,9 +8,10 @@ from collections.abc import Mapping
 from stacks.lab.metrics.fairness import convergence_ns, jain
 from stacks.lab.metrics.latency import Spread, power, spread, under_load
 from stacks.lab.metrics.order import mean
-from stacks.lab.metrics.throughput import loss_share, utilisation
+from stacks.lab.metrics.throughput import goodput_bps, loss_share, utilisation
 from stacks.lab.network.link import Link
 from stacks.lab.results.record import Table, Value
+from stacks.lab.running.flows import FlowRun
 from stacks.lab.running.world import World
 
 
@@ -20,7 +21,8 @@ def summary(world: World, tables: Mapping[str, Table]) -> dict[str, Value]:
     metrics: dict[str, Value] = {}
     goodputs = _long_goodputs(world, tables)
     if "goodput" in wanted:
-        metrics["goodput_bps"] = sum(_numbers(tables["flows"], "goodput_bps"))
+        new_bytes = sum(_numbers(tables["flows"], "goodput_bytes")) - sum(flow.warm_bytes for flow in world.flows)
+        metrics["goodput_bps"] = goodput_bps(new_bytes, world.experiment.duration_ns - world.experiment.warmup_ns)
     if (link := _bottleneck(world)) is not None:
         metrics |= _link_metrics(world, link, wanted)
     if len(goodputs) > 1:
@@ -36,17 +38,17 @@ def summary(world: World, tables: Mapping[str, Table]) -> dict[str, Value]:
         metrics |= _delay_metrics(world, delay, wanted, sum(goodputs))
     if "completion" in wanted:
         metrics |= _completion_metrics(tables)
-    return metrics
+    return metrics | _group_metrics(world, tables, wanted)
 
 
 def _link_metrics(world: World, link: Link, wanted: set[str]) -> dict[str, Value]:
     metrics: dict[str, Value] = {}
     measured_ns = world.experiment.duration_ns - world.experiment.warmup_ns
-    sent_packets, sent_bytes, dropped, _ = link.watched
-    if "utilisation" in wanted:
+    sent_packets, sent_bytes, dropped, _, lost = link.watched
+    if "utilisation" in wanted and link.is_constant:
         metrics["utilisation"] = utilisation(sent_bytes, link.rate_bps, measured_ns)
     if "loss" in wanted:
-        metrics["loss"] = loss_share(dropped, sent_packets + dropped)
+        metrics["loss"] = loss_share(dropped + lost, sent_packets + dropped + lost)
     return metrics
 
 
@@ -68,12 +70,42 @@ def _delay_metrics(world: World, delay: Spread, wanted: set[str], total_bps: int
     return metrics
 
 
+def _group_metrics(world: World, tables: Mapping[str, Table], wanted: set[str]) -> dict[str, Value]:
+    """Of each group of flows by its name, where there are several."""
+    groups: dict[str, list[FlowRun]] = {}
+    for flow in world.flows:
+        groups.setdefault(flow.config.name, []).append(flow)
+    metrics: dict[str, Value] = {}
+    if not 1 < len(groups) <= GROUPS_MAX:
+        return metrics
+    goodputs, delays = _numbers(tables["flows"], "goodput_bps"), _numbers(tables["flows"], "delay_p95_ns")
+    long = [flow.number for flow in world.flows if flow.config.size_bytes is None]
+    total = sum(goodputs[number] for number in long)
+    for name, flows in groups.items():
+        if flows[0].config.size_bytes is None:
+            own = sum(goodputs[flow.number] for flow in flows)
+            if "goodput" in wanted:
+                metrics[f"{name}.goodput_bps"] = own // len(flows)
+            if "fairness" in wanted and len(long) > 1:
+                # 1 for a flow that has what it would if all that never end had the same.
+                metrics[f"{name}.share"] = own * len(long) / (len(flows) * total) if total else 0.0
+        elif "completion" in wanted:
+            times = spread([flow.completed_ns - flow.start_ns for flow in flows if flow.completed_ns >= 0])
+            metrics[f"{name}.completion_p50_ns"] = times.p50 if times else None
+            metrics[f"{name}.completion_p95_ns"] = times.p95 if times else None
+        found = [delays[flow.number] for flow in flows if delays[flow.number] >= 0]
+        if "delay" in wanted and found:
+            metrics[f"{name}.delay_p95_ns"] = mean(found)
+    return metrics
+
+
 def _completion_metrics(tables: Mapping[str, Table]) -> dict[str, Value]:
     slow = spread([value for value in _numbers(tables["flows"], "slowdown_milli") if value >= 0])
     times = spread([value for value in _numbers(tables["flows"], "completion_ns") if value >= 0])
     if slow is None or times is None:
         return {}
     return {
+        "completed_flows": len([1 for value in _numbers(tables["flows"], "completion_ns") if value >= 0]),
         "completion_mean_ns": times.mean,
         "completion_p50_ns": times.p50,
         "completion_p99_ns": times.p99,
@@ -120,3 +152,4 @@ def _numbers(table: Table, key: str) -> list[int]:
 
 
 WINDOW_RTTS = 10
+GROUPS_MAX = 8

@@ -1,12 +1,14 @@
-"""Cross traffic that no controller governs: packets at a rate, all the time or on and off."""
+"""Cross traffic: packets at a rate that no controller governs, all the time or on and off; and short flows."""
 
 from __future__ import annotations
 
 import random
+from collections.abc import Iterator
 
-from stacks.lab.experiment.values import TrafficConfig
+from stacks.lab.experiment.values import Experiment, TrafficConfig
 from stacks.lab.network.line import Way
 from stacks.lab.running.exponential import exponential_ns
+from stacks.lab.workloads import mean_bytes, workload
 from transports.link import LinkPacket
 from transports.timeline import Timeline
 
@@ -55,6 +57,19 @@ class TrafficRun:
     def _arrive(self, packet: LinkPacket) -> None:
         self.arrived_packets += 1
         self.arrived_bytes += packet.size_bytes
+
+
+def web_flows(experiment: Experiment, config: TrafficConfig, number: int) -> Iterator[tuple[int, int]]:
+    """Starts and sizes of the short flows of a web mix: Poisson arrivals that together carry the rate."""
+    rng = random.Random((experiment.seed << 24) + (1 << 23) + number)
+    distribution = None if isinstance(config.sizes, int) else workload(config.sizes)
+    mean_ns = mean_bytes(config.sizes) * BIT_NS_PER_BYTE_S // config.rate_bps
+    end_ns = min(config.stop_ns or experiment.duration_ns, experiment.duration_ns)
+    start_ns = config.start_ns + exponential_ns(rng, mean_ns)
+    while start_ns < end_ns:
+        size_bytes = config.sizes if isinstance(config.sizes, int) else 0
+        yield start_ns, size_bytes if distribution is None else distribution.draw(rng)
+        start_ns += exponential_ns(rng, mean_ns)
 
 
 BIT_NS_PER_BYTE_S = 8_000_000_000

@@ -6,11 +6,11 @@ import random
 from collections.abc import Callable
 
 from stacks.congestion import controller_factory
-from stacks.lab.experiment.values import Experiment
+from stacks.lab.experiment.values import Experiment, FlowConfig, TrafficConfig
 from stacks.lab.network.line import Line
 from stacks.lab.running.flows import FlowRun
 from stacks.lab.running.samples import Samples
-from stacks.lab.running.traffic import TrafficRun
+from stacks.lab.running.traffic import TrafficRun, web_flows
 from transports.timeline import Timeline
 
 
@@ -20,7 +20,8 @@ class World:
     def __init__(self, experiment: Experiment) -> None:
         self.experiment = experiment
         self.timeline = Timeline()
-        self.network = Line(self.timeline, experiment.topology, packet_bytes=experiment.packet_bytes)
+        packet_bytes, seed = experiment.packet_bytes, experiment.seed
+        self.network = Line(self.timeline, experiment.topology, packet_bytes=packet_bytes, seed=seed)
         self.flows: list[FlowRun] = []
         self.traffic: list[TrafficRun] = []
         self.samples: Samples | None = None
@@ -44,41 +45,60 @@ class World:
             progress(step / STEPS)
 
     def _add_flows(self) -> None:
-        experiment = self.experiment
-        measure_from_ns = experiment.warmup_ns if DELAY_METRICS & set(experiment.metrics) else None
-        for config in experiment.flows:
-            factory = controller_factory(config.controller)
-            way = self.network.way(config.source, config.target, rtt_ns=config.rtt_ns)
+        for config in self.experiment.flows:
             for index in range(config.count):
-                start_ns = config.start_ns + index * config.spacing_ns + int(self._rng.random() * config.jitter_ns)
-                flow = FlowRun(
-                    self.timeline,
-                    config,
-                    way,
-                    factory=factory,
-                    number=len(self.flows),
-                    name=config.name if config.count == 1 else f"{config.name}-{index}",
-                    start_ns=start_ns,
-                    packet_bytes=experiment.packet_bytes,
-                    seed=experiment.seed,
-                )
-                self.flows.append(flow)
-                self.timeline.at(start_ns, flow.start, measure_from_ns)
-                if config.stop_ns is not None:
-                    self.timeline.at(config.stop_ns, _stop, flow)
+                name = config.name if config.count == 1 else f"{config.name}-{index}"
+                jitter_ns = int(self._rng.random() * config.jitter_ns)
+                self._add_flow(config, name, config.start_ns + index * config.spacing_ns + jitter_ns)
+
+    def _add_flow(self, config: FlowConfig, name: str, start_ns: int, *, is_sampled: bool = True) -> None:
+        experiment = self.experiment
+        flow = FlowRun(
+            self.timeline,
+            config,
+            self.network.way(config.source, config.target, rtt_ns=config.rtt_ns),
+            factory=controller_factory(config.controller),
+            number=len(self.flows),
+            name=name,
+            start_ns=start_ns,
+            packet_bytes=experiment.packet_bytes,
+            seed=experiment.seed,
+            is_sampled=is_sampled,
+        )
+        self.flows.append(flow)
+        measure_from_ns = experiment.warmup_ns if DELAY_METRICS & set(experiment.metrics) else None
+        self.timeline.at(start_ns, flow.start, measure_from_ns)
+        if config.stop_ns is not None:
+            self.timeline.at(config.stop_ns, _stop, flow)
 
     def _add_traffic(self) -> None:
-        for config in self.experiment.traffic:
+        experiment = self.experiment
+        for number, config in enumerate(experiment.traffic):
+            if config.kind == "web":
+                self._add_web(config, number)
+                continue
             traffic = TrafficRun(
                 self.timeline,
                 config,
                 self.network.way(config.source, config.target),
-                number=TRAFFIC_NUMBERS + len(self.traffic),
-                packet_bytes=self.experiment.packet_bytes,
-                seed=self.experiment.seed,
+                number=TRAFFIC_NUMBERS + number,
+                packet_bytes=experiment.packet_bytes,
+                seed=experiment.seed,
             )
             self.traffic.append(traffic)
             self.timeline.at(config.start_ns, _start, traffic)
+
+    def _add_web(self, config: TrafficConfig, number: int) -> None:
+        for index, (start_ns, size_bytes) in enumerate(web_flows(self.experiment, config, number)):
+            flow = FlowConfig(
+                name=config.name,
+                controller=config.controller,
+                size_bytes=size_bytes,
+                source=config.source,
+                target=config.target,
+                initial_window_packets=config.initial_window_packets,
+            )
+            self._add_flow(flow, f"{config.name}-{index}", start_ns, is_sampled=False)
 
     def _warm(self, _: object) -> None:
         for flow in self.flows:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from importlib import import_module
 from typing import Any
 
-from stacks.lab.results.keeping import Store
+from stacks.lab.results.fingerprint import run_hash
+from stacks.lab.results.keeping import MANIFEST, Store
 from stacks.lab.sweeping.jobs import Job, run_elsewhere
 from stacks.runtime.errors import LocalError
 
@@ -32,12 +34,22 @@ class Cluster:
         with client:
             futures = [client.submit(run_elsewhere, job, dict(store.versions), pure=False) for job in jobs]
             try:
-                for future in self._distributed.as_completed(futures):
+                for future in self._distributed.as_completed(futures, loop=client.loop):
                     job, files = future.result()
+                    _check_sources(job, files)
                     store.keep_files(job.experiment, job.runner, files)
                     yield job.number
             finally:
                 client.cancel(futures)
+
+
+def _check_sources(job: Job, files: Mapping[str, bytes]) -> None:
+    here = run_hash(job.experiment, job.runner)
+    if json.loads(files[MANIFEST])["hash"] != here:
+        raise LocalError(
+            "the cluster's workers have another version of baremetal, or of a file that the experiment names; "
+            "give them the same"
+        )
 
 
 CONNECT_S = 10

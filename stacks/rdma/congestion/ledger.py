@@ -25,13 +25,14 @@ class SentBurst:
 
     __slots__ = (
         "delivered_bytes", "delivered_ns", "end_psn", "first_psn", "first_send_ns", "is_app_limited", "is_repeat",
-        "lost_bytes", "number", "sent_ns", "size_bytes", "tx_in_flight_bytes",
+        "lost_after_bytes", "lost_bytes", "number", "sent_ns", "size_bytes", "tx_in_flight_bytes",
     )  # fmt: skip
 
     delivered_bytes: int
     delivered_ns: int
     first_send_ns: int
     is_app_limited: bool
+    lost_after_bytes: int
     lost_bytes: int
     sent_ns: int
     tx_in_flight_bytes: int

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from stacks.congestion import Reno, controller_factory
+from stacks.runtime import LocalError
 from tests.stacks.congestion.told import MS, PACKET, SECOND, ack, flow, lose, lose_and_recover, rounds
 
 
@@ -175,3 +176,25 @@ def test_after_a_long_pause_the_window_is_the_initial_one() -> None:
     ack(reno, 1, 2 * SECOND)
     reno.handle_sent(PACKET, 2 * SECOND + 201 * MS)
     assert (reno.window_bytes, reno.ssthresh_bytes, reno.state) == (10 * PACKET, 30 * PACKET, "slow start")
+
+
+def test_a_paced_window_leaves_over_a_round_trip() -> None:
+    """Two windows a round trip in slow start, 5/4 after (RFC 9002 7.7); a burst is bounded."""
+    made = flow(with_delivery=True)
+    assert made.delivery is not None
+    made.delivery.srtt_ns = 100 * MS
+    reno = Reno(made, is_paced=True)
+    assert reno.rate_bps is None
+    made.delivery.cwnd_limited()
+    ack(reno, 10, 1)  # paced, an acknowledgement may be for many (RFC 9406 4.3)
+    assert reno.window_bytes == 20 * PACKET
+    assert reno.rate_bps == 2 * 20 * PACKET * 8 * 10
+    lose_and_recover(reno, 2)
+    ack(reno, 1, 3)
+    assert reno.rate_bps == 10 * PACKET * 8 * 10 * 5 // 4
+    assert reno.send_quantum_bytes == 2 * PACKET
+
+
+def test_pacing_needs_the_round_trip_time() -> None:
+    with pytest.raises(LocalError, match="Delivery"):
+        Reno(flow(), is_paced=True)

@@ -1,0 +1,77 @@
+"""The kernel's flow and ours, one after the other on the same bottleneck, in real time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from apps.lab.kernel_flow import KernelFlow, run_kernel_flows
+from apps.processes import ServingProcess
+from interop.congestion.bottleneck import Bottleneck, require_congestion, running, settle
+from interop.congestion.cells import Cell, parse_cell
+from interop.congestion.comparing import compare_bbr, compare_windowed
+from interop.congestion.flows import Moment, of_kernel
+from interop.congestion.ours import OURS, real
+from interop.outcome import DisagreementError, MissingToolError
+from transports.clock import RealClock
+
+Flow = Callable[[Bottleneck], list[Moment]]
+
+
+def live(_scratch: Path, congestion: str, *, cell: Cell | None = None, seconds: float) -> str:
+    """A flow of the kernel, then one of ours, and where they differ."""
+    require_congestion(congestion)
+    duration_ns = round(seconds * 1e9)
+    chosen = cell or CELL
+    theirs = valid_run(chosen, lambda link: kernel_flow(link, congestion, duration_ns))
+    ours = valid_run(chosen, lambda link: our_flow(link, OURS[congestion], duration_ns))
+    found = (compare_bbr if congestion == "bbr" else compare_windowed)(theirs, ours)
+    if found.differences:
+        raise DisagreementError("\n".join(found.differences))
+    return f"{chosen.name}, {seconds:g} s each: " + "; ".join(found.facts)
+
+
+def valid_run(cell: Cell, flow: Flow) -> list[Moment]:
+    """A flow alone in a cell, again while the link is too late; MissingToolError when it always is."""
+    reason = ""
+    for _ in range(ATTEMPTS):
+        with running(cell) as link:
+            settle()
+            moments = flow(link)
+            lateness = link.finish()["lateness"]
+        assert isinstance(lateness, dict)
+        if lateness["valid"]:
+            return moments
+        reason = str(lateness["reason"])
+    raise MissingToolError(f"this machine is too busy for real time: {reason}")
+
+
+def kernel_flow(link: Bottleneck, congestion: str, duration_ns: int) -> list[Moment]:
+    """One of the kernel."""
+    flow = KernelFlow(congestion, near=link.left, far=link.right, address=link.address)
+    try:
+        run_kernel_flows([flow], RealClock(), duration_ns=duration_ns)
+    finally:
+        flow.close()
+    return of_kernel(flow.samples)
+
+
+def our_flow(link: Bottleneck, controller: str, duration_ns: int) -> list[Moment]:
+    """One of ours."""
+    words = [
+        "lab",
+        "serve",
+        "--listen",
+        f"{link.address}:{PORT}",
+        "--netns",
+        link.right,
+        "--json",
+        "--until-stdin-ends",
+    ]
+    with ServingProcess(words):
+        return real(controller, near=link.left, to=(link.address, PORT), duration_ns=duration_ns)
+
+
+CELL = parse_cell("20mbit-40ms-1bdp")
+PORT = 5001
+ATTEMPTS = 3

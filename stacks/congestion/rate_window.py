@@ -1,0 +1,97 @@
+"""A window for a controller that has only a rate: what the rate earns in a round trip without queues.
+
+    window = line rate * T * rate / line rate = rate * T
+
+With it, what a flow has in the network is bounded even before the first sign of congestion returns. The HPCC authors
+compare with DCQCN and TIMELY so bounded (SIGCOMM 2019, section 5.1: DCQCN+win, TIMELY+win).
+"""
+
+from __future__ import annotations
+
+from stacks.congestion.controller import Ack, Controller, ControllerFactory, Flow, Loss
+from stacks.congestion.delivery import SentPacket
+from stacks.runtime import LocalError
+
+
+class RateWindow(Controller):
+    """Another controller, `inner`, with such a window. LocalError without `Flow.base_rtt_ns`."""
+
+    def __init__(self, flow: Flow, inner: Controller) -> None:
+        if flow.base_rtt_ns <= 0:
+            raise LocalError("a window for a rate needs the round-trip time without queues (Flow.base_rtt_ns)")
+        self.inner = inner
+        self.ecn = inner.ecn
+        self.wants_telemetry = inner.wants_telemetry
+        self.cnp_interval_ns = inner.cnp_interval_ns
+        self._line_rate_bps = flow.line_rate_bps
+        self._base_rtt_ns = flow.base_rtt_ns
+        self._packet_bytes = flow.packet_bytes
+        self._follow()
+
+    def handle_sent(self, length_bytes: int, now: int) -> None:
+        """See Controller."""
+        self.inner.handle_sent(length_bytes, now)
+        self._follow()
+
+    def handle_ack(self, ack: Ack, now: int) -> None:
+        """See Controller."""
+        self.inner.handle_ack(ack, now)
+        self._follow()
+
+    def handle_lost_packet(self, packet: SentPacket, now: int) -> None:
+        """See Controller."""
+        self.inner.handle_lost_packet(packet, now)
+
+    def handle_loss(self, loss: Loss, now: int) -> None:
+        """See Controller."""
+        self.inner.handle_loss(loss, now)
+        self._follow()
+
+    def handle_recovered(self, now: int) -> None:
+        """See Controller."""
+        self.inner.handle_recovered(now)
+        self._follow()
+
+    def handle_spurious_loss(self, now: int) -> None:
+        """See Controller."""
+        self.inner.handle_spurious_loss(now)
+        self._follow()
+
+    def handle_notification(self, now: int) -> None:
+        """See Controller."""
+        self.inner.handle_notification(now)
+        self._follow()
+
+    def handle_timeout(self, now: int) -> None:
+        """See Controller."""
+        self.inner.handle_timeout(now)
+        self._follow()
+
+    def poll_deadline(self) -> int | None:
+        """See Controller."""
+        return self.inner.poll_deadline()
+
+    def variables(self) -> dict[str, int]:
+        """Those of the other."""
+        return self.inner.variables()
+
+    def _follow(self) -> None:
+        inner = self.inner
+        self.state = inner.state
+        self.rate_bps = inner.rate_bps
+        self.send_quantum_bytes = inner.send_quantum_bytes
+        rate_bps = self._line_rate_bps if inner.rate_bps is None else inner.rate_bps
+        window_bytes = rate_bps * self._base_rtt_ns // BIT_NS_PER_BYTE_S
+        self.window_bytes = max(window_bytes, self._packet_bytes)
+
+
+def with_window(factory: ControllerFactory) -> ControllerFactory:
+    """The factory of the same controllers, each with such a window."""
+
+    def make(flow: Flow) -> RateWindow:
+        return RateWindow(flow, factory(flow))
+
+    return make
+
+
+BIT_NS_PER_BYTE_S = 8_000_000_000

@@ -1,0 +1,143 @@
+"""`baremetal lab` as people run it."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.apps.cli import baremetal, json_of, only_line
+from tests.stacks.lab.documents import PLAIN, changed
+
+SHORT = PLAIN.replace('"4s"', '"1500ms"')
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "e.toml").write_text(SHORT)
+    return tmp_path
+
+
+def test_the_ready_experiments_have_titles() -> None:
+    titles = json_of("lab", "list")
+    assert "first-steps" in titles
+    assert all(titles.values())
+    assert "first-steps" in baremetal("lab", "list").stdout
+
+
+def test_a_run_prints_its_tables_and_says_where_it_is_kept(folder: Path) -> None:
+    done = baremetal("lab", "run", "e.toml", directory=folder)
+    assert done.returncode == 0, done.stderr
+    for word in ("a", "cubic", "goodput", "bottleneck", "jain", "Mbit/s"):
+        assert word in done.stdout
+    kept = Path(folder, re.findall(r"kept in (\S+)", done.stdout)[0])
+    assert sorted(path.name for path in kept.iterdir()) == [
+        "flows.parquet", "links.parquet", "manifest.json", "queues.parquet", "series.parquet",
+    ]  # fmt: skip
+
+
+def test_a_second_run_reads_what_the_first_kept_and_a_fresh_one_does_not(folder: Path) -> None:
+    first = json_of("lab", "run", "e.toml", directory=folder)
+    manifest = Path(folder, str(first["folder"]), "manifest.json")
+    before = manifest.stat().st_mtime_ns
+    assert json_of("lab", "run", "e.toml", directory=folder) == first
+    assert manifest.stat().st_mtime_ns == before
+    assert json_of("lab", "run", "e.toml", "--fresh", directory=folder)["digest"] == first["digest"]
+    assert manifest.stat().st_mtime_ns > before
+
+
+def test_a_setting_replaces_a_value(folder: Path) -> None:
+    found = json_of("lab", "run", "e.toml", "--set", "flow.a.controller=bbr3", directory=folder)
+    assert json.dumps(found["experiment"]).count("bbr3") == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (("run", "nothing.toml"), "nothing.toml: no such file or directory"),
+        (("run", "first-step"), "no ready experiment is called 'first-step'.* is it first-steps"),
+        (("run", "e.toml", "--set", "seed=1,2"), "that is 2 runs: `baremetal lab sweep` does several"),
+        (("run", "e.toml", "--set", "duration=0s"), "e.toml: with duration = 0s: duration is more than no time"),
+        (("run", "e.toml", "--set", "flow.a.sender=linux:bbr"), "a has the sender linux:bbr .* not there yet"),
+        (("run", "e.toml", "--real"), "virtual time only here: leave --real out"),
+        (("sweep", "e.toml", "--processes", "0"), "processes"),
+        (("sweep", "e.toml", "--metric", "jane"), "these runs have no jane; there are "),
+        (("plot", "e.toml", "--file", "a.gif"), r"a\.gif cannot be written; name a \.png file in a folder that exists"),
+        (("plot", "e.toml", "--file", "no/a.png"), "cannot be written"),
+        (("report", "e.toml", "--file", "a.png"), r"name a \.html file"),
+        (("plot", "."), r"\. is a folder without manifest\.json"),
+        (("compare", "e.toml", "x"), "no ready experiment is called 'x'"),
+    ],
+)
+def test_bad_input_is_one_line(folder: Path, words: tuple[str, ...], line: str) -> None:
+    assert re.search(line, only_line(baremetal("lab", *words, directory=folder)))
+
+
+def test_a_mistake_has_its_line(folder: Path) -> None:
+    (folder / "bad.toml").write_text(changed('rate = "10Mbit/s"', 'rate = "fast"'))
+    assert only_line(baremetal("lab", "run", "bad.toml", directory=folder)).startswith(
+        'baremetal: bad.toml:9: rate is a rate such as "10Mbit/s", not \'fast\''
+    )
+
+
+def test_a_controller_that_fails_is_one_line(folder: Path) -> None:
+    (folder / "mine.py").write_text("from stacks.congestion import Reno\nclass Mine(Reno):\n    window_bytes = 1 / 0\n")
+    done = baremetal("lab", "run", "e.toml", "--set", "flow.a.controller=mine.py:Mine", directory=folder)
+    assert re.search(r"mine\.py:3: ZeroDivisionError: division by zero", only_line(done))
+
+
+@pytest.mark.slow
+def test_a_sweep_has_a_line_for_each_run_and_says_which_were_there(folder: Path) -> None:
+    words = ("lab", "sweep", "e.toml", "--set", "topology.buffer=1bdp,2bdp", "--processes", "1")
+    rows = json.loads(baremetal(*words, "--json", directory=folder).stdout)
+    assert [row["parameters"] for row in rows] == [{"topology.buffer": "1bdp"}, {"topology.buffer": "2bdp"}]
+    assert rows[0]["metrics"]["utilisation"] > 0.9
+    done = baremetal(*words, "--metric", "jain", directory=folder)
+    assert "2 runs, 2 of them before" in done.stdout
+    assert "jain" in done.stdout
+    assert "utilisation" not in done.stdout
+
+
+@pytest.mark.slow
+def test_pictures_and_pages_are_what_their_names_say(folder: Path) -> None:
+    for words in (("e.toml",), ("e.toml", "--set", "seed=1,2", "--processes", "1")):
+        done = baremetal("lab", "plot", *words, "--file", "a.png", directory=folder)
+        assert done.returncode == 0, done.stderr
+        assert (folder / "a.png").read_bytes().startswith(b"\x89PNG")
+    assert baremetal("lab", "report", "e.toml", directory=folder).returncode == 0
+    page = (folder / "e.html").read_text()
+    assert page.startswith("<!doctype html>")
+    assert page.count("<svg") == 2
+    assert "Jain" in page
+    assert "cubic" in page
+    # Nothing is asked of any network: no address but those that name XML's vocabularies, no script, no style sheet.
+    assert not re.findall(r"<(?:script|link|img|iframe)|url\(http|@import", page)
+    assert set(re.findall(r'(?:src|href)="([^"#][^"]*)"', page)) == set()
+
+
+@pytest.mark.slow
+def test_the_page_of_a_sweep_has_a_picture_of_each_metric(folder: Path) -> None:
+    grid = ("--set", "topology.buffer=1bdp,2bdp", "--set", "topology.rtt=20ms,30ms", "--processes", "1")
+    done = baremetal(
+        "lab", "report", "e.toml", *grid, "--metric", "jain", "--metric", "loss", "--file", "s.html", directory=folder
+    )
+    assert done.returncode == 0, done.stderr
+    page = (folder / "s.html").read_text()
+    assert page.count("<svg") == 2
+    assert page.count("<tr>") == 5
+
+
+def test_a_comparison_shows_what_differs_and_the_change(folder: Path) -> None:
+    words = ("lab", "compare", "e.toml", "e.toml", "--set-second", "topology.buffer=2bdp", "--json")
+    found = json.loads(baremetal(*words, directory=folder).stdout)
+    assert found["differences"] == [{"path": "topology.hops.0.forward.buffer.amount", "first": 1000, "second": 2000}]
+    assert not found["identical"]
+    by_name = {each["metric"]: each for each in found["metrics"]}
+    delay = by_name["delay_p95_ns"]
+    assert delay["second"] > delay["first"]
+    assert delay["change"] == (delay["second"] - delay["first"]) / delay["first"]
+    done = baremetal("lab", "compare", "e.toml", "e.toml", directory=folder)
+    assert "the results are identical" in done.stdout
+    assert "%" in baremetal(*words[:-1], directory=folder).stdout
