@@ -18,7 +18,8 @@ NOT_ECT, ECT = 0, 2
 
 def expected_p(p: Fraction, delay_ns: int, former_ns: int) -> Fraction:
     """Section 4.2 with the defaults of section 4, and the limit of 5.5."""
-    change = Fraction(1, 8) * Fraction(delay_ns - TARGET, 10**9) + Fraction(5, 4) * Fraction(delay_ns - former_ns, 10**9)
+    error, growth = Fraction(delay_ns - TARGET, 10**9), Fraction(delay_ns - former_ns, 10**9)
+    change = Fraction(1, 8) * error + Fraction(5, 4) * growth
     for below, divisor in ((6, 2048), (5, 512), (4, 128), (3, 32), (2, 8), (1, 2)):
         if p < Fraction(1, 10**below):
             change /= divisor
