@@ -77,21 +77,26 @@ def _heat_map(
 
 
 def _lines(axes: Axes, rows: Sequence[SweepRow], metric: str, across: str) -> None:
+    """Means over what is varied: a line where it is a quantity, bars where it is one of several words."""
     tidy(axes)
     words = list(dict.fromkeys(str(row.parameters.get(across)) for row in rows))
     means = [_mean([row for row in rows if str(row.parameters.get(across)) == word], metric) for word in words]
-    unit = 1e6 if metric.endswith(("_bps", "_ns")) else 1
+    unit, name = next(((scale, text) for end, scale, text in UNITS if metric.endswith(end)), (1, ""))
     points = [(index, mean / unit) for index, mean in enumerate(means) if mean is not None]
-    for row in rows:
-        value = _number(row, metric)
-        if value is not None:
-            x = words.index(str(row.parameters.get(across)))
-            axes.plot([x], [value / unit], ".", color="#a5adb6", markersize=5)
-    axes.plot([x for x, _ in points], [y for _, y in points], "o-", color=colour(0), linewidth=1.4, markersize=4)
+    x, y = [index for index, _ in points], [value for _, value in points]
+    if all(word[:1].isdigit() for word in words):
+        for row in rows:
+            value = _number(row, metric)
+            if value is not None:
+                axes.plot([words.index(str(row.parameters.get(across)))], [value / unit], ".", color="#a5adb6")
+        axes.plot(x, y, "o-", color=colour(0), linewidth=1.4, markersize=4)
+    else:
+        bars = axes.bar(x, y, width=0.55, color=[colour(index) for index in x])
+        axes.bar_label(bars, [show_value(metric, value * unit)[1] for value in y], fontsize=8, padding=2)
     axes.set_xticks(range(len(words)), [_last(word) for word in words])
     axes.set_xlabel(_short(across), fontsize=9)
-    axes.set_ylabel("Mbit/s" if metric.endswith("_bps") else "ms" if metric.endswith("_ns") else "", fontsize=9)
-    axes.margins(y=0.08)
+    axes.set_ylabel(name, fontsize=9)
+    axes.margins(y=0.1)
     axes.set_ylim(bottom=0)
 
 
@@ -114,3 +119,6 @@ def _short(path: str) -> str:
 
 def _last(word: str) -> str:
     return word.rpartition("/")[2]
+
+
+UNITS = (("_bps", 1e6, "Mbit/s"), ("_ns", 1e6, "ms"), ("_bytes", 1e3, "kB"))
