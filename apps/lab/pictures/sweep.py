@@ -114,7 +114,8 @@ def _number(row: SweepRow, metric: str) -> Number | None:
 
 
 def _short(path: str) -> str:
-    return path.removeprefix("topology.")
+    short = path.removeprefix("topology.")
+    return short.rpartition(".")[2] if short.endswith((".controller", ".queue")) else short
 
 
 def _last(word: str) -> str:
