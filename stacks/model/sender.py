@@ -213,13 +213,12 @@ class Sender:
         rate_bps = controller.rate_bps
         if rate_bps is not None:
             self._quantum_left -= size_bytes
-            owed = size_bytes * BIT_NS_PER_BYTE_S
+            owed, start_ns = size_bytes * BIT_NS_PER_BYTE_S, now
             if delivery.next_send_ns > now:
-                delivery.next_send_ns += (owed + self._pacing_rest) // rate_bps
-                self._pacing_rest = (owed + self._pacing_rest) % rate_bps
-            else:
-                delivery.next_send_ns = now + owed // rate_bps
-                self._pacing_rest = owed % rate_bps
+                owed += self._pacing_rest
+                start_ns = delivery.next_send_ns
+            gap_ns, self._pacing_rest = divmod(owed, rate_bps)
+            delivery.next_send_ns = start_ns + gap_ns
         return packet
 
     def _check_application_limited(self) -> None:

@@ -44,7 +44,10 @@ class LinkPacket:
         self.payload = payload
 
     def forward(self) -> None:
-        """Go on to the next sink of the route."""
+        """Go on to the next sink of the route.
+
+        What every packet passes does this itself and puts the sink on the timeline, which saves a call.
+        """
         self.hop = hop = self.hop + 1
         self.route[hop](self)
 
