@@ -21,9 +21,8 @@ def sweep_figure(result: SweepResult, metric: str) -> Figure:
     facets = list(dict.fromkeys(tuple(str(row.parameters[each]) for each in rest) for row in result.rows))
     columns = min(len(facets), 3)
     lines = -(-len(facets) // columns)
-    figure = new_figure(10.0 if columns > 1 else 7.0, 0.9 + 3.0 * lines)
-    title = f"{result.title}: {show_value(metric, None)[0]}"
-    figure.suptitle(title, x=0.01, ha="left", fontsize=13, fontweight="bold")
+    figure = new_figure(10.0 if columns > 1 else 7.6, 1.1 + 3.0 * lines)
+    figure.suptitle(f"{result.title}\n{_name(metric)}", x=0.01, ha="left", fontsize=12, fontweight="bold")
     grid = figure.subplots(lines, columns, squeeze=False)
     values = [value for row in result.rows if (value := _number(row, metric)) is not None]
     scale = (min(values, default=0), max(values, default=1))
@@ -64,8 +63,8 @@ def _heat_map(
     middle = (scale[0] + scale[1]) / 2
     for row, cells in enumerate(table):
         for column, value in enumerate(cells):
-            shown = "-" if math.isnan(value) else show_value(metric, value)[1]
-            shade = "white" if math.isnan(value) or value < middle else "black"
+            shown = "none" if math.isnan(value) else show_value(metric, value)[1]
+            shade = "#8a8f98" if math.isnan(value) else "white" if value < middle else "black"
             axes.text(column, row, shown, ha="center", va="center", fontsize=7.5, color=shade)
     axes.set_xticks(range(len(across)), [_last(each) for each in across])
     axes.set_yticks(range(len(upwards)), [_last(each) for each in upwards])
@@ -116,6 +115,10 @@ def _number(row: SweepRow, metric: str) -> Number | None:
 def _short(path: str) -> str:
     short = path.removeprefix("topology.")
     return short.rpartition(".")[2] if short.endswith((".controller", ".queue")) else short
+
+
+def _name(metric: str) -> str:
+    return show_value(metric, None)[0].replace(".", ": ").replace(" p50", ", median").replace(" p95", ", 95 %")
 
 
 def _last(word: str) -> str:
