@@ -42,7 +42,7 @@ class Run:
     def snapshot(self) -> dict[str, Json]:
         """Everything that is known of the run so far."""
         return {
-            "duration_ns": self.relay.now() - self.relay.started_ns,
+            "duration_ns": self.relay.now(),
             "forward": self.forward.as_json(),
             "back": self.back.as_json(),
             "realtime": os.sched_getscheduler(0) == os.SCHED_RR,

@@ -23,11 +23,6 @@ class TokenBucketRate:
         self.rate_bps = rate_bps
         self._peak = ConstantRate(peak_bps) if peak_bps else None
 
-    @property
-    def rate_bps(self) -> int:
-        """In the long run."""
-        return self.bucket.rate_bps
-
     def finish_ns(self, size_bytes: int, start_ns: int) -> int:
         """When the last bit has left."""
         bucket = self.bucket
