@@ -27,7 +27,7 @@ from apps.lab.arguments import (
 )
 from apps.lab.comparing import compare_json, show_comparison
 from apps.lab.drawing import draw, obtain_any, page, short_name
-from apps.lab.obtaining import obtain, open_store
+from apps.lab.obtaining import is_swept, obtain, open_store
 from apps.lab.pictures.canvas import check_canvas, check_file
 from apps.lab.sweep import run_sweep, show_sweep, sweep_json
 from apps.lab.tables import show_record
@@ -79,6 +79,8 @@ def run(
     show_record(kept.record, out, title=kept.title)
     if kept.folder is not None:
         out.print(f"kept in {kept.folder}")
+    if is_swept(experiment):
+        out.print(f"this is the experiment as it stands; its variants: baremetal lab sweep {experiment}")
 
 
 @app.command(epilog="baremetal lab sweep first-steps --set topology.buffer=0.5bdp,1bdp,2bdp --set seed=1,2,3")

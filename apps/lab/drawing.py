@@ -10,6 +10,7 @@ from apps.lab.obtaining import obtain, obtain_point
 from apps.lab.pictures.canvas import to_png
 from apps.lab.pictures.page import run_page, sweep_page
 from apps.lab.pictures.run import distributions, over_time
+from apps.lab.pictures.slowdowns import BY_SIZE, slowdowns, sweep_slowdowns
 from apps.lab.pictures.sweep import sweep_figure
 from apps.lab.sweep import SweepResult, chosen_metrics, run_sweep
 from stacks.lab.experiment.loading import find_document
@@ -40,9 +41,10 @@ def short_name(name: str) -> str:
 def draw(found: Found, metrics: Sequence[str], *, as_distribution: bool = False) -> bytes:
     """As a PNG file. as_distribution: of a run, cumulative distributions instead of what happened over time."""
     if isinstance(found, SweepResult):
-        return to_png(sweep_figure(found, chosen_metrics(found, metrics)[0]))
+        by_size = sweep_slowdowns(found) if not metrics or BY_SIZE in metrics else None
+        return to_png(by_size or sweep_figure(found, chosen_metrics(found, metrics)[0]))
     figure = None if as_distribution else over_time(found.record, found.title)
-    figure = figure or distributions(found.record, found.title)
+    figure = figure or slowdowns(found.record, found.title) or distributions(found.record, found.title)
     if figure is None:
         raise CommandError("this result has no samples to draw", 'give the experiment sample = "10ms"')
     return to_png(figure)

@@ -13,7 +13,7 @@ from apps import __version__
 from apps.errors import CommandError
 from apps.output import complain, console
 from stacks.lab.experiment.loading import Document, find_document
-from stacks.lab.experiment.sweeping import Point, read_points
+from stacks.lab.experiment.sweeping import Point, read_base
 from stacks.lab.results.keeping import MANIFEST, Kept, Store, load, manifest_of
 from stacks.lab.results.parquet import check_parquet, parquet_version
 from stacks.lab.runners.catalogue import runner_for
@@ -26,16 +26,13 @@ def open_store(folder: Path) -> Store:
 
 
 def obtain(name: str, store: Store, settings: Sequence[str] = (), *, real: bool = False, fresh: bool = False) -> Kept:
-    """One result: of a folder, or of an experiment. CommandError for an experiment that is a sweep."""
+    """One result: of a folder, or of an experiment as it stands, whatever it would sweep."""
     if (Path(name) / MANIFEST).is_file():
         return load(Path(name))
     if Path(name).is_dir():
         raise CommandError(f"{name} is a folder without {MANIFEST}", "name one that `baremetal lab run` told of")
     document = find_document(name)
-    points = read_points(document, settings)
-    if len(points) > 1:
-        raise CommandError(f"{name} is {len(points)} runs", f"baremetal lab sweep {name}", status=2)
-    return obtain_point(points[0], document, store, real=real, fresh=fresh)
+    return obtain_point(read_base(document, settings), document, store, real=real, fresh=fresh)
 
 
 def obtain_point(
@@ -54,6 +51,11 @@ def obtain_point(
         complain(f"{error} (this result is not kept)")
         return Kept(record, manifest_of(experiment, runner.name, record, store.versions))
     return load(store.keep(experiment, runner.name, record))
+
+
+def is_swept(name: str) -> bool:
+    """Whether an experiment, if the name is of one, says what to vary."""
+    return not Path(name).is_dir() and bool({"sweep", "case"} & set(find_document(name).values))
 
 
 @contextmanager

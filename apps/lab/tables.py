@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from rich.console import Console
 from rich.table import Table as RichTable
@@ -14,7 +14,10 @@ from stacks.lab.results.record import Record, Table
 def show_record(record: Record, out: Console, *, title: str) -> None:
     """The flows, the links, and the metrics of the whole."""
     out.print(title, style="bold")
-    out.print(flows_table(record.tables["flows"]))
+    if "slowdowns" in record.tables:
+        out.print(slowdown_table(record.tables["slowdowns"]))
+    else:
+        out.print(flows_table(record.tables["flows"]))
     if len(record.tables["links"]["name"]):
         out.print(_links(record.tables["links"]))
     if record.metrics:
@@ -36,6 +39,29 @@ def flows_table(flows: Table) -> RichTable:
     for column in table.columns[2:]:
         column.justify = "right"
     return table
+
+
+def slowdown_table(slowdowns: Table) -> RichTable:
+    """Of a leaf-spine: a line for each bin of flow sizes."""
+    table = RichTable("workload", "flows up to", "flows", "slowdown 50 %", "95 %", "99 %")
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for row in slowdown_rows(slowdowns):
+        table.add_row(*row.values())
+    return table
+
+
+def slowdown_rows(slowdowns: Table) -> Iterator[dict[str, str]]:
+    """The same as text, for any table."""
+    for row in range(len(slowdowns["group"])):
+        keys = ("high_bytes", "flows", "p50_milli", "p95_milli", "p99_milli")
+        values = {key: int(slowdowns[key][row]) for key in keys}
+        yield {
+            "workload": str(slowdowns["group"][row]),
+            "flows up to": show_number("bytes", values["high_bytes"]),
+            "flows": f"{values['flows']:,}",
+            **{f"slowdown {key[1:3]} %": f"{values[key] / 1000:.2f}" for key in keys[2:]},
+        }
 
 
 def metrics_table(metrics: Mapping[str, object]) -> RichTable:

@@ -27,73 +27,73 @@ class FifoPort:
     """
 
     __slots__ = (
-        "_backlog_bytes", "_backlog_packets", "_busy_ns", "_free_ns", "_limit_bytes", "_limit_packets", "_rate_bps",
-        "_rest", "_sent_bytes", "_sent_packets", "_timeline", "_waiting", "delay_ns", "queue",
+        "_all_bytes", "_all_ns", "_all_packets", "_free_ns", "_limit_bytes", "_limit_packets", "_rate_bps", "_rest",
+        "_room", "_timeline", "_waiting", "_waiting_bytes", "delay_ns", "queue",
     )  # fmt: skip
 
     def __init__(
         self, timeline: Timeline, rate_bps: int, *, delay_ns: int = 0, limit_packets: int = 0, limit_bytes: int = 0
     ) -> None:
         check_at_least("rate", rate_bps, 1)
-        check_at_least("delay", delay_ns, 0)
+        for name, value in (("delay", delay_ns), ("limit_packets", limit_packets), ("limit_bytes", limit_bytes)):
+            check_at_least(name, value, 0)
         self.delay_ns = delay_ns
         self._timeline = timeline
         self._rate_bps = rate_bps
         self._limit_packets = limit_packets or UNLIMITED
         self._limit_bytes = limit_bytes or UNLIMITED
-        self._backlog_packets = 0
-        self._backlog_bytes = 0
-        self._sent_packets = 0
-        self._sent_bytes = 0
-        self._busy_ns = 0
+        # Everything that was taken, sent or not.
+        self._all_packets = 0
+        self._all_bytes = 0
+        self._all_ns = 0
         self._free_ns = 0
         self._rest = 0
-        # Start, end and size of each packet that has not begun to leave.
-        self._waiting: deque[tuple[int, int, int]] = deque()
+        # Start and size of each packet that has not begun to leave, and of some that have and are not taken off yet:
+        # that happens when somebody looks, or when there seems to be no room, many at a time.
+        self._waiting: deque[tuple[int, int]] = deque()
+        self._waiting_bytes = 0
+        self._room = min(self._limit_packets, SETTLE_PACKETS)
         self.queue = FifoQueue(self)
 
     def put(self, packet: LinkPacket) -> None:
         """A packet arrives."""
-        now = self._timeline.now
-        waiting = self._waiting
-        if waiting and waiting[0][0] <= now:
-            self.settle()
+        timeline = self._timeline
+        now = timeline.now
         size_bytes = packet.size_bytes
-        if self._backlog_packets >= self._limit_packets or self._backlog_bytes + size_bytes > self._limit_bytes:
-            self.queue.drop(packet)
-            return
+        waiting_bytes = self._waiting_bytes + size_bytes
+        if self._room <= 0 or waiting_bytes > self._limit_bytes:
+            self.settle()
+            waiting_bytes = self._waiting_bytes + size_bytes
+            if len(self._waiting) >= self._limit_packets or waiting_bytes > self._limit_bytes:
+                self.queue.drop(packet)
+                return
         packet.enqueued_ns = now
         # As ConstantRate.finish_ns, which is a call that this saves.
         rate_bps, start_ns = self._rate_bps, self._free_ns
         owed = size_bytes * BIT_NS_PER_BYTE_S
-        if start_ns >= now:
+        if start_ns > now:
+            owed -= self._rest
+            self._waiting.append((start_ns, size_bytes))
+            self._waiting_bytes = waiting_bytes
+            self._room -= 1
+        elif start_ns == now:
             owed -= self._rest
         else:
             start_ns = now
         duration_ns = -(-owed // rate_bps)
         self._rest = duration_ns * rate_bps - owed
         self._free_ns = finish_ns = start_ns + duration_ns
-        if start_ns > now:
-            waiting.append((start_ns, finish_ns, size_bytes))
-            self._backlog_packets += 1
-            self._backlog_bytes += size_bytes
-        else:
-            self._sent_packets += 1
-            self._sent_bytes += size_bytes
-            self._busy_ns += duration_ns
-        self._timeline.at(finish_ns + self.delay_ns, FORWARD, packet)
+        self._all_packets += 1
+        self._all_bytes += size_bytes
+        self._all_ns += duration_ns
+        timeline.at(finish_ns + self.delay_ns, FORWARD, packet)
 
     def settle(self) -> None:
-        """Bring the counters up to the present."""
-        now = self._timeline.now
-        waiting = self._waiting
+        """Take off what has begun to leave by now."""
+        now, waiting = self._timeline.now, self._waiting
         while waiting and waiting[0][0] <= now:
-            start_ns, finish_ns, size_bytes = waiting.popleft()
-            self._backlog_packets -= 1
-            self._backlog_bytes -= size_bytes
-            self._sent_packets += 1
-            self._sent_bytes += size_bytes
-            self._busy_ns += finish_ns - start_ns
+            self._waiting_bytes -= waiting.popleft()[1]
+        self._room = min(self._limit_packets - len(waiting), SETTLE_PACKETS)
 
     @property
     def rate(self) -> ConstantRate:
@@ -104,31 +104,30 @@ class FifoPort:
     def backlog_packets(self) -> int:
         """Waiting now."""
         self.settle()
-        return self._backlog_packets
+        return len(self._waiting)
 
     @property
     def backlog_bytes(self) -> int:
         """The same in bytes."""
         self.settle()
-        return self._backlog_bytes
+        return self._waiting_bytes
 
     @property
     def sent_packets(self) -> int:
         """What left, or is leaving."""
-        self.settle()
-        return self._sent_packets
+        return self._all_packets - self.backlog_packets
 
     @property
     def sent_bytes(self) -> int:
         """The same in bytes."""
-        self.settle()
-        return self._sent_bytes
+        return self._all_bytes - self.backlog_bytes
 
     @property
     def busy_ns(self) -> int:
         """Time spent sending, up to the end of what is leaving."""
         self.settle()
-        return self._busy_ns
+        # Those that wait will leave one after the other.
+        return self._all_ns - (self._free_ns - self._waiting[0][0] if self._waiting else 0)
 
 
 class FifoQueue(Queue):
@@ -158,3 +157,4 @@ class FifoQueue(Queue):
 
 
 FORWARD = LinkPacket.forward
+SETTLE_PACKETS = 256

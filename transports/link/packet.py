@@ -48,6 +48,11 @@ class LinkPacket:
         self.hop = hop = self.hop + 1
         self.route[hop](self)
 
+    def next_sink(self) -> Sink:
+        """As `forward`, for who hands it over later: the sink to call with it."""
+        self.hop = hop = self.hop + 1
+        return self.route[hop]
+
     def copy(self) -> Self:
         """A duplicate with a way of its own from here."""
         twin = copy.copy(self)

@@ -13,7 +13,7 @@ from transports.timeline import Timeline
 class Port:
     """Queues packets, sends them at the link's rate, and hands each on `delay_ns` after its last bit left.
 
-    queue, rate: see there; the rate may be replaced at any time, from the next packet on. delay_ns: propagation.
+    queue, rate: see there. delay_ns: propagation. Rate and delay may be changed at any time, from the next packet on.
     sent_packets, sent_bytes: what left, or is leaving. busy_ns: time spent sending, up to the end of what is leaving.
     hop_id: under which it writes telemetry into packets that ask for it, None for not at all; such a port needs a rate
     that has a `rate_bps`.
@@ -22,8 +22,8 @@ class Port:
     """
 
     __slots__ = (
-        "_clock", "_finish_ns", "_sending", "_timeline", "busy_ns", "delay_ns", "hop_id", "queue", "rate", "sent_bytes",
-        "sent_packets",
+        "_clock", "_finish_ns", "_is_armed", "_timeline", "busy_ns", "delay_ns", "hop_id", "queue", "rate",
+        "sent_bytes", "sent_packets",
     )  # fmt: skip
 
     def __init__(
@@ -37,33 +37,41 @@ class Port:
         self.sent_bytes = 0
         self.busy_ns = 0
         self._timeline = timeline
-        self._sending: LinkPacket | None = None
-        self._finish_ns = 0
+        # When the packet that is leaving has left; and whether the next is to follow it then.
+        self._finish_ns = timeline.now
+        self._is_armed = False
         queue.attach(self)
         self._clock = QueueClock.of(queue, timeline, self.wake)
 
     def put(self, packet: LinkPacket) -> None:
         """A packet arrives."""
         now = self._timeline.now
-        while (sending := self._sending) is not None and self._finish_ns <= now:
-            self._sent(sending)
-        if self.queue.enqueue(packet, now) and self._sending is None:
+        while self._is_armed and self._finish_ns <= now:
             self._send()
-        elif self._clock is not None:
+        if self.queue.enqueue(packet, now) and not self._is_armed:
+            self.wake()
+        if self._clock is not None:
             self._clock.look()
 
     def wake(self) -> None:
-        """The queue has a packet to give again, though none arrived: it was paused, or waited for its time."""
-        if self._sending is None:
+        """See whether the queue has a packet to give: one arrived, or was paused, or waited for its time."""
+        if self._is_armed:
+            return
+        finish_ns = self._finish_ns
+        if finish_ns <= self._timeline.now:
             self._send()
+        else:
+            self._is_armed = True
+            self._timeline.at(finish_ns, self._follow, finish_ns)
 
     def _send(self) -> None:
-        timeline = self._timeline
+        timeline, queue = self._timeline, self.queue
         now = timeline.now
-        self._sending = packet = self.queue.dequeue(now)
+        packet = queue.dequeue(now)
         if self._clock is not None:
             self._clock.look()
         if packet is None:
+            self._is_armed = False
             return
         size_bytes = packet.size_bytes
         self._finish_ns = finish_ns = self.rate.finish_ns(size_bytes, now)
@@ -72,14 +80,19 @@ class Port:
         self.busy_ns += finish_ns - now
         if packet.telemetry is not None and self.hop_id is not None:
             rate_bps = getattr(self.rate, "rate_bps", 0)
-            record = HopRecord(self.hop_id, self.queue.backlog_bytes, self.sent_bytes, now, rate_bps)
+            record = HopRecord(self.hop_id, queue.backlog_bytes, self.sent_bytes, now, rate_bps)
             packet.telemetry.append(record)
-        timeline.at(finish_ns, self._sent, packet)
+        timeline.at(finish_ns + self.delay_ns, FORWARD, packet)
+        if queue.backlog_packets:
+            self._is_armed = True
+            timeline.at(finish_ns, self._follow, finish_ns)
+        else:
+            self._is_armed = False
 
-    def _sent(self, packet: LinkPacket) -> None:
-        timeline = self._timeline
-        now = timeline.now
-        if packet is not self._sending or self._finish_ns > now:
-            return  # an arrival in this instant saw to it
-        timeline.at(now + self.delay_ns, LinkPacket.forward, packet)
-        self._send()
+    def _follow(self, finish_ns: int) -> None:
+        # Unless an arrival in the same instant saw to it.
+        if self._is_armed and finish_ns == self._finish_ns:
+            self._send()
+
+
+FORWARD = LinkPacket.forward

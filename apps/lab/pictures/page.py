@@ -9,8 +9,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from apps.lab.figures import show_number, show_value
 from apps.lab.pictures.canvas import to_svg
 from apps.lab.pictures.run import distributions, over_time
+from apps.lab.pictures.slowdowns import slowdowns
 from apps.lab.pictures.sweep import sweep_figure
 from apps.lab.sweep import SweepResult
+from apps.lab.tables import slowdown_rows
 from stacks.lab.results.keeping import Kept
 from stacks.lab.results.record import Table
 
@@ -20,11 +22,13 @@ def run_page(kept: Kept) -> str:
     record, manifest = kept.record, kept.manifest
     parts = [_heading(kept.title, str(manifest.get("description") or ""))]
     parts.append(_tiles(record.metrics))
-    for figure in (over_time(record, ""), distributions(record, "")):
+    for figure in (over_time(record, ""), slowdowns(record, ""), distributions(record, "")):
         if figure is not None:
             parts.append(f"<figure>{to_svg(figure)}</figure>")
     flows = record.tables["flows"]
-    if len(flows["name"]) <= ROWS_MAX:
+    if "slowdowns" in record.tables:
+        parts.append(_table("Slowdowns by flow size", slowdown_rows(record.tables["slowdowns"])))
+    elif len(flows["name"]) <= ROWS_MAX:
         parts.append(_table("Flows", _flow_rows(flows)))
     if len(record.tables["links"]["name"]):
         parts.append(_table("Links", _link_rows(record.tables["links"])))

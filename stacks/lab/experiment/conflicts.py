@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from stacks.lab.experiment.fabric import fabric_conflicts
 from stacks.lab.experiment.values import Experiment, FlowConfig, LinkConfig, TrafficConfig
 from stacks.lab.workloads import mean_bytes
 from stacks.runtime.toml_places import Place
@@ -13,13 +14,17 @@ Found = Iterator[tuple[Place, str]]
 
 def conflicts(experiment: Experiment) -> Found:
     """(place, what is wrong and what to do) pairs."""
-    if not experiment.flows and not experiment.traffic:
+    yield from fabric_conflicts(experiment)
+    senders = len(experiment.flows) + len(experiment.traffic) + len(experiment.workloads)
+    if experiment.topology.fabric is None and not senders:
         yield (), "nobody sends anything; add a [[flow]] with a controller"
     if experiment.warmup_ns >= experiment.duration_ns:
         yield ("warmup",), "warmup ends before the experiment does, or nothing is left to measure"
     if experiment.sample_ns > 0 and experiment.duration_ns // experiment.sample_ns > SAMPLES_MAX:
         yield ("sample",), f"sample would make over {SAMPLES_MAX} samples of each flow; take them less often"
     yield from _links(experiment)
+    if experiment.topology.fabric is not None:
+        return
     names: set[str] = set()
     everyone: list[FlowConfig | TrafficConfig] = [*experiment.flows, *experiment.traffic]
     for each in everyone:

@@ -14,8 +14,9 @@ from stacks.lab.workloads import WORKLOADS
 from stacks.runtime.toml_table import Table
 
 
-def read_flow(table: Table, folder: Path) -> FlowConfig:
-    """A table `[[flow]]`."""
+def read_flow(table: Table, folder: Path) -> FlowConfig | None:
+    """A table `[[flow]]`; None where it says `enabled = false`."""
+    is_enabled = table.read("enabled", units.truth, True)
     sender = table.read("sender", check_sender, "model")
     read_controller = controller(folder)
     if sender.partition(":")[1] and not table.has("controller"):
@@ -41,11 +42,12 @@ def read_flow(table: Table, folder: Path) -> FlowConfig:
         place=table.place,
     )
     table.finish()
-    return flow
+    return flow if is_enabled else None
 
 
-def read_traffic(table: Table, folder: Path) -> TrafficConfig:
-    """A table `[[traffic]]`."""
+def read_traffic(table: Table, folder: Path) -> TrafficConfig | None:
+    """A table `[[traffic]]`; None where it says `enabled = false`."""
+    is_enabled = table.read("enabled", units.truth, True)
     kind = table.need("kind", units.word(TRAFFIC_KINDS), "constant", example='"constant"')
     own = TRAFFIC_KINDS.get(kind, ())
     for key in ("packet", "on", "off", "sizes", "controller", "initial_window"):
@@ -69,7 +71,7 @@ def read_traffic(table: Table, folder: Path) -> TrafficConfig:
         place=table.place,
     )
     table.finish()
-    return traffic
+    return traffic if is_enabled else None
 
 
 def _needed(table: Table, key: str, is_needed: bool, example: str) -> int:

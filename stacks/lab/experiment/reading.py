@@ -7,10 +7,11 @@ from pathlib import Path
 
 from stacks.lab.experiment import units
 from stacks.lab.experiment.conflicts import conflicts
+from stacks.lab.experiment.fabric import read_workload
 from stacks.lab.experiment.flows import read_flow, read_traffic
 from stacks.lab.experiment.topology import read_topology
 from stacks.lab.experiment.values import Experiment
-from stacks.lab.metrics.catalogue import METRICS
+from stacks.lab.metrics.catalogue import COSTLY, METRICS
 from stacks.runtime.toml_lines import TomlError, parse_toml
 from stacks.runtime.toml_places import Place, toml_places
 from stacks.runtime.toml_problems import ConfigurationError, Origin, Problem
@@ -45,10 +46,13 @@ def read_experiment(values: Mapping[str, object], origin: Origin, *, folder: str
         seed=top.read("seed", units.whole(0, (1 << 63) - 1), 1),
         sample_ns=top.read("sample", units.duration, SAMPLE_NS),
         packet_bytes=packet_bytes,
-        metrics=tuple(METRICS) if metrics is None else metrics,
+        metrics=tuple(name for name in METRICS if name not in COSTLY) if metrics is None else metrics,
         topology=read_topology(top, Path(folder)),
-        flows=tuple(read_flow(each, Path(folder)) for each in top.tables("flow", "flow")),
-        traffic=tuple(read_traffic(each, Path(folder)) for each in top.tables("traffic", "cross traffic")),
+        flows=tuple(filter(None, (read_flow(each, Path(folder)) for each in top.tables("flow", "flow")))),
+        workloads=tuple(read_workload(each) for each in top.tables("workload", "workload")),
+        traffic=tuple(
+            filter(None, (read_traffic(each, Path(folder)) for each in top.tables("traffic", "cross traffic")))
+        ),
     )
     top.table("sweep", "sweep")
     top.tables("case", "case")

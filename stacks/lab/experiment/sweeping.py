@@ -15,7 +15,7 @@ import copy
 import itertools
 import tomllib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from stacks.lab.experiment.loading import Document
 from stacks.lab.experiment.reading import read_experiment
@@ -53,6 +53,15 @@ def read_points(document: Document, settings: Sequence[str] = ()) -> list[Point]
     if problems:
         raise ConfigurationError(problems, document.origin.name)
     return points
+
+
+def read_base(document: Document, settings: Sequence[str] = ()) -> Point:
+    """The experiment as it stands, whatever it would sweep. settings: PATH=VALUE; LocalError for several values."""
+    values = {key: value for key, value in document.values.items() if key not in ("sweep", "case")}
+    points = read_points(replace(document, values=values), settings)
+    if len(points) > 1:
+        raise LocalError(f"that is {len(points)} runs: `baremetal lab sweep` does several, with the same --set")
+    return points[0]
 
 
 def _point(document: Document, chosen: list[tuple[str, Choice]]) -> Point:

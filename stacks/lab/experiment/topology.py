@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from stacks.lab.experiment import units
+from stacks.lab.experiment.fabric import read_fabric
 from stacks.lab.experiment.links import read_link
 from stacks.lab.experiment.values import HopConfig, LinkConfig, TopologyConfig
 from stacks.runtime.toml_table import Table
@@ -18,7 +19,10 @@ def read_topology(top: Table, folder: Path) -> TopologyConfig:
         top.note("the experiment needs a network: [topology] with kind, rate and rtt")
         return TopologyConfig(kind="dumbbell", hops=())
     kind = table.need("kind", units.word(KINDS), "dumbbell", example='"dumbbell"')
-    topology = TopologyConfig(kind=kind, hops=tuple(_hops(table, kind, folder)), place=table.place)
+    if kind == "leaf-spine":
+        topology = TopologyConfig(kind=kind, fabric=read_fabric(table), place=table.place)
+    else:
+        topology = TopologyConfig(kind=kind, hops=tuple(_hops(table, kind, folder)), place=table.place)
     table.finish()
     return topology
 
@@ -55,4 +59,4 @@ def _hop(table: Table, name: str, folder: Path) -> HopConfig:
     return HopConfig(name=name, forward=forward, backward=backward)
 
 
-KINDS = {"dumbbell": 1, "chain": 1, "parking-lot": 1}
+KINDS = dict.fromkeys(("dumbbell", "chain", "parking-lot", "leaf-spine"))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from stacks.lab.fabric.config import FabricConfig
 from stacks.runtime.toml_places import Place
 
 
@@ -58,10 +59,15 @@ class HopConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TopologyConfig:
-    """A line of nodes 0, 1, 2, ... with a hop between each two: dumbbell (one hop), chain, parking lot."""
+    """A network.
+
+    hops: of a line of nodes 0, 1, 2, ... with one between each two: dumbbell (one hop), chain, parking lot. fabric: of
+    a leaf-spine, which has none of them.
+    """
 
     kind: str
-    hops: tuple[HopConfig, ...]
+    hops: tuple[HopConfig, ...] = ()
+    fabric: FabricConfig | None = None
     place: Place = field(default=(), compare=False, repr=False)
 
     @property
@@ -127,6 +133,27 @@ class TrafficConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WorkloadConfig:
+    """Flows between the hosts of a leaf-spine.
+
+    kind: poisson (a host begins flows at random times, to other hosts at random) or incast (again and again, several
+    hosts send to one at once). scheme: the controller with its constants and marking (`stacks.lab.fabric.schemes`).
+    sizes: a distribution's name, or the bytes of each flow; divisor: sizes are divided by it. load_1000: of the hosts'
+    links, in thousandths. flows: how many, of poisson; fan_in: hosts that send at once, of incast.
+    """
+
+    name: str
+    kind: str
+    scheme: str
+    sizes: str | int
+    load_1000: int
+    divisor: int = 1
+    flows: int = 0
+    fan_in: int = 0
+    place: Place = field(default=(), compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Experiment:
     """Everything about a run.
 
@@ -146,6 +173,7 @@ class Experiment:
     metrics: tuple[str, ...] = ()
     flows: tuple[FlowConfig, ...] = ()
     traffic: tuple[TrafficConfig, ...] = ()
+    workloads: tuple[WorkloadConfig, ...] = ()
 
 
 BIT_NS_PER_BYTE_S = 8_000_000_000

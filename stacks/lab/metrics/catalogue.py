@@ -15,5 +15,7 @@ METRICS: Mapping[str, str] = {
     "power": "goodput over mean one-way delay (RFC 5166 2.2)",
     "latency_under_load": "one-way delay beyond that of the empty path: percentiles",
     "completion": "completion times and slowdowns of flows that end, by size",
+    "harm": "what the other groups of flows take from each: one run more for each of them, without the others",
 }
-"""harm is left out: it needs runs without the others, which `harm = true` in an experiment asks for."""
+COSTLY = ("harm",)
+"""Worked out only where an experiment names them."""

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from stacks.congestion.own import blame, own_file
 from stacks.lab.experiment.values import Experiment
 from stacks.lab.results.record import Record
 from stacks.lab.runners.runner import Progress
 from stacks.lab.running.collect import collect
+from stacks.lab.running.fabric import run_fabric
+from stacks.lab.running.harm import harm_metrics
 from stacks.lab.running.world import World
 from stacks.runtime.errors import LocalError, StackError
 
@@ -20,8 +24,10 @@ class VirtualRunner:
     def run(self, experiment: Experiment, progress: Progress) -> Record:
         """Run all of it. LocalError, with file and line, when a controller in a file of its own fails."""
         try:
-            world = World(experiment)
-            world.run(progress)
+            record = _run(experiment, progress)
+            if "harm" in experiment.metrics:
+                more = harm_metrics(experiment, record, lambda part: _run(part, lambda _: None))
+                record = replace(record, metrics={**record.metrics, **more})
         except StackError:
             raise
         except Exception as error:
@@ -30,4 +36,12 @@ class VirtualRunner:
                 if path is not None and (words := blame(error, path)):
                     raise LocalError(words) from error
             raise
-        return collect(world)
+        return record
+
+
+def _run(experiment: Experiment, progress: Progress) -> Record:
+    if experiment.topology.fabric is not None:
+        return run_fabric(experiment, experiment.topology.fabric)
+    world = World(experiment)
+    world.run(progress)
+    return collect(world)

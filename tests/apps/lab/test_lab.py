@@ -58,7 +58,7 @@ def test_a_setting_replaces_a_value(folder: Path) -> None:
     [
         (("run", "nothing.toml"), "nothing.toml: no such file or directory"),
         (("run", "first-step"), "no ready experiment is called 'first-step'.* is it first-steps"),
-        (("run", "e.toml", "--set", "seed=1,2"), "e.toml is 2 runs; baremetal lab sweep e.toml"),
+        (("run", "e.toml", "--set", "seed=1,2"), "that is 2 runs: `baremetal lab sweep` does several"),
         (("run", "e.toml", "--set", "duration=0s"), "e.toml: with duration = 0s: duration is more than no time"),
         (("run", "e.toml", "--set", "flow.a.sender=linux:bbr"), "a has the sender linux:bbr .* not there yet"),
         (("run", "e.toml", "--real"), "virtual time only here: leave --real out"),

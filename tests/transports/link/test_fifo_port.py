@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.transports.link.rig import Collector
+from tests.transports.link.rig import Collector, traffic
 from transports.errors import TransportError
 from transports.link import ConstantRate, DropTail, FifoPort, LinkPacket, Port
 from transports.timeline import Timeline
@@ -67,6 +67,21 @@ def test_the_plain_port_in_half_the_events_does_exactly_what_the_full_one_does(
     full = Port(one, queue, ConstantRate(rate_bps), delay_ns=delay_ns)
     plain = FifoPort(other, rate_bps, delay_ns=delay_ns, limit_packets=limit_packets, limit_bytes=limit_bytes)
     assert observe(plain, other, arrivals, looks) == observe(full, one, arrivals, looks)
+
+
+@pytest.mark.parametrize(("limit_packets", "limit_bytes"), [(0, 0), (300, 0), (600, 0), (0, 400_000)])
+def test_long_queues_are_the_same_too(limit_packets: int, limit_bytes: int) -> None:
+    # Far more wait than the plain port takes off at a time.
+    one, other = Timeline(), Timeline()
+    full = Port(one, DropTail(limit_packets=limit_packets, limit_bytes=limit_bytes), ConstantRate(10_000_000))
+    plain = FifoPort(other, 10_000_000, limit_packets=limit_packets, limit_bytes=limit_bytes)
+    now, arrivals = 0, []
+    for time_ns, size_bytes in traffic(3, 2000, mean_gap_ns=400_000):
+        arrivals.append((time_ns - now, size_bytes))
+        now = time_ns
+    looks = [200_000_000, 600_000_000, 900_000_000]
+    assert observe(plain, other, arrivals, looks) == observe(full, one, arrivals, looks)
+    assert bool(full.queue.dropped_packets) is bool(limit_packets or limit_bytes)
 
 
 def test_it_needs_one_event_for_each_packet() -> None:

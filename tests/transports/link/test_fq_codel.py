@@ -41,13 +41,14 @@ def test_flows_get_equal_shares_of_bytes_whatever_the_sizes_of_their_packets() -
 def test_a_sparse_flow_waits_for_no_more_than_the_packet_that_is_being_sent() -> None:
     """Section 4.2: with 20 flows that fill the queue, a packet now and then goes to the front."""
     timeline = Timeline()
-    queue = build("fq_codel:hashed=no")
+    # CoDel is to leave the lines of the twenty alone, or some of them would be empty and new, too.
+    queue = build("fq_codel:hashed=no,target=100s,interval=100s,limit_packets=0")
     port, collector = Port(timeline, queue, ConstantRate(10_000_000)), Collector(timeline)
     route = (port.put, collector.put)
 
     def refill(_: None) -> None:
-        for flow in range(20):
-            LinkPacket(1500, route, flow=flow).forward()
+        for number in range(40):
+            LinkPacket(1500, route, flow=number % 20).forward()
         timeline.at(timeline.now + 20 * MS, refill)
 
     sent: list[int] = []
@@ -55,7 +56,7 @@ def test_a_sparse_flow_waits_for_no_more_than_the_packet_that_is_being_sent() ->
     def sparse(_: None) -> None:
         sent.append(timeline.now)
         LinkPacket(200, route, flow=77).forward()
-        timeline.at(timeline.now + 33 * MS, sparse)
+        timeline.at(timeline.now + 57 * MS, sparse)  # more than a round of the twenty, 24 to 48 ms
 
     timeline.at(0, refill)
     timeline.at(500 * MS, sparse)
@@ -63,7 +64,7 @@ def test_a_sparse_flow_waits_for_no_more_than_the_packet_that_is_being_sent() ->
     arrived = [(now, packet) for now, packet in collector.arrivals if packet.flow == 77]
     delays = [now - began for (now, _), began in zip(arrived, sent, strict=False)]
     # 1.2 ms for the packet in front, 0.16 ms for itself.
-    assert len(delays) > 130
+    assert len(delays) > 70
     assert max(delays) <= 1_360_000
     others = [now - packet.enqueued_ns for now, packet in collector.arrivals[200:] if packet.flow < 20]
     assert min(others) > 20 * MS

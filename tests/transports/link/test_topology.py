@@ -99,7 +99,10 @@ def test_a_parking_lot_has_one_flow_over_all_and_others_over_one_hop_each() -> N
         (lambda timeline: LeafSpineConfig(host_delay_ns=-1), "host_delay_ns is at least 0, not -1"),
         (lambda timeline: LeafSpine(timeline).path(0, 32, 1), "target is a host from 0 to 31, not 32"),
         (lambda timeline: LeafSpine(timeline).path(3, 3, 1), "two hosts, not both 3"),
-        (lambda timeline: LeafSpine(timeline, LeafSpineConfig(buffer=BufferConfig(buffer_bytes=9))), "raise buffer_bytes"),
+        (
+            lambda timeline: LeafSpine(timeline, LeafSpineConfig(buffer=BufferConfig(buffer_bytes=9))),
+            "raise buffer_bytes",
+        ),
     ],
 )  # fmt: skip
 def test_networks_that_cannot_be_are_refused(make: object, message: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from stacks.lab.experiment.sweeping import read_points
+from stacks.lab.experiment.sweeping import read_base, read_points
 from stacks.runtime import LocalError
 from stacks.runtime.toml_problems import ConfigurationError
 from tests.stacks.lab.documents import PLAIN, document
@@ -80,3 +80,11 @@ def test_a_setting_that_cannot_be_is_refused(setting: str, words: str) -> None:
 def test_what_is_swept_is_a_list() -> None:
     with pytest.raises(ConfigurationError, match=r"^e\.toml:23: what is swept is a list"):
         read_points(document(PLAIN + "\n[sweep]\nseed = 3\n"))
+
+
+def test_the_experiment_as_it_stands_ignores_what_would_be_swept() -> None:
+    point = read_base(document(SWEEP), ["seed=9"])
+    assert point.parameters == (("seed", 9),)
+    assert point.experiment.flows[1].controller == "cubic"
+    with pytest.raises(LocalError, match="that is 2 runs"):
+        read_base(document(SWEEP), ["seed=1,2"])

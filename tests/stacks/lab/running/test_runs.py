@@ -155,6 +155,20 @@ def test_an_active_queue_keeps_the_delay_below_that_of_a_full_buffer(queue: str)
     assert both[1] < both[0] / 2
 
 
+def test_a_flow_that_is_not_enabled_is_not_there() -> None:
+    assert list(run(changed('start = "500ms"', "enabled = false")).tables["flows"]["name"]) == ["a"]
+
+
+def test_harm_is_what_each_loses_to_the_other() -> None:
+    record = run(changed("seed = 1", 'seed = 1\nmetrics = ["goodput", "harm"]').replace('"4s"', '"10s"'))
+    goodputs = {name: int(record.metrics[f"{name}.goodput_bps"] or 0) for name in "ab"}
+    for name in "ab":
+        # Alone, each has the link.
+        harm = record.metrics[f"{name}.harm_of_goodput"]
+        assert harm == pytest.approx(1 - goodputs[name] / 10_000_000, abs=0.05)
+        assert f"{name}.harm_of_delay" not in record.metrics  # whose delays nobody asked for
+
+
 @pytest.mark.parametrize("method", ["handle_ack", "handle_sent", "__init__"])
 def test_a_controller_that_fails_is_told_in_one_line_with_its_place(tmp_path: Path, method: str) -> None:
     first = "super().__init__(*args)" if method == "__init__" else "pass"
