@@ -92,8 +92,4 @@ Samples = Annotated[
     typer.Option(parser=parse_new_file, metavar="FILE", help="Write what each flow got, by intervals, as CSV."),
 ]
 SampleInterval = Annotated[int, typer.Option(parser=parse_duration, metavar="TIME", help="Of --samples.")]
-Realtime = Annotated[
-    bool | None,
-    typer.Option(help="Go before all other processes (SCHED_RR), as a busy machine needs it. Left out: if allowed."),
-]
 UntilStdinEnds = Annotated[bool, typer.Option(hidden=True)]

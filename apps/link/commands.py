@@ -17,7 +17,6 @@ from apps.link.arguments import (
     SAMPLE,
     Endpoint,
     Lateness,
-    Realtime,
     SampleInterval,
     Samples,
     Seed,
@@ -46,6 +45,7 @@ from apps.link.ways import (
     two_ways,
 )
 from apps.output import complain, console
+from apps.punctual import Realtime
 from apps.sizes import parse_duration
 from transports.control import Json as ControlJson
 from transports.relay import Direction, DirectionConfig, FrameRelay, Punctuality, Relay, UdpRelay, UdpRelayConfig
