@@ -6,7 +6,7 @@ from array import array
 
 import pytest
 
-from apps.lab.figures import show_number, show_value
+from apps.lab.figures import short_word, show_number, show_value
 from apps.lab.pictures.lines import (
     POINTS_MAX,
     distribution,
@@ -114,6 +114,11 @@ def test_a_distribution_ends_at_one() -> None:
 )
 def test_a_metric_is_told_in_its_unit(name: str, value: object, shown: tuple[str, str]) -> None:
     assert show_value(name, value) == shown
+
+
+def test_a_rate_keeps_its_stroke_and_a_file_loses_its_folders() -> None:
+    assert short_word("20Mbit/s") == "20Mbit/s"
+    assert short_word("/home/me/mine.py:Mine") == "mine.py:Mine"
 
 
 def test_nothing_is_a_dash() -> None:
