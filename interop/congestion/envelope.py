@@ -17,6 +17,7 @@ from statistics import median
 
 from apps.lab.kernel_flow import KernelFlow, run_kernel_flows
 from apps.processes import ServingProcess, command_line, environment
+from apps.punctual import going_first
 from interop.congestion.bottleneck import Bottleneck, running, settle
 from interop.congestion.cells import Cell
 from interop.congestion.ours import OURS
@@ -85,7 +86,8 @@ def with_kernel(link: Bottleneck, congestion: str, seconds: float) -> tuple[str,
     """Two flows of the kernel at once; their names."""
     with ExitStack() as stack:
         flows = [_kernel_flow(link, congestion, stack) for _ in range(2)]
-        run_kernel_flows(flows, RealClock(), duration_ns=round(seconds * 1e9), interval_ns=0)
+        with going_first():
+            run_kernel_flows(flows, RealClock(), duration_ns=round(seconds * 1e9), interval_ns=0)
     return _tcp_name(link, flows[0]), _tcp_name(link, flows[1])
 
 
@@ -108,7 +110,8 @@ def with_ours(link: Bottleneck, congestion: str, seconds: float) -> tuple[str, s
         ours = subprocess.Popen(words, env=environment(), stdout=subprocess.DEVNULL, start_new_session=True)
         try:
             # Its interpreter starts within about a second, during which the kernel's flow is alone: see `points_of`.
-            run_kernel_flows([flow], RealClock(), duration_ns=round((seconds + 1) * 1e9), interval_ns=0)
+            with going_first():
+                run_kernel_flows([flow], RealClock(), duration_ns=round((seconds + 1) * 1e9), interval_ns=0)
             ours.wait(timeout=10)
         finally:
             ours.kill()
