@@ -91,7 +91,7 @@ def try_tun(rate: int, cpus: Cpus) -> float:
         client = [*inside, left, *bound(cpus.measuring), "iperf3", "-c", "10.79.0.2", "-C", "cubic", "-J"]
         with subprocess.Popen(server, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as serving:
             try:
-                carried = run_client([*client, "-t", f"{SECONDS:g}", "-O", "0.5"])
+                carried = run_client([*client, "-t", f"{SECONDS:g}", "-O", "1"])
             finally:
                 serving.kill()
         report = link.report()
