@@ -61,6 +61,7 @@ class Sender:
         self._is_recovering = False
         # What a timeout counted as lost, by segment: its recovery lasts until all of it has arrived (RFC 6582 3.2).
         self._awaited: set[int] = set()
+        self._timeout_segment = 0
         self._unresolved: set[int] = set()
         # Segments that were sent more than once: the newest copy's number; and those that arrived, in whatever copy.
         self._copies: dict[int, int] = {}
@@ -213,13 +214,12 @@ class Sender:
         rate_bps = controller.rate_bps
         if rate_bps is not None:
             self._quantum_left -= size_bytes
-            owed = size_bytes * BIT_NS_PER_BYTE_S
+            owed, start_ns = size_bytes * BIT_NS_PER_BYTE_S, now
             if delivery.next_send_ns > now:
-                delivery.next_send_ns += (owed + self._pacing_rest) // rate_bps
-                self._pacing_rest = (owed + self._pacing_rest) % rate_bps
-            else:
-                delivery.next_send_ns = now + owed // rate_bps
-                self._pacing_rest = owed % rate_bps
+                owed += self._pacing_rest
+                start_ns = delivery.next_send_ns
+            gap_ns, self._pacing_rest = divmod(owed, rate_bps)
+            delivery.next_send_ns = start_ns + gap_ns
         return packet
 
     def _check_application_limited(self) -> None:
@@ -246,19 +246,31 @@ class Sender:
             return
         self.lost_packets += len(lost)
         self._quantum_left = 0
-        if is_timeout or lost[-1].number >= self._recovery_start:
+        if is_timeout or self._is_news(lost):
             self._recovery_start = self._number
             self._is_recovering = True
             if self._backoff <= 2:
                 self._unresolved.clear()  # timeouts in a row are one event
-            self._awaited = {packet.segment for packet in self._again} if is_timeout else set()
+            self._awaited.clear()
+            self._timeout_segment = self._segment
             lost_bytes = sum(packet.size_bytes for packet in lost)
             self.controller.handle_loss(Loss(lost_bytes, is_timeout=is_timeout), now)
         for packet in lost:
             self.controller.handle_lost_packet(packet, now)
             if packet.segment not in self._arrived_copies:
                 self._again.append(packet)
+        if is_timeout:
+            self._awaited.update(packet.segment for packet in self._again)
         self._unresolved.update(packet.number for packet in lost)
+
+    def _is_news(self, lost: list[DataPacket]) -> bool:
+        """Whether these losses are a congestion event of their own.
+
+        Losses of what a timeout sends again are not: no fast recovery before all of it has arrived (RFC 6582 3.2).
+        """
+        if not self._awaited:
+            return lost[-1].number >= self._recovery_start
+        return any(packet.segment >= self._timeout_segment for packet in lost)
 
     def _arrived_late(self, late: list[DataPacket], now: int) -> None:
         """They need not be sent again; and if no packet of the recovery was lost, there was nothing to recover from."""

@@ -18,4 +18,5 @@ class Delay:
     def put(self, packet: LinkPacket) -> None:
         """A packet enters."""
         timeline = self._timeline
-        timeline.at(timeline.now + self.delay_ns, LinkPacket.forward, packet)
+        packet.hop = hop = packet.hop + 1
+        timeline.at(timeline.now + self.delay_ns, packet.route[hop], packet)

@@ -54,6 +54,7 @@ class FifoPort:
         self._waiting_bytes = 0
         self._room = min(self._limit_packets, SETTLE_PACKETS)
         self.queue = FifoQueue(self)
+        self.queue.attach(self)
 
     def put(self, packet: LinkPacket) -> None:
         """A packet arrives."""
@@ -86,7 +87,8 @@ class FifoPort:
         self._all_packets += 1
         self._all_bytes += size_bytes
         self._all_ns += duration_ns
-        timeline.at(finish_ns + self.delay_ns, FORWARD, packet)
+        packet.hop = hop = packet.hop + 1
+        timeline.at(finish_ns + self.delay_ns, packet.route[hop], packet)
 
     def settle(self) -> None:
         """Take off what has begun to leave by now."""
@@ -156,5 +158,4 @@ class FifoQueue(Queue):
         """The port's affair."""
 
 
-FORWARD = LinkPacket.forward
 SETTLE_PACKETS = 256

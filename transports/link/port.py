@@ -82,7 +82,8 @@ class Port:
             rate_bps = getattr(self.rate, "rate_bps", 0)
             record = HopRecord(self.hop_id, queue.backlog_bytes, self.sent_bytes, now, rate_bps)
             packet.telemetry.append(record)
-        timeline.at(finish_ns + self.delay_ns, FORWARD, packet)
+        packet.hop = hop = packet.hop + 1
+        timeline.at(finish_ns + self.delay_ns, packet.route[hop], packet)
         if queue.backlog_packets:
             self._is_armed = True
             timeline.at(finish_ns, self._follow, finish_ns)
@@ -93,6 +94,3 @@ class Port:
         # Unless an arrival in the same instant saw to it.
         if self._is_armed and finish_ns == self._finish_ns:
             self._send()
-
-
-FORWARD = LinkPacket.forward

@@ -36,8 +36,9 @@ class Bbr1(Controller):
     state: STARTUP, DRAIN, PROBE_BW or PROBE_RTT. cwnd, prior_cwnd: packets. max_bw: the bandwidth filter; lt_bw: the
     policer's rate, which counts instead while lt_use_bw. min_rtt_us: NO_RTT_US before the first. pacing_gain,
     cwnd_gain: in units of 1/256. pacing_rate: bytes per second, as sk_pacing_rate. tso_segs_goal: packets that leave
-    together. losses: packets found lost since the last acknowledgement; lost_ns: when the last was. ca_state,
-    prev_ca_state: OPEN, RECOVERY or LOSS, now and at the last acknowledgement.
+    together. losses: packets found lost since the last acknowledgement; lost_ns: when the last was; timeout_ns: when
+    the retransmission timer last ran out. ca_state, prev_ca_state: OPEN, RECOVERY or LOSS, now and at the last
+    acknowledgement.
     """
 
     rate_bps: int
@@ -54,7 +55,7 @@ class Bbr1(Controller):
         self.window_bytes = self.cwnd * flow.packet_bytes
         self.prior_cwnd = 0
         self.losses = 0
-        self.lost_ns = -1
+        self.lost_ns = self.timeout_ns = -1
         self.ca_state = self.prev_ca_state = OPEN
         self.packet_conservation = False
         self.pacing_gain = self.cwnd_gain = HIGH_GAIN
@@ -116,11 +117,12 @@ class Bbr1(Controller):
             self.window_bytes = self.cwnd * self.packet_bytes
 
     def handle_lost_packet(self, packet: SentPacket, now: int) -> None:  # noqa: ARG002
-        """Count it for the next acknowledgement."""
-        self.losses += 1
+        """Count it for the next acknowledgement; what a timeout gives up is no part of that one's."""
+        if now != self.timeout_ns:
+            self.losses += 1
         self.lost_ns = now
 
-    def handle_loss(self, loss: Loss, now: int) -> None:  # noqa: ARG002
+    def handle_loss(self, loss: Loss, now: int) -> None:
         """Recovery begins; a timeout leaves one packet of cwnd, and ends a round and a policer interval."""
         min_rtt.save_cwnd(self)
         if not loss.is_timeout:
@@ -132,6 +134,7 @@ class Bbr1(Controller):
         self.full_bw = 0
         self.round_start = True
         self.losses = 0
+        self.timeout_ns = now
         policer.sample(self, 1, is_app_limited=False)
 
     def handle_recovered(self, now: int) -> None:  # noqa: ARG002
