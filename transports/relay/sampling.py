@@ -67,13 +67,12 @@ class FlowSamples:
         return "\n".join(lines) + "\n"
 
     def _watcher(self, *, is_forward: bool) -> Callable[[RelayPacket, bool], None]:
-        timeline, started_ns, interval_ns = self._relay.timeline, self._relay.started_ns, self.interval_ns
+        timeline, interval_ns = self._relay.timeline, self.interval_ns
 
         def watch(packet: RelayPacket, has_left: bool) -> None:
             if not has_left:
                 return
-            age_ns = timeline.now - started_ns
-            sample = self._sample(packet, age_ns - age_ns % interval_ns, is_forward)
+            sample = self._sample(packet, timeline.now - timeline.now % interval_ns, is_forward)
             sample.packets += 1
             sample.bytes += packet.size_bytes
             sample.delay_ns += timeline.now - packet.entered_ns

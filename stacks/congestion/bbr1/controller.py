@@ -100,8 +100,9 @@ class Bbr1(Controller):
         min_rtt.update(self, ack, now)
         self._update_gains()
         bw = self.lt_bw if self.lt_use_bw else self.max_bw.best
-        window.set_pacing_rate(self, bw, self.pacing_gain)
-        window.set_cwnd(self, ack, bw, self.cwnd_gain, aggregation.extra_cwnd(self))
+        if bw != self.paced_bw or self.pacing_gain != self.paced_gain or not self.full_bw_reached:
+            window.set_pacing_rate(self, bw, self.pacing_gain)
+        window.set_cwnd(self, ack, bw, aggregation.extra_cwnd(self, bw) if self.full_bw_reached else 0)
         self.losses = 0
 
     def handle_sent(self, length_bytes: int, now: int) -> None:  # noqa: ARG002

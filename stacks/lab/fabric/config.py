@@ -14,7 +14,8 @@ class FabricConfig:
     hosts, leaves, spines: how many; the hosts are spread evenly under the leaves, and every leaf has a link to every
     spine. host_rate_bps, spine_rate_bps: of a host's link and of one between leaf and spine. delay_ns: of every wire.
     payload_bytes, header_bytes, telemetry_bytes: of a packet, the last only where it carries telemetry. ack_bytes: of
-    an acknowledgement on the wire.
+    an acknowledgement on the wire. buffer_bytes: of each switch, shared by its ports, which pause whoever fills it
+    (PFC); 0 for buffers without limit. The authors' are 8 MB at these rates.
 
     Acknowledgements and CNPs take the time of their way but no room: they travel as in a queue of their own that is
     served first.
@@ -32,6 +33,7 @@ class FabricConfig:
     header_bytes: int = 48
     telemetry_bytes: int = 42
     ack_bytes: int = 64
+    buffer_bytes: int = 0
 
     def __post_init__(self) -> None:
         if min(self.hosts, self.leaves, self.spines) < 1 or self.hosts % self.leaves:
@@ -39,7 +41,7 @@ class FabricConfig:
         for name in ("host_rate_bps", "spine_rate_bps", "payload_bytes"):
             if getattr(self, name) < 1:
                 raise LocalError(f"a fabric's {name} must be above 0, not {getattr(self, name)}")
-        for name in ("delay_ns", "header_bytes", "telemetry_bytes", "ack_bytes"):
+        for name in ("delay_ns", "header_bytes", "telemetry_bytes", "ack_bytes", "buffer_bytes"):
             if getattr(self, name) < 0:
                 raise LocalError(f"a fabric's {name} must not be negative: {getattr(self, name)}")
 

@@ -36,7 +36,8 @@ class FlowRecord:
 @dataclass(slots=True)
 class FabricResult:
     """Of one run. records: in the order of completion. queues_bytes: of each port of a switch, each time that one was
-    looked at. peak_bytes: the longest queue. packets: of data. end_ns: when the last flow completed.
+    looked at. peak_bytes: the longest queue. packets: of data. lost_packets: of them. pause_frames: sent by switches.
+    end_ns: when the last flow completed.
     """
 
     records: list[FlowRecord] = field(default_factory=list)
@@ -44,6 +45,7 @@ class FabricResult:
     peak_bytes: int = 0
     packets: int = 0
     lost_packets: int = 0
+    pause_frames: int = 0
     end_ns: int = 0
 
 
@@ -75,7 +77,7 @@ class FabricFlow(ModelFlow):
                 self._timer.cancel()
 
     def _enter(self, packet: LinkPacket) -> None:
-        self.nic.put(self, packet)
+        self.nic.enter(self, packet)
 
 
 class FabricRun:
@@ -116,8 +118,8 @@ class FabricRun:
             timeline.at(self._sample_ns, self._sample)
         while len(result.records) < len(self._arrivals) and timeline.now < until_ns:
             timeline.run(min(until_ns, timeline.now + SLICE_NS))
-        ports = self.network.ports()
-        result.peak_bytes = max(port.queue.peak_bytes for port in ports)  # type: ignore[attr-defined]
+        result.peak_bytes = max(queue.peak_bytes for queue in self.network.queues)
+        result.pause_frames = self.network.pause_frames
         return result
 
     def _arrive(self, _: object) -> None:
@@ -155,7 +157,7 @@ class FabricRun:
         result.end_ns = now
 
     def _sample(self, _: object) -> None:
-        self.result.queues_bytes += [port.queue.backlog_bytes for port in self.network.ports()]
+        self.result.queues_bytes += [queue.backlog_bytes for queue in self.network.queues]
         if len(self.result.records) < len(self._arrivals):
             self.timeline.at(self.timeline.now + self._sample_ns, self._sample)
 

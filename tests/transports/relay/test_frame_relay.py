@@ -43,7 +43,7 @@ class FrameRig(Rig):
 
 
 def test_frames_cross_untouched_and_in_order_both_ways() -> None:
-    rig = FrameRig(DirectionConfig(delay_ns=MS), DirectionConfig(delay_ns=2 * MS))
+    rig = FrameRig(DirectionConfig(delay="1ms"), DirectionConfig(delay="2ms"))
     there, back = [ipv4(ttl=ttl) for ttl in range(5)], [ipv6(), b"\x00"]
     rig.near.arrived.extend(there)
     rig.far.arrived.extend(back)

@@ -51,7 +51,7 @@ def skipping_probe_rtt_due_to_application_limited_sending(point: Point) -> str:
     bbr = rig.bbr
     reach_cruise(rig)
     rig.pause()
-    rig.run(3 * point.rtt_ns + 40 * point.packet_ns)
+    rig.drain()
     assert rig.delivery.inflight_bytes == 0
     rig.run(6 * SECOND_NS)
     assert rig.timeline.now > bbr.probe_rtt_min_stamp + PROBE_RTT_INTERVAL_NS

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
 import pytest
 
@@ -67,6 +68,36 @@ def test_a_flow_keeps_to_one_spine_and_flows_use_both() -> None:
     many = FabricRun(CONFIG, Scheme(Unlimited), [FlowArrival(n * 100_000, 0, 31, 1000) for n in range(64)])
     many.run(SECOND_NS)
     assert min(port.sent_packets for port in many.network.up[0]) > 16
+
+
+def test_shared_buffers_pause_an_incast_and_lose_nothing() -> None:
+    """20 hosts send 250 kB each at line rate to one, through buffers of 1 MB: PFC, and not a packet lost."""
+    config = replace(CONFIG, buffer_bytes=1 << 20)
+    arrivals = [FlowArrival(0, source, 31, 250_000) for source in range(20)]
+    simulation = FabricRun(config, Scheme(Unlimited), arrivals)
+    result = simulation.run(SECOND_NS)
+    assert len(result.records) == len(arrivals)
+    assert result.lost_packets == simulation.network.dropped_packets == 0
+    assert result.pause_frames > 20
+    assert max(switch.buffer.peak_bytes for switch in simulation.network.switches) <= 1 << 20
+    # The receiver's link was never idle.
+    ideal_ns = config.ideal_ns(20 * 250_000, is_far=True)
+    assert max(record.completion_ns for record in result.records) == pytest.approx(ideal_ns, rel=0.01)
+    assert FabricRun(CONFIG, Scheme(Unlimited), arrivals).run(SECOND_NS).pause_frames == 0
+
+
+def test_a_pause_holds_up_bystanders() -> None:
+    """What PFC is known for: a flow that shares no congested link waits all the same, behind the pause of its host."""
+    burst = [FlowArrival(0, source, 31, 500_000) for source in range(16)]
+    bystander = FlowArrival(120_000, 3, 5, 1000)
+    slowdowns = []
+    for buffer_bytes in (0, 1 << 20):
+        config = replace(CONFIG, buffer_bytes=buffer_bytes)
+        result = FabricRun(config, Scheme(Unlimited), [*burst, bystander]).run(SECOND_NS)
+        (record,) = [record for record in result.records if record.arrival is bystander]
+        slowdowns.append(record.slowdown_1000)
+    assert slowdowns[0] < 1500
+    assert slowdowns[1] > 3 * slowdowns[0]
 
 
 @pytest.mark.parametrize("name", SCHEMES)
