@@ -25,6 +25,8 @@ def entering_and_exiting_probe_rtt(point: Point) -> str:
     assert (bbr.pacing_gain, bbr.cwnd_gain) == (100, 50)
     cap = max(bbr.bdp // 2, 4 * point.packet_bytes)
     assert bbr.window_bytes <= cap
+    # What it sends says nothing of the bandwidth.
+    assert rig.delivery.app_limited == rig.delivery.delivered_bytes + rig.delivery.inflight_bytes
     if rig.delivery.inflight_bytes > cap:
         rig.until(lambda: rig.delivery.inflight_bytes <= cap)
     low_ns, low_round = rig.timeline.now, bbr.round_count

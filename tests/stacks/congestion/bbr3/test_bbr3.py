@@ -173,6 +173,20 @@ def test_beta_bounds_what_one_loss_takes_from_the_long_term_model() -> None:
     assert bbr.undo_state is State.UP
 
 
+def test_a_plateau_does_not_count_while_the_long_term_model_is_the_limit() -> None:
+    told = Told()
+    told.reach(State.UP)
+    bbr = told.bbr
+    bbr.inflight_longterm = 60 * SMSS
+    told.ack()
+    assert bbr.window_bytes == bbr.inflight_longterm
+    for _ in range(3):
+        told.delivery.cwnd_limited()
+        told.ack()
+        assert bbr.phase is State.UP
+        assert (bbr.full_bw, bbr.full_bw_count) == (RATE, 0)
+
+
 def test_inflight_at_loss_is_where_losses_reached_two_percent() -> None:
     told = Told()
     told.reach(State.UP)
