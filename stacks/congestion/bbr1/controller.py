@@ -47,6 +47,8 @@ class Bbr1(Controller):
     def __init__(self, flow: Flow) -> None:
         if flow.delivery is None:
             raise LocalError("bbr1 works from delivery-rate samples: its flow needs a Delivery")
+        if flow.rng is None:
+            raise LocalError("bbr1 begins its cycle at a random phase: its flow needs an rng of its own")
         self.delivery = flow.delivery
         self.packet_bytes = flow.packet_bytes
         self.rng = flow.rng

@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -114,7 +115,9 @@ class Rig:
         self.cross = CrossTraffic(timeline, self.port, size_bytes=point.packet_bytes)
         back = Delay(timeline, point.rtt_ns - point.rtt_ns // 2)
         self.delivery = Delivery(10 * point.packet_bytes)
-        flow = Flow(line_rate_bps=point.rate_bps, packet_bytes=point.packet_bytes, delivery=self.delivery)
+        flow = Flow(
+            line_rate_bps=point.rate_bps, packet_bytes=point.packet_bytes, delivery=self.delivery, rng=random.Random(0)
+        )
         self.sender = Sender(WatchedBbr3, flow)
         bbr = self.sender.controller
         assert isinstance(bbr, WatchedBbr3)
