@@ -21,7 +21,7 @@ class Lost:
         self.number = number
         self.size_bytes = SMSS
         self.sent_ns = self.first_send_ns = self.delivered_ns = self.delivered_bytes = 0
-        self.lost_bytes = lost_bytes
+        self.lost_bytes = self.lost_after_bytes = lost_bytes
         self.tx_in_flight_bytes = tx_in_flight_bytes
         self.is_app_limited = is_app_limited
 
@@ -67,6 +67,7 @@ class Told:
 
     def lose(self, packet: Lost) -> None:
         self.delivery.lost_bytes += SMSS
+        packet.lost_after_bytes = self.delivery.lost_bytes
         self.bbr.handle_lost_packet(packet, self.now)
 
     def reach(self, state: State, rate_bps: int = RATE) -> None:
