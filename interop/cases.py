@@ -185,6 +185,10 @@ CASES = (
     Case("kernel-bbr-live", partial(congestion.live, congestion="bbr", seconds=24)),
     Case("kernel-cubic-live", partial(congestion.live, congestion="cubic", seconds=15)),
     Case("tshark-session-matrix", session_matrix, is_long=True),
+    *(
+        Case(f"kernel-envelope-{name}", partial(congestion.envelopes, congestion=name), is_long=True)
+        for name in ("reno", "cubic", "bbr")
+    ),
     Case("tshark-full-demo-capture", demo_capture, is_long=True),
     Case("nbd-tools-rdma-long", partial(nbd.tools, transport="rdma", size=512 * MIB), is_long=True),
     Case("nbd-fio-tcp-long", partial(nbd.fio, transport="tcp", size=1024 * MIB), is_long=True),

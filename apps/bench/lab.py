@@ -19,6 +19,7 @@ from apps.bench.yardsticks import bound
 from apps.errors import CommandError
 from apps.processes import environment
 from stacks.lab.experiment.values import Buffer, Experiment, FlowConfig, HopConfig, LinkConfig, TopologyConfig
+from stacks.lab.results.fingerprint import run_hash
 from stacks.lab.results.keeping import Store
 from stacks.lab.runners.virtual import VirtualRunner
 from stacks.lab.sweeping.jobs import Job
@@ -63,7 +64,8 @@ def events_per_second(experiment: Experiment) -> float:
 def runs_per_second(processes: int) -> float:
     """Of a sweep of 64 runs that are kept, from its start to its end."""
     base = dumbbell("cubic", 2, rate_bps=50_000_000, duration_ns=4_000_000_000)
-    jobs = [Job(number, replace(base, seed=number), "virtual") for number in range(SWEEP_RUNS)]
+    experiments = [replace(base, seed=number) for number in range(SWEEP_RUNS)]
+    jobs = [Job(number, each, "virtual", run_hash(each, "virtual")) for number, each in enumerate(experiments)]
     with tempfile.TemporaryDirectory(prefix="baremetal-bench-") as folder:
         start = time.perf_counter()
         for _ in Processes(processes).run(jobs, Store(Path(folder))):

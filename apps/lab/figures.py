@@ -14,8 +14,10 @@ def show_value(name: str, value: object) -> tuple[str, str]:
     label = name.replace("_", " ")
     if value is None:
         return label, "-"
-    if name in SHARES and isinstance(value, float):
+    if name.rpartition(".")[2] in SHARES and isinstance(value, float):
         return label, f"{100 * value:.2f} %"
+    if name == "power" and isinstance(value, int | float):
+        return label, f"{value / 1e6:.4g} Mbit/s per s"
     return label, show_number("", value)
 
 
@@ -34,6 +36,11 @@ def show_number(unit: str, value: object) -> str:
     return f"{value:,}" if isinstance(value, int) else f"{value:.4g}"
 
 
+def short_word(word: str) -> str:
+    """A value as tables have room for it: a controller in a file without the folders, anything else as it is."""
+    return word.rpartition("/")[2] if ".py:" in word else word
+
+
 def _scaled(value: float, units: tuple[tuple[str, float], ...], least: str) -> str:
     for unit, scale in units:
         if abs(value) >= scale:
@@ -41,4 +48,4 @@ def _scaled(value: float, units: tuple[tuple[str, float], ...], least: str) -> s
     return f"{value:.3g} {least}"
 
 
-SHARES = {"utilisation", "loss"}
+SHARES = {"utilisation", "loss", "harm_of_goodput", "harm_of_delay"}

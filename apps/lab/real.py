@@ -18,6 +18,7 @@ from apps.arguments import TIMES, Json
 from apps.lab.real_flow import SenderTrace, run_sender
 from apps.link.arguments import Endpoint, parse_endpoint
 from apps.output import complain, console, print_json
+from apps.punctual import Realtime, be_punctual
 from apps.serving import announce_json, run_until_told
 from apps.sizes import Nanoseconds, format_duration, parse_duration, parse_size
 from stacks.congestion import Delivery, Flow, controller_factory
@@ -67,6 +68,7 @@ def send(
         10_000_000
     ),
     netns: Netns = "",
+    realtime: Realtime = None,
     as_json: Json = False,
 ) -> None:
     """Send a flow of packets without contents under a congestion controller, and tell how it went."""
@@ -83,6 +85,7 @@ def send(
     sender.write(size or UNLIMITED_BYTES)
     with namespaces.entered(netns):
         transport = UdpTransport(source_address(to.host), 0)
+    be_punctual(is_realtime=realtime)
     with contextlib.closing(transport):
         record = SenderTrace(sender, interval_ns=interval if trace else 0)
         took_ns = run_sender(SendingEndpoint(sender, address, flow=flow), transport, clock, record, limit_ns=time)
@@ -106,6 +109,7 @@ def serve(
         Endpoint, typer.Option(parser=parse_endpoint, metavar="ADDRESS:PORT", help="Where flows come to.")
     ],
     netns: Netns = "",
+    realtime: Realtime = None,
     until_stdin_ends: Annotated[bool, typer.Option(hidden=True)] = False,
     as_json: Json = False,
 ) -> None:
@@ -117,6 +121,7 @@ def serve(
     core = ReceivingEndpoint()
     here = Endpoint(*transport.address)
     with contextlib.closing(transport):
+        be_punctual(is_realtime=realtime)
         driver = Driver(core, transport, RealClock())
 
         def tell() -> None:

@@ -10,10 +10,11 @@ from rich.console import Console
 from rich.table import Table
 
 from apps.errors import INTERRUPTED, CommandError
-from apps.lab.figures import show_value
+from apps.lab.figures import short_word, show_value
 from apps.lab.obtaining import progress
 from stacks.lab.experiment.loading import Document, find_document
 from stacks.lab.experiment.sweeping import Point, read_points
+from stacks.lab.results.fingerprint import run_hash
 from stacks.lab.results.keeping import Store, load_manifest, remove_leftovers
 from stacks.lab.results.parquet import check_parquet
 from stacks.lab.runners.catalogue import runner_for
@@ -53,7 +54,7 @@ def run_sweep(
     for number, point in enumerate(points):
         runner_name = runner_for(point.experiment, document.origin, is_real=real).name
         if fresh or not store.has(point.experiment, runner_name):
-            jobs.append(Job(number, point.experiment, runner_name))
+            jobs.append(Job(number, point.experiment, runner_name, run_hash(point.experiment, runner_name)))
     reused = len(points) - len(jobs)
     done = 0
     try:
@@ -80,7 +81,7 @@ def show_sweep(result: SweepResult, out: Console, metrics: Sequence[str]) -> Non
     for name in chosen:
         table.add_column(show_value(name, None)[0], justify="right")
     for row in result.rows:
-        shown = [str(row.parameters[each]).rpartition("/")[2] for each in parameters]
+        shown = [short_word(str(row.parameters[each])) for each in parameters]
         table.add_row(*shown, *(show_value(name, row.metrics.get(name))[1] for name in chosen))
     out.print(result.title, style="bold")
     out.print(table)

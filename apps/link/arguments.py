@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from fractions import Fraction
 from ipaddress import ip_address, ip_interface
 from pathlib import Path
 from typing import Annotated
@@ -12,32 +11,7 @@ from typing import Annotated
 import typer
 
 from apps.sizes import Nanoseconds, parse_duration
-from transports.relay import DEFAULT_BUDGET_NS, DirectionConfig
-
-
-def parse_rate(text: str | int) -> int:
-    """Bits a second of "20mbit", "1.5gbit", "64kbit", "9600"; 0 for no limit."""
-    if isinstance(text, int):
-        return text
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kmgt]?)(?:bit(?:/s)?|bps)?", text.strip().lower())
-    rate = int(Fraction(match[1]) * 1000 ** " kmgt".index(match[2] or " ")) if match else -1
-    if match is None or rate > 10**13 or (rate == 0 and float(match[1])):
-        raise typer.BadParameter(f"{text!r} is no rate; write it like 20mbit, 1.5gbit or 64kbit, 0 for no limit")
-    return rate
-
-
-def parse_delay(text: str | int) -> int:
-    """Nanoseconds of "20ms"; 0 for none."""
-    return text if isinstance(text, int) else 0 if text.strip() == "0" else parse_duration(text)
-
-
-def parse_probability(text: str | float) -> float:
-    """A share of 1, of "1%" or "0.01"."""
-    match = re.fullmatch(r"(\d+(?:\.\d+)?|\.\d+)\s*(%?)", str(text).strip())
-    share = float(match[1]) / (100 if match[2] else 1) if match else -1.0
-    if not 0 <= share <= 1:
-        raise typer.BadParameter(f"{text!r} is no probability; write it like 1% or 0.01")
-    return share
+from transports.relay import DEFAULT_BUDGET_NS
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,34 +77,9 @@ def parse_new_file(text: str | Path) -> Path:
     return path
 
 
-def direction_config(rate: int, delay: int, loss: float, limit: int) -> DirectionConfig:
-    """One way, as its options say."""
-    return DirectionConfig(rate_bps=rate, delay_ns=delay, loss=loss, limit_packets=limit)
-
-
-def back_config(
-    there: DirectionConfig, rate: int | None, delay: int | None, loss: float | None, limit: int | None
-) -> DirectionConfig:
-    """The way back: as there, but for what its own options say."""
-    return direction_config(
-        there.rate_bps if rate is None else rate,
-        there.delay_ns if delay is None else delay,
-        there.loss if loss is None else loss,
-        there.limit_packets if limit is None else limit,
-    )
-
-
 DEVICE = "bm0"
 SAMPLE = Nanoseconds(100_000_000)
 BUDGET = Nanoseconds(DEFAULT_BUDGET_NS)
-Rate = Annotated[int, typer.Option(parser=parse_rate, metavar="RATE", help="20mbit, 1.5gbit; 0: no limit.")]
-Delay = Annotated[int, typer.Option(parser=parse_delay, metavar="TIME", help="From one end to the other: 20ms.")]
-Loss = Annotated[float, typer.Option(parser=parse_probability, metavar="SHARE", help="Of the packets: 1%, 0.001.")]
-Limit = Annotated[int, typer.Option(min=0, metavar="PACKETS", help="What the queue holds; 0: no limit.")]
-BackRate = Annotated[int | None, typer.Option(parser=parse_rate, metavar="RATE", help="Of the way back; as --rate.")]
-BackDelay = Annotated[int | None, typer.Option(parser=parse_delay, metavar="TIME", help="Of the way back.")]
-BackLoss = Annotated[float | None, typer.Option(parser=parse_probability, metavar="SHARE", help="Of the way back.")]
-BackLimit = Annotated[int | None, typer.Option(min=0, metavar="PACKETS", help="Of the way back.")]
 Seed = Annotated[int, typer.Option(min=0, help="Of everything random.")]
 Time = Annotated[
     int | None, typer.Option("--time", parser=parse_duration, metavar="TIME", help="End after it; else with Ctrl-C.")
@@ -143,8 +92,4 @@ Samples = Annotated[
     typer.Option(parser=parse_new_file, metavar="FILE", help="Write what each flow got, by intervals, as CSV."),
 ]
 SampleInterval = Annotated[int, typer.Option(parser=parse_duration, metavar="TIME", help="Of --samples.")]
-Realtime = Annotated[
-    bool | None,
-    typer.Option(help="Go before all other processes (SCHED_RR), as a busy machine needs it. Left out: if allowed."),
-]
 UntilStdinEnds = Annotated[bool, typer.Option(hidden=True)]

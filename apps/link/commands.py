@@ -15,31 +15,37 @@ from apps.link import looking
 from apps.link.arguments import (
     BUDGET,
     SAMPLE,
-    BackDelay,
-    BackLimit,
-    BackLoss,
-    BackRate,
-    Delay,
     Endpoint,
     Lateness,
-    Limit,
-    Loss,
-    Rate,
-    Realtime,
     SampleInterval,
     Samples,
     Seed,
     Side,
     Time,
     UntilStdinEnds,
-    back_config,
-    direction_config,
     parse_endpoint,
     parse_side,
 )
 from apps.link.namespaces import side
 from apps.link.running import Run, run_link
+from apps.link.ways import (
+    NONE,
+    BackDelay,
+    BackElements,
+    BackLimit,
+    BackLoss,
+    BackQueue,
+    BackRate,
+    Delay,
+    Elements,
+    Limit,
+    Loss,
+    Queue,
+    Rate,
+    two_ways,
+)
 from apps.output import complain, console
+from apps.punctual import Realtime
 from apps.sizes import parse_duration
 from transports.control import Json as ControlJson
 from transports.relay import Direction, DirectionConfig, FrameRelay, Punctuality, Relay, UdpRelay, UdpRelayConfig
@@ -58,7 +64,7 @@ app.command(epilog=looking.SHOW)(looking.show)
 app.command(epilog=looking.CHANGE)(looking.change)
 app.command(epilog=looking.REBIND)(looking.rebind)
 
-RATES = "RATE: 20mbit, 1.5gbit (bits a second, powers of 1000)."
+RATES = "RATE: 20mbit, 1.5gbit (bits a second, powers of 1000). More on all of these: docs/link.md."
 LEFT, RIGHT = Side("left", "bm0", "10.77.0.1/24"), Side("right", "bm0", "10.77.0.2/24")
 
 
@@ -68,14 +74,18 @@ def udp(
         Endpoint, typer.Option(parser=parse_endpoint, metavar="ADDRESS:PORT", help="Where clients come to.")
     ],
     to: Annotated[Endpoint, typer.Option(parser=parse_endpoint, metavar="ADDRESS:PORT", help="Where the server is.")],
-    rate: Rate = 0,
-    delay: Delay = 0,
-    loss: Loss = 0.0,
-    limit: Limit = 1000,
+    rate: Rate = NONE.rate,
+    delay: Delay = NONE.delay,
+    queue: Queue = NONE.queue,
+    limit: Limit = NONE.limit,
+    loss: Loss = NONE.loss,
+    element: Elements = None,
     back_rate: BackRate = None,
     back_delay: BackDelay = None,
-    back_loss: BackLoss = None,
+    back_queue: BackQueue = None,
     back_limit: BackLimit = None,
+    back_loss: BackLoss = None,
+    back_element: BackElements = None,
     clients: Annotated[int, typer.Option(min=1, max=512, help="How many at once; the idlest gives way.")] = 64,
     rebind_at: Annotated[
         list[int] | None,
@@ -93,10 +103,21 @@ def udp(
     until_stdin_ends: UntilStdinEnds = False,
 ) -> int:
     """A link between UDP sockets: clients send to --listen, and reach --to through it."""
-    there = direction_config(rate, delay, loss, limit)
-    relay, forward, back = _relay(
-        (there, back_config(there, back_rate, back_delay, back_loss, back_limit)), lateness, seed
+    ways = two_ways(
+        rate=rate,
+        delay=delay,
+        queue=queue,
+        limit=limit,
+        loss=loss,
+        element=element,
+        back_rate=back_rate,
+        back_delay=back_delay,
+        back_queue=back_queue,
+        back_limit=back_limit,
+        back_loss=back_loss,
+        back_element=back_element,
     )
+    relay, forward, back = _relay(ways, lateness, seed)
     with contextlib.ExitStack() as stack:
         stack.callback(relay.close)
         listening = UdpTransport(listen.host, listen.port, offload=offload)
@@ -107,7 +128,7 @@ def udp(
         link = UdpRelay(relay, listening, config, forward=forward, back=back)
         stack.callback(link.close)
         for after_ns in rebind_at or ():
-            link.rebind_at(relay.started_ns + after_ns)
+            link.rebind_at(after_ns)
         if capture:
             stack.callback(record_datagrams(relay, forward, back, capture, link=link, on_stop=complain).close)
         if samples:
@@ -140,14 +161,18 @@ def tun(
     ] = RIGHT,
     tap: Annotated[bool, typer.Option("--tap", help="Ethernet devices instead of IP ones.")] = False,
     mtu: Annotated[int, typer.Option(min=68, max=65521, help="Of the devices, in bytes.")] = 1500,
-    rate: Rate = 0,
-    delay: Delay = 0,
-    loss: Loss = 0.0,
-    limit: Limit = 1000,
+    rate: Rate = NONE.rate,
+    delay: Delay = NONE.delay,
+    queue: Queue = NONE.queue,
+    limit: Limit = NONE.limit,
+    loss: Loss = NONE.loss,
+    element: Elements = None,
     back_rate: BackRate = None,
     back_delay: BackDelay = None,
-    back_loss: BackLoss = None,
+    back_queue: BackQueue = None,
     back_limit: BackLimit = None,
+    back_loss: BackLoss = None,
+    back_element: BackElements = None,
     seed: Seed = 0,
     time: Time = None,
     lateness: Lateness = BUDGET,
@@ -161,10 +186,21 @@ def tun(
     """A link between two network namespaces, for kernel flows; makes those that are missing. Needs root."""
     if left.namespace == right.namespace:
         raise CommandError("both sides are in one namespace, where packets would not take the link", status=2)
-    there = direction_config(rate, delay, loss, limit)
-    relay, forward, back = _relay(
-        (there, back_config(there, back_rate, back_delay, back_loss, back_limit)), lateness, seed
+    ways = two_ways(
+        rate=rate,
+        delay=delay,
+        queue=queue,
+        limit=limit,
+        loss=loss,
+        element=element,
+        back_rate=back_rate,
+        back_delay=back_delay,
+        back_queue=back_queue,
+        back_limit=back_limit,
+        back_loss=back_loss,
+        back_element=back_element,
     )
+    relay, forward, back = _relay(ways, lateness, seed)
     with contextlib.ExitStack() as stack:
         devices = [stack.enter_context(side(each, is_tap=tap, mtu=mtu)) for each in (left, right)]
         stack.callback(relay.close)

@@ -10,18 +10,14 @@ import typer
 
 from apps.arguments import TIMES, Json
 from apps.errors import CommandError
-from apps.link.arguments import BackDelay, BackLoss, BackRate, parse_delay, parse_probability, parse_rate
 from apps.link.report import show as show_report
+from apps.link.ways import BackDelay, BackLoss, BackRate
 from apps.output import console
 from apps.sizes import Nanoseconds, parse_duration
 from transports.control import ControlClient, ControlEntry, ControlError, running_processes
 from transports.control import Json as ControlJson
 
 Process = Annotated[str, typer.Argument(metavar="PROCESS", help="By its number; left out: the one that runs.")]
-
-NewRate = Annotated[int | None, typer.Option(parser=parse_rate, metavar="RATE", help="The new rate, both ways.")]
-NewDelay = Annotated[int | None, typer.Option(parser=parse_delay, metavar="TIME", help="The new delay.")]
-NewLoss = Annotated[float | None, typer.Option(parser=parse_probability, metavar="SHARE", help="The new loss.")]
 
 
 def show(
@@ -49,9 +45,9 @@ def show(
 
 def change(
     process: Process = "",
-    rate: NewRate = None,
-    delay: NewDelay = None,
-    loss: NewLoss = None,
+    rate: BackRate = None,
+    delay: BackDelay = None,
+    loss: BackLoss = None,
     back_rate: BackRate = None,
     back_delay: BackDelay = None,
     back_loss: BackLoss = None,
@@ -61,8 +57,8 @@ def change(
     """Change a running link; what is not named stays as it is."""
     if only not in ("", "forward", "back"):
         raise CommandError(f"a link has the ways forward and back, not {only}", status=2)
-    there = _named(rate_bps=rate, delay_ns=delay, loss=loss)
-    back = _named(rate_bps=back_rate, delay_ns=back_delay, loss=back_loss)
+    there = _named(rate=rate, delay=delay, loss=loss)
+    back = _named(rate=back_rate, delay=back_delay, loss=back_loss)
     changes: dict[str, ControlJson] = {"forward": there, "back": {**there, **back}}
     if only:
         changes = {only: changes[only]}
@@ -111,7 +107,7 @@ def tell(entry: ControlEntry, name: str, arguments: dict[str, ControlJson]) -> C
         raise CommandError(f"link {entry.pid}: {error}") from error
 
 
-def _named(**changes: float | None) -> dict[str, ControlJson]:
+def _named(**changes: str | None) -> dict[str, ControlJson]:
     return {name: value for name, value in changes.items() if value is not None}
 
 

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
-import gc
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import trio
 
-from apps.errors import CommandError
 from apps.link.report import INVALID, show
 from apps.output import announce, console
+from apps.punctual import be_punctual, is_realtime
 from apps.serving import announce_json, run_until_told
 from transports.control import ControlError, ControlServer, Json
 from transports.control.server import Command
@@ -42,10 +38,10 @@ class Run:
     def snapshot(self) -> dict[str, Json]:
         """Everything that is known of the run so far."""
         return {
-            "duration_ns": self.relay.now() - self.relay.started_ns,
+            "duration_ns": self.relay.now(),
             "forward": self.forward.as_json(),
             "back": self.back.as_json(),
-            "realtime": os.sched_getscheduler(0) == os.SCHED_RR,
+            "realtime": is_realtime(),
             "lateness": self.relay.punctuality.as_json(),
             **self.facts(),
         }
@@ -94,22 +90,3 @@ async def _serve(run: Run, tell: Callable[[], None]) -> None:
     control = ControlServer("link", run.snapshot, commands={"change": run.change, **run.commands})
     be_punctual(is_realtime=run.is_realtime)
     await run_until_told(control, serve, announce=tell, ends_with_stdin=run.ends_with_stdin)
-
-
-def be_punctual(*, is_realtime: bool | None) -> None:
-    """Have timers of this process fire when they are due, and the garbage collector stay away from what lives long.
-
-    CommandError where real time is wanted and this user may not have it.
-    """
-    if is_realtime is not False:
-        try:
-            os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1))
-        except PermissionError:
-            if is_realtime:
-                raise CommandError("only root goes before all other processes", "leave --realtime out") from None
-    with contextlib.suppress(OSError):
-        Path("/proc/self/timerslack_ns").write_text("1000")
-    gc.collect()
-    gc.freeze()
-    # No packet is part of a cycle; what the control socket leaves behind is collected all the same.
-    gc.set_threshold(100_000, 50, 100)

@@ -10,7 +10,8 @@
 
 The order within one acknowledgement: the stack updates its RttEstimator and `Delivery` for all newly acknowledged and
 lost packets, tells `handle_recovered` if that ends a recovery, `handle_loss` if losses begin another,
-`handle_lost_packet` of each lost one, `handle_spurious_loss` if it came to that, and `handle_ack` last.
+`handle_lost_packet` of each lost one, `handle_spurious_loss` if it came to that, and `handle_ack` last. Where several
+packets are found lost together, `SentPacket.lost_after_bytes` is the total as of each.
 
 A controller answers with attributes that the sender reads before each send: `rate_bps`, which a `Pacer` enforces,
 `send_quantum_bytes`, and `window_bytes`. A rate-based one sets the first, a window-based one the last, BBR all.
@@ -18,13 +19,17 @@ A controller answers with attributes that the sender reads before each send: `ra
 What happened is told in values, not in arguments, so that an algorithm that wants to know more gets it as another field
 and the others never notice. Totals of the connection are in `flow.delivery`, which a controller only reads, but for
 `application_limited()` (BBR's ProbeRTT).
+
+A controller belongs to one path. A connection that moves to another (RFC 9000 9.4) makes a new one with a new `Flow`
+and `Delivery`, resets its RttEstimator, and tells the old `Delivery` that what is in flight is `discarded`: what is
+acknowledged of it later is nobody's sample. A packet size that changes on the same path is `handle_mtu`'s.
 """
 
 from __future__ import annotations
 
 import random
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -36,14 +41,15 @@ class Flow:
     """What is known of a flow when it starts.
 
     line_rate_bps: bits per second of the sender's link, above which nothing leaves. packet_bytes: of a full packet, as
-    `Ack` counts. rng: for algorithms that probe at random times; only `.random()` is drawn. delivery: the connection's
-    totals, with its initial window; None where the stack keeps none, which algorithms that need them refuse.
+    `Ack` counts: with its headers, or everywhere without. rng: for algorithms that probe at random times, of this flow
+    alone, or flows would probe in step; only `.random()` is drawn. delivery: the connection's totals, with its initial
+    window. Either is None where the stack has none, which algorithms that need it refuse.
     start_ns: when the flow starts. base_rtt_ns: of the path without queues, where it is known (data centres), else 0.
     """
 
     line_rate_bps: int
     packet_bytes: int
-    rng: random.Random = field(default_factory=lambda: random.Random(0))
+    rng: random.Random | None = None
     delivery: Delivery | None = None
     start_ns: int = 0
     base_rtt_ns: int = 0
@@ -52,22 +58,25 @@ class Flow:
 class Ack:
     """What one acknowledgement says: data that arrived, and the delivery-rate sample (RS. in draft-ietf-ccwg-bbr).
 
-    acked_bytes, acked_packets: newly acknowledged. lost_bytes: newly found lost. inflight_bytes: what is still out.
-    rtt_ns: of the newest packet, if it was sent once and timed, else None. ce_packets: newly reported as CE-marked.
-    newest_sent_ns: when the newest packet of this acknowledgement was sent, -1 without one.
+    acked_bytes, acked_packets: newly acknowledged; late_bytes of them had been found lost, and may have been counted in
+    another copy as well. lost_bytes: newly found lost. inflight_bytes: what is still out. rtt_ns: of the newest packet,
+    if it was timed, else None; ack_delay_ns of it the peer says it waited. ce_packets: newly reported as CE-marked.
+    newest_number, newest_sent_ns: of the newest packet of this acknowledgement, -1 without one. What was sent after a
+    moment is told by numbers, or by prior_delivered_bytes: many packets may leave in one nanosecond.
 
     The sample: delivery_rate_bps, 0 for none; is_app_limited: it says no more than what the application gave;
     delivered_bytes over interval_ns; prior_delivered_bytes, prior_delivered_ns: the connection's totals when that
-    packet was sent (time -1: no sample); tx_in_flight_bytes: in flight then, with it; sample_lost_bytes: lost since.
+    packet was sent (both -1: no sample); tx_in_flight_bytes: in flight then, with it; sample_lost_bytes: lost since.
     send_elapsed_ns, ack_elapsed_ns: the two candidates for the interval.
 
     telemetry: what switches wrote into the packet (INT), a sequence of hops, None without.
     """
 
     __slots__ = (
-        "ack_elapsed_ns", "acked_bytes", "acked_packets", "ce_packets", "delivered_bytes", "delivery_rate_bps",
-        "inflight_bytes", "interval_ns", "is_app_limited", "lost_bytes", "newest_sent_ns", "prior_delivered_bytes",
-        "prior_delivered_ns", "rtt_ns", "sample_lost_bytes", "send_elapsed_ns", "telemetry", "tx_in_flight_bytes",
+        "ack_delay_ns", "ack_elapsed_ns", "acked_bytes", "acked_packets", "ce_packets", "delivered_bytes",
+        "delivery_rate_bps", "inflight_bytes", "interval_ns", "is_app_limited", "late_bytes", "lost_bytes",
+        "newest_number", "newest_sent_ns", "prior_delivered_bytes", "prior_delivered_ns", "rtt_ns",
+        "sample_lost_bytes", "send_elapsed_ns", "telemetry", "tx_in_flight_bytes",
     )  # fmt: skip
 
     def __init__(self, acked_bytes: int, inflight_bytes: int, *, rtt_ns: int | None = None) -> None:
@@ -77,13 +86,13 @@ class Ack:
         self.acked_packets = 0
         self.lost_bytes = 0
         self.ce_packets = 0
-        self.newest_sent_ns = -1
+        self.ack_delay_ns = self.late_bytes = 0
+        self.newest_number = self.newest_sent_ns = -1
         self.delivery_rate_bps = 0
         self.is_app_limited = False
         self.delivered_bytes = 0
         self.interval_ns = 0
-        self.prior_delivered_bytes = 0
-        self.prior_delivered_ns = -1
+        self.prior_delivered_bytes = self.prior_delivered_ns = -1
         self.tx_in_flight_bytes = 0
         self.sample_lost_bytes = 0
         self.send_elapsed_ns = 0
@@ -95,8 +104,8 @@ class Loss:
     """Data that did not arrive; told once a recovery.
 
     lost_bytes: what will be sent again, as far as it is known. is_timeout: nobody reported it, a timer found it.
-    is_persistent: everything over several timeouts was lost (RFC 9002 7.6). is_mark: CE, of a stack that starts
-    recoveries from classic ECN marks itself; `Ack.ce_packets` is told all the same.
+    is_persistent: everything over several timeouts was lost (RFC 9002 7.6, `PersistentCongestion`). is_mark: CE, of a
+    stack that starts recoveries from classic ECN marks itself; `Ack.ce_packets` is told all the same.
     """
 
     __slots__ = ("is_mark", "is_persistent", "is_timeout", "lost_bytes")

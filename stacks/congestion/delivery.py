@@ -46,14 +46,14 @@ class Delivery:
 
     delivered_bytes, lost_bytes: ever (a late packet counts in both). inflight_bytes: sent, and neither acknowledged nor
     lost. app_limited: 0, or the value of `delivered_bytes` at which the application's pause has been delivered.
-    min_rtt_ns, srtt_ns: kept by the stack's RttEstimator, 0 before the first sample. initial_window_bytes: of the
-    connection. rto_ns: the retransmission timeout, which the stack brings up to date before it sends the first packet
-    after silence; 0 while it is not known. next_send_ns: when the pacer lets the next packet leave, in the past where
-    it does not hold anything back.
+    min_rtt_ns, srtt_ns: kept by the stack's RttEstimator, 0 before the first sample: any interval makes a rate then.
+    initial_window_bytes: of the connection. rto_ns: the retransmission timeout, which the stack brings up to date
+    before it sends the first packet after silence; 0 while it is not known. next_send_ns: when the pacer lets the next
+    packet leave, in the past where it does not hold anything back.
     """
 
     __slots__ = (
-        "_cwnd_limited_until", "_newest_number", "_sample", "app_limited", "delivered_bytes", "delivered_ns",
+        "_cwnd_limited_until", "_sample", "app_limited", "delivered_bytes", "delivered_ns",
         "first_send_ns", "inflight_bytes", "initial_window_bytes", "lost_bytes", "min_rtt_ns", "next_send_ns", "rto_ns",
         "srtt_ns",
     )  # fmt: skip
@@ -70,7 +70,6 @@ class Delivery:
         self.rto_ns = 0
         self.next_send_ns = 0
         self.initial_window_bytes = initial_window_bytes
-        self._newest_number = -1
         self._cwnd_limited_until = -1
         self._sample = Ack(0, 0)
 
@@ -111,10 +110,10 @@ class Delivery:
         ack.acked_packets += 1
         sent_ns, number = packet.sent_ns, packet.number
         if ack.prior_delivered_ns >= 0 and (
-            sent_ns < self.first_send_ns or (sent_ns == self.first_send_ns and number <= self._newest_number)
+            sent_ns < self.first_send_ns or (sent_ns == self.first_send_ns and number <= ack.newest_number)
         ):
             return  # not IsNewestPacket of this acknowledgement
-        self._newest_number = number
+        ack.newest_number = number
         ack.newest_sent_ns = sent_ns
         ack.prior_delivered_bytes = packet.delivered_bytes
         ack.prior_delivered_ns = packet.delivered_ns
@@ -130,6 +129,7 @@ class Delivery:
         # It was not in flight when the end of the round was set: the round ends as much later.
         self._cwnd_limited_until += packet.size_bytes
         self.inflight_bytes += packet.size_bytes
+        self._sample.late_bytes += packet.size_bytes
         self.acked(packet, now)
 
     def lost(self, packet: SentPacket) -> None:
@@ -144,10 +144,11 @@ class Delivery:
         """A packet in flight counts no more, and is no loss (the keys of its space are gone)."""
         self.inflight_bytes -= packet.size_bytes
 
-    def sample(self, *, rtt_ns: int | None = None, ce_packets: int = 0) -> Ack:
+    def sample(self, *, rtt_ns: int | None = None, ce_packets: int = 0, ack_delay_ns: int = 0) -> Ack:
         """Everything about one acknowledgement, and what was found lost since the one before.
 
-        rtt_ns: of the newest packet newly acknowledged, if that was timed. ce_packets: newly reported as marked.
+        rtt_ns: of the newest packet newly acknowledged, if that was timed; ack_delay_ns: what the peer waited before it
+        said so. ce_packets: newly reported as marked.
         `delivery_rate_bps` is 0 where the acknowledgement gives no sample (4.1.2.3: nothing new, or an interval below
         the smallest round trip).
         """
@@ -157,6 +158,7 @@ class Delivery:
         ack.inflight_bytes = self.inflight_bytes
         ack.rtt_ns = rtt_ns
         ack.ce_packets = ce_packets
+        ack.ack_delay_ns = ack_delay_ns
         if ack.prior_delivered_ns < 0:
             return ack
         interval_ns = max(ack.send_elapsed_ns, ack.ack_elapsed_ns)

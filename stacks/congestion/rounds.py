@@ -21,7 +21,10 @@ class RoundCounter:
         self.next_delivered_bytes = delivered_bytes
 
     def update(self, prior_delivered_bytes: int, delivered_bytes: int) -> bool:
-        """Of an acknowledgement: delivered when its newest packet was sent, and now. True when it begins a round."""
+        """Of an acknowledgement: delivered when its newest packet was sent, and now. True when it begins a round.
+
+        One without a sample (`Ack.prior_delivered_bytes` -1) never does.
+        """
         self.is_start = prior_delivered_bytes >= self.next_delivered_bytes
         if self.is_start:
             self.next_delivered_bytes = delivered_bytes

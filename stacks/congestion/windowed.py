@@ -136,7 +136,9 @@ class WindowedController(Controller):
         if self.is_paced and delivery is not None and delivery.srtt_ns:
             percent = SLOW_START_PACING if self.window_bytes < self.ssthresh_bytes else AVOIDANCE_PACING
             to_send = max(self.window_bytes, ack.inflight_bytes) * percent // 100
-            self.rate_bps = rate_bps = max(to_send * BIT_NS_PER_BYTE_S // delivery.srtt_ns, 1)
+            # A path that stood still leaves a smoothed round trip that is far too long; the window bounds the rest.
+            rtt_ns = delivery.srtt_ns if not ack.rtt_ns else min(ack.rtt_ns, delivery.srtt_ns)
+            self.rate_bps = rate_bps = max(to_send * BIT_NS_PER_BYTE_S // rtt_ns, 1)
             # A millisecond's worth, two packets at least and a super-datagram at most.
             self.send_quantum_bytes = min(max(rate_bps // 8000, self.minimum_bytes), MAX_QUANTUM_BYTES)
 

@@ -14,7 +14,8 @@ class ModelFlow:
 
     forward, backward: what data and acknowledgements pass, in order, without the ends. number: by which queues know it.
     on_arrival: called with each data packet that arrives, at the receiver, before it is handled. on_complete: called
-    once when `expected_bytes` of data have arrived, the flow's size.
+    once when `expected_bytes` of data have arrived, the flow's size, of payload. The receiver's delay of
+    acknowledgements and the sender's bytes of headers are told the other end here.
     """
 
     def __init__(
@@ -33,7 +34,10 @@ class ModelFlow:
         self.on_arrival: Callable[[DataPacket], object] | None = None
         self.on_complete: Callable[[], object] | None = None
         self.expected_bytes = NO_END
+        # What a handshake would tell the two of each other.
         receiver.notify(sender.controller.cnp_interval_ns)
+        receiver.overhead_bytes = sender.overhead_bytes
+        sender.rtt.max_ack_delay_ns = receiver.config.ack_delay_ns
         self._timeline = timeline
         self._forward = (*forward, self._deliver)
         self._backward = (*backward, self._acknowledge)

@@ -11,13 +11,17 @@ from transports.link.packet import LinkPacket, Sink
 class DataPacket(LinkPacket):
     """A packet of data without contents; also the sender's record of it (`stacks.congestion.SentPacket`).
 
+    That one object is both saves time, and asks of the network that it leaves the size alone (`LinkPacket`); of what it
+    may change (ecn, telemetry, where the packet is) the sender looks at nothing afterwards.
+
     number: of this transmission; never used twice. segment: of the data in it; a retransmission has the same.
-    floor: the sender cares about no number below; the receiver forgets them. lost_ns: when it was found lost.
+    floor: the sender cares about no number below; the receiver forgets them. lost_ns: when it was found lost. late_ns:
+    by how much it left after `sent_ns`, the departure that was planned; 0 in virtual time.
     """
 
     __slots__ = (
         "delivered_bytes", "delivered_ns", "first_send_ns", "floor", "is_app_limited", "is_retransmission",
-        "lost_after_bytes", "lost_bytes", "lost_ns", "number", "segment", "sent_ns", "tx_in_flight_bytes",
+        "late_ns", "lost_after_bytes", "lost_bytes", "lost_ns", "number", "segment", "sent_ns", "tx_in_flight_bytes",
     )  # fmt: skip
     sent_ns: int
     first_send_ns: int
@@ -40,7 +44,7 @@ class DataPacket(LinkPacket):
         self.telemetry = None
         self.number = number
         self.segment = segment
-        self.floor = 0
+        self.floor = self.late_ns = 0
         self.is_retransmission = False
 
 

@@ -16,9 +16,9 @@ class ReceiverConfig:
 
     ack_packets: every so many packets; at once what comes out of order, what comes while data before it is missing, and
     the first that is marked (RFC 9000 13.2.1, RFC 5681 4.2).
-    ack_delay_ns: what arrived is acknowledged no later. ack_bytes: size of an acknowledgement on the wire.
-    cnp_interval_ns: marks are told by CNPs, one in this time at most; 0 for as often as the sender's controller wants
-    (`Controller.cnp_interval_ns`). cnp_bytes: of one on the wire.
+    ack_delay_ns: what arrived is acknowledged no later; the sender knows it (QUIC's max_ack_delay). ack_bytes: size of
+    an acknowledgement on the wire. cnp_interval_ns: marks are told by CNPs, one in this time at most; 0 for as often as
+    the sender's controller wants (`Controller.cnp_interval_ns`). cnp_bytes: of one on the wire.
     """
 
     ack_packets: int = 2
@@ -29,14 +29,16 @@ class ReceiverConfig:
 
 
 class Receiver:
-    """received_packets, received_bytes: everything that arrived. goodput_bytes: of it, data that was new.
+    """received_packets, received_bytes: everything that arrived, whole packets. goodput_bytes: of it, data that was
+    new, without the `overhead_bytes` of each packet, which are the sender's (`Sender.overhead_bytes`).
 
     ce_packets: arrived with CE. delivered_segments: how many segments from the first on are complete. ack_due_ns: when
     a delayed acknowledgement is due, None while none is. notification_point: decides when a CNP is due, None without.
     """
 
-    def __init__(self, config: ReceiverConfig | None = None) -> None:
+    def __init__(self, config: ReceiverConfig | None = None, *, overhead_bytes: int = 0) -> None:
         self.config = config or ReceiverConfig()
+        self.overhead_bytes = overhead_bytes
         self.received_packets = 0
         self.received_bytes = 0
         self.goodput_bytes = 0
@@ -60,7 +62,7 @@ class Receiver:
         self.received_packets += 1
         self.received_bytes += size_bytes
         if packet.segment == self.delivered_segments and not self._ahead:
-            self.goodput_bytes += size_bytes
+            self.goodput_bytes += size_bytes - self.overhead_bytes
             self.delivered_segments += 1
         else:
             self._take_segment(packet)
@@ -121,14 +123,14 @@ class Receiver:
     def _take_segment(self, packet: DataPacket) -> None:
         segment = packet.segment
         if segment == self.delivered_segments:
-            self.goodput_bytes += packet.size_bytes
+            self.goodput_bytes += packet.size_bytes - self.overhead_bytes
             segment += 1
             while self._ahead and segment in self._ahead:
                 self._ahead.discard(segment)
                 segment += 1
             self.delivered_segments = segment
         elif segment > self.delivered_segments and segment not in self._ahead:
-            self.goodput_bytes += packet.size_bytes
+            self.goodput_bytes += packet.size_bytes - self.overhead_bytes
             self._ahead.add(segment)
 
     def _take_number(self, number: int) -> bool:

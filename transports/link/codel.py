@@ -29,12 +29,12 @@ class CodelLine:
     """One first-in first-out line under CoDel's law. Names are those of RFC 8289 section 5.
 
     packets, backlog_bytes: what waits. count: drops since dropping began. drop_next_ns: when the next is due.
-    is_dropping: see the module.
+    is_dropping: see the module. law: in common with others.
     """
 
     __slots__ = (
-        "_first_above_ns", "_interval_ns", "_is_late", "_law", "_owner", "_target_ns", "backlog_bytes", "count",
-        "drop_next_ns", "is_dropping", "last_count", "packets",
+        "_first_above_ns", "_interval_ns", "_is_late", "_owner", "_target_ns", "backlog_bytes", "count",
+        "drop_next_ns", "is_dropping", "last_count", "law", "packets",
     )  # fmt: skip
 
     def __init__(self, owner: Queue, law: CodelLaw) -> None:
@@ -47,7 +47,7 @@ class CodelLine:
         self._first_above_ns = 0
         self._is_late = False
         self._owner = owner
-        self._law = law
+        self.law = law
         self._target_ns = law.target_ns
         self._interval_ns = law.interval_ns
 
@@ -60,8 +60,8 @@ class CodelLine:
         owner = self._owner
         owner.backlog_packets += 1
         owner.backlog_bytes += size_bytes
-        if size_bytes > self._law.packet_bytes:
-            self._law.packet_bytes = size_bytes
+        if size_bytes > self.law.packet_bytes:
+            self.law.packet_bytes = size_bytes
 
     def pop(self) -> LinkPacket:
         """The head of the line, which is not empty."""
@@ -92,7 +92,7 @@ class CodelLine:
             self._first_above_ns = 0
             return None
         packet = self.pop()
-        if now - packet.enqueued_ns < self._target_ns or self.backlog_bytes <= self._law.packet_bytes:
+        if now - packet.enqueued_ns < self._target_ns or self.backlog_bytes <= self.law.packet_bytes:
             self._first_above_ns = 0
         elif not self._first_above_ns:
             self._first_above_ns = now + self._interval_ns
@@ -105,20 +105,20 @@ class CodelLine:
         while now >= self.drop_next_ns:
             assert packet is not None
             self.count += 1
-            if self._law.is_ecn and owner.mark(packet):
-                self.drop_next_ns = self._law.following_ns(self.drop_next_ns, self.count)
+            if self.law.is_ecn and owner.mark(packet):
+                self.drop_next_ns = self.law.following_ns(self.drop_next_ns, self.count)
                 break
             owner.drop(packet)
             packet = self._take(now)
             if not self._is_late:
                 self.is_dropping = False
                 break
-            self.drop_next_ns = self._law.following_ns(self.drop_next_ns, self.count)
+            self.drop_next_ns = self.law.following_ns(self.drop_next_ns, self.count)
         return packet
 
     def _begin_dropping(self, packet: LinkPacket | None, now: int) -> LinkPacket | None:
         assert packet is not None
-        if not (self._law.is_ecn and self._owner.mark(packet)):
+        if not (self.law.is_ecn and self._owner.mark(packet)):
             self._owner.drop(packet)
             packet = self._take(now)
         self.is_dropping = True
@@ -126,7 +126,7 @@ class CodelLine:
         delta = self.count - self.last_count
         is_recent = now - self.drop_next_ns < RECENT_INTERVALS * self._interval_ns
         self.count = self.last_count = delta if delta > 1 and is_recent else 1
-        self.drop_next_ns = self._law.following_ns(now, self.count)
+        self.drop_next_ns = self.law.following_ns(now, self.count)
         return packet
 
 

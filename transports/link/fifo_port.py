@@ -54,6 +54,7 @@ class FifoPort:
         self._waiting_bytes = 0
         self._room = min(self._limit_packets, SETTLE_PACKETS)
         self.queue = FifoQueue(self)
+        self.queue.attach(self)
 
     def put(self, packet: LinkPacket) -> None:
         """A packet arrives."""
@@ -155,4 +156,6 @@ class FifoQueue(Queue):
     @backlog_bytes.setter
     def backlog_bytes(self, value: int) -> None:
         """The port's affair."""
+
+
 SETTLE_PACKETS = 256

@@ -37,4 +37,5 @@ class Jitter(Element):
                 time_ns = self._last_ns
             else:
                 self._last_ns = time_ns
-        timeline.at(time_ns, LinkPacket.forward, packet)
+        packet.hop = hop = packet.hop + 1
+        timeline.at(time_ns, packet.route[hop], packet)

@@ -1,6 +1,6 @@
 """A link from its description: what stands on the way, in which order, checked before anything is made.
 
-    spec = read_link({"rate": "20mbit", "delay_ms": 20, "loss": {"kind": "ge", "p": 0.01, "r": 0.3}})
+    spec = read_link({"rate": "20mbit", "delay_ms": 20, "queue": "codel", "loss": {"kind": "ge", "p": 0.01, "r": 0.3}})
     link = spec.build(timeline, seed=1)
     route = (*link.sinks, receiver)
 
@@ -20,7 +20,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from transports.errors import TransportError
+from transports.link.bounded import NO_LIMITS, Limits
 from transports.link.delay import Delay
+from transports.link.disciplines import make_queue, read_queue
 from transports.link.droptail import DropTail
 from transports.link.element import Element
 from transports.link.elements import SLOTS, read_element
@@ -62,14 +64,13 @@ class BuiltLink:
 class LinkSpec:
     """One direction of a link.
 
-    rate: None for a wire alone. delay_ns: of the wire. limit_packets, limit_bytes: of the drop-tail queue that there is
-    where `build` gets no other. before, after: elements by their places, before and behind the queue.
+    rate: None for a wire alone. delay_ns: of the wire. queue: the discipline, where `build` gets no queue. before,
+    after: elements by their places, before and behind the queue.
     """
 
     rate: Spec | None = None
     delay_ns: int = 0
-    limit_packets: int = 0
-    limit_bytes: int = 0
+    queue: Spec | None = None
     before: tuple[tuple[str, Spec], ...] = ()
     after: tuple[tuple[str, Spec], ...] = ()
 
@@ -82,9 +83,10 @@ class LinkSpec:
         hop_id: int | None = None,
         is_fixed: bool = True,
     ) -> BuiltLink:
-        """Make it, with a queue of its own. hop_id: for telemetry, see Port.
+        """Make it. queue: empty, and of no other link; as described where left out. hop_id: for telemetry, see Port.
 
-        is_fixed: nobody will change the port's rate or delay, so that it may be a FifoPort.
+        is_fixed: nobody will change the port's rate or delay, so that it may be a FifoPort; that has a queue of its own
+        with the limits of a drop-tail `queue`, so look at `port.queue`.
         """
         elements: dict[str, Element] = {}
         sinks: list[Sink] = [self._add(elements, each, timeline, seed).put for each in self.before]
@@ -93,6 +95,8 @@ class LinkSpec:
         if self.rate is not None:
             rate = self.rate.build(timeline, random.Random(f"{seed} rate"))
             rate_bps = getattr(rate, "rate_bps", 0)
+            if queue is None:
+                queue = DropTail() if self.queue is None else make_queue(self.queue, random.Random(f"{seed} queue"))
             port = self._port(timeline, rate, queue, can_be_plain=is_fixed and hop_id is None)
         if isinstance(port, Port):
             port.hop_id = hop_id
@@ -110,24 +114,25 @@ class LinkSpec:
         elements[place] = element
         return element
 
-    def _port(self, timeline: Timeline, made: Rate | Trace, queue: Queue | None, *, can_be_plain: bool) -> AnyPort:
-        if queue is None and isinstance(made, ConstantRate) and can_be_plain:
+    def _port(self, timeline: Timeline, made: Rate | Trace, queue: Queue, *, can_be_plain: bool) -> AnyPort:
+        if can_be_plain and isinstance(made, ConstantRate) and type(queue) is DropTail and not queue.limit_ns:
             return FifoPort(
                 timeline,
                 made.rate_bps,
                 delay_ns=self.delay_ns,
-                limit_packets=self.limit_packets,
-                limit_bytes=self.limit_bytes,
+                limit_packets=queue.limit_packets,
+                limit_bytes=queue.limit_bytes,
             )
-        if queue is None:
-            queue = DropTail(limit_packets=self.limit_packets, limit_bytes=self.limit_bytes)
         if isinstance(made, Trace):
             return TracePort(timeline, queue, made, delay_ns=self.delay_ns)
         return Port(timeline, queue, made, delay_ns=self.delay_ns)
 
 
 def read_link(table: Mapping[str, object]) -> LinkSpec:
-    """A link from its table: rate, delay, limit_packets, limit_bytes, the elements of `SLOTS`, and `elements`.
+    """A link from its table: rate, delay, queue, limit_packets, limit_bytes, the elements of `SLOTS`, and `elements`.
+
+    queue: see `disciplines`; drop-tail without a limit where left out. The limits are the queue's, where its own
+    parameters say nothing of room.
 
     TransportError of one line names the key, or the element and its parameter.
     """
@@ -135,6 +140,9 @@ def read_link(table: Mapping[str, object]) -> LinkSpec:
     plain = read_spec("link", {key: given.pop(key) for key in tuple(given) if _is_plain(key)}, (LINK,), short="link")
     values = dict(plain.values)
     rate_value = given.pop("rate", None)
+    room = Limits(packets=values["limit_packets"], size_bytes=values["limit_bytes"])
+    has_room = room != NO_LIMITS or "queue" not in table
+    queue = read_queue(given.pop("queue", "droptail"), room=room if has_room else None)
     parts: dict[str, list[tuple[str, Spec]]] = {"before": [], "after": []}
     side = "before"
     for name in SLOTS:
@@ -147,8 +155,7 @@ def read_link(table: Mapping[str, object]) -> LinkSpec:
     return LinkSpec(
         rate=None if rate_value is None else read_spec("rate", rate_value, RATES, short="constant"),
         delay_ns=values["delay"],
-        limit_packets=values["limit_packets"],
-        limit_bytes=values["limit_bytes"],
+        queue=queue,
         before=tuple(parts["before"]),
         after=tuple(parts["after"]),
     )
@@ -225,4 +232,4 @@ LINK = Kind(
     ),
 )
 FIRST_AFTER = "jitter"
-KEYS = ("rate", "delay", "limit_packets", "limit_bytes", *SLOTS, "elements")
+KEYS = ("rate", "delay", "queue", "limit_packets", "limit_bytes", *SLOTS, "elements")

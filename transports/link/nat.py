@@ -17,8 +17,9 @@ class Nat(Element):
     `put_back` stands on the way in: packets to a number that was given up are dropped, others get the number's source
     as `packet.destination`.
 
-    rebind_ns: times of the timeline at which it forgets, in order. first: the first number that it gives out. What is
-    given out is never given out again. rebindings: how often it forgot. TransportError for times out of order or past.
+    rebind_ns: when it forgets, after the timeline's time when this is made, in order. first: the first number that it
+    gives out; what is given out is never given out again. rebindings: how often it forgot. TransportError for times out
+    of order or below 0.
     """
 
     __slots__ = ("_inside", "_next", "_outside", "rebindings")
@@ -26,12 +27,12 @@ class Nat(Element):
 
     def __init__(self, timeline: Timeline, rebind_ns: Sequence[int] = (), *, first: int = 1024) -> None:
         super().__init__()
-        former_ns = timeline.now
+        former_ns = 0
         for time_ns in rebind_ns:
             if time_ns < former_ns:
-                raise TransportError(f"times of rebindings rise and are not past, unlike {time_ns} ns")
+                raise TransportError(f"times of rebindings rise from 0 on, unlike {time_ns} ns")
             former_ns = time_ns
-            timeline.at(time_ns, self._forget)
+            timeline.at(timeline.now + time_ns, self._forget)
         self.rebindings = 0
         self._next = first
         self._outside: dict[Hashable, int] = {}

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from transports.errors import TransportError
 from transports.link.droptail import DropTail
 from transports.link.packet import LinkPacket
-from transports.link.queue import Queue
+from transports.link.queue import Outlet, Queue
 
 
 class PausableQueue(Queue):
@@ -32,9 +32,15 @@ class PausableQueue(Queue):
         self._is_paused = [False] * len(queues)
         self._last = len(queues) - 1
         for queue in self.queues:
-            if type(queue).poll_deadline is not Queue.poll_deadline:
+            if queue.has_clock():
                 raise TransportError(f"{type(queue).__name__} has a clock, and cannot be a queue of a switch")
             queue.on_drop = self._dropped
+
+    def attach(self, outlet: Outlet) -> None:
+        """The port that all of them are in."""
+        super().attach(outlet)
+        for queue in self.queues:
+            queue.attach(outlet)
 
     def enqueue(self, packet: LinkPacket, now: int) -> bool:
         """Into the queue of its priority."""

@@ -16,10 +16,11 @@ class TokenBucketRate:
     and those after it wait until it is paid off (tbf would drop it).
     """
 
-    __slots__ = ("_peak", "bucket")
+    __slots__ = ("_peak", "bucket", "rate_bps")
 
     def __init__(self, rate_bps: int, burst_bytes: int, *, peak_bps: int = 0) -> None:
         self.bucket = TokenBucket(rate_bps, burst_bytes)
+        self.rate_bps = rate_bps
         self._peak = ConstantRate(peak_bps) if peak_bps else None
 
     def finish_ns(self, size_bytes: int, start_ns: int) -> int:

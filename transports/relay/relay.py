@@ -6,7 +6,7 @@ A pass never waits. In real time `run` makes one after the other; in a test a vi
 from __future__ import annotations
 
 import select
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Protocol
 
 import trio
@@ -32,15 +32,17 @@ class End(Protocol):
 class Relay:
     """Ends around a timeline.
 
-    clock: of departures and arrivals. punctuality: is told of both. timeline: what the models run on.
+    clock: of departures and arrivals. punctuality: is told of both. timeline: what the models run on; its times, and
+    those of `now`, are since the relay was made.
     """
 
     def __init__(self, *, clock: Clock | None = None, punctuality: Punctuality | None = None) -> None:
-        self.now = (clock or RealClock()).now
+        read_clock = (clock or RealClock()).now
+        epoch_ns = read_clock()
+        self.now: Callable[[], int] = lambda: read_clock() - epoch_ns
         self.punctuality = punctuality or Punctuality()
-        self.timeline = Timeline(self.now())
-        self.started_ns = self.timeline.now
-        self.looked_ns = self.timeline.now
+        self.timeline = Timeline()
+        self.looked_ns = 0
         """Everything that had arrived by then has been read."""
         self._ends: dict[int, End] = {}
         self._sending: list[End] = []

@@ -54,9 +54,10 @@ class FlowSamples:
         back.watchers.append(self._watcher(is_forward=False))
 
     def finished(self) -> list[FlowSample]:
-        """All samples, in the order of their times; intervals in which a flow got nothing are left out."""
+        """All samples, by time, way, and who was first; intervals in which a flow got nothing are left out."""
         samples = [*self._closed, *self._open.values()]
-        return sorted(samples, key=lambda sample: sample.start_ns)
+        order = {name: number for number, name in enumerate(dict.fromkeys((*self._names.values(),)))}
+        return sorted(samples, key=lambda sample: (sample.start_ns, sample.way != "forward", order[sample.flow]))
 
     def as_csv(self) -> str:
         """The same with a line of names."""
@@ -67,13 +68,12 @@ class FlowSamples:
         return "\n".join(lines) + "\n"
 
     def _watcher(self, *, is_forward: bool) -> Callable[[RelayPacket, bool], None]:
-        timeline, started_ns, interval_ns = self._relay.timeline, self._relay.started_ns, self.interval_ns
+        timeline, interval_ns = self._relay.timeline, self.interval_ns
 
         def watch(packet: RelayPacket, has_left: bool) -> None:
             if not has_left:
                 return
-            age_ns = timeline.now - started_ns
-            sample = self._sample(packet, age_ns - age_ns % interval_ns, is_forward)
+            sample = self._sample(packet, timeline.now - timeline.now % interval_ns, is_forward)
             sample.packets += 1
             sample.bytes += packet.size_bytes
             sample.delay_ns += timeline.now - packet.entered_ns

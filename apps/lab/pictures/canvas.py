@@ -63,6 +63,19 @@ def legend(axes: Axes, *, columns: int = 0) -> None:
     axes.legend(frameon=False, fontsize=8.5, **place)
 
 
+def legend_below(axes: Axes, *, columns: int) -> None:
+    """The same below the panel, for many names."""
+    axes.legend(frameon=False, fontsize=8.5, loc="upper left", bbox_to_anchor=(0.0, -0.42), ncols=columns)
+
+
+def clip_peaks(axes: Axes, values: Sequence[float]) -> None:
+    """Let a few values far above all others not press the rest to the ground: they leave the panel at its top."""
+    ordered = sorted(values)
+    usual = ordered[len(ordered) * 99 // 100]
+    if usual > 0 and ordered[-1] > 2.5 * usual:
+        axes.set_ylim(top=1.4 * usual)
+
+
 def to_png(figure: Figure) -> bytes:
     """A figure as a PNG file."""
     file = io.BytesIO()
@@ -103,6 +116,9 @@ def _matplotlib() -> Any:
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#7f4fc9", "#5f6b73")
 """Okabe and Ito's, which all kinds of colour vision can tell apart, without the yellow, and with two more."""
+STATE_COLOURS = (
+    *COLOURS, "#8fc1e3", "#f2b08a", "#8fd3bd", "#e3c3d5", "#f0cf8a", "#b9a0e3", "#c4cacf", "#3b3f45",
+)  # fmt: skip
 WIDTH = 10.0
 STYLE = {
     "svg.fonttype": "none",

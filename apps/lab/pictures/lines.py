@@ -120,6 +120,11 @@ def state_bands(record: Record) -> list[Bands]:
     return [Bands(names[flow], spans) for flow, spans in sorted(found.items()) if any(word for _, _, word in spans)]
 
 
+def end_s(record: Record) -> float:
+    """The time of the last sample, in seconds."""
+    return max(_whole(record.tables["series"], "time_ns")) / 1e9
+
+
 def distribution(values: Sequence[float]) -> tuple[list[float], list[float]]:
     """The cumulative distribution of some values: x, and the part that is not above, 0 to 1."""
     ordered = sorted(values)

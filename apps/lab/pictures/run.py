@@ -4,11 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from apps.lab.pictures.canvas import Axes, Figure, colour, label, legend, new_figure, panels, tidy
+from apps.lab.pictures.canvas import (
+    STATE_COLOURS,
+    Axes,
+    Figure,
+    clip_peaks,
+    colour,
+    label,
+    legend,
+    legend_below,
+    new_figure,
+    panels,
+    tidy,
+)
 from apps.lab.pictures.lines import (
     Bands,
     Line,
     distribution,
+    end_s,
     fairness_line,
     flow_lines,
     goodput_lines,
@@ -31,7 +44,7 @@ def over_time(record: Record, title: str) -> Figure | None:
         label(each, text)
         draw(each)
     axes[-1].set_xlabel("seconds", fontsize=9)
-    axes[0].set_xlim(left=0)
+    axes[0].set_xlim(left=0, right=end_s(record))
     return figure
 
 
@@ -88,6 +101,7 @@ def _drawing(lines: list[Line], *, has_legend: bool = False, is_filled: bool = F
         if has_legend:
             legend(axes, columns=min(len(lines), 6))
         axes.set_ylim(bottom=0)
+        clip_peaks(axes, [value for line in lines for value in line.y])
 
     return draw
 
@@ -111,16 +125,20 @@ def _draw_fairness(axes: Axes, line: Line) -> None:
 
 def _draw_bands(axes: Axes, bands: Sequence[Bands]) -> None:
     words = list(dict.fromkeys(word for each in bands for _, _, word in each.spans))
+    shades = {word: STATE_COLOURS[index % len(STATE_COLOURS)] for index, word in enumerate(words)}
     for row, each in enumerate(bands):
-        for index, word in enumerate(words):
+        for word in words:
             spans = [(start, end - start) for start, end, state in each.spans if state == word]
-            axes.broken_barh(spans, (row - 0.36, 0.72), facecolors=colour(index), linewidth=0)
-    for index, word in enumerate(words):
-        axes.broken_barh([], (0, 0), facecolors=colour(index), label=word)
+            axes.broken_barh(spans, (row - 0.36, 0.72), facecolors=shades[word], linewidth=0)
+    for word in words:
+        axes.broken_barh([], (0, 0), facecolors=shades[word], label=word)
     axes.set_yticks(range(len(bands)), [each.name for each in bands])
     axes.set_ylim(len(bands) - 0.5, -0.5)
     axes.grid(False)
-    legend(axes, columns=min(len(words), 8))
+    if len(words) > 5:
+        legend_below(axes, columns=5)
+    else:
+        legend(axes, columns=len(words))
 
 
 def _rtt_distributions(record: Record) -> tuple[str, list[Line], bool]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Sequence
 
-from apps.lab.figures import show_value
+from apps.lab.figures import short_word, show_value
 from apps.lab.pictures.canvas import Axes, Figure, colour, label, new_figure, tidy
 from apps.lab.sweep import SweepResult, SweepRow
 
@@ -21,9 +22,8 @@ def sweep_figure(result: SweepResult, metric: str) -> Figure:
     facets = list(dict.fromkeys(tuple(str(row.parameters[each]) for each in rest) for row in result.rows))
     columns = min(len(facets), 3)
     lines = -(-len(facets) // columns)
-    figure = new_figure(10.0 if columns > 1 else 7.0, 0.9 + 3.0 * lines)
-    title = f"{result.title}: {show_value(metric, None)[0]}"
-    figure.suptitle(title, x=0.01, ha="left", fontsize=13, fontweight="bold")
+    figure = new_figure(10.0 if columns > 1 else 7.6, 1.1 + 3.0 * lines)
+    figure.suptitle(f"{result.title}\n{_name(metric)}", x=0.01, ha="left", fontsize=12, fontweight="bold")
     grid = figure.subplots(lines, columns, squeeze=False)
     values = [value for row in result.rows if (value := _number(row, metric)) is not None]
     scale = (min(values, default=0), max(values, default=1))
@@ -64,11 +64,11 @@ def _heat_map(
     middle = (scale[0] + scale[1]) / 2
     for row, cells in enumerate(table):
         for column, value in enumerate(cells):
-            shown = "-" if math.isnan(value) else show_value(metric, value)[1]
-            shade = "white" if math.isnan(value) or value < middle else "black"
+            shown = "none" if math.isnan(value) else show_value(metric, value)[1]
+            shade = "#8a8f98" if math.isnan(value) else "white" if value < middle else "black"
             axes.text(column, row, shown, ha="center", va="center", fontsize=7.5, color=shade)
-    axes.set_xticks(range(len(across)), [_last(each) for each in across])
-    axes.set_yticks(range(len(upwards)), [_last(each) for each in upwards])
+    axes.set_xticks(range(len(across)), [textwrap.fill(short_word(each), LABEL_COLUMNS) for each in across])
+    axes.set_yticks(range(len(upwards)), [short_word(each) for each in upwards])
     axes.set_xlabel(_short(dimensions[0]), fontsize=9)
     axes.set_ylabel(_short(dimensions[1]), fontsize=9)
     axes.tick_params(labelsize=8, length=0)
@@ -77,21 +77,26 @@ def _heat_map(
 
 
 def _lines(axes: Axes, rows: Sequence[SweepRow], metric: str, across: str) -> None:
+    """Means over what is varied: a line where it is a quantity, bars where it is one of several words."""
     tidy(axes)
     words = list(dict.fromkeys(str(row.parameters.get(across)) for row in rows))
     means = [_mean([row for row in rows if str(row.parameters.get(across)) == word], metric) for word in words]
-    unit = 1e6 if metric.endswith(("_bps", "_ns")) else 1
+    unit, name = next(((scale, text) for end, scale, text in UNITS if metric.endswith(end)), (1, ""))
     points = [(index, mean / unit) for index, mean in enumerate(means) if mean is not None]
-    for row in rows:
-        value = _number(row, metric)
-        if value is not None:
-            x = words.index(str(row.parameters.get(across)))
-            axes.plot([x], [value / unit], ".", color="#a5adb6", markersize=5)
-    axes.plot([x for x, _ in points], [y for _, y in points], "o-", color=colour(0), linewidth=1.4, markersize=4)
-    axes.set_xticks(range(len(words)), [_last(word) for word in words])
+    x, y = [index for index, _ in points], [value for _, value in points]
+    if all(word[:1].isdigit() for word in words):
+        for row in rows:
+            value = _number(row, metric)
+            if value is not None:
+                axes.plot([words.index(str(row.parameters.get(across)))], [value / unit], ".", color="#a5adb6")
+        axes.plot(x, y, "o-", color=colour(0), linewidth=1.4, markersize=4)
+    else:
+        bars = axes.bar(x, y, width=0.55, color=[colour(index) for index in x])
+        axes.bar_label(bars, [show_value(metric, value * unit)[1] for value in y], fontsize=8, padding=2)
+    axes.set_xticks(range(len(words)), [short_word(word) for word in words])
     axes.set_xlabel(_short(across), fontsize=9)
-    axes.set_ylabel("Mbit/s" if metric.endswith("_bps") else "ms" if metric.endswith("_ns") else "", fontsize=9)
-    axes.margins(y=0.08)
+    axes.set_ylabel(name, fontsize=9)
+    axes.margins(y=0.1)
     axes.set_ylim(bottom=0)
 
 
@@ -109,8 +114,13 @@ def _number(row: SweepRow, metric: str) -> Number | None:
 
 
 def _short(path: str) -> str:
-    return path.removeprefix("topology.")
+    short = path.removeprefix("topology.")
+    return short.rpartition(".")[2] if short.endswith((".controller", ".queue")) else short
 
 
-def _last(word: str) -> str:
-    return word.rpartition("/")[2]
+def _name(metric: str) -> str:
+    return show_value(metric, None)[0].replace(".", ": ").replace(" p50", ", median").replace(" p95", ", 95 %")
+
+
+LABEL_COLUMNS = 15
+UNITS = (("_bps", 1e6, "Mbit/s"), ("_ns", 1e6, "ms"), ("_bytes", 1e3, "kB"))

@@ -35,9 +35,6 @@ def update(bbr: Bbr1, ack: Ack) -> None:
         extra_acked[bbr.extra_acked_win_idx] = extra
 
 
-def extra_cwnd(bbr: Bbr1) -> int:
-    """Packets that cwnd gets for it, at most 100 ms of bandwidth; none while the pipe is not full."""
-    if not bbr.full_bw_reached:
-        return 0
-    bw = bbr.lt_bw if bbr.lt_use_bw else bbr.max_bw.best
+def extra_cwnd(bbr: Bbr1, bw: int) -> int:
+    """Packets that cwnd gets for it once the pipe is full, at most 100 ms of bandwidth."""
     return min(max(bbr.extra_acked), bw * EXTRA_ACKED_MAX_US >> BW_SCALE)

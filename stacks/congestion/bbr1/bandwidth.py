@@ -22,7 +22,8 @@ def update(bbr: Bbr1, ack: Ack) -> None:
         bbr.rtt_cnt += 1
         bbr.round_start = True
         bbr.packet_conservation = False
-    policer.sample(bbr, bbr.losses, is_app_limited=ack.is_app_limited)
+    if bbr.lt_is_sampling or bbr.losses or bbr.lt_use_bw:
+        policer.sample(bbr, bbr.losses, is_app_limited=ack.is_app_limited)
     interval_us = ack.interval_ns // 1000 or 1
     bw = (ack.delivered_bytes << BW_SCALE) // (bbr.packet_bytes * interval_us)
     if not ack.is_app_limited or bw >= bbr.max_bw.best:

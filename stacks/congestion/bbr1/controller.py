@@ -36,8 +36,9 @@ class Bbr1(Controller):
     state: STARTUP, DRAIN, PROBE_BW or PROBE_RTT. cwnd, prior_cwnd: packets. max_bw: the bandwidth filter; lt_bw: the
     policer's rate, which counts instead while lt_use_bw. min_rtt_us: NO_RTT_US before the first. pacing_gain,
     cwnd_gain: in units of 1/256. pacing_rate: bytes per second, as sk_pacing_rate. tso_segs_goal: packets that leave
-    together. losses: packets found lost since the last acknowledgement; lost_ns: when the last was. ca_state,
-    prev_ca_state: OPEN, RECOVERY or LOSS, now and at the last acknowledgement.
+    together. losses: packets found lost since the last acknowledgement; lost_ns: when the last was; timeout_ns: when
+    the retransmission timer last ran out. ca_state, prev_ca_state: OPEN, RECOVERY or LOSS, now and at the last
+    acknowledgement.
     """
 
     rate_bps: int
@@ -46,6 +47,8 @@ class Bbr1(Controller):
     def __init__(self, flow: Flow) -> None:
         if flow.delivery is None:
             raise LocalError("bbr1 works from delivery-rate samples: its flow needs a Delivery")
+        if flow.rng is None:
+            raise LocalError("bbr1 begins its cycle at a random phase: its flow needs an rng of its own")
         self.delivery = flow.delivery
         self.packet_bytes = flow.packet_bytes
         self.rng = flow.rng
@@ -54,7 +57,7 @@ class Bbr1(Controller):
         self.window_bytes = self.cwnd * flow.packet_bytes
         self.prior_cwnd = 0
         self.losses = 0
-        self.lost_ns = -1
+        self.lost_ns = self.timeout_ns = -1
         self.ca_state = self.prev_ca_state = OPEN
         self.packet_conservation = False
         self.pacing_gain = self.cwnd_gain = HIGH_GAIN
@@ -97,8 +100,9 @@ class Bbr1(Controller):
         min_rtt.update(self, ack, now)
         self._update_gains()
         bw = self.lt_bw if self.lt_use_bw else self.max_bw.best
-        window.set_pacing_rate(self, bw, self.pacing_gain)
-        window.set_cwnd(self, ack, bw, self.cwnd_gain, aggregation.extra_cwnd(self))
+        if bw != self.paced_bw or self.pacing_gain != self.paced_gain or not self.full_bw_reached:
+            window.set_pacing_rate(self, bw, self.pacing_gain)
+        window.set_cwnd(self, ack, bw, aggregation.extra_cwnd(self, bw) if self.full_bw_reached else 0)
         self.losses = 0
 
     def handle_sent(self, length_bytes: int, now: int) -> None:  # noqa: ARG002
@@ -116,11 +120,12 @@ class Bbr1(Controller):
             self.window_bytes = self.cwnd * self.packet_bytes
 
     def handle_lost_packet(self, packet: SentPacket, now: int) -> None:  # noqa: ARG002
-        """Count it for the next acknowledgement."""
-        self.losses += 1
+        """Count it for the next acknowledgement; what a timeout gives up is no part of that one's."""
+        if now != self.timeout_ns:
+            self.losses += 1
         self.lost_ns = now
 
-    def handle_loss(self, loss: Loss, now: int) -> None:  # noqa: ARG002
+    def handle_loss(self, loss: Loss, now: int) -> None:
         """Recovery begins; a timeout leaves one packet of cwnd, and ends a round and a policer interval."""
         min_rtt.save_cwnd(self)
         if not loss.is_timeout:
@@ -132,6 +137,7 @@ class Bbr1(Controller):
         self.full_bw = 0
         self.round_start = True
         self.losses = 0
+        self.timeout_ns = now
         policer.sample(self, 1, is_app_limited=False)
 
     def handle_recovered(self, now: int) -> None:  # noqa: ARG002

@@ -92,12 +92,13 @@ def packets_in_net(bbr: Bbr1, inflight_bytes: int, now: int) -> int:
     return max(packets - (bw * wait_us >> BW_SCALE), 0)
 
 
-def set_cwnd(bbr: Bbr1, ack: Ack, bw: int, gain: int, extra: int) -> None:
+def set_cwnd(bbr: Bbr1, ack: Ack, bw: int, extra: int) -> None:
     """Grow towards the target, snap down to it once the pipe is full (bbr_set_cwnd). extra: for aggregation."""
     acked = ack.acked_packets
-    if acked and not _recover_or_restore(bbr, ack, acked):
+    is_steady = not bbr.losses and bbr.ca_state == bbr.prev_ca_state and not bbr.packet_conservation
+    if acked and (is_steady or not _recover_or_restore(bbr, ack, acked)):
         cwnd = bbr.cwnd
-        target = quantization_budget(bbr, bdp(bbr, bw, gain) + extra)
+        target = quantization_budget(bbr, bdp(bbr, bw, bbr.cwnd_gain) + extra)
         if bbr.full_bw_reached:
             cwnd = min(cwnd + acked, target)
         elif cwnd < target or bbr.delivery.delivered_bytes < INITIAL_CWND * bbr.packet_bytes:
@@ -111,8 +112,6 @@ def set_cwnd(bbr: Bbr1, ack: Ack, bw: int, gain: int, extra: int) -> None:
 def _recover_or_restore(bbr: Bbr1, ack: Ack, acked: int) -> bool:
     """Whether the window is that of packet conservation, the first round of a recovery."""
     previous, state = bbr.prev_ca_state, bbr.ca_state
-    if not bbr.losses and state == previous and not bbr.packet_conservation:
-        return False
     cwnd = bbr.cwnd
     if bbr.losses:
         cwnd = max(cwnd - bbr.losses, 1)

@@ -34,9 +34,10 @@ def update_signals(bbr: Variables, ack: Ack) -> None:
         bbr.round_start = False
 
     if rate > 0 and (rate >= bbr.max_bw or not ack.is_app_limited):
+        # The first sample of a cycle is always above: max_bw then forgets the cycle before the previous one.
         if rate > bbr.max_bw_current:
             bbr.max_bw_current = rate
-        bbr.max_bw = max(bbr.max_bw_current, bbr.max_bw_previous)
+            bbr.max_bw = max(rate, bbr.max_bw_previous)
 
     if prior_delivered >= bbr.loss_round_delivered:
         bbr.loss_round_delivered = bbr.delivery.delivered_bytes

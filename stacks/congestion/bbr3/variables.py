@@ -56,6 +56,8 @@ class Variables(Controller):
     def __init__(self, flow: Flow, *, offload_quanta: int, has_selective_acks: bool) -> None:
         if flow.delivery is None:
             raise LocalError("BBR works from delivery-rate samples: give its flow a Delivery")
+        if flow.rng is None:
+            raise LocalError("BBR probes at random times: give its flow an rng of its own")
         self.delivery: Delivery = flow.delivery
         self.rng: random.Random = flow.rng
         self.smss = flow.packet_bytes

@@ -102,6 +102,7 @@ class FabricRun:
         self._sample_ns = sample_ns
         self._receiver = ReceiverConfig(
             ack_packets=1,
+            ack_delay_ns=0,
             ack_bytes=config.ack_bytes,
             cnp_interval_ns=scheme.cnp_interval_ns,
             cnp_bytes=config.ack_bytes,
@@ -133,11 +134,10 @@ class FabricRun:
         flow = Flow(
             line_rate_bps=config.host_rate_bps, packet_bytes=config.payload_bytes + self._overhead_bytes,
             delivery=Delivery(config.bdp_bytes), start_ns=timeline.now, base_rtt_ns=config.base_rtt_ns,
-            rng=NO_RNG,
         )  # fmt: skip
         source, destination = arrival.source, arrival.destination
         model = FabricFlow(
-            timeline, Sender(self._scheme.factory, flow, ack_delay_ns=0), Receiver(self._receiver),
+            timeline, Sender(self._scheme.factory, flow), Receiver(self._receiver),
             forward=network.forward(source, destination, number), backward=network.backward(source, destination),
             number=number, nic=network.nics[source],
         )  # fmt: skip
@@ -163,5 +163,3 @@ class FabricRun:
 
 
 SLICE_NS = 1_000_000
-NO_RNG = random.Random(0)
-"""None of the schemes draws; a generator for each flow would cost more than the flow."""

@@ -120,7 +120,9 @@ def _long_goodputs(world: World, tables: Mapping[str, Table]) -> list[int]:
 
 
 def _bottleneck(world: World) -> Link | None:
-    return min(world.network.links, key=lambda link: link.rate_bps, default=None)
+    """The narrowest link that the first flow's data crosses; where there is no flow, the first traffic's."""
+    ways = [flow.way for flow in world.flows[:1]] or [traffic.way for traffic in world.traffic[:1]]
+    return min((link for way in ways for link in way.links), key=lambda link: link.rate_bps, default=None)
 
 
 def _convergence(world: World) -> int | None:

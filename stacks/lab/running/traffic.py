@@ -14,12 +14,13 @@ from transports.timeline import Timeline
 
 
 class TrafficRun:
-    """One source of packets. sent_packets, arrived_packets, arrived_bytes: so far."""
+    """One source of packets. way: its path. sent_packets, arrived_packets, arrived_bytes: so far."""
 
     def __init__(
         self, timeline: Timeline, config: TrafficConfig, way: Way, *, number: int, packet_bytes: int, seed: int
     ) -> None:
         self.config = config
+        self.way = way
         self.number = number
         self.sent_packets = 0
         self.arrived_packets = 0

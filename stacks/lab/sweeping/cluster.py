@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from importlib import import_module
 from typing import Any
 
-from stacks.lab.results.fingerprint import run_hash
 from stacks.lab.results.keeping import MANIFEST, Store
 from stacks.lab.sweeping.jobs import Job, run_elsewhere
 from stacks.runtime.errors import LocalError
@@ -44,8 +43,7 @@ class Cluster:
 
 
 def _check_sources(job: Job, files: Mapping[str, bytes]) -> None:
-    here = run_hash(job.experiment, job.runner)
-    if json.loads(files[MANIFEST])["hash"] != here:
+    if json.loads(files[MANIFEST])["hash"] != job.key:
         raise LocalError(
             "the cluster's workers have another version of baremetal, or of a file that the experiment names; "
             "give them the same"

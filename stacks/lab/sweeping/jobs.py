@@ -7,17 +7,20 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from stacks.lab.experiment.values import Experiment
+from stacks.lab.results.fingerprint import run_hash
 from stacks.lab.results.keeping import Store, files_of
 from stacks.lab.runners.catalogue import RUNNERS
+from stacks.runtime.errors import LocalError
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What is to be run. number: of the point; runner: by name."""
+    """What is to be run. number: of the point; runner: by name; key: what the result is called, see `run_hash`."""
 
     number: int
     experiment: Experiment
     runner: str
+    key: str
 
 
 class Pool(Protocol):
@@ -28,7 +31,11 @@ class Pool(Protocol):
 
 
 def run_here(job: Job, store: Store) -> int:
-    """Run a job in this process and keep what comes out."""
+    """Run a job in this process and keep what comes out. LocalError when the sources are not those of the key."""
+    if run_hash(job.experiment, job.runner) != job.key:
+        raise LocalError(
+            "the sources of baremetal, or a file that the experiment names, changed while the sweep ran; start it again"
+        )
     record = RUNNERS[job.runner].run(job.experiment, lambda _: None)
     store.keep(job.experiment, job.runner, record)
     return job.number

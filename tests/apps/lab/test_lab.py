@@ -2,14 +2,30 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
-from tests.apps.cli import baremetal, json_of, only_line
+from apps.errors import INTERRUPTED, CommandError, explain
+from apps.lab.obtaining import obtain, open_store
+from apps.lab.pictures.canvas import check_canvas
+from apps.lab.sweep import run_sweep
+from apps.processes import environment
+from stacks.lab.results.keeping import Store
+from stacks.lab.sweeping.jobs import Job
+from stacks.lab.sweeping.processes import Processes as ProcessPool
+from stacks.runtime import LocalError
+from tests.apps.cli import LIMIT_S, baremetal, json_of, only_line, wait_until
 from tests.stacks.lab.documents import PLAIN, changed
+from tests.stacks.lab.sweeping.test_sweeping import alive
 
 SHORT = PLAIN.replace('"4s"', '"1500ms"')
 
@@ -141,3 +157,74 @@ def test_a_comparison_shows_what_differs_and_the_change(folder: Path) -> None:
     done = baremetal("lab", "compare", "e.toml", "e.toml", directory=folder)
     assert "the results are identical" in done.stdout
     assert "%" in baremetal(*words[:-1], directory=folder).stdout
+
+
+def test_without_pyarrow_a_run_is_told_and_not_kept_and_a_sweep_is_refused(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(folder)
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    kept = obtain("e.toml", open_store(Path("results")))
+    assert kept.folder is None
+    assert kept.record.metrics
+    told = capsys.readouterr().err
+    assert "pyarrow is missing: pip install 'baremetal-emulator[lab]' (this result is not kept)" in told
+    assert not Path("results").exists()
+    with pytest.raises(LocalError, match="pyarrow is missing"):
+        run_sweep("e.toml", ["seed=1,2"], open_store(Path("results")), ProcessPool(1))
+
+
+def test_without_matplotlib_one_line_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    with pytest.raises(CommandError, match=r"pictures need matplotlib, .*pip install 'baremetal-emulator\[lab\]'"):
+        check_canvas()
+
+
+class Interrupted:
+    """A pool whose second run is interrupted."""
+
+    def run(self, jobs: Sequence[Job], store: Store) -> Iterator[int]:
+        yield from ProcessPool(1).run(jobs[:1], store)
+        raise KeyboardInterrupt
+
+
+def test_an_interrupted_sweep_says_how_to_go_on_and_does(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder)
+    store = open_store(Path("results"))
+    with pytest.raises(CommandError) as caught:
+        run_sweep("e.toml", ["seed=1,2,3"], store, Interrupted())
+    assert str(caught.value) == "interrupted; 1 of 3 runs are kept; the same command goes on from there"
+    assert caught.value.status == INTERRUPTED
+    assert run_sweep("e.toml", ["seed=1,2,3"], store, ProcessPool(1)).reused == 1
+
+
+def test_a_full_disk_is_one_line_and_leaves_nothing(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(path: Path, content: bytes) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr(Path, "write_bytes", fail)
+    with pytest.raises(OSError, match="No space") as caught:
+        obtain("e.toml", open_store(Path("results")))
+    line, status = explain(caught.value)
+    assert re.fullmatch(r"results/plain/\S+: no space left on device; free some space, or .*", line)
+    assert status == 1
+    assert list(Path("results/plain").iterdir()) == []
+
+
+@pytest.mark.slow
+def test_ctrl_c_ends_a_sweep_with_one_line_and_no_process_stays(folder: Path) -> None:
+    command = [sys.executable, "-m", "apps.main", "lab", "sweep", "e.toml", "--processes", "2"]
+    command += ["--set", "seed=" + ",".join(map(str, range(200)))]
+    here = {**environment(), "PYTHONPATH": str(Path(__file__).parents[3])}
+    with subprocess.Popen(
+        command, cwd=folder, env=here, stderr=subprocess.PIPE, text=True, start_new_session=True
+    ) as process:
+        wait_until(lambda: bool(list(folder.glob("lab-results/plain/[!.]*"))), process)
+        os.killpg(process.pid, signal.SIGINT)
+        told = process.communicate(timeout=LIMIT_S)[1]
+    words = r"baremetal: interrupted; \d+ of 200 runs are kept; the same command goes on from there\n"
+    assert re.fullmatch(words, told)
+    assert process.returncode == INTERRUPTED
+    assert alive(process.pid) == []
+    assert list(folder.glob("lab-results/plain/.*")) == []

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import itertools
-import random
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stacks.congestion import Ack, Bbr1, Flow
+from stacks.congestion import Ack, Bbr1
 from stacks.congestion.bbr1.minmax import WindowedMax
 from stacks.runtime import LocalError
 from tests.stacks.congestion.told import MS, SECOND, flow, lose
@@ -261,13 +260,17 @@ def test_two_flows_with_one_seed_are_the_same_and_with_two_are_not() -> None:
     assert run(1) != run(2)
 
 
-def test_a_flows_rng_is_only_asked_for_random() -> None:
+def test_of_the_generator_only_random_is_drawn() -> None:
     class Only:
-        def random(self) -> float:
-            return 0.5
+        drawn = 0
 
-    made = flow(with_delivery=True)
+        def random(self) -> float:
+            self.drawn += 1
+            return 0.999
+
+    rig, bbr = bulk(rate_bps=20 * MBIT)
     odd: Any = Only()
-    bbr = Bbr1(Flow(line_rate_bps=1, packet_bytes=1000, delivery=made.delivery, rng=odd))
-    assert isinstance(bbr.rng.random(), float)
-    assert isinstance(random.Random(1).random(), float)
+    bbr.rng = odd
+    until(rig, "PROBE_BW")
+    assert odd.drawn == 1
+    assert bbr.cycle_idx == 2  # 7 - 6, and one on: the phase after the one that drains

@@ -7,6 +7,9 @@ import pytest
 from stacks.congestion import Reno, controller_factory
 from stacks.runtime import LocalError
 from tests.stacks.congestion.told import MS, PACKET, SECOND, ack, flow, lose, lose_and_recover, rounds
+from tests.stacks.model.rig import Rig
+from transports.link.bounded import Limits
+from transports.link.step_marking import StepMarking
 
 
 def test_slow_start_grows_by_what_is_acknowledged_but_two_packets_at_most() -> None:
@@ -198,3 +201,21 @@ def test_a_paced_window_leaves_over_a_round_trip() -> None:
 def test_pacing_needs_the_round_trip_time() -> None:
     with pytest.raises(LocalError, match="Delivery"):
         Reno(flow(), is_paced=True)
+
+
+@pytest.mark.parametrize("name", ["reno-ecn", "cubic-ecn"])
+def test_marks_do_what_losses_do_without_losing_anything(name: str) -> None:
+    """A queue that marks above a threshold holds the window of a flow with ECT(0): no drop, and the link stays full."""
+    rig = Rig(name, rate_bps=20_000_000, limit_packets=10_000)
+    rig.port.queue = StepMarking(Limits(packets=40))
+    rig.flow.write(1 << 40)
+    rig.run_ms(3000)
+    worst = 0
+    for _ in range(3000):
+        rig.run_ms(1)
+        worst = max(worst, rig.port.queue.backlog_packets)
+    assert rig.port.queue.marked_packets > 0
+    assert rig.sender.lost_packets == rig.sender.retransmitted_packets == 0
+    # Half, or seven tenths, of BDP and threshold is the least window; a round's growth is the most above.
+    assert worst < 60
+    assert rig.port.busy_ns > 0.9 * rig.timeline.now

@@ -188,3 +188,24 @@ def test_an_acknowledgement_that_the_peer_delays_causes_no_probe() -> None:
     rig.run_ms(2200)
     rig.transfer(PACKET, within_s=2)
     assert rig.sender.sent_packets == 2
+
+
+def test_the_loss_of_what_a_timeout_sends_again_is_no_event_of_its_own() -> None:
+    """RFC 6582 3.2: no fast recovery before everything that was out at the timeout has arrived."""
+
+    def fate(index: int, packet: DataPacket) -> list[int]:
+        if 500 * MS < rig.timeline.now < 900 * MS:
+            return []
+        if packet.is_retransmission and packet.segment % 7 == 3 and len(lost) < 3:
+            lost.append(packet.segment)
+            return []
+        return [0]
+
+    lost: list[int] = []
+    rig = Rig(lambda flow: Recorder(flow, 40), forward=fate)
+    rig.transfer(800 * PACKET, within_s=10)
+    assert lost
+    names = rig.controller.names()  # type: ignore[attr-defined]
+    assert "timeout" in names
+    assert "loss" not in names
+    assert names[-1] == "recovered"

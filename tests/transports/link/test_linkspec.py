@@ -14,8 +14,10 @@ from transports.link import (
     Aggregation,
     Blackout,
     BurstLoss,
+    Codel,
     DelayReordering,
     DropList,
+    DropTail,
     Element,
     FifoPort,
     GapReordering,
@@ -27,10 +29,12 @@ from transports.link import (
     Policer,
     Port,
     RandomLoss,
+    Red,
     ScheduledRate,
     TokenBucketRate,
     TracePort,
     Uniform,
+    UnlimitedRate,
     Values,
 )
 from transports.link.elements import SLOTS, make_element, read_element
@@ -149,7 +153,7 @@ def test_values_may_come_from_a_file(tmp_path: Path) -> None:
          "reordering: every and probability choose the packets to hold; give one of them"),
         ("aggregation", {}, "aggregation: hold or packets is above 0, or nothing is collected"),
         ("thinning", 0, "thinning: packets is a whole number from 1 on, not 0"),
-        ("nat", "9s|5s", "nat: times of rebindings rise and are not past, unlike 5000000000 ns"),
+        ("nat", "9s|5s", "nat: times of rebindings rise from 0 on, unlike 5000000000 ns"),
         ("lose", 1, "there is no element 'lose'; is it loss?"),
         ("loss", "p=1%,=5", "loss: p is a probability from 0 to 1 such as 0.02 or 2%, not '=5'"),
     ],
@@ -206,17 +210,43 @@ def test_a_list_of_elements_has_the_order_that_it_is_written_in() -> None:
 
 
 @pytest.mark.parametrize(
-    ("rate", "kind"),
+    ("rate", "kind", "rate_bps"),
     [
-        ("schedule:0s=20mbit|5s=1mbit", ScheduledRate),
-        ({"kind": "schedule", "changes": [["0s", "20mbit"], ["5s", 0]], "period_s": 9}, ScheduledRate),
-        ("tbf:rate=5mbit,burst=10kB", TokenBucketRate),
+        ("schedule:0s=20mbit|5s=1mbit", ScheduledRate, 20_000_000),
+        ({"kind": "schedule", "changes": [["0s", "9mbit"], ["5s", 0]], "period_s": 9}, ScheduledRate, 9_000_000),
+        ("tbf:rate=5mbit,burst=10kB", TokenBucketRate, 5_000_000),
+        ("unlimited", UnlimitedRate, 0),
     ],
 )
-def test_rates_are_made_by_name(rate: object, kind: type) -> None:
-    port = read_link({"rate": rate}).build(Timeline()).port
-    assert isinstance(port, Port)
-    assert type(port.rate) is kind
+def test_rates_are_made_by_name(rate: object, kind: type, rate_bps: int) -> None:
+    link = read_link({"rate": rate}).build(Timeline())
+    assert isinstance(link.port, Port)
+    assert type(link.port.rate) is kind
+    # Queues with a limit in time ask the port's rate for it.
+    assert link.rate_bps == link.port.queue.rate_bps == rate_bps
+
+
+def test_a_queue_is_written_as_everywhere() -> None:
+    port = read_link({"rate": "8mbit", "queue": "codel:target=7ms", "limit_packets": 9}).build(Timeline()).port
+    assert port is not None
+    assert isinstance(port.queue, Codel)
+    assert port.queue.limit_packets == 9
+    alone = read_link({"rate": "8mbit", "queue": "droptail:limit=3packets"}).build(Timeline())
+    assert isinstance(alone.port, FifoPort)
+    usual = read_link({"rate": "8mbit", "queue": "red"}).build(Timeline()).port
+    assert usual is not None
+    assert isinstance(usual.queue, Red)
+    assert usual.queue.limit_packets == 1000
+
+
+def test_a_drop_tail_queue_gives_its_limits_to_the_plain_port() -> None:
+    timeline = Timeline()
+    link = read_link({"rate": "8mbit"}).build(timeline, queue=DropTail(limit_packets=2))
+    assert isinstance(link.port, FifoPort)
+    send(timeline, link.sinks, [(0, 1000)] * 5)
+    assert link.port.queue.dropped_packets == 2
+    in_time = read_link({"rate": "8mbit"}).build(timeline, queue=DropTail(limit_ns=5)).port
+    assert isinstance(in_time, Port)
 
 
 def test_a_trace_makes_a_port_of_its_kind(tmp_path: Path) -> None:
@@ -233,6 +263,7 @@ def test_a_trace_makes_a_port_of_its_kind(tmp_path: Path) -> None:
         ({"rate": "schedule:5s=1mbit"}, "rate: a schedule of rates begins at 0, such as 0 20mbit, 1s 5mbit"),
         ({"rate": "schedule:0s=0"},
          "rate: the last rate of a schedule without a period is above 0, or nothing ever leaves"),
+        ({"rate": 5, "queue": "cdel"}, "queue: there is no kind 'cdel'; is it codel?"),
         ({"delay_hours": 1}, "link: link has no parameter 'delay_hours'; is it delay?"),
         ({"delay": "1 parsec"}, "link: delay is a time such as 20ms, or a whole number of nanoseconds, not '1 parsec'"),
         ({"elements": [{"kind": "ge"}]}, 'elements[0]: a table that names its element, such as element = "loss"'),
@@ -252,6 +283,9 @@ def test_one_element_more_does_not_change_what_the_others_draw() -> None:
     timeline = Timeline()
     both = send(timeline, read_link({"loss": "10%", "jitter": "5ms"}).build(timeline, seed=4).sinks, arrivals)
     assert alone.numbers == both.numbers
+    timeline = Timeline()
+    before = send(timeline, read_link({"loss": "10%", "mtu": 1500}).build(timeline, seed=4).sinks, arrivals)
+    assert alone.numbers == before.numbers
     timeline = Timeline()
     other = send(timeline, read_link({"loss": "10%"}).build(timeline, seed=5).sinks, arrivals)
     assert alone.numbers != other.numbers

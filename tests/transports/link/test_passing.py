@@ -86,8 +86,8 @@ def test_a_nat_gives_each_source_a_number_and_keeps_it() -> None:
 
 
 def test_after_a_rebinding_the_source_is_new_and_the_old_one_leads_nowhere() -> None:
-    timeline = Timeline()
-    nat, outside, inside = Nat(timeline, [10 * MS]), Collector(timeline), Collector(timeline)
+    timeline = Timeline(5 * MS)
+    nat, outside, inside = Nat(timeline, [5 * MS]), Collector(timeline), Collector(timeline)
 
     def send_out(_: None) -> None:
         LinkPacket(100, (nat.put, outside.put), flow=7).forward()
@@ -127,7 +127,7 @@ def test_what_is_addressed_to_nobody_does_not_come_in() -> None:
         (lambda timeline: Blackout(timeline, [], period_ns=-1), "period is at least 0, not -1"),
         (lambda timeline: Corruption(-0.1, random.Random()), "probability"),
         (lambda timeline: Duplication(1.5, random.Random()), "probability"),
-        (lambda timeline: Nat(timeline, [9, 8]), "rise and are not past, unlike 8 ns"),
+        (lambda timeline: Nat(timeline, [9, 8]), "rise from 0 on, unlike 8 ns"),
     ],
 )
 def test_what_makes_no_sense_is_refused(make: object, message: str) -> None:

@@ -41,7 +41,7 @@ class UdpRig(Rig):
 
 
 def test_a_datagram_reaches_the_server_after_the_delay_and_its_answer_the_client() -> None:
-    rig = UdpRig(DirectionConfig(delay_ns=5 * MS), DirectionConfig(delay_ns=2 * MS))
+    rig = UdpRig(DirectionConfig(delay="5ms"), DirectionConfig(delay="2ms"))
     rig.listening.arrive(ALICE, b"question", ecn=2)
     rig.turn()
     rig.turn(after_ns=5 * MS - 1)
@@ -78,7 +78,7 @@ def test_only_the_server_can_answer() -> None:
 
 
 def test_equal_datagrams_that_are_due_together_leave_in_one_call() -> None:
-    rig = UdpRig(DirectionConfig(delay_ns=MS))
+    rig = UdpRig(DirectionConfig(delay="1ms"))
     rig.listening.arrive(ALICE, b"1" * 100, b"2" * 100, b"3" * 40)
     rig.listening.arrive(ALICE, b"4" * 100, ecn=1)
     rig.turn()
@@ -90,7 +90,7 @@ def test_equal_datagrams_that_are_due_together_leave_in_one_call() -> None:
 
 def test_datagrams_of_a_slow_link_leave_one_by_one_at_its_rate() -> None:
     # 97 bytes and 28 of headers are 1,000 bits: 1 ms at 1 Mbit/s.
-    rig = UdpRig(DirectionConfig(rate_bps=1_000_000))
+    rig = UdpRig(DirectionConfig(rate="1mbit"))
     rig.listening.arrive(ALICE, b"1" * 97, b"2" * 97)
     rig.turn()
     for expected in (0, 1, 2):
@@ -99,7 +99,7 @@ def test_datagrams_of_a_slow_link_leave_one_by_one_at_its_rate() -> None:
 
 
 def test_a_full_socket_is_tried_again_and_the_wait_counts_as_lateness() -> None:
-    rig = UdpRig(DirectionConfig(delay_ns=MS))
+    rig = UdpRig(DirectionConfig(delay="1ms"))
     rig.listening.arrive(ALICE, b"1")
     rig.turn()
     rig.upstream[0].has_room = False
@@ -114,8 +114,8 @@ def test_a_full_socket_is_tried_again_and_the_wait_counts_as_lateness() -> None:
 
 
 def test_rebinding_gives_every_client_a_new_port_and_forgets_the_old_one() -> None:
-    rig = UdpRig(DirectionConfig(delay_ns=MS))
-    rig.link.rebind_at(rig.clock.now() + 10 * MS)
+    rig = UdpRig(DirectionConfig(delay="1ms"))
+    rig.link.rebind_at(10 * MS)
     rig.listening.arrive(ALICE, b"before")
     rig.turn()
     rig.turn(after_ns=10 * MS)
@@ -180,7 +180,7 @@ def test_corruption_flips_a_bit_of_the_payload() -> None:
 
 
 def test_how_late_a_departure_was_is_told_of_every_datagram() -> None:
-    rig = UdpRig(DirectionConfig(delay_ns=MS))
+    rig = UdpRig(DirectionConfig(delay="1ms"))
     rig.listening.arrive(ALICE, b"1" * 10, b"2" * 10)
     rig.turn()
     rig.turn(after_ns=MS + 300_000)

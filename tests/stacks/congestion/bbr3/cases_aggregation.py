@@ -76,8 +76,12 @@ def achieving_expected_startup_bandwidth_on_a_link_with_aggregation(point: Point
     assert rig.transitions[-1].event is Event.FULL_PIPE
     assert not any(seen)
     assert cwnd[0] > 2 * point.bdp_bytes
-    assert abs(bbr.max_bw - point.rate_bps) <= point.rate_bps // 50
-    assert max(rates) <= point.rate_bps * 102 // 100
+    # Where a batch is not a whole number of packets, a sample of a round trip may have a packet too many.
+    allowed = point.rate_bps // 50
+    if rig.batcher.period_ns % point.packet_ns:
+        allowed = max(allowed, point.rate_bps * point.packet_bytes // point.bdp_bytes)
+    assert abs(bbr.max_bw - point.rate_bps) <= allowed
+    assert max(rates) <= point.rate_bps + allowed
     # Until it is near the link's rate, it doubles within two rounds: batches make rounds uneven.
     below = [bw for bw in doubled if bw < point.rate_bps // 2]
     assert all(later >= 2 * earlier for earlier, later in zip(below, doubled[2:], strict=False))

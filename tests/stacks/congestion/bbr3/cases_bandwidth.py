@@ -12,7 +12,7 @@ from stacks.model import ReceiverConfig
 from tests.stacks.congestion.bbr3.cases_probe_up import lose_in_probe
 from tests.stacks.congestion.bbr3.path import SECOND_NS
 from tests.stacks.congestion.bbr3.rig import PROBE_RTT_INTERVAL_NS, Point, Rig, Transition
-from transports.link import ConstantRate, DropTail
+from transports.link import ConstantRate
 
 
 def correctly_managing_sub_packet_bdps(point: Point) -> str:
@@ -61,10 +61,11 @@ def increasing_bandwidth_10x_and_ensuring_full_bandwidth_is_reached(point: Point
     """Ten times the bandwidth, once loss in ProbeBW_UP has set inflight_longterm.
 
     The probe after that is precautionary, the next one stays in ProbeBW_UP. Rounds enough: the slope needs log2 of the
-    new BDP in packets, a pacing gain of 1.25 needs log 10 / log 1.25, 10.4, and three more to begin and end.
+    new BDP in packets, a pacing gain of 1.25 needs log 10 / log 1.25, 10.4, and three more to begin and end. (A gain of
+    1.25 less the margin of 1 % may look like a plateau where the slope also was in the way: then in two probes.)
 
-    At a round trip of 1 s every ProbeBW_UP ends in ProbeRTT after three rounds at most, so that inflight_longterm grows
-    by 1 + 2 + 4 packets at most, and the next begins with 1 again: full bandwidth is not reached in O(log BDP) rounds.
+    At a round trip of 1 s every ProbeBW_UP ends in ProbeRTT after five rounds at most, so that inflight_longterm grows
+    by 1 + 2 + 4 + 8 + 16 packets at most, and the next begins with 1 again: not full bandwidth in O(log BDP) rounds.
     """
     slow, fast = decade(point)
     rig = Rig(slow)
@@ -76,33 +77,34 @@ def increasing_bandwidth_10x_and_ensuring_full_bandwidth_is_reached(point: Point
     rig.gate.drop = None
     assert bbr.inflight_longterm < 1 << 61
     rig.port.rate = ConstantRate(fast.rate_bps)
-    rig.port.queue = DropTail(limit_bytes=4 * fast.bdp_bytes + 40 * fast.packet_bytes)
+    rig.queue.limit_bytes = 4 * fast.bdp_bytes + 40 * fast.packet_bytes
     rig.until(lambda: bbr.phase is State.UP and not bbr.prev_probe_too_high)
     slopes: list[tuple[int, int, int]] = []
-    cwnd = [0]
+    cwnd, rounds = [0], [0]
 
     def before(ack: Ack, now: int) -> None:
         cwnd[0] = bbr.window_bytes
 
     def after(ack: Ack, now: int) -> None:
+        rounds[0] += bbr.round_start and bbr.phase is State.UP
         is_new = not slopes or slopes[-1][0] != bbr.bw_probe_up_rounds
         if bbr.phase is State.UP and is_new:
             slopes.append((bbr.bw_probe_up_rounds, bbr.probe_up_acked_per_inc, cwnd[0]))
 
     bbr.before_ack, rig.on_ack = before, after
-    first_round, first_bw, count = bbr.round_count, bbr.max_bw, len(rig.transitions)
+    first_bw, count = bbr.max_bw, len(rig.transitions)
     if point.is_long:
         return _grow_between_probe_rtts(rig, fast, slopes)
     rig.until(lambda: abs(bbr.max_bw - fast.rate_bps) <= fast.rate_bps // 50)
-    rounds = bbr.round_count - first_round
-    assert len(rig.transitions) == count
-    assert rounds <= math.log2(fast.bdp_bytes / fast.packet_bytes) + 10.4 + 3
-    assert [number for number, _, _ in slopes] == list(range(slopes[0][0], slopes[0][0] + len(slopes)))
+    probes = 1 + sum(step.new is State.UP for step in rig.transitions[count:])
+    assert probes <= 2
+    assert rounds[0] <= probes * (math.log2(fast.bdp_bytes / fast.packet_bytes) + 10.4 + 3)
     assert len(slopes) >= 4
+    assert all(later in (earlier + 1, 1) for (earlier, _, _), (later, _, _) in pairwise(slopes))
     # A packet more for every cwnd / 2^(n-1) that is acknowledged: twice as many each round.
     assert all(per_inc == max(window >> (number - 1), fast.packet_bytes) for number, per_inc, window in slopes[1:])
     growth = f"{first_bw / fast.rate_bps:.2f} to {bbr.max_bw / fast.rate_bps:.2f}"
-    return f"{growth} in {rounds} rounds, slope 2^{slopes[-1][0] - 1}"
+    return f"{growth} in {rounds[0]} rounds, slope 2^{slopes[-1][0] - 1}"
 
 
 def _grow_between_probe_rtts(rig: Rig, fast: Point, slopes: list[tuple[int, int, int]]) -> str:
@@ -116,8 +118,8 @@ def _grow_between_probe_rtts(rig: Rig, fast: Point, slopes: list[tuple[int, int,
         ends.append(next(step for step in reversed(rig.transitions) if step.old is State.UP))
         rig.until_state(State.UP)
     assert all(step.event is Event.PROBE_RTT_EXPIRED for step in ends)
-    assert max(number for number, _, _ in slopes) <= 3
-    assert all(0 <= growth <= 7 * fast.packet_bytes for growth in growths)
+    assert max(number for number, _, _ in slopes) <= 5
+    assert all(0 <= growth <= 31 * fast.packet_bytes for growth in growths)
     assert sum(growths) > 0
     assert bbr.max_bw < fast.rate_bps // 2
     most = max(growths) // fast.packet_bytes
@@ -125,7 +127,7 @@ def _grow_between_probe_rtts(rig: Rig, fast: Point, slopes: list[tuple[int, int,
 
 
 def decreasing_bandwidth_10x_and_ensuring_max_bandwidth_adapts_down(point: Point) -> str:
-    """A tenth of the bandwidth, in ProbeBW_CRUISE, and a buffer of a tenth of the first BDP, twelve packets at least.
+    """A tenth of bandwidth and buffer, in ProbeBW_CRUISE: a tenth of the first BDP, twelve packets at least.
 
     Each round with loss takes bw_shortterm down to Beta of it, or to what was delivered: two rounds to a half. CRUISE
     may begin before the round is over after which the cycle counts, so that the filter's two cycles end in the third.
@@ -135,12 +137,13 @@ def decreasing_bandwidth_10x_and_ensuring_max_bandwidth_adapts_down(point: Point
     for longer than ProbeRTTInterval before each probe.
     """
     slow, fast = decade(point)
-    rig = Rig(fast, buffer_bdp=0.1, buffer_packets=12)
+    rig = Rig(fast)
     bbr = rig.bbr
     rig.bulk()
     rig.until_state(State.CRUISE, rounds=400)
     assert abs(bbr.max_bw - fast.rate_bps) <= fast.rate_bps // 50
     rig.port.rate = ConstantRate(slow.rate_bps)
+    rig.queue.limit_bytes = max(fast.bdp_bytes // 10, 12 * fast.packet_bytes)
     dropped, first_round, first_cycle = rig.port.queue.dropped_packets, bbr.round_count, bbr.cycle_count
     bounds = [fast.rate_bps]
 
@@ -171,7 +174,8 @@ def handling_token_bucket_policers(point: Point) -> str:
     """The path is ten times as fast as the policer, which has the point's rate and a bucket of half a BDP.
 
     Packets are an eighth of the BDP at most: more than two would let the floor of four packets a round trip alone
-    exceed the token rate. Probes lose packets, and there are more of them where the BDP is less than 63 packets.
+    exceed the token rate. Every probe loses packets: less than a round trip's worth of them in a cycle, which lasts as
+    many rounds as the BDP has packets, 63, or two seconds, whichever is least; and 5 % at most.
     """
     point = replace(point, packet_bytes=min(point.packet_bytes, point.bdp_bytes // 8))
     rig = Rig(point)
@@ -183,14 +187,17 @@ def handling_token_bucket_policers(point: Point) -> str:
     rig.until(lambda: bbr.bw_shortterm < 1 << 61 and bbr.inflight_shortterm < 1 << 61, rounds=400)
     assert rig.policer.dropped_packets
     reaction = bbr.bw_shortterm / point.rate_bps
-    rig.run(5 * point.rtt_ns)
+    # What the first burst of tokens made max_bw is forgotten after two cycles.
+    cycle = bbr.cycle_count
+    rig.until(lambda: point.is_long or bbr.cycle_count > cycle + 2, rounds=400)
     dropped, passed = rig.policer.dropped_packets, rig.policer.passed_packets
     now, delivered, first_round = rig.timeline.now, rig.delivery.delivered_bytes, bbr.round_count
     rig.until(lambda: bbr.round_count > first_round + 60, rounds=400)
     dropped, passed = rig.policer.dropped_packets - dropped, rig.policer.passed_packets - passed
     rate = (rig.delivery.delivered_bytes - delivered) * 8 * SECOND_NS / (rig.timeline.now - now) / point.rate_bps
     loss = dropped / (dropped + passed)
-    assert loss < (0.02 if point.bdp_bytes > 63 * point.packet_bytes else 0.05)
+    cycle_rounds = min(point.bdp_bytes / point.packet_bytes, 63, 2 * SECOND_NS / point.rtt_ns)
+    assert loss < min(1 / cycle_rounds, 0.05)
     assert 0.8 <= rate <= 1.02
     return f"bw_shortterm {reaction:.2f}; then loss {loss:.2%}, {rate:.2f} of the token rate"
 

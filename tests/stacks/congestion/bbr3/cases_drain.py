@@ -13,6 +13,12 @@ def exiting_drain_based_on_inflight(point: Point) -> str:
     rig = Rig(point)
     bbr = rig.bbr
     reach_drain(rig)
+    if bbr.phase is not State.DRAIN:
+        # A quantum of a millisecond is more than the BDP: Inflight(1.0) is above what is in flight at once.
+        step = next(step for step in rig.transitions if step.old is State.DRAIN)
+        assert step.variables["pacing_gain"] == 50
+        assert step.inflight_bytes <= rig.inflight(step.variables) == step.variables["offload_budget"]
+        return "at once"
     assert bbr.pacing_gain == 50
     assert bbr.rate_bps == bbr.bw * 50 * 99 // 10_000
     behind: list[bool] = []

@@ -25,6 +25,8 @@ def entering_and_exiting_probe_rtt(point: Point) -> str:
     assert (bbr.pacing_gain, bbr.cwnd_gain) == (100, 50)
     cap = max(bbr.bdp // 2, 4 * point.packet_bytes)
     assert bbr.window_bytes <= cap
+    # What it sends says nothing of the bandwidth.
+    assert rig.delivery.app_limited == rig.delivery.delivered_bytes + rig.delivery.inflight_bytes
     if rig.delivery.inflight_bytes > cap:
         rig.until(lambda: rig.delivery.inflight_bytes <= cap)
     low_ns, low_round = rig.timeline.now, bbr.round_count
@@ -51,7 +53,7 @@ def skipping_probe_rtt_due_to_application_limited_sending(point: Point) -> str:
     bbr = rig.bbr
     reach_cruise(rig)
     rig.pause()
-    rig.run(3 * point.rtt_ns + 40 * point.packet_ns)
+    rig.drain()
     assert rig.delivery.inflight_bytes == 0
     rig.run(6 * SECOND_NS)
     assert rig.timeline.now > bbr.probe_rtt_min_stamp + PROBE_RTT_INTERVAL_NS

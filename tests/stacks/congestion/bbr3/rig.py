@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -109,13 +110,14 @@ class Rig:
         self.timeline = timeline = Timeline()
         self.gate, self.policer, self.batcher = Gate(timeline), Policer(timeline), Batcher(timeline)
         limit_bytes = max(int(point.bdp_bytes * buffer_bdp), buffer_packets * point.packet_bytes)
-        self.port = Port(
-            timeline, DropTail(limit_bytes=limit_bytes), ConstantRate(point.rate_bps), delay_ns=point.rtt_ns // 2
-        )
+        self.queue = DropTail(limit_bytes=limit_bytes)
+        self.port = Port(timeline, self.queue, ConstantRate(point.rate_bps), delay_ns=point.rtt_ns // 2)
         self.cross = CrossTraffic(timeline, self.port, size_bytes=point.packet_bytes)
         back = Delay(timeline, point.rtt_ns - point.rtt_ns // 2)
         self.delivery = Delivery(10 * point.packet_bytes)
-        flow = Flow(line_rate_bps=point.rate_bps, packet_bytes=point.packet_bytes, delivery=self.delivery)
+        flow = Flow(
+            line_rate_bps=point.rate_bps, packet_bytes=point.packet_bytes, delivery=self.delivery, rng=random.Random(0)
+        )
         self.sender = Sender(WatchedBbr3, flow)
         bbr = self.sender.controller
         assert isinstance(bbr, WatchedBbr3)
@@ -193,10 +195,14 @@ class Rig:
     def idle(self, duration_ns: int) -> None:
         """Pause until everything has arrived, and for so long after; then have data again."""
         self.pause()
-        while not self.sender.is_done:
-            self.run(self.point.rtt_ns)
+        self.drain()
         self.run(duration_ns)
         self.bulk()
+
+    def drain(self) -> None:
+        """Run until everything that was sent has arrived."""
+        while not self.sender.is_done:
+            self.run(self.point.rtt_ns)
 
     def wait_for_probe_rtt(self) -> Transition:
         """Run on to ProbeRTT; the application pauses while that is more than 20 ms and three round trips ahead."""
@@ -206,7 +212,8 @@ class Rig:
             self.pause()
             self.run(spare_ns)
             self.bulk()
-        return self.until_state(State.PROBE_RTT)
+        # A round trip shorter than all before starts the interval again.
+        return self.until_state(State.PROBE_RTT, rounds=200 + 3 * SECOND_NS // self.point.rtt_ns)
 
     def reach_up(self) -> None:
         """Run on to ProbeBW_UP, with all of ProbeRTTInterval still ahead where that matters.

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.stacks.congestion.bbr3.grid import GRID, INSTEAD
 from tests.stacks.congestion.bbr3.rig import POINTS, Point
 from tests.stacks.congestion.bbr3.table import CASES
 
@@ -20,3 +21,10 @@ NAMES = [f"{number:02}-{case.__name__}" for number, case in enumerate(CASES, 1)]
 @pytest.mark.parametrize("number", range(1, len(CASES) + 1), ids=NAMES)
 def test_case_of_the_drafts_appendix(number: int, point: Point) -> None:
     assert CASES[number - 1](point)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("point", GRID, ids=str)
+@pytest.mark.parametrize("number", range(1, len(CASES) + 1), ids=NAMES)
+def test_case_of_the_drafts_appendix_in_the_full_grid(number: int, point: Point) -> None:
+    assert INSTEAD.get((str(point), number), CASES[number - 1])(point)

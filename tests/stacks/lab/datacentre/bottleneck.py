@@ -62,8 +62,8 @@ class Bottleneck:
             )  # fmt: skip
             model = ModelFlow(
                 timeline,
-                Sender(factory, flow, ack_delay_ns=0),
-                Receiver(ReceiverConfig(ack_packets=1, cnp_interval_ns=cnp_interval_ns)),
+                Sender(factory, flow),
+                Receiver(ReceiverConfig(ack_packets=1, ack_delay_ns=0, cnp_interval_ns=cnp_interval_ns)),
                 forward=[port.put],
                 backward=[back.put],
                 number=number,

@@ -155,6 +155,13 @@ def test_an_active_queue_keeps_the_delay_below_that_of_a_full_buffer(queue: str)
     assert both[1] < both[0] / 2
 
 
+def test_the_link_that_is_measured_is_one_that_data_crosses() -> None:
+    text = changed('buffer = "1bdp"', 'buffer = "1bdp"\n[topology.back]\nrate = "1Mbit/s"')
+    record = run(text)
+    assert list(record.tables["links"]["rate_bps"]) == [10_000_000, 1_000_000]
+    assert record.metrics["utilisation"] == pytest.approx(1, abs=0.05)  # of the way there
+
+
 def test_a_flow_that_is_not_enabled_is_not_there() -> None:
     assert list(run(changed('start = "500ms"', "enabled = false")).tables["flows"]["name"]) == ["a"]
 

@@ -8,11 +8,14 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from stacks.lab.experiment.sweeping import read_points
+from stacks.lab.experiment.sweeping import Point, read_points
+from stacks.lab.results.fingerprint import run_hash
 from stacks.lab.results.keeping import Store, load_manifest
 from stacks.lab.runners import catalogue
 from stacks.lab.sweeping.cluster import Cluster
@@ -44,14 +47,17 @@ class Mine(Reno):
 """
 
 
+def jobs_of(points: Sequence[Point]) -> list[Job]:
+    made = [point.experiment for point in points]
+    return [Job(number, each, "virtual", run_hash(each, "virtual")) for number, each in enumerate(made)]
+
+
 def jobs() -> list[Job]:
-    points = read_points(document(SHORT), GRID)
-    return [Job(number, point.experiment, "virtual") for number, point in enumerate(points)]
+    return jobs_of(read_points(document(SHORT), GRID))
 
 
 def many() -> list[Job]:
-    points = read_points(document(SHORT), ["seed=" + ",".join(map(str, range(MANY)))])
-    return [Job(number, point.experiment, "virtual") for number, point in enumerate(points)]
+    return jobs_of(read_points(document(SHORT), ["seed=" + ",".join(map(str, range(MANY)))]))
 
 
 def digests(pool: Pool, folder: Path) -> list[object]:
@@ -71,9 +77,15 @@ def test_a_process_that_is_ended_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text(DOOMED)
     text = SHORT.replace('"reno"', '"mine.py:Mine"')
     points = read_points(document(text, folder=tmp_path), GRID)
-    doomed = [Job(number, point.experiment, "virtual") for number, point in enumerate(points)]
+    doomed = jobs_of(points)
     with pytest.raises(LocalError, match="a process that ran part of the sweep was ended"):
         list(Processes(2).run(doomed, Store(tmp_path / "results")))
+
+
+def test_sources_that_changed_meanwhile_are_told(tmp_path: Path) -> None:
+    changed = [replace(jobs()[0], key="0123456789ab")]
+    with pytest.raises(LocalError, match="changed while the sweep ran; start it again"):
+        list(Processes(1).run(changed, Store(tmp_path)))
 
 
 def test_without_dask_one_line_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
