@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
 
 from stacks.congestion import Ack, Delivery, Flow, Loss, controller_factory
@@ -32,7 +34,7 @@ class Told:
     def __init__(self, *, srtt_ns: int = 0, offload_quanta: int = 1, has_selective_acks: bool = True) -> None:
         self.delivery = Delivery(10 * SMSS)
         self.delivery.srtt_ns = srtt_ns
-        flow = Flow(line_rate_bps=10**9, packet_bytes=SMSS, delivery=self.delivery)
+        flow = Flow(line_rate_bps=10**9, packet_bytes=SMSS, delivery=self.delivery, rng=random.Random(0))
         self.bbr = Bbr3(flow, offload_quanta=offload_quanta, has_selective_acks=has_selective_acks)
         self.now = 0
 
@@ -83,7 +85,9 @@ class Told:
 def test_the_catalogue_has_it_and_a_flow_without_totals_is_refused() -> None:
     assert controller_factory("bbr3") is Bbr3
     with pytest.raises(LocalError, match="Delivery"):
-        Bbr3(Flow(line_rate_bps=1, packet_bytes=1))
+        Bbr3(Flow(line_rate_bps=1, packet_bytes=1, rng=random.Random(0)))
+    with pytest.raises(LocalError, match="rng"):
+        Bbr3(Flow(line_rate_bps=1, packet_bytes=1, delivery=Delivery(1)))
 
 
 def test_the_first_rate_is_of_a_nominal_millisecond_and_then_of_the_first_round_trip() -> None:

@@ -19,9 +19,9 @@ from tests.stacks.congestion.bbr3.rig import POINTS, Point, Rig
 
 DIGESTS = {
     0: "3b849cbcb15de011a02717b07c680165fc5fcd5b45ce3b3166ff57ac4a87debb",
-    1: "07accd73705a17da22fb783b530d04a706ae1f244ae96213a6b0b4e87ea2d381",
-    2: "d21b821443c4bc638db2fce72306faf9b75789ceab952b7e61c84d13acbae4d7",
-    3: "9fbf31e8523d15af17a0b1993eaa99a8a58822b5b5f26eec03ee75b26f657cf3",
+    1: "af9f57e3bd3e4574521564e806848511bb6eaaa02baafc2703d8f78363696c96",
+    2: "957878bf59660645c2baabc9123dd75b5e69b3c0a1f316dead4b201f9b8d6941",
+    3: "10a5bd665b71216f7d32d8e1b9d3d91be7bf2b7446bd00e060f101b40a8fc7b9",
 }
 
 
