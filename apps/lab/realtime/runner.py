@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import signal
 import sys
+import threading
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
@@ -44,7 +46,7 @@ class RealRunner:
     def run(self, experiment: Experiment, progress: Progress) -> Record:
         """Run all of it, which takes its duration. CommandError when this machine or user cannot."""
         require_namespaces()
-        with running(experiment) as link, contextlib.closing(Ends(experiment, link)) as ends:
+        with told_to_end(), running(experiment) as link, contextlib.closing(Ends(experiment, link)) as ends:
             start_ns = ends.run(progress)
             report, record = link.finish()
             measured = merge(
@@ -171,6 +173,27 @@ def facts(lateness: dict[str, object], ends: Lateness) -> dict[str, object]:
         "flows_lateness": ends.as_json(),
         "kernel": kernel_release(),
     }
+
+
+@contextlib.contextmanager
+def told_to_end() -> Iterator[None]:
+    """Within the block SIGTERM and SIGHUP end it as Ctrl-C does, with everything tidied up."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {each: signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGHUP)}
+    for each, handler in before.items():
+        if handler is not signal.SIG_IGN:
+            signal.signal(each, _end)
+    try:
+        yield
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
+
+
+def _end(number: int, _: object) -> None:
+    sys.exit(128 + number)
 
 
 @contextlib.contextmanager
