@@ -11,6 +11,7 @@ from pathlib import Path
 
 from interop import nbd
 from interop.congestion import cases as congestion
+from interop.congestion.beside import beside
 from interop.ethernet import ethernet_path
 from interop.guest.shared import SharedGuest
 from interop.nvme_guest.ana import ana_failover
@@ -184,6 +185,7 @@ CASES = (
     Case("pyverbs", rdma_core_tests),
     Case("kernel-bbr-live", partial(congestion.live, congestion="bbr", seconds=24)),
     Case("kernel-cubic-live", partial(congestion.live, congestion="cubic", seconds=15)),
+    Case("kernel-beside-ours-live", beside),
     Case("tshark-session-matrix", session_matrix, is_long=True),
     *(
         Case(f"kernel-envelope-{name}", partial(congestion.envelopes, congestion=name), is_long=True)

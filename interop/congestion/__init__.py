@@ -8,5 +8,6 @@ phases       what can be told of a flow: its phases, gains, spacings, bandwidth
 comparing    where two flows differ by more than they may
 ours         our flows: in virtual time, and in real time over UDP
 envelope     Performance Envelopes: conformance with the kernel, after QUICbench
+beside       ours and a kernel's flow on one link at once, by `baremetal lab run --real`
 cases        the cases of `make interop`
 """
