@@ -62,6 +62,7 @@ class World:
             name=name,
             start_ns=start_ns,
             packet_bytes=experiment.packet_bytes,
+            header_bytes=experiment.header_bytes,
             seed=experiment.seed,
             is_sampled=is_sampled,
         )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
 
 from stacks.congestion import Ack, Delivery, Flow, Loss, controller_factory
@@ -32,7 +34,7 @@ class Told:
     def __init__(self, *, srtt_ns: int = 0, offload_quanta: int = 1, has_selective_acks: bool = True) -> None:
         self.delivery = Delivery(10 * SMSS)
         self.delivery.srtt_ns = srtt_ns
-        flow = Flow(line_rate_bps=10**9, packet_bytes=SMSS, delivery=self.delivery)
+        flow = Flow(line_rate_bps=10**9, packet_bytes=SMSS, delivery=self.delivery, rng=random.Random(0))
         self.bbr = Bbr3(flow, offload_quanta=offload_quanta, has_selective_acks=has_selective_acks)
         self.now = 0
 
