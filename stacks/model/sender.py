@@ -171,6 +171,14 @@ class Sender:
             losses.forget(now)
         self._floor = losses.floor
 
+    def handle_mtu(self, packet_bytes: int, now: int) -> None:
+        """Full packets have this size from here; LocalError where the headers leave no room."""
+        if packet_bytes <= self.overhead_bytes:
+            raise LocalError(f"{self.overhead_bytes} bytes of headers leave nothing of a packet of {packet_bytes}")
+        self.packet_bytes = packet_bytes
+        self._payload_bytes = packet_bytes - self.overhead_bytes
+        self.controller.handle_mtu(packet_bytes, now)
+
     def handle_notification(self, now: int) -> None:
         """A CNP arrives; `poll_packets` afterwards."""
         self.controller.handle_notification(now)
@@ -239,7 +247,7 @@ class Sender:
         if rate_bps is not None:
             self._quantum_left -= size_bytes
             owed, start_ns = size_bytes * BIT_NS_PER_BYTE_S, now
-            if delivery.next_send_ns > now:
+            if delivery.next_send_ns >= now:
                 owed += self._pacing_rest
                 start_ns = delivery.next_send_ns
             gap_ns, self._pacing_rest = divmod(owed, rate_bps)
