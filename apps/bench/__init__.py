@@ -4,6 +4,7 @@
     probes      one reading each: a `baremetal perf` run, iperf3, a UDP ping-pong, a timed decoder
     yardsticks  readings of other projects' programs: UCX and libfabric over TCP
     nbd         readings of fio on disks over NBD, ours and those of others
+    link        the highest rates at which `baremetal link` is on time
     session     runs all probes round after round, and takes medians
     pingpong    the two ends of the UDP ping-pong
 

@@ -116,6 +116,7 @@ def plot(
     distribution: Annotated[bool, typer.Option("--distribution", help="Cumulative distributions instead.")] = False,
     output: Output = RESULTS,
     processes: Processes = None,
+    as_json: Json = False,
 ) -> None:
     """Draw a result as a PNG file; of a sweep, one metric over what is varied."""
     check_canvas()
@@ -123,7 +124,7 @@ def plot(
     check_file(path, ".png")
     found = obtain_any(result, open_store(output), settings or (), ProcessPool(processes or cores()))
     path.write_bytes(draw(found, metric or (), as_distribution=distribution))
-    console().print(f"drawn in {path}")
+    _tell_file("drawn in", path, as_json=as_json)
 
 
 @app.command(epilog="baremetal lab report first-steps --file report.html")
@@ -134,6 +135,7 @@ def report(
     metric: Metric = None,
     output: Output = RESULTS,
     processes: Processes = None,
+    as_json: Json = False,
 ) -> None:
     """Write a result as one HTML page, with its pictures and tables in it."""
     check_canvas()
@@ -141,7 +143,7 @@ def report(
     check_file(path, ".html")
     found = obtain_any(result, open_store(output), settings or (), ProcessPool(processes or cores()))
     path.write_text(page(found, metric or ()), encoding="utf-8")
-    console().print(f"written to {path}")
+    _tell_file("written to", path, as_json=as_json)
 
 
 @app.command(epilog="baremetal lab compare first-steps first-steps --set-second topology.buffer=2bdp")
@@ -163,3 +165,10 @@ def compare(
         return
     names = ("first", "second") if first == second else (first, second)
     show_comparison(one, other, names, console())
+
+
+def _tell_file(what: str, path: Path, *, as_json: bool) -> None:
+    if as_json:
+        print_json({"file": str(path)})
+    else:
+        console().print(f"{what} {path}")

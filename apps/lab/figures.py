@@ -36,6 +36,11 @@ def show_number(unit: str, value: object) -> str:
     return f"{value:,}" if isinstance(value, int) else f"{value:.4g}"
 
 
+def short_word(word: str) -> str:
+    """A value as tables have room for it: a controller in a file without the folders, anything else as it is."""
+    return word.rpartition("/")[2] if ".py:" in word else word
+
+
 def _scaled(value: float, units: tuple[tuple[str, float], ...], least: str) -> str:
     for unit, scale in units:
         if abs(value) >= scale:

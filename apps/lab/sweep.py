@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from apps.errors import INTERRUPTED, CommandError
-from apps.lab.figures import show_value
+from apps.lab.figures import short_word, show_value
 from apps.lab.obtaining import progress
 from stacks.lab.experiment.loading import Document, find_document
 from stacks.lab.experiment.sweeping import Point, read_points
@@ -81,7 +81,7 @@ def show_sweep(result: SweepResult, out: Console, metrics: Sequence[str]) -> Non
     for name in chosen:
         table.add_column(show_value(name, None)[0], justify="right")
     for row in result.rows:
-        shown = [str(row.parameters[each]).rpartition("/")[2] for each in parameters]
+        shown = [short_word(str(row.parameters[each])) for each in parameters]
         table.add_row(*shown, *(show_value(name, row.metrics.get(name))[1] for name in chosen))
     out.print(result.title, style="bold")
     out.print(table)

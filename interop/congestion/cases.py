@@ -7,6 +7,7 @@ from pathlib import Path
 
 from apps.lab.kernel_flow import KernelFlow, run_kernel_flows
 from apps.processes import ServingProcess
+from apps.punctual import going_first
 from interop.congestion.bottleneck import (
     Bottleneck,
     require_congestion,
@@ -74,7 +75,8 @@ def kernel_flow(link: Bottleneck, congestion: str, duration_ns: int) -> list[Mom
     """One of the kernel."""
     flow = KernelFlow(congestion, near=link.left, far=link.right, address=link.address)
     try:
-        run_kernel_flows([flow], RealClock(), duration_ns=duration_ns)
+        with going_first():
+            run_kernel_flows([flow], RealClock(), duration_ns=duration_ns)
     finally:
         flow.close()
     return of_kernel(flow.samples)
@@ -92,7 +94,7 @@ def our_flow(link: Bottleneck, controller: str, duration_ns: int) -> list[Moment
         "--json",
         "--until-stdin-ends",
     ]
-    with ServingProcess(words):
+    with ServingProcess(words), going_first():
         return real(controller, near=link.left, to=(link.address, PORT), duration_ns=duration_ns)
 
 

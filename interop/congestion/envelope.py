@@ -17,8 +17,9 @@ from statistics import median
 
 from apps.lab.kernel_flow import KernelFlow, run_kernel_flows
 from apps.processes import ServingProcess, command_line, environment
+from apps.punctual import going_first
 from interop.congestion.bottleneck import Bottleneck, running, settle
-from interop.congestion.cells import Cell
+from interop.congestion.cells import PACKET_BYTES, Cell
 from interop.congestion.ours import OURS
 from stacks.congestion.envelope import Point, compare, envelope
 from stacks.runtime import LocalError
@@ -65,7 +66,7 @@ def valid_trial(cell: Cell, congestion: str, folder: Path, *, seconds: float, is
     samples = folder / "samples.csv"
     interval = f"{10 * cell.rtt_ms}ms"
     for _ in range(ATTEMPTS):
-        with running(cell, ("--samples", str(samples), "--sample-interval", interval)) as link:
+        with running(cell, ("--samples", str(samples), "--sample-interval", interval, *jitter(cell))) as link:
             settle()
             run = with_ours if is_ours else with_kernel
             names = run(link, congestion, seconds)
@@ -81,11 +82,22 @@ def valid_trial(cell: Cell, congestion: str, folder: Path, *, seconds: float, is
     return None
 
 
+def jitter(cell: Cell) -> tuple[str, str]:
+    """Options that hold acknowledgements back by up to what two packets take at the bottleneck.
+
+    On a link that is exact to the nanosecond, which of two flows finds the last place in a full queue is decided by
+    their phases, and stays so: 17 and 3 of 20 Mbit/s for the same algorithm. Random times of that size are the remedy
+    (Floyd and Jacobson, On Traffic Phase Effects in Packet-Switched Gateways, 1991); two, since ACKs come in twos.
+    """
+    return "--back-element", f"jitter={2 * PACKET_BYTES * 8_000_000_000 // cell.rate_bps}ns"
+
+
 def with_kernel(link: Bottleneck, congestion: str, seconds: float) -> tuple[str, str]:
     """Two flows of the kernel at once; their names."""
     with ExitStack() as stack:
         flows = [_kernel_flow(link, congestion, stack) for _ in range(2)]
-        run_kernel_flows(flows, RealClock(), duration_ns=round(seconds * 1e9), interval_ns=0)
+        with going_first():
+            run_kernel_flows(flows, RealClock(), duration_ns=round(seconds * 1e9), interval_ns=0)
     return _tcp_name(link, flows[0]), _tcp_name(link, flows[1])
 
 
@@ -108,7 +120,8 @@ def with_ours(link: Bottleneck, congestion: str, seconds: float) -> tuple[str, s
         ours = subprocess.Popen(words, env=environment(), stdout=subprocess.DEVNULL, start_new_session=True)
         try:
             # Its interpreter starts within about a second, during which the kernel's flow is alone: see `points_of`.
-            run_kernel_flows([flow], RealClock(), duration_ns=round((seconds + 1) * 1e9), interval_ns=0)
+            with going_first():
+                run_kernel_flows([flow], RealClock(), duration_ns=round((seconds + 1) * 1e9), interval_ns=0)
             ours.wait(timeout=10)
         finally:
             ours.kill()

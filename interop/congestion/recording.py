@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from itertools import pairwise
 
 from apps.lab.kernel_flow import KernelFlow, run_kernel_flows
+from apps.punctual import going_first
 from interop.congestion.bottleneck import require_congestion, running, settle
 from interop.congestion.cells import Cell
 from interop.congestion.flows import of_kernel, thinned
@@ -25,7 +26,8 @@ def record(cell: Cell, congestion: str, *, duration_ns: int) -> Trace:
         settle()
         flow = KernelFlow(congestion, near=link.left, far=link.right, address=link.address)
         try:
-            run_kernel_flows([flow], RealClock(), duration_ns=duration_ns)
+            with going_first():
+                run_kernel_flows([flow], RealClock(), duration_ns=duration_ns)
         finally:
             flow.close()
         report = link.finish()

@@ -54,9 +54,10 @@ class FlowSamples:
         back.watchers.append(self._watcher(is_forward=False))
 
     def finished(self) -> list[FlowSample]:
-        """All samples, in the order of their times; intervals in which a flow got nothing are left out."""
+        """All samples, by time, way, and who was first; intervals in which a flow got nothing are left out."""
         samples = [*self._closed, *self._open.values()]
-        return sorted(samples, key=lambda sample: sample.start_ns)
+        order = {name: number for number, name in enumerate(dict.fromkeys((*self._names.values(),)))}
+        return sorted(samples, key=lambda sample: (sample.start_ns, sample.way != "forward", order[sample.flow]))
 
     def as_csv(self) -> str:
         """The same with a line of names."""

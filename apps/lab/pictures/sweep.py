@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Sequence
 
-from apps.lab.figures import show_value
+from apps.lab.figures import short_word, show_value
 from apps.lab.pictures.canvas import Axes, Figure, colour, label, new_figure, tidy
 from apps.lab.sweep import SweepResult, SweepRow
 
@@ -66,8 +67,8 @@ def _heat_map(
             shown = "none" if math.isnan(value) else show_value(metric, value)[1]
             shade = "#8a8f98" if math.isnan(value) else "white" if value < middle else "black"
             axes.text(column, row, shown, ha="center", va="center", fontsize=7.5, color=shade)
-    axes.set_xticks(range(len(across)), [_last(each) for each in across])
-    axes.set_yticks(range(len(upwards)), [_last(each) for each in upwards])
+    axes.set_xticks(range(len(across)), [textwrap.fill(short_word(each), LABEL_COLUMNS) for each in across])
+    axes.set_yticks(range(len(upwards)), [short_word(each) for each in upwards])
     axes.set_xlabel(_short(dimensions[0]), fontsize=9)
     axes.set_ylabel(_short(dimensions[1]), fontsize=9)
     axes.tick_params(labelsize=8, length=0)
@@ -92,7 +93,7 @@ def _lines(axes: Axes, rows: Sequence[SweepRow], metric: str, across: str) -> No
     else:
         bars = axes.bar(x, y, width=0.55, color=[colour(index) for index in x])
         axes.bar_label(bars, [show_value(metric, value * unit)[1] for value in y], fontsize=8, padding=2)
-    axes.set_xticks(range(len(words)), [_last(word) for word in words])
+    axes.set_xticks(range(len(words)), [short_word(word) for word in words])
     axes.set_xlabel(_short(across), fontsize=9)
     axes.set_ylabel(name, fontsize=9)
     axes.margins(y=0.1)
@@ -121,8 +122,5 @@ def _name(metric: str) -> str:
     return show_value(metric, None)[0].replace(".", ": ").replace(" p50", ", median").replace(" p95", ", 95 %")
 
 
-def _last(word: str) -> str:
-    return word.rpartition("/")[2]
-
-
+LABEL_COLUMNS = 15
 UNITS = (("_bps", 1e6, "Mbit/s"), ("_ns", 1e6, "ms"), ("_bytes", 1e3, "kB"))

@@ -16,6 +16,7 @@ class Packet:
     delivered_ns: int
     delivered_bytes: int
     lost_bytes: int
+    lost_after_bytes: int
     tx_in_flight_bytes: int
     is_app_limited: bool
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,10 +13,12 @@ from transports.errors import TransportError
 from transports.link import ConstantRate, DropTail, FifoPort, LinkPacket, Port
 from transports.timeline import Timeline
 
-GAPS = st.sampled_from([0, 0, 1, 7, 1000, 1500, 80_000, 120_000])
-SIZES = st.sampled_from([0, 1, 1000, 1500, 2999])
-# At 8 Gbit/s a byte takes a nanosecond, so that packets arrive at the very moment at which others have left.
-ARRIVALS = st.lists(st.tuples(GAPS, SIZES), max_size=60)
+# At 8 Gbit/s a byte takes a nanosecond, and 1500 bytes at 999,999,937 bit/s take 12,001 and something less after them:
+# packets arrive at the very moment at which others have left.
+GAPS = (0, 0, 1, 7, 1000, 1500, 12_001, 80_000, 120_000)
+SIZES = (0, 1, 1000, 1500, 1500, 2999)
+RATES = (100, 999_999_937, 8_000_000_000, 100_000_000)
+ARRIVALS = st.lists(st.tuples(st.sampled_from(GAPS), st.sampled_from(SIZES)), max_size=60)
 
 
 def observe(
@@ -48,7 +52,7 @@ def observe(
 
 @given(
     arrivals=ARRIVALS,
-    rate_bps=st.sampled_from([100, 999_999_937, 8_000_000_000, 100_000_000]),
+    rate_bps=st.sampled_from(RATES),
     limit_packets=st.integers(0, 8),
     limit_bytes=st.sampled_from([0, 1, 1500, 9000]),
     delay_ns=st.sampled_from([0, 1, 50_000]),
@@ -62,11 +66,33 @@ def test_the_plain_port_in_half_the_events_does_exactly_what_the_full_one_does(
     delay_ns: int,
     looks: list[int],
 ) -> None:
+    assert_equal(arrivals, rate_bps, limit_packets, limit_bytes, delay_ns, looks)
+
+
+def assert_equal(
+    arrivals: list[tuple[int, int]],
+    rate_bps: int,
+    limit_packets: int,
+    limit_bytes: int,
+    delay_ns: int,
+    looks: list[int],
+) -> None:
     one, other = Timeline(), Timeline()
     queue = DropTail(limit_packets=limit_packets, limit_bytes=limit_bytes)
     full = Port(one, queue, ConstantRate(rate_bps), delay_ns=delay_ns)
     plain = FifoPort(other, rate_bps, delay_ns=delay_ns, limit_packets=limit_packets, limit_bytes=limit_bytes)
     assert observe(plain, other, arrivals, looks) == observe(full, one, arrivals, looks)
+
+
+@pytest.mark.parametrize("rate_bps", RATES)
+def test_they_agree_over_many_seeds_as_well(rate_bps: int) -> None:
+    # Hypothesis finds corners, and tries few long queues.
+    for seed in range(60):
+        draw = random.Random(seed).random
+        arrivals = [(GAPS[int(draw() * len(GAPS))], SIZES[int(draw() * len(SIZES))]) for _ in range(80)]
+        looks = [int(draw() * 2_000_000) for _ in range(6)]
+        limit_packets, limit_bytes = (0, 1, 3, 20)[int(draw() * 4)], (0, 4000, 20_000)[int(draw() * 3)]
+        assert_equal(arrivals, rate_bps, limit_packets, limit_bytes, seed % 3, looks)
 
 
 @pytest.mark.parametrize(("limit_packets", "limit_bytes"), [(0, 0), (300, 0), (600, 0), (0, 400_000)])

@@ -284,5 +284,8 @@ def test_one_element_more_does_not_change_what_the_others_draw() -> None:
     both = send(timeline, read_link({"loss": "10%", "jitter": "5ms"}).build(timeline, seed=4).sinks, arrivals)
     assert alone.numbers == both.numbers
     timeline = Timeline()
+    before = send(timeline, read_link({"loss": "10%", "mtu": 1500}).build(timeline, seed=4).sinks, arrivals)
+    assert alone.numbers == before.numbers
+    timeline = Timeline()
     other = send(timeline, read_link({"loss": "10%"}).build(timeline, seed=5).sinks, arrivals)
     assert alone.numbers != other.numbers

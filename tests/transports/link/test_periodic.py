@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from tests.transports.link.queue_contract import Watcher
-from transports.link import ConstantRate, DualPi2, LinkPacket, Pie, Port
+from transports.link import ConstantRate, DropTail, DualPi2, LinkPacket, Pie, Port
 from transports.link.periodic import PeriodicQueue
 from transports.timeline import Timeline
 
@@ -82,9 +82,13 @@ def test_a_year_of_silence_is_quickly_made_up_for(name: str) -> None:
 
 @pytest.mark.parametrize("name", MAKE)
 def test_nothing_ticks_on_the_timeline(name: str) -> None:
-    timeline = Timeline()
-    port = Port(timeline, MAKE[name](), ConstantRate(12_000_000))
-    LinkPacket(1500, (port.put, lambda _: None)).forward()
-    timeline.run(1 << 50)
-    assert timeline.poll_deadline() is None
-    assert timeline.steps == 2
+    steps = []
+    for queue in (MAKE[name](), DropTail()):
+        timeline = Timeline()
+        port = Port(timeline, queue, ConstantRate(12_000_000))
+        for _ in range(3):
+            LinkPacket(1500, (port.put, lambda _: None)).forward()
+        timeline.run(1 << 50)
+        assert timeline.poll_deadline() is None
+        steps.append(timeline.steps)
+    assert steps[0] == steps[1]

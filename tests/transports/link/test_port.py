@@ -57,6 +57,13 @@ def test_what_leaves_in_an_instant_makes_room_for_what_arrives_in_it() -> None:
     assert port.queue.dropped_packets == 1
 
 
+def test_a_packet_that_finds_the_link_idle_costs_one_event() -> None:
+    timeline = Timeline()
+    port = Port(timeline, DropTail(), ConstantRate(8_000_000), delay_ns=5 * MS)
+    send(timeline, [port.put], [(2 * number * MS, 1000) for number in range(50)])
+    assert timeline.steps == 50 + 50  # and one to send each
+
+
 def test_the_rate_may_change_from_one_packet_to_the_next() -> None:
     timeline = Timeline()
     port = Port(timeline, DropTail(), ConstantRate(8_000_000))

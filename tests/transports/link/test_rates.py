@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from fractions import Fraction
 
 import pytest
@@ -64,7 +65,21 @@ def schedules(draw: st.DrawFn) -> tuple[list[tuple[int, int]], int]:
 def test_a_packet_under_a_schedule_is_out_when_the_integral_of_the_rate_is_its_size(
     schedule: tuple[list[tuple[int, int]], int], packets: list[tuple[int, int]]
 ) -> None:
-    changes, period_ns = schedule
+    assert_integral(*schedule, packets)
+
+
+def test_and_over_many_seeds_as_well() -> None:
+    for seed in range(200):
+        draw = random.Random(seed).random
+        times = sorted({0, *(int(draw() * 20 * MS) for _ in range(5))})
+        changes = [(time_ns, (0, 1, 1_000_003, 50_000_000, 999_999_937)[int(draw() * 5)]) for time_ns in times]
+        changes[-1] = (times[-1], 1_000_003)
+        period_ns = (0, times[-1] + 2 * MS)[seed % 2]
+        packets = [(int(draw() ** 4 * 60 * MS), 1 + int(draw() * 3000)) for _ in range(20)]
+        assert_integral(changes, period_ns, packets)
+
+
+def assert_integral(changes: list[tuple[int, int]], period_ns: int, packets: list[tuple[int, int]]) -> None:
     rate = ScheduledRate(changes, period_ns=period_ns)
     now = finish_ns = busy_from_ns = owed = 0
     for gap_ns, size_bytes in packets:
@@ -89,6 +104,13 @@ def test_a_schedule_that_comes_again_goes_on_after_a_long_silence() -> None:
     rate = ScheduledRate([(0, 8_000_000), (MS, 0)], period_ns=10 * MS)
     assert rate.finish_ns(1000, 10**9 * 10 * MS) == 10**9 * 10 * MS + MS
     assert rate.finish_ns(1, 10**9 * 10 * MS + MS) == (10**9 + 1) * 10 * MS + 1000
+
+
+def test_after_a_silence_the_schedule_is_where_it_would_be() -> None:
+    # Last seen in the fast part of a period, seen again in the slow part of another.
+    rate = ScheduledRate([(0, 8_000_000), (MS, 80_000_000)], period_ns=10 * MS)
+    assert rate.finish_ns(1000, 5 * MS) == 5 * MS + MS // 10
+    assert rate.finish_ns(100, 70 * MS + MS // 2) == 70 * MS + MS // 2 + MS // 10
 
 
 def test_a_schedule_begins_when_it_is_told_to() -> None:

@@ -130,6 +130,24 @@ def test_flows_are_spread_evenly_and_each_salt_independently(ways: int) -> None:
     assert chi_square <= freedom + 4 * (2 * freedom) ** 0.5
 
 
+def test_the_way_back_has_a_choice_of_its_own() -> None:
+    timeline = Timeline()
+    fabric = LeafSpine(timeline)
+    ways = set()
+    for flow in range(200):
+        path = fabric.path(0, 8, flow)
+        there, back = fabric.spine_of(flow), fabric.spine_of(flow, is_backward=True)
+        assert path.ports[1] is fabric.up_ports[0][there]
+        # The switch of the spine is that of what the way back crosses second.
+        before = [spine.buffer.peak_bytes for spine in fabric.spines]
+        cross(timeline, path.backward, size_bytes=1000 + flow)
+        assert [index for index, spine in enumerate(fabric.spines) if spine.buffer.peak_bytes > before[index]] in (
+            [], [back]
+        )  # fmt: skip
+        ways.add((there, back))
+    assert len(ways) == 16
+
+
 def test_a_packet_crosses_a_fabric_in_the_time_of_its_wires_and_links() -> None:
     timeline = Timeline()
     fabric = LeafSpine(timeline, LeafSpineConfig(host_bps=8 * GBIT, spine_bps=16 * GBIT, host_delay_ns=300))

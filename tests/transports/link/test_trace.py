@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from pathlib import Path
 
 import pytest
@@ -75,6 +76,20 @@ GAPS = st.sampled_from([0, 0, 1, MS // 2, MS, 3 * MS, 40 * MS])
 def test_packets_leave_when_mahimahi_lets_them(
     times_ns: list[int], packets: list[tuple[int, int]], limit_packets: int
 ) -> None:
+    assert_replayed(times_ns, packets, limit_packets)
+
+
+def test_and_over_many_seeds_as_well() -> None:
+    for seed in range(200):
+        draw = random.Random(seed).random
+        steps = [(0, 0, 1, 1, 2, 7)[int(draw() * 6)] for _ in range(int(draw() * 12))]
+        times_ns = [sum(steps[: index + 1]) * MS for index in range(len(steps))] + [(sum(steps) + 1) * MS]
+        gaps, sizes = (0, 0, 1, MS // 2, MS, 3 * MS, 40 * MS), (40, 750, 1499, 1500, 1501, 9000)
+        packets = [(gaps[int(draw() * 7)], sizes[int(draw() * 6)]) for _ in range(25)]
+        assert_replayed(times_ns, packets, (2, 1000)[seed % 2])
+
+
+def assert_replayed(times_ns: list[int], packets: list[tuple[int, int]], limit_packets: int) -> None:
     arrivals, now = [], 0
     for gap_ns, size_bytes in packets:
         now += gap_ns

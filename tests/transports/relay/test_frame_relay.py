@@ -31,12 +31,23 @@ def ipv6(*, ecn: int = 0, ports: bytes = b"\x00\x01\x00\x02") -> bytes:
 
 
 class FrameRig(Rig):
-    """With two devices."""
+    """With two devices. connects: at once; else the test does, after it has seen to who watches."""
 
-    def __init__(self, there: DirectionConfig, back: DirectionConfig | None = None, offset: int = 0) -> None:
+    link: FrameRelay
+
+    def __init__(
+        self, there: DirectionConfig, back: DirectionConfig | None = None, *, offset: int = 0, connects: bool = True
+    ) -> None:
         super().__init__(there, back)
         self.near, self.far = FakeFrames(), FakeFrames()
-        self.link = FrameRelay(self.relay, self.near, self.far, forward=self.forward, back=self.back, offset=offset)
+        self.offset = offset
+        if connects:
+            self.connect()
+
+    def connect(self) -> None:
+        self.link = FrameRelay(
+            self.relay, self.near, self.far, forward=self.forward, back=self.back, offset=self.offset
+        )
 
     def turn(self, after_ns: int = 0) -> bool:
         return self.pump(self.link.left, self.link.right, after_ns=after_ns)

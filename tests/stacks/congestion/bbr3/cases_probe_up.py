@@ -82,7 +82,7 @@ def handling_loss_during_probe_up_after_inflight_longterm_is_set(point: Point) -
     handle = bbr.handle_lost_packet
 
     def watch(packet: SentPacket, now: int) -> None:
-        is_too_high = bbr.is_bw_probe_sample and 50 * lost_since(rig, packet) > packet.tx_in_flight_bytes
+        is_too_high = bbr.is_bw_probe_sample and 50 * lost_since(packet) > packet.tx_in_flight_bytes
         longterm = bbr.inflight_longterm
         expected = longterm_after(rig, packet)
         handle(packet, now)
@@ -144,14 +144,14 @@ def lose_in_probe(rig: Rig) -> None:
     rig.gate.drop = lambda packet: packet.number >= first and (packet.number - first) % 10 == 0
 
 
-def lost_since(rig: Rig, packet: SentPacket) -> int:
-    """What was found lost since `packet` was sent, with it."""
-    return rig.delivery.lost_bytes - packet.lost_bytes
+def lost_since(packet: SentPacket) -> int:
+    """What was found lost since `packet` was sent, up to it and with it."""
+    return packet.lost_after_bytes - packet.lost_bytes
 
 
 def longterm_after(rig: Rig, packet: SentPacket) -> int:
     """What HandleInflightTooHigh makes of inflight_longterm, by 5.5.10.2, where the loss of `packet` is too much."""
     inflight_prev = packet.tx_in_flight_bytes - packet.size_bytes
-    lost_prev = lost_since(rig, packet) - packet.size_bytes
+    lost_prev = lost_since(packet) - packet.size_bytes
     lost_prefix = (2 * inflight_prev - 100 * lost_prev) // 98
     return max(inflight_prev + lost_prefix, min(rig.bbr.bdp, rig.bbr.window_bytes) * 70 // 100)

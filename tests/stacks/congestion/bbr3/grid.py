@@ -63,7 +63,7 @@ def quantum_bound(point: Point) -> str:
 
 INSTEAD: dict[tuple[str, int], Callable[[Point], str]] = {
     **{("64kbit-1ms", number): floor_bound for number in (4, 9, 15, 16, 17, 20)},
-    **{("64kbit-10ms", number): floor_bound for number in (4, 9)},
-    **{("1Mbit-1ms", number): floor_bound for number in (9, 13, 15, 16, 17)},
+    **{("64kbit-10ms", number): floor_bound for number in (4, 9, 13)},
+    **{("1Mbit-1ms", number): floor_bound for number in (4, 9, 13, 15, 16, 17)},
     **{(name, 4): quantum_bound for name in ("20Mbit-1ms", "500Mbit-1ms")},
 }

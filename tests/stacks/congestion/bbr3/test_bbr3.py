@@ -23,7 +23,7 @@ class Lost:
         self.number = number
         self.size_bytes = SMSS
         self.sent_ns = self.first_send_ns = self.delivered_ns = self.delivered_bytes = 0
-        self.lost_bytes = lost_bytes
+        self.lost_bytes = self.lost_after_bytes = lost_bytes
         self.tx_in_flight_bytes = tx_in_flight_bytes
         self.is_app_limited = is_app_limited
 
@@ -69,6 +69,7 @@ class Told:
 
     def lose(self, packet: Lost) -> None:
         self.delivery.lost_bytes += SMSS
+        packet.lost_after_bytes = self.delivery.lost_bytes
         self.bbr.handle_lost_packet(packet, self.now)
 
     def reach(self, state: State, rate_bps: int = RATE) -> None:
@@ -84,7 +85,9 @@ class Told:
 def test_the_catalogue_has_it_and_a_flow_without_totals_is_refused() -> None:
     assert controller_factory("bbr3") is Bbr3
     with pytest.raises(LocalError, match="Delivery"):
-        Bbr3(Flow(line_rate_bps=1, packet_bytes=1))
+        Bbr3(Flow(line_rate_bps=1, packet_bytes=1, rng=random.Random(0)))
+    with pytest.raises(LocalError, match="rng"):
+        Bbr3(Flow(line_rate_bps=1, packet_bytes=1, delivery=Delivery(1)))
 
 
 def test_the_first_rate_is_of_a_nominal_millisecond_and_then_of_the_first_round_trip() -> None:
