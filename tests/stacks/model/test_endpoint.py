@@ -277,3 +277,16 @@ def test_headers_are_no_goodput_over_datagrams_either() -> None:
     far.handle_burst(burst(LabData().encode()), 0)
     (receiver,) = far.receivers.values()
     assert receiver.goodput_bytes == receiver.received_bytes - 20
+
+
+def test_a_driver_that_comes_late_does_not_time_out_what_was_acknowledged_before() -> None:
+    near = SendingEndpoint(sender(), FAR)
+    near.sender.write(1000)
+    assert near.poll_transmit(0) is not None
+    # The first timeout is due after a second (RFC 6298 2.1).
+    arrived = burst(answer((0, 0)))
+    arrived.received_ns = 900 * MS
+    near.handle_burst(arrived, 1_100 * MS)
+    assert near.poll_transmit(1_100 * MS) is None
+    assert (near.sender.sent_packets, near.sender.is_done) == (1, True)
+    assert near.sender.rtt.latest_ns == 900 * MS
