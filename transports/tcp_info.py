@@ -17,13 +17,15 @@ class TcpInfo:
     """One reading. Durations in nanoseconds, windows in segments of `mss_bytes`, rates in bits a second.
 
     ca_state: 0 open, 1 disorder, 2 CWR, 3 recovery, 4 loss. rtt_ns: smoothed; min_rtt_ns: 0 before the first sample.
-    cwnd, ssthresh; unacked, lost, retransmitted: segments now; retransmitted_ever. pacing_rate_bps: 0 for none.
-    acked_bytes: ever. delivered, delivered_ce: segments ever. delivery_rate_bps: the newest sample.
+    cwnd, ssthresh; unacked, sacked, lost, retransmitted: segments now; retransmitted_ever, data_segments_out: ever.
+    pacing_rate_bps: 0 for none. acked_bytes: ever. delivered, delivered_ce: segments ever. delivery_rate_bps: the
+    newest sample.
     """
 
     __slots__ = (
-        "acked_bytes", "ca_state", "cwnd", "delivered", "delivered_ce", "delivery_rate_bps", "lost", "min_rtt_ns",
-        "mss_bytes", "pacing_rate_bps", "retransmitted", "retransmitted_ever", "rtt_ns", "ssthresh", "unacked",
+        "acked_bytes", "ca_state", "cwnd", "data_segments_out", "delivered", "delivered_ce", "delivery_rate_bps",
+        "lost", "min_rtt_ns", "mss_bytes", "pacing_rate_bps", "retransmitted", "retransmitted_ever", "rtt_ns", "sacked",
+        "ssthresh", "unacked",
     )  # fmt: skip
 
     def __init__(self, data: bytes) -> None:
@@ -35,6 +37,7 @@ class TcpInfo:
         self.ca_state = data[1]
         self.mss_bytes = words[4]
         self.unacked = words[6]
+        self.sacked = words[7]
         self.lost = words[8]
         self.retransmitted = words[9]
         self.rtt_ns = words[17] * 1000
@@ -43,6 +46,7 @@ class TcpInfo:
         self.retransmitted_ever = words[25]
         self.pacing_rate_bps = 0 if longs[13] >= UNLIMITED else longs[13] * 8
         self.acked_bytes = longs[15]
+        self.data_segments_out = words[39]
         self.min_rtt_ns = 0 if words[37] == NO_RTT else words[37] * 1000
         self.delivery_rate_bps = longs[20] * 8
         self.delivered = words[48]

@@ -9,6 +9,7 @@ import typer
 from rich.table import Table
 
 from apps.arguments import Json
+from apps.errors import CommandError
 from apps.lab import real as real_time
 from apps.lab.arguments import (
     RESULTS,
@@ -31,6 +32,7 @@ from apps.lab.obtaining import is_swept, obtain, open_store
 from apps.lab.pictures.canvas import check_canvas, check_file
 from apps.lab.sweep import run_sweep, show_sweep, sweep_json
 from apps.lab.tables import show_record
+from apps.link.report import INVALID
 from apps.output import console, print_json
 from stacks.lab.experiment.loading import find_document
 from stacks.lab.library import ready_names
@@ -69,18 +71,19 @@ def run(
     real: Real = False,
     fresh: Fresh = False,
     as_json: Json = False,
-) -> None:
+) -> int:
     """Run an experiment, print what came out, and keep it."""
     kept = obtain(experiment, open_store(output), settings or (), real=real, fresh=fresh)
     if as_json:
         print_json({**kept.manifest, "folder": None if kept.folder is None else str(kept.folder)})
-        return
+        return 0 if kept.record.is_valid else INVALID
     out = console()
     show_record(kept.record, out, title=kept.title)
     if kept.folder is not None:
         out.print(f"kept in {kept.folder}")
     if is_swept(experiment):
         out.print(f"this is the experiment as it stands; its variants: baremetal lab sweep {experiment}")
+    return 0 if kept.record.is_valid else INVALID
 
 
 @app.command(epilog="baremetal lab sweep first-steps --set topology.buffer=0.5bdp,1bdp,2bdp --set seed=1,2,3")
@@ -96,7 +99,7 @@ def sweep(
     as_json: Json = False,
 ) -> None:
     """Run an experiment for each combination of some values, on all cores, and keep every result."""
-    pool: Pool = DaskCluster(cluster) if cluster else ProcessPool(processes or cores())
+    pool = _pool(processes, cluster, real=real)
     result = run_sweep(experiment, grid or (), open_store(output), pool, real=real, fresh=fresh)
     if as_json:
         print_json(sweep_json(result))
@@ -165,6 +168,14 @@ def compare(
         return
     names = ("first", "second") if first == second else (first, second)
     show_comparison(one, other, names, console())
+
+
+def _pool(processes: int | None, cluster: str | None, *, real: bool) -> Pool:
+    if not real:
+        return DaskCluster(cluster) if cluster else ProcessPool(processes or cores())
+    if cluster or (processes or 1) > 1:
+        raise CommandError("runs in real time come one after the other, here", "leave --processes and --cluster out")
+    return ProcessPool(1)
 
 
 def _tell_file(what: str, path: Path, *, as_json: bool) -> None:

@@ -11,6 +11,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 
 from apps import __version__
 from apps.errors import CommandError
+from apps.lab.realtime import runner as _real  # noqa: F401 - adds itself to RUNNERS
 from apps.output import complain, console
 from stacks.lab.experiment.loading import Document, find_document
 from stacks.lab.experiment.sweeping import Point, read_base

@@ -14,6 +14,8 @@ from stacks.lab.results.record import Record, Table
 def show_record(record: Record, out: Console, *, title: str) -> None:
     """The flows, the links, and the metrics of the whole."""
     out.print(title, style="bold")
+    if not record.is_valid:
+        out.print(f"NOT VALID: {record.facts.get('reason')}", style="bold red", soft_wrap=True)
     if "slowdowns" in record.tables:
         out.print(slowdown_table(record.tables["slowdowns"]))
     else:
@@ -22,6 +24,21 @@ def show_record(record: Record, out: Console, *, title: str) -> None:
         out.print(_links(record.tables["links"]))
     if record.metrics:
         out.print(metrics_table(record.metrics))
+    if record.facts:
+        out.print(lateness_of(record), soft_wrap=True)
+
+
+def lateness_of(record: Record) -> str:
+    """One line: of a run in real time, how late its link and its flows were, and whether it counts."""
+    facts = record.facts
+    figures = []
+    for what, key in (("link", "link_lateness"), ("flows", "flows_lateness")):
+        found = facts.get(key)
+        part = found.get("departure", found) if isinstance(found, dict) else {}
+        times = ", ".join(f"{name} {show_number('ns', part.get(f'{name}_ns', -1))}" for name in ("p50", "p99", "max"))
+        figures.append(f"{what} late by {times}")
+    verdict = "valid" if record.is_valid else f"NOT VALID: {facts.get('reason')}"
+    return f"in real time: {'; '.join(figures)}: {verdict}"
 
 
 def flows_table(flows: Table) -> RichTable:

@@ -92,4 +92,5 @@ Samples = Annotated[
     typer.Option(parser=parse_new_file, metavar="FILE", help="Write what each flow got, by intervals, as CSV."),
 ]
 SampleInterval = Annotated[int, typer.Option(parser=parse_duration, metavar="TIME", help="Of --samples.")]
+LedgerFile = Annotated[Path | None, typer.Option(parser=parse_new_file, hidden=True)]
 UntilStdinEnds = Annotated[bool, typer.Option(hidden=True)]

@@ -17,6 +17,7 @@ from apps.link.arguments import (
     SAMPLE,
     Endpoint,
     Lateness,
+    LedgerFile,
     SampleInterval,
     Samples,
     Seed,
@@ -50,6 +51,7 @@ from apps.sizes import parse_duration
 from transports.control import Json as ControlJson
 from transports.relay import Direction, DirectionConfig, FrameRelay, Punctuality, Relay, UdpRelay, UdpRelayConfig
 from transports.relay.frame import flow_name
+from transports.relay.ledger import Ledger
 from transports.relay.recording import record_datagrams, record_frames
 from transports.relay.sampling import FlowSamples
 from transports.tuntap import TunDevice
@@ -180,6 +182,7 @@ def tun(
     capture: Capture = None,
     samples: Samples = None,
     sample_interval: SampleInterval = SAMPLE,
+    ledger: LedgerFile = None,
     as_json: Json = False,
     until_stdin_ends: UntilStdinEnds = False,
 ) -> int:
@@ -211,6 +214,10 @@ def tun(
             watching = FlowSamples(relay, sample_interval, lambda packet, _: flow_name(packet.data, offset))
             stack.callback(lambda: samples.write_text(watching.as_csv()))
             watching.watch(forward, back)
+        if ledger:
+            recording = Ledger(relay, sample_interval, lambda packet, _: flow_name(packet.data, offset))
+            stack.callback(recording.write, ledger)
+            recording.watch(forward, back)
         FrameRelay(relay, *devices, forward=forward, back=back, offset=offset)
         run = Run(
             relay=relay,

@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from apps.lab.realtime.bottleneck import settle_tcp
 from apps.processes import ServingProcess
 from interop.congestion.cells import Cell
 from interop.outcome import MissingToolError
@@ -45,7 +46,7 @@ def running(cell: Cell, options: Sequence[str] = ()) -> Iterator[Bottleneck]:
     try:
         for name in (left, right):
             with namespaces.entered(name):
-                _settle_tcp()
+                settle_tcp()
         yield Bottleneck(cell, left, right, "10.78.0.2", process)
     finally:
         process.stop()
@@ -69,16 +70,7 @@ def require_congestion(name: str) -> None:
         raise MissingToolError(f"this kernel has no {name} (modprobe tcp_{name}); there are: {', '.join(available)}")
 
 
-def _settle_tcp() -> None:
-    """In this namespace, connections learn nothing from earlier ones, and buffers are never what limits."""
-    for name, value in SETTINGS.items():
-        with contextlib.suppress(OSError), open(f"/proc/sys/net/ipv4/{name}", "w", encoding="ascii") as file:  # noqa: PTH123
-            file.write(value)
-
-
 def settle(seconds: float = 0.2) -> None:
     """Let what a kernel sends of itself when a device comes up pass."""
     time.sleep(seconds)
 
-
-SETTINGS = {"tcp_no_metrics_save": "1", "tcp_rmem": "4096 131072 33554432", "tcp_wmem": "4096 131072 33554432"}

@@ -22,8 +22,9 @@ def test_fields_are_read_at_their_places_in_struct_tcp_info() -> None:
     data[1] = 3
     # Offsets of struct tcp_info in <linux/tcp.h>.
     for offset, length, value in (
-        (16, 4, 1448), (24, 4, 7), (32, 4, 2), (36, 4, 1), (68, 4, 40_000), (76, 4, 33), (80, 4, 44), (100, 4, 9),
-        (104, 8, 2_500_000), (120, 8, 123_456), (148, 4, 39_000), (160, 8, 1_250_000), (192, 4, 88), (196, 4, 5),
+        (16, 4, 1448), (24, 4, 7), (28, 4, 3), (32, 4, 2), (36, 4, 1), (68, 4, 40_000), (76, 4, 33), (80, 4, 44),
+        (100, 4, 9), (104, 8, 2_500_000), (120, 8, 123_456), (148, 4, 39_000), (156, 4, 99), (160, 8, 1_250_000),
+        (192, 4, 88), (196, 4, 5),
     ):  # fmt: skip
         field(data, offset, length, value)
     info = TcpInfo(bytes(data))
@@ -31,6 +32,7 @@ def test_fields_are_read_at_their_places_in_struct_tcp_info() -> None:
         "acked_bytes": 123_456,
         "ca_state": 3,
         "cwnd": 44,
+        "data_segments_out": 99,
         "delivered": 88,
         "delivered_ce": 5,
         "delivery_rate_bps": 10_000_000,
@@ -41,6 +43,7 @@ def test_fields_are_read_at_their_places_in_struct_tcp_info() -> None:
         "retransmitted": 1,
         "retransmitted_ever": 9,
         "rtt_ns": 40_000_000,
+        "sacked": 3,
         "ssthresh": 33,
         "unacked": 7,
     }

@@ -10,6 +10,7 @@ the process is, and `Punctuality` counts by how much each packet's departure was
     outbox        packets that have left the model and wait for the system call
     udp           between UDP sockets: one upstream socket a client, as a NAT has
     frame         between TUN or TAP devices, or any other two frame transports
+    ledger        every packet that left, for percentiles
     lateness      what validity is judged by
 
 Left out: anything that looks into payloads; only the two ECN bits of a packet are ever changed.

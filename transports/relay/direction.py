@@ -94,6 +94,11 @@ class Direction:
         return self.port.queue
 
     @property
+    def lost_packets(self) -> int:
+        """Dropped by anything but the queue."""
+        return sum(each.dropped_packets for each in (*self._built.elements.values(), self._loss) if each is not None)
+
+    @property
     def elements(self) -> tuple[Sink, ...]:
         """What packets pass, in order, without the end."""
         inner = (self._enter, *self._built.sinks, self._leave)
@@ -126,7 +131,7 @@ class Direction:
             "entered_bytes": self.entered_bytes,
             "left_packets": self.left_packets,
             "left_bytes": self.left_bytes,
-            "lost_packets": sum(each.get("dropped_packets", 0) for each in counters.values()),
+            "lost_packets": self.lost_packets,
             "queue_packets": queue.backlog_packets,
             "queue_bytes": queue.backlog_bytes,
             "dropped_packets": queue.dropped_packets,

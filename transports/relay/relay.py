@@ -33,12 +33,12 @@ class Relay:
     """Ends around a timeline.
 
     clock: of departures and arrivals. punctuality: is told of both. timeline: what the models run on; its times, and
-    those of `now`, are since the relay was made.
+    those of `now`, are since the relay was made, at `epoch_ns` by the clock.
     """
 
     def __init__(self, *, clock: Clock | None = None, punctuality: Punctuality | None = None) -> None:
         read_clock = (clock or RealClock()).now
-        epoch_ns = read_clock()
+        self.epoch_ns = epoch_ns = read_clock()
         self.now: Callable[[], int] = lambda: read_clock() - epoch_ns
         self.punctuality = punctuality or Punctuality()
         self.timeline = Timeline()

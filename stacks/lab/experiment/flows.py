@@ -50,10 +50,11 @@ def read_traffic(table: Table, folder: Path) -> TrafficConfig | None:
     is_enabled = table.read("enabled", units.truth, True)
     kind = table.need("kind", units.word(TRAFFIC_KINDS), "constant", example='"constant"')
     own = TRAFFIC_KINDS.get(kind, ())
-    for key in ("packet", "on", "off", "sizes", "controller", "initial_window"):
+    for key in ("packet", "on", "off", "sizes", "sender", "controller", "initial_window"):
         if table.has(key) and key not in own:
             table.note(f"{key} says nothing of {kind} traffic, which has: {', '.join(own)}", key)
     is_web, is_on_off = kind == "web", kind == "on-off"
+    sender = table.read("sender", check_sender, "model")
     traffic = TrafficConfig(
         name=table.read("name", units.name, kind),
         kind=kind,
@@ -66,7 +67,8 @@ def read_traffic(table: Table, folder: Path) -> TrafficConfig | None:
         target=table.read("to", units.whole(0, 1 << 20), -1),
         packet_bytes=table.read("packet", units.whole(64, 65_535), None),
         sizes=_sizes(table, is_web),
-        controller=_web_controller(table, is_web, folder),
+        controller=_web_controller(table, is_web, sender, folder),
+        sender=sender,
         initial_window_packets=table.read("initial_window", units.whole(1, 10_000), 10),
         place=table.place,
     )
@@ -85,8 +87,10 @@ def _sizes(table: Table, is_needed: bool) -> str | int:
     return table.read("sizes", units.sizes(WORKLOADS), nothing)
 
 
-def _web_controller(table: Table, is_needed: bool, folder: Path) -> str:
+def _web_controller(table: Table, is_needed: bool, sender: str, folder: Path) -> str:
     read = controller(folder)
+    if sender.partition(":")[1] and not table.has("controller"):
+        return sender.partition(":")[2]
     if is_needed:
         return table.need("controller", read, "reno", example='"cubic"')
     return table.read("controller", read, "")
@@ -111,6 +115,6 @@ def default_name(name: str) -> str:
 TRAFFIC_KINDS: dict[str, tuple[str, ...]] = {
     "constant": ("packet",),
     "on-off": ("packet", "on", "off"),
-    "web": ("sizes", "controller", "initial_window"),
+    "web": ("sizes", "sender", "controller", "initial_window"),
 }
 """Each kind with the keys that only some kinds have."""

@@ -113,7 +113,7 @@ class TrafficConfig:
     kind: constant and on-off are packets that no controller governs, web is short flows at random times.
     rate_bps: while it sends; of web, what all flows together carry. on_ns, off_ns: of on-off, means of exponential
     times. packet_bytes: None for the experiment's. sizes: of web, the flows' distribution (`stacks.lab.workloads`), or
-    the bytes of each. controller, initial_window_packets: of web.
+    the bytes of each. controller, sender, initial_window_packets: of web.
     """
 
     name: str
@@ -128,6 +128,7 @@ class TrafficConfig:
     packet_bytes: int | None = None
     sizes: str | int = ""
     controller: str = ""
+    sender: str = "model"
     initial_window_packets: int = 10
     place: Place = field(default=(), compare=False, repr=False)
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from stacks.lab.experiment.values import LinkConfig, TopologyConfig
 from stacks.lab.network.link import Link
+from stacks.lab.network.seen import SeenLink
 from transports.link import Delay, Sink
 from transports.timeline import Timeline
 
@@ -23,7 +24,7 @@ class Way:
     forward_ns: int
     rtt_ns: int
     rate_bps: int
-    links: tuple[Link, ...]
+    links: tuple[SeenLink, ...]
 
 
 class Line:

@@ -89,7 +89,7 @@ def manifest_of(
     experiment: Experiment, runner: str, record: Record, versions: Mapping[str, str]
 ) -> dict[str, object]:
     """What is told of a result beside its tables."""
-    return {
+    manifest: dict[str, object] = {
         "format": FORMAT,
         "name": experiment.name,
         "title": experiment.title,
@@ -106,6 +106,7 @@ def manifest_of(
         "metrics": dict(record.metrics),
         "experiment": as_plain(experiment),
     }
+    return {**manifest, runner: dict(record.facts)} if record.facts else manifest
 
 
 def load(folder: Path) -> Kept:
@@ -120,11 +121,13 @@ def load(folder: Path) -> Kept:
         except LocalError as error:
             raise LocalError(f"{folder / name}: {error}") from error
     states, metrics, events = manifest.get("states"), manifest.get("metrics"), manifest.get("events")
+    facts = manifest.get(str(manifest.get("runner")))
     record = Record(
         tables,
         tuple(map(str, states)) if isinstance(states, list) else (),
         metrics if isinstance(metrics, dict) else {},
         events if isinstance(events, int) else 0,
+        facts if isinstance(facts, dict) else {},
     )
     return Kept(record, manifest, folder)
 

@@ -19,13 +19,20 @@ class Record:
 
     tables: `flows`, `links`; where samples were taken `series` (of flows) and `queues` (of links); where there is some,
     `traffic`; -1 in a table stands for nothing. states: the controllers' states, which `series` has by number.
-    metrics: by name. events: data packets that crossed a queue.
+    metrics: by name. events: data packets that crossed a queue. facts: what else its runner tells, in JSON's types: in
+    real time `valid` and why.
     """
 
     tables: Mapping[str, Table]
     states: Sequence[str] = ()
     metrics: Mapping[str, Value] = field(default_factory=dict)
     events: int = 0
+    facts: Mapping[str, object] = field(default_factory=dict)
+
+    @property
+    def is_valid(self) -> bool:
+        """Whether it counts: in real time a machine may be too slow for that."""
+        return self.facts.get("valid") is not False
 
     def digest(self) -> str:
         """The same for two runs exactly when they recorded the same."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from stacks.lab.experiment.values import Experiment
+from stacks.lab.experiment.values import Experiment, FlowConfig, TrafficConfig
 from stacks.lab.runners.runner import Runner
 from stacks.lab.runners.virtual import VirtualRunner
 from stacks.lab.senders import SENDERS
@@ -16,10 +16,13 @@ def runner_for(experiment: Experiment, origin: Origin, *, is_real: bool = False)
     runner = RUNNERS.get(name)
     if runner is None:
         raise LocalError("experiments run in virtual time only here: leave --real out")
-    for flow in experiment.flows:
-        word = flow.sender.partition(":")[0]
+    everyone: list[FlowConfig | TrafficConfig] = [*experiment.flows, *experiment.traffic]
+    for each in everyone:
+        word = each.sender.partition(":")[0]
         if word not in runner.senders:
-            raise origin.error([((*flow.place, "sender"), _refusal(flow.name, flow.sender, runner))])
+            raise origin.error([((*each.place, "sender"), _refusal(each.name, each.sender, runner))])
+    if problems := list(runner.check(experiment)):
+        raise origin.error(problems)
     return runner
 
 

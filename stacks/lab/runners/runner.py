@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from typing import Protocol
 
 from stacks.lab.experiment.values import Experiment
 from stacks.lab.results.record import Record
+from stacks.runtime.toml_places import Place
 
 Progress = Callable[[float], object]
 """Called now and then with the part that is done, 0 to 1."""
@@ -22,6 +23,9 @@ class Runner(Protocol):
     @property
     def senders(self) -> Collection[str]:
         """As above."""
+
+    def check(self, experiment: Experiment) -> Iterable[tuple[Place, str]]:
+        """What it cannot do of an experiment whose senders it has: (place, what it is and what to do) pairs."""
 
     def run(self, experiment: Experiment, progress: Progress) -> Record:
         """Run all of it. LocalError when it cannot be."""

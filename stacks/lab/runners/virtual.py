@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 from stacks.congestion.own import blame, own_file
@@ -13,6 +14,7 @@ from stacks.lab.running.fabric import run_fabric
 from stacks.lab.running.harm import harm_metrics
 from stacks.lab.running.world import World
 from stacks.runtime.errors import LocalError, StackError
+from stacks.runtime.toml_places import Place
 
 
 class VirtualRunner:
@@ -20,6 +22,10 @@ class VirtualRunner:
 
     name = "virtual"
     senders = ("model",)
+
+    def check(self, experiment: Experiment) -> Iterable[tuple[Place, str]]:  # noqa: ARG002
+        """It can do whatever can be said."""
+        return ()
 
     def run(self, experiment: Experiment, progress: Progress) -> Record:
         """Run all of it. LocalError, with file and line, when a controller in a file of its own fails."""

@@ -9,12 +9,11 @@ from stacks.lab.metrics.completion import ideal_ns, slowdown
 from stacks.lab.metrics.latency import spread
 from stacks.lab.metrics.throughput import goodput_bps
 from stacks.lab.results.record import Record, Table
-from stacks.lab.running.flows import FlowRun
+from stacks.lab.running.seen import Seen, SeenFlow
 from stacks.lab.running.summary import summary
-from stacks.lab.running.world import World
 
 
-def collect(world: World) -> Record:
+def collect(world: Seen) -> Record:
     """Everything that a run recorded."""
     tables: dict[str, Table] = {"flows": _flows(world), "links": _links(world)}
     if world.traffic:
@@ -24,11 +23,10 @@ def collect(world: World) -> Record:
         tables["series"] = world.samples.series
         tables["queues"] = world.samples.queues
         states = world.samples.states
-    events = sum(link.port.sent_packets for link in world.network.links if link.port is not None)
-    return Record(tables, states, summary(world, tables), events)
+    return Record(tables, states, summary(world, tables), world.events)
 
 
-def _flows(world: World) -> Table:
+def _flows(world: Seen) -> Table:
     columns: dict[str, array[int]] = {name: array("q") for name in FLOW_COLUMNS}
     names, groups, controllers = [], [], []
     for flow in world.flows:
@@ -40,14 +38,13 @@ def _flows(world: World) -> Table:
     return {"name": names, "group": groups, "controller": controllers, **columns}
 
 
-def _flow(world: World, flow: FlowRun) -> tuple[int, ...]:
-    experiment, model = world.experiment, flow.model
+def _flow(world: Seen, flow: SeenFlow) -> tuple[int, ...]:
+    experiment, counts = world.experiment, flow.counts
     end_ns = flow.completed_ns if flow.completed_ns >= 0 else experiment.duration_ns
     if flow.completed_ns < 0 and flow.config.stop_ns is not None:
         end_ns = min(end_ns, flow.config.stop_ns)
     from_ns = max(flow.start_ns, experiment.warmup_ns)
-    goodput_bytes = model.receiver.goodput_bytes if model is not None else 0
-    sender = model.sender if model is not None else None
+    goodput_bytes = flow.goodput_bytes
     delay = spread(flow.delays) if flow.delays is not None else None
     rates = [link.rate_bps for link in flow.way.links]
     ideal = -1
@@ -73,20 +70,19 @@ def _flow(world: World, flow: FlowRun) -> tuple[int, ...]:
         flow.way.rtt_ns,
         flow.empty_delay_ns,
         *((delay.mean, delay.p50, delay.p95, delay.p99, delay.largest) if delay else (-1,) * 5),
-        *(
-            (sender.sent_packets, sender.lost_packets, sender.retransmitted_packets, sender.timeouts)
-            if sender is not None
-            else (0, 0, 0, 0)
-        ),
-        sender.spurious_losses if sender is not None else 0,
-        model.receiver.ce_packets if model is not None else 0,
+        counts.sent_packets,
+        counts.lost_packets,
+        counts.retransmitted_packets,
+        counts.timeouts,
+        counts.spurious_losses,
+        counts.ce_packets,
     )
 
 
-def _links(world: World) -> Table:
+def _links(world: Seen) -> Table:
     names: list[str] = []
     columns: dict[str, array[int]] = {name: array("q") for name in LINK_COLUMNS}
-    for index, link in enumerate(world.network.links):
+    for index, link in enumerate(world.links):
         names.append(link.name)
         sent_packets, sent_bytes, dropped, marked, lost = link.watched
         backlog = spread(_backlog(world, index))
@@ -105,7 +101,7 @@ def _links(world: World) -> Table:
     return {"name": names, **columns}
 
 
-def _traffic(world: World) -> Table:
+def _traffic(world: Seen) -> Table:
     counts = ("sent_packets", "arrived_packets", "arrived_bytes")
     return {
         "name": [traffic.config.name for traffic in world.traffic],
@@ -113,7 +109,7 @@ def _traffic(world: World) -> Table:
     }
 
 
-def _backlog(world: World, index: int) -> list[int]:
+def _backlog(world: Seen, index: int) -> list[int]:
     if world.samples is None:
         return []
     queues, warmup_ns = world.samples.queues, world.experiment.warmup_ns

@@ -9,6 +9,7 @@ from stacks.congestion import ControllerFactory, Delivery, Flow
 from stacks.lab.experiment.values import FlowConfig
 from stacks.lab.flow import NO_END, ModelFlow
 from stacks.lab.network.line import Way
+from stacks.lab.running.seen import FlowCounts
 from stacks.model import DataPacket, Receiver, ReceiverConfig, Sender
 from transports.timeline import Timeline
 
@@ -57,8 +58,17 @@ class FlowRun:
     @property
     def empty_delay_ns(self) -> int:
         """What one full packet takes to the receiver where nothing else is on the way."""
-        packet_bits_ns = self._full_bytes * BIT_NS_PER_BYTE_S
-        return self.way.forward_ns + sum(-(-packet_bits_ns // link.rate_bps) for link in self.way.links)
+        return empty_delay_ns(self.way, self._full_bytes)
+
+    @property
+    def goodput_bytes(self) -> int:
+        """Data that was new, so far."""
+        return self.model.receiver.goodput_bytes if self.model is not None else 0
+
+    @property
+    def counts(self) -> FlowCounts:
+        """What it came to, so far."""
+        return FlowCounts() if self.model is None else model_counts(self.model.sender, self.model.receiver)
 
     def start(self, measure_from_ns: int | None) -> None:
         """Begin to send. measure_from_ns: from when one-way delays are wanted, None for not at all."""
@@ -118,6 +128,24 @@ class FlowRun:
                 add(timeline.now - packet.sent_ns)
 
         self.model.on_arrival = arrived
+
+
+def model_counts(sender: Sender, receiver: Receiver) -> FlowCounts:
+    """What a model flow came to."""
+    return FlowCounts(
+        sender.sent_packets,
+        sender.lost_packets,
+        sender.retransmitted_packets,
+        sender.timeouts,
+        sender.spurious_losses,
+        receiver.ce_packets,
+    )
+
+
+def empty_delay_ns(way: Way, packet_bytes: int) -> int:
+    """What one packet takes to the receiver where nothing else is on the way."""
+    packet_bits_ns = packet_bytes * BIT_NS_PER_BYTE_S
+    return way.forward_ns + sum(-(-packet_bits_ns // link.rate_bps) for link in way.links)
 
 
 BIT_NS_PER_BYTE_S = 8_000_000_000

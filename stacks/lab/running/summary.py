@@ -9,13 +9,12 @@ from stacks.lab.metrics.fairness import convergence_ns, jain
 from stacks.lab.metrics.latency import Spread, power, spread, under_load
 from stacks.lab.metrics.order import mean
 from stacks.lab.metrics.throughput import goodput_bps, loss_share, utilisation
-from stacks.lab.network.link import Link
+from stacks.lab.network.seen import SeenLink
 from stacks.lab.results.record import Table, Value
-from stacks.lab.running.flows import FlowRun
-from stacks.lab.running.world import World
+from stacks.lab.running.seen import Seen, SeenFlow
 
 
-def summary(world: World, tables: Mapping[str, Table]) -> dict[str, Value]:
+def summary(world: Seen, tables: Mapping[str, Table]) -> dict[str, Value]:
     """What the experiment's `metrics` ask for, by name; None for what did not come about."""
     wanted = set(world.experiment.metrics)
     metrics: dict[str, Value] = {}
@@ -41,7 +40,7 @@ def summary(world: World, tables: Mapping[str, Table]) -> dict[str, Value]:
     return metrics | _group_metrics(world, tables, wanted)
 
 
-def _link_metrics(world: World, link: Link, wanted: set[str]) -> dict[str, Value]:
+def _link_metrics(world: Seen, link: SeenLink, wanted: set[str]) -> dict[str, Value]:
     metrics: dict[str, Value] = {}
     measured_ns = world.experiment.duration_ns - world.experiment.warmup_ns
     sent_packets, sent_bytes, dropped, _, lost = link.watched
@@ -52,7 +51,7 @@ def _link_metrics(world: World, link: Link, wanted: set[str]) -> dict[str, Value
     return metrics
 
 
-def _delay_metrics(world: World, delay: Spread, wanted: set[str], total_bps: int) -> dict[str, Value]:
+def _delay_metrics(world: Seen, delay: Spread, wanted: set[str], total_bps: int) -> dict[str, Value]:
     metrics: dict[str, Value] = {}
     if "delay" in wanted:
         metrics |= {"delay_mean_ns": delay.mean, "delay_p50_ns": delay.p50}
@@ -70,9 +69,9 @@ def _delay_metrics(world: World, delay: Spread, wanted: set[str], total_bps: int
     return metrics
 
 
-def _group_metrics(world: World, tables: Mapping[str, Table], wanted: set[str]) -> dict[str, Value]:
+def _group_metrics(world: Seen, tables: Mapping[str, Table], wanted: set[str]) -> dict[str, Value]:
     """Of each group of flows by its name, where there are several."""
-    groups: dict[str, list[FlowRun]] = {}
+    groups: dict[str, list[SeenFlow]] = {}
     for flow in world.flows:
         groups.setdefault(flow.config.name, []).append(flow)
     metrics: dict[str, Value] = {}
@@ -114,18 +113,18 @@ def _completion_metrics(tables: Mapping[str, Table]) -> dict[str, Value]:
     }
 
 
-def _long_goodputs(world: World, tables: Mapping[str, Table]) -> list[int]:
+def _long_goodputs(world: Seen, tables: Mapping[str, Table]) -> list[int]:
     goodputs = _numbers(tables["flows"], "goodput_bps")
     return [goodputs[flow.number] for flow in world.flows if flow.config.size_bytes is None]
 
 
-def _bottleneck(world: World) -> Link | None:
+def _bottleneck(world: Seen) -> SeenLink | None:
     """The narrowest link that the first flow's data crosses; where there is no flow, the first traffic's."""
     ways = [flow.way for flow in world.flows[:1]] or [traffic.way for traffic in world.traffic[:1]]
     return min((link for way in ways for link in way.links), key=lambda link: link.rate_bps, default=None)
 
 
-def _convergence(world: World) -> int | None:
+def _convergence(world: Seen) -> int | None:
     """Shares are those of windows of so many round trips, since no flow is even within one."""
     assert world.samples is not None
     long = [flow for flow in world.flows if flow.config.size_bytes is None and flow.config.stop_ns is None]

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from stacks.congestion import controller_factory
-from stacks.lab.experiment.values import Experiment, FlowConfig, TrafficConfig
+from stacks.lab.experiment.values import Experiment
 from stacks.lab.network.line import Line
+from stacks.lab.network.seen import SeenLink
 from stacks.lab.running.flows import FlowRun
+from stacks.lab.running.plan import PlannedFlow, planned_flows
 from stacks.lab.running.samples import Samples
-from stacks.lab.running.traffic import TrafficRun, web_flows
+from stacks.lab.running.traffic import TrafficRun
 from transports.timeline import Timeline
 
 
@@ -25,8 +26,8 @@ class World:
         self.flows: list[FlowRun] = []
         self.traffic: list[TrafficRun] = []
         self.samples: Samples | None = None
-        self._rng = random.Random(experiment.seed)
-        self._add_flows()
+        for planned in planned_flows(experiment):
+            self._add_flow(planned)
         self._add_traffic()
         for link in self.network.links:
             link.watch()
@@ -44,14 +45,18 @@ class World:
             self.timeline.run(duration_ns * step // STEPS)
             progress(step / STEPS)
 
-    def _add_flows(self) -> None:
-        for config in self.experiment.flows:
-            for index in range(config.count):
-                name = config.name if config.count == 1 else f"{config.name}-{index}"
-                jitter_ns = int(self._rng.random() * config.jitter_ns)
-                self._add_flow(config, name, config.start_ns + index * config.spacing_ns + jitter_ns)
+    @property
+    def links(self) -> Sequence[SeenLink]:
+        """Those with a queue."""
+        return self.network.links
 
-    def _add_flow(self, config: FlowConfig, name: str, start_ns: int, *, is_sampled: bool = True) -> None:
+    @property
+    def events(self) -> int:
+        """Data packets that crossed a queue."""
+        return sum(link.port.sent_packets for link in self.network.links if link.port is not None)
+
+    def _add_flow(self, planned: PlannedFlow) -> None:
+        config = planned.config
         experiment = self.experiment
         flow = FlowRun(
             self.timeline,
@@ -59,16 +64,16 @@ class World:
             self.network.way(config.source, config.target, rtt_ns=config.rtt_ns),
             factory=controller_factory(config.controller),
             number=len(self.flows),
-            name=name,
-            start_ns=start_ns,
+            name=planned.name,
+            start_ns=planned.start_ns,
             packet_bytes=experiment.packet_bytes,
             header_bytes=experiment.header_bytes,
             seed=experiment.seed,
-            is_sampled=is_sampled,
+            is_sampled=planned.is_sampled,
         )
         self.flows.append(flow)
         measure_from_ns = experiment.warmup_ns if DELAY_METRICS & set(experiment.metrics) else None
-        self.timeline.at(start_ns, flow.start, measure_from_ns)
+        self.timeline.at(planned.start_ns, flow.start, measure_from_ns)
         if config.stop_ns is not None:
             self.timeline.at(config.stop_ns, _stop, flow)
 
@@ -76,8 +81,7 @@ class World:
         experiment = self.experiment
         for number, config in enumerate(experiment.traffic):
             if config.kind == "web":
-                self._add_web(config, number)
-                continue
+                continue  # flows, among the others
             traffic = TrafficRun(
                 self.timeline,
                 config,
@@ -89,22 +93,9 @@ class World:
             self.traffic.append(traffic)
             self.timeline.at(config.start_ns, _start, traffic)
 
-    def _add_web(self, config: TrafficConfig, number: int) -> None:
-        for index, (start_ns, size_bytes) in enumerate(web_flows(self.experiment, config, number)):
-            flow = FlowConfig(
-                name=config.name,
-                controller=config.controller,
-                size_bytes=size_bytes,
-                source=config.source,
-                target=config.target,
-                initial_window_packets=config.initial_window_packets,
-            )
-            self._add_flow(flow, f"{config.name}-{index}", start_ns, is_sampled=False)
-
     def _warm(self, _: object) -> None:
         for flow in self.flows:
-            if flow.model is not None:
-                flow.warm_bytes = flow.model.receiver.goodput_bytes
+            flow.warm_bytes = flow.goodput_bytes
         for link in self.network.links:
             link.watch()
 

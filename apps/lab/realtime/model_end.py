@@ -1,0 +1,158 @@
+"""A flow of ours in real time: its sender and its receiver, each with a UDP socket in its namespace."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import select
+from collections.abc import Callable, Sequence
+
+from apps.lab.realtime.end import FlowEnd, Place
+from apps.lab.realtime.loop import Loop
+from stacks.congestion import Delivery, Flow, controller_factory
+from stacks.lab.network.line import Way
+from stacks.lab.running.flows import NO_RATE_BPS, model_counts
+from stacks.lab.running.plan import PlannedFlow
+from stacks.lab.running.seen import FlowCounts
+from stacks.model import Receiver, ReceiverConfig, Sender
+from stacks.model.endpoint import ReceivingEndpoint, SendingEndpoint
+from transports import namespaces
+from transports.pump import Pump
+from transports.udp import UdpTransport
+
+
+class ModelEnd(FlowEnd):
+    """seed: of the experiment, for what the controller draws."""
+
+    def __init__(
+        self,
+        loop: Loop,
+        planned: PlannedFlow,
+        way: Way,
+        *,
+        number: int,
+        packet_bytes: int,
+        nodes: tuple[Place, Place],
+        seed: int,
+    ) -> None:
+        config = planned.config
+        super().__init__(loop, planned, way, number=number, packet_bytes=packet_bytes, config=config)
+        self._seed = seed
+        (near, near_address), (far, far_address) = nodes
+        with contextlib.ExitStack() as undo:
+            with namespaces.entered(near):
+                self._near = UdpTransport(near_address, 0)
+            undo.callback(self._near.close)
+            with namespaces.entered(far):
+                self._far = UdpTransport(far_address, 0)
+            undo.pop_all()
+        here, there = self._near.address, self._far.address
+        self.link_name = f"{here[0]}:{here[1]}>{there[0]}:{there[1]}/17"
+        self._receiving = ReceivingEndpoint(ReceiverConfig(ack_packets=config.ack_packets))
+        self._far_pump = Pump(self._receiving, self._far, loop.clock)
+        self._sender: Sender | None = None
+        self._near_turn: PumpTurn | None = None
+        self._far_turn = PumpTurn(loop, self._far_pump, self._far.fileno(), self.arrived)
+
+    @property
+    def goodput_bytes(self) -> int:
+        """Data that was new."""
+        return self._receiver.goodput_bytes
+
+    @property
+    def counts(self) -> FlowCounts:
+        """What it came to, so far."""
+        return FlowCounts() if self._sender is None else model_counts(self._sender, self._receiver)
+
+    @property
+    def state(self) -> str:
+        """Of its controller."""
+        assert self._sender is not None
+        return self._sender.controller.state
+
+    def sample(self) -> Sequence[int]:
+        """As of `FlowEnd`."""
+        sender = self._sender
+        assert sender is not None
+        window_bytes, rate_bps = sender.controller.window_bytes, sender.controller.rate_bps
+        return (
+            -1 if window_bytes is None else window_bytes,
+            -1 if rate_bps is None else rate_bps,
+            sender.rtt.latest_ns or -1,
+            sender.delivery.inflight_bytes,
+            self.goodput_bytes,
+            sender.lost_packets,
+        )
+
+    def write(self, length_bytes: int) -> None:
+        """The application has so many more bytes."""
+        if self._sender is None:
+            self._begin()
+        assert self._sender is not None
+        assert self._near_turn is not None
+        self._sender.write(length_bytes)
+        self.loop.turn(self._near_turn)
+
+    def stop(self) -> None:
+        """It has no more; what it has sent may still be sent again."""
+        if self._sender is not None:
+            self._sender.unsent_bytes = 0
+
+    def close(self) -> None:
+        """Both sockets."""
+        self._near.close()
+        self._far.close()
+
+    @property
+    def _receiver(self) -> Receiver:
+        return next(iter(self._receiving.receivers.values()), NOTHING)
+
+    def _begin(self) -> None:
+        packet_bytes = self.packet_bytes
+        facts = Flow(
+            line_rate_bps=self.way.rate_bps or NO_RATE_BPS,
+            packet_bytes=packet_bytes,
+            rng=random.Random((self._seed << 24) + self.number),
+            delivery=Delivery(self.config.initial_window_packets * packet_bytes),
+            start_ns=self.loop.clock.now(),
+            base_rtt_ns=self.way.rtt_ns,
+        )
+        self._sender = Sender(controller_factory(self.config.controller), facts)
+        core = SendingEndpoint(self._sender, self._far.address, flow=self.number)
+        pump = Pump(core, self._near, self.loop.clock)
+        self._near_turn = PumpTurn(self.loop, pump, self._near.fileno())
+
+
+class PumpTurn:
+    """A pump in the loop: it has a turn when its socket is ready, and when its core wants one."""
+
+    def __init__(
+        self, loop: Loop, pump: Pump, fileno: int, after: Callable[[], object] | None = None
+    ) -> None:
+        self._loop = loop
+        self._pump = pump
+        self._fileno = fileno
+        self._after = after
+        self._is_blocked = False
+        loop.watch(fileno, select.EPOLLIN, self._ready)
+
+    def turn(self) -> int | None:
+        """Pump until there is nothing more to do."""
+        pump = self._pump
+        pump.pump()
+        while pump.has_more:
+            pump.pump()
+        if self._after is not None:
+            self._after()
+        if pump.is_blocked is not self._is_blocked:
+            self._is_blocked = pump.is_blocked
+            events = select.EPOLLIN | select.EPOLLOUT if self._is_blocked else select.EPOLLIN
+            self._loop.watch(self._fileno, events, self._ready)
+        return pump.deadline_ns
+
+    def _ready(self, _: int) -> None:
+        self._loop.turn(self)
+
+
+NOTHING = Receiver()
+"""What a receiver is like that nothing has come to."""
