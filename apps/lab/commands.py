@@ -97,17 +97,21 @@ def sweep(
     real: Real = False,
     fresh: Fresh = False,
     as_json: Json = False,
-) -> None:
+) -> int:
     """Run an experiment for each combination of some values, on all cores, and keep every result."""
     pool = _pool(processes, cluster, real=real)
     result = run_sweep(experiment, grid or (), open_store(output), pool, real=real, fresh=fresh)
+    late = [row for row in result.rows if not row.is_valid]
     if as_json:
         print_json(sweep_json(result))
-        return
+        return INVALID if late else 0
     out = console()
     show_sweep(result, out, metric or ())
     before = f", {result.reused} of them before" if result.reused else ""
     out.print(f"{len(result.rows)} runs{before}; kept in {Path(output, result.name)}")
+    if late:
+        out.print(f"NOT VALID: {len(late)} of them; the same command runs those again", style="bold red")
+    return INVALID if late else 0
 
 
 @app.command(epilog="baremetal lab plot first-steps --file picture.png")

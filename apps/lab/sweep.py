@@ -23,12 +23,13 @@ from stacks.lab.sweeping.jobs import Job, Pool
 
 @dataclass(frozen=True, slots=True)
 class SweepRow:
-    """One point with its metrics. folder: of its whole result."""
+    """One point with its metrics. folder: of its whole result. is_valid: see `Record`."""
 
     parameters: Mapping[str, object]
     metrics: Mapping[str, object]
     digest: str
     folder: Path
+    is_valid: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +54,7 @@ def run_sweep(
     runner_name = ""
     for number, point in enumerate(points):
         runner_name = runner_for(point.experiment, document.origin, is_real=real).name
-        if fresh or not store.has(point.experiment, runner_name):
+        if fresh or not _is_kept(point, store, runner_name):
             jobs.append(Job(number, point.experiment, runner_name, run_hash(point.experiment, runner_name)))
     reused = len(points) - len(jobs)
     done = 0
@@ -103,6 +104,7 @@ def sweep_json(result: SweepResult) -> list[dict[str, object]]:
             "metrics": dict(row.metrics),
             "digest": row.digest,
             "folder": str(row.folder),
+            **({} if row.is_valid else {"valid": False}),
         }
         for row in result.rows
     ]
@@ -113,7 +115,19 @@ def _row(point: Point, store: Store, runner: str) -> SweepRow:
     manifest = load_manifest(folder)
     metrics = manifest["metrics"]
     assert isinstance(metrics, dict)
-    return SweepRow(dict(point.parameters), metrics, str(manifest["digest"]), folder)
+    return SweepRow(dict(point.parameters), metrics, str(manifest["digest"]), folder, _is_valid(manifest, runner))
+
+
+def _is_kept(point: Point, store: Store, runner: str) -> bool:
+    """Whether there is a result that counts."""
+    if not store.has(point.experiment, runner):
+        return False
+    return _is_valid(load_manifest(store.folder(point.experiment, runner)), runner)
+
+
+def _is_valid(manifest: Mapping[str, object], runner: str) -> bool:
+    facts = manifest.get(runner)
+    return not isinstance(facts, dict) or facts.get("valid") is not False
 
 
 SHOWN = (

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,8 +40,7 @@ def running(experiment: Experiment) -> Iterator[Bottleneck]:
     require_namespaces()
     names = [f"lab{os.getpid()}{side}" for side in "lr"]
     topology = experiment.topology
-    with tempfile.TemporaryDirectory(prefix="baremetal-lab-") as folder:
-        ledger = Path(folder, "ledger")
+    with _memory_file() as ledger:
         words = ["link", "tun", "--until-stdin-ends", "--json", "--seed", str(experiment.seed)]
         for option, name, address in zip(("--left", "--right"), names, ADDRESSES, strict=True):
             words += [option, f"{name}/bm0/{address}/24"]
@@ -60,6 +58,16 @@ def running(experiment: Experiment) -> Iterator[Bottleneck]:
             for name in names:
                 if namespaces.exists(name):  # it was killed
                     namespaces.remove(name)
+
+
+@contextlib.contextmanager
+def _memory_file() -> Iterator[Path]:
+    """A file for the link to write to, of which nothing is left however this process ends."""
+    opened = os.memfd_create("ledger")
+    try:
+        yield Path(f"/proc/{os.getpid()}/fd/{opened}")
+    finally:
+        os.close(opened)
 
 
 def require_namespaces() -> None:

@@ -11,6 +11,7 @@ from apps.lab.realtime.options import as_words
 from stacks.congestion import Delivery, Flow, controller_factory
 from stacks.lab.experiment.conflicts import path_rtt_ns
 from stacks.lab.experiment.values import Experiment, FlowConfig, LinkConfig, TrafficConfig
+from stacks.lab.running.flows import NO_RATE_BPS
 from stacks.lab.running.plan import planned_flows
 from stacks.runtime.toml_places import Place
 from transports.errors import TransportError
@@ -97,7 +98,11 @@ def _sender(experiment: Experiment, each: FlowConfig | TrafficConfig) -> Found:
         return
     packet_bytes = experiment.packet_bytes
     flow = Flow(
-        line_rate_bps=10**9, packet_bytes=packet_bytes, rng=random.Random(0), delivery=Delivery(10 * packet_bytes)
+        line_rate_bps=experiment.topology.hops[0].forward.rate_bps or NO_RATE_BPS,
+        packet_bytes=packet_bytes,
+        rng=random.Random(0),
+        delivery=Delivery(10 * packet_bytes),
+        base_rtt_ns=experiment.topology.rtt_ns or 1,
     )
     made = controller_factory(each.controller)(flow)
     if made.wants_telemetry or made.cnp_interval_ns:

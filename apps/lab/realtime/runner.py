@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import signal
 import sys
+import threading
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
-from apps.lab.realtime.bottleneck import Bottleneck, require_namespaces, running
+from apps.lab.realtime.bottleneck import require_namespaces, running
 from apps.lab.realtime.end import FlowEnd, Place
 from apps.lab.realtime.kernel_end import KernelEnd
 from apps.lab.realtime.loop import Loop
@@ -44,7 +46,7 @@ class RealRunner:
     def run(self, experiment: Experiment, progress: Progress) -> Record:
         """Run all of it, which takes its duration. CommandError when this machine or user cannot."""
         require_namespaces()
-        with running(experiment) as link, contextlib.closing(Ends(experiment, link)) as ends:
+        with told_to_end(), running(experiment) as link, contextlib.closing(Ends(experiment, link.nodes)) as ends:
             start_ns = ends.run(progress)
             report, record = link.finish()
             measured = merge(
@@ -63,9 +65,9 @@ class RealRunner:
 
 
 class Ends:
-    """Both ends of everything that an experiment sends."""
+    """Both ends of everything that an experiment sends. nodes: 0 and 1."""
 
-    def __init__(self, experiment: Experiment, link: Bottleneck) -> None:
+    def __init__(self, experiment: Experiment, nodes: tuple[Place, Place]) -> None:
         self.experiment = experiment
         self.loop = Loop(RealClock())
         self.flows: list[FlowEnd] = []
@@ -75,7 +77,7 @@ class Ends:
         self.links: list[MeasuredLink] = links_of(
             topology.hops[0], rtt_ns=topology.rtt_ns, packet_bytes=experiment.packet_bytes
         )
-        self._nodes = link.nodes
+        self._nodes = nodes
         try:
             for planned in planned_flows(experiment):
                 self.flows.append(self._flow(planned))
@@ -171,6 +173,27 @@ def facts(lateness: dict[str, object], ends: Lateness) -> dict[str, object]:
         "flows_lateness": ends.as_json(),
         "kernel": kernel_release(),
     }
+
+
+@contextlib.contextmanager
+def told_to_end() -> Iterator[None]:
+    """Within the block SIGTERM and SIGHUP end it as Ctrl-C does, with everything tidied up."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {each: signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGHUP)}
+    for each, handler in before.items():
+        if handler is not signal.SIG_IGN:
+            signal.signal(each, _end)
+    try:
+        yield
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
+
+
+def _end(number: int, _: object) -> None:
+    sys.exit(128 + number)
 
 
 @contextlib.contextmanager

@@ -33,7 +33,8 @@ class Kept:
     @property
     def title(self) -> str:
         """For people."""
-        return str(self.manifest.get("title") or self.manifest.get("name"))
+        title = str(self.manifest.get("title") or self.manifest.get("name"))
+        return title if self.record.is_valid else f"{title} (NOT VALID)"
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,8 +31,13 @@ def _refusal(name: str, sender: str, runner: Runner) -> str:
     other = next((each for each in RUNNERS.values() if word in each.senders), None)
     what = f"{name} has the sender {sender} ({SENDERS[word]})"
     if other is not None:
-        return f"{what}, which needs {'--real' if other.name == 'real' else 'virtual time: leave --real out'}"
+        is_real = other.name == "real"
+        return f"{what}, which needs {'real' if is_real else 'virtual'} time: {_with(is_real)}"
     return f"{what}, which is not there yet; in {runner.name} time there is: {', '.join(runner.senders)}"
+
+
+def _with(is_real: bool) -> str:
+    return "`baremetal lab run --real`" if is_real else "leave --real out"
 
 
 RUNNERS: dict[str, Runner] = {"virtual": VirtualRunner()}

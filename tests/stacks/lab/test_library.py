@@ -13,10 +13,12 @@ from stacks.lab.runners.catalogue import runner_for
 from stacks.runtime import LocalError
 
 BRIEF_NS = 1_500_000_000
+REAL = {"kernel-beside-ours"}
+"""Those that need real time."""
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("name", ready_names())
+@pytest.mark.parametrize("name", [name for name in ready_names() if name not in REAL])
 def test_a_ready_experiment_runs_and_twice_the_same(name: str) -> None:
     document = find_document(name)
     experiment = read_base(document, ["warmup=0s"]).experiment
@@ -32,10 +34,17 @@ def test_a_ready_experiment_runs_and_twice_the_same(name: str) -> None:
 
 
 def test_every_point_of_every_ready_experiment_has_a_runner() -> None:
-    for name in ready_names():
+    for name in [each for each in ready_names() if each not in REAL]:
         document = find_document(name)
         for point in read_points(document):
             assert runner_for(point.experiment, document.origin).name == "virtual"
+
+
+def test_virtual_time_refuses_those_that_need_real_time() -> None:
+    for name in REAL:
+        document = find_document(name)
+        with pytest.raises(LocalError, match=rf"{name}\.toml:\d+: kernel has the sender linux:cubic"):
+            runner_for(read_base(document).experiment, document.origin)
 
 
 def test_a_name_that_is_nearly_one_is_suggested() -> None:
