@@ -4,10 +4,14 @@
     timeline.run(until_ns)                    everything up to then, as fast as it goes: virtual time
     timer = timeline.timer(action); timer.arm(time_ns)    a deadline that moves
 
-Actions of one time run in the order in which they were asked for, so that a run is the same every time. A process
-that lives in real time calls `run(clock.now())` when something is due (`poll_deadline`); each action then sees the
-time for which it was asked, not the one at which the process got round to it, so that a late process still computes
-the exact model, and can say how late it was.
+Actions of one time run in the order in which they were asked for, so that a run is the same every time. For a timer
+that is the order in which its entry was made, which `Timer.arm` does only for a time earlier than the entry it has: a
+timer that was put off makes one when the old one comes up, and one that was moved to and fro keeps the first. Where the
+order within an instant matters to a model, it says so itself (`Port.put` lets a packet that has left make room first).
+
+A process that lives in real time calls `run(clock.now())` when something is due (`poll_deadline`); each action then
+sees the time for which it was asked, not the one at which the process got round to it, so that a late process still
+computes the exact model, and can say how late it was.
 """
 
 from __future__ import annotations

@@ -30,6 +30,7 @@ from transports.clock import RealClock
 from transports.control import ControlServer
 from transports.control import Json as ControlJson
 from transports.driver import Driver
+from transports.relay.lateness import Punctuality
 from transports.routes import source_address
 from transports.udp import UdpTransport
 
@@ -88,10 +89,13 @@ def send(
     be_punctual(is_realtime=realtime)
     with contextlib.closing(transport):
         record = SenderTrace(sender, interval_ns=interval if trace else 0)
-        took_ns = run_sender(SendingEndpoint(sender, address, flow=flow), transport, clock, record, limit_ns=time)
+        core, punctuality = SendingEndpoint(sender, address, flow=flow), Punctuality()
+        core.on_departure = punctuality.departure.record
+        took_ns = run_sender(core, transport, clock, record, limit_ns=time)
     if trace:
         trace.write_text(record.as_csv())
-    result = summary(sender, took_ns) | {"controller": controller}
+    lateness: dict[str, ControlJson] = {**punctuality.as_json()}
+    result = summary(sender, took_ns) | {"controller": controller, "lateness": lateness}
     if as_json:
         print_json(result)
         return
@@ -102,6 +106,8 @@ def send(
         f"{sender.lost_packets} of {sender.sent_packets} packets lost"
     )
     console().print(line, highlight=False, soft_wrap=True)
+    if punctuality.reason:
+        complain(f"not a valid measurement: {punctuality.reason}")
 
 
 def serve(
@@ -138,7 +144,7 @@ def serve(
 
 
 def summary(sender: Sender, took_ns: int) -> dict[str, ControlJson]:
-    """How a flow went."""
+    """How a flow went; delivered_bytes and goodput_mbit_s are of whole IP packets."""
     delivered_bytes = sender.delivery.delivered_bytes
     return {
         "duration_ns": took_ns,

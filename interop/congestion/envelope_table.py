@@ -55,5 +55,5 @@ Conformance is the share of all points that lie in the other flow's envelope (QU
 kernel do not reach 1 either, so what counts is the ratio of ours to that. `make interop-long` writes this page; a dash
 is a cell in which the machine was too busy for a valid run ([lateness](link.md#lateness-and-valid-runs)), or, in the
 last column, in which the kernel's two flows have nothing in common. Acknowledgements are held back at random by up to
-what two packets take at the bottleneck, as on a real network: without that, phases decide who gets what.
+a tenth of a round trip, as on a real network: without that, phases decide who gets what.
 """

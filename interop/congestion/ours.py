@@ -20,7 +20,7 @@ from transports.routes import source_address
 from transports.timeline import Timeline
 from transports.udp import UdpTransport
 
-OURS = {"reno": "reno", "cubic": "cubic", "bbr": "bbr1"}
+OURS = {"reno": "reno", "cubic": "cubic-linux", "bbr": "bbr1"}
 """Our controller for each of the kernel's."""
 
 

@@ -58,6 +58,7 @@ CONTROLLERS: Mapping[str, ControllerFactory] = {
     "cubic": Cubic,
     "cubic-ecn": _option(Cubic, ecn=2),
     "cubic-paced": _option(Cubic, is_paced=True),
+    "cubic-linux": _option(Cubic, is_linux=True),
     "cubic-plain": _option(Cubic, hystart=False),
     "bbr1": Bbr1,
     "bbr3": Bbr3,

@@ -159,6 +159,13 @@ class Controller:
     def handle_notification(self, now: int) -> None:
         """The receiver, or the network, says that a queue builds up: a CNP."""
 
+    def handle_mtu(self, packet_bytes: int, now: int) -> None:
+        """A full packet has another size from here, on the same path (RFC 8899).
+
+        What is counted in packets follows; the window stays as many bytes as it was. An algorithm without this goes on
+        in packets of the size that `Flow` named.
+        """
+
     def handle_timeout(self, now: int) -> None:
         """Act on every deadline at or before `now`, in their order: calling it late has the same outcome."""
 

@@ -10,6 +10,9 @@
     a timeout, or no event yet    K = 0 and W_max = cwnd at the beginning of congestion avoidance (4.8, 4.10)
     a spurious event              everything back (4.9)
 
+`is_linux` does as net/ipv4/tcp_cubic.c where that differs and it shows: alpha stays 9/17 for ever, and fast convergence
+compares windows in whole packets.
+
 t is counted from the beginning of the present congestion avoidance, without times in which the application limited
 the sender (4.2, 5.8). Everything is integers: bytes, microseconds, an integer cubic root.
 """
@@ -25,12 +28,15 @@ from stacks.congestion.windowed import WindowedController
 
 class Cubic(WindowedController):
     """The window of one flow. hystart: leave the first slow start as RFC 9406 says. ecn, is_paced: see windowed.
+    is_linux: see above.
 
     w_max_bytes: 0 before the first congestion event. k_us: K. epoch_ns: where t is 0. cwnd_prior_bytes, w_est_bytes:
     as above.
     """
 
-    def __init__(self, flow: Flow, *, hystart: bool = True, ecn: int = 0, is_paced: bool = False) -> None:
+    def __init__(
+        self, flow: Flow, *, hystart: bool = True, ecn: int = 0, is_paced: bool = False, is_linux: bool = False
+    ) -> None:
         super().__init__(
             flow,
             abc_packets=ABC_PACKETS,
@@ -39,6 +45,9 @@ class Cubic(WindowedController):
             ecn=ecn,
             is_paced=is_paced,
         )
+        # In 17ths, once W_est is at cwnd_prior; and in what fast convergence compares windows.
+        self._late_alpha = ALPHA_17 if is_linux else 17
+        self._grain_bytes = flow.packet_bytes if is_linux else 1
         self.w_max_bytes = 0
         self.k_us = 0
         self.epoch_ns = 0
@@ -50,7 +59,9 @@ class Cubic(WindowedController):
     def reduced_bytes(self, window_bytes: int) -> int:
         """Seven tenths (4.6); W_max by fast convergence (4.7)."""
         self.cwnd_prior_bytes = window_bytes
-        self.w_max_bytes = window_bytes * 17 // 20 if window_bytes < self.w_max_bytes else window_bytes
+        grain_bytes = self._grain_bytes
+        is_below = window_bytes // grain_bytes < self.w_max_bytes // grain_bytes
+        self.w_max_bytes = window_bytes * 17 // 20 if is_below else window_bytes
         self._starts_flat = False
         return window_bytes * 7 // 10
 
@@ -79,7 +90,7 @@ class Cubic(WindowedController):
         window_bytes = self.window_bytes
         t_us = (now - self.epoch_ns) // 1000
         scale = C_TENTHS * self.packet_bytes
-        alpha = ALPHA_17 if self.w_est_bytes < self.cwnd_prior_bytes else 17
+        alpha = ALPHA_17 if self.w_est_bytes < self.cwnd_prior_bytes else self._late_alpha
         est = self._est_rest + alpha * self.packet_bytes * acked_bytes
         growth_bytes = est // (17 * window_bytes)
         self._est_rest = est - growth_bytes * 17 * window_bytes

@@ -77,6 +77,7 @@ class WindowedController(Controller):
         # Reducing: since a loss (until the stack says it is over) or a mark (until a later packet is acknowledged).
         self._is_recovering = self._is_marked = False
         self._reduced_ns = -1
+        self._reduced_bytes = 0
         self._timeouts = 0
         self._acked_ns = flow.start_ns
         self._undo: tuple[int, int, HyStart | None, Any] | None = None
@@ -160,6 +161,14 @@ class WindowedController(Controller):
             self.window_bytes = self.minimum_bytes
             self._enter_slow_start()
             self.time_out()
+
+    def handle_mtu(self, packet_bytes: int, now: int) -> None:  # noqa: ARG002
+        """Count in packets of this size."""
+        self._abc_bytes = self._abc_bytes // self.packet_bytes * packet_bytes
+        self._abc_usual_bytes = self._abc_usual_bytes // self.packet_bytes * packet_bytes
+        self._abc_timeout_bytes = self._abc_timeout_bytes // self.packet_bytes * packet_bytes
+        self.packet_bytes = self.prr.packet_bytes = packet_bytes
+        self.minimum_bytes = 2 * packet_bytes
 
     def handle_recovered(self, now: int) -> None:
         """The window is ssthresh from here."""
@@ -251,6 +260,7 @@ class WindowedController(Controller):
     def _begin_reduction(self, flight_bytes: int, now: int, *, is_loss: bool = True) -> None:
         self.hystart = None
         self._reduced_ns = now
+        self._reduced_bytes = self.delivery.delivered_bytes if self.delivery is not None else 0
         self.prr.start(flight_bytes, is_loss=is_loss)
         if self.delivery is None:
             self.window_bytes = self.ssthresh_bytes
@@ -259,7 +269,7 @@ class WindowedController(Controller):
             self.window_bytes = self.delivery.inflight_bytes + self.packet_bytes
 
     def _reduce(self, ack: Ack, now: int) -> None:
-        if self._is_marked and ack.newest_sent_ns > self._reduced_ns:
+        if self._is_marked and self._is_after_reduction(ack):
             self._is_marked = False
             self._end_reduction(now)
             return
@@ -270,6 +280,12 @@ class WindowedController(Controller):
         self.window_bytes = self.prr.window_bytes(
             ack.acked_bytes, ack.inflight_bytes, self.ssthresh_bytes, is_safe=not ack.lost_bytes
         )
+
+    def _is_after_reduction(self, ack: Ack) -> bool:
+        # By what was delivered when its newest packet left: that may have been in the nanosecond of the reduction.
+        if self.delivery is None:
+            return ack.newest_sent_ns > self._reduced_ns
+        return ack.prior_delivered_bytes >= self._reduced_bytes
 
     def _end_reduction(self, now: int) -> None:
         self.window_bytes = self.ssthresh_bytes

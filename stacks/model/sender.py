@@ -25,14 +25,17 @@ from stacks.model.losses import LossDetector
 from stacks.model.packets import AckPacket, DataPacket
 from stacks.runtime.errors import LocalError
 
+MILLISECOND_NS = 1_000_000
+
 
 class Sender:
     """One flow.
 
     factory: of its controller. flow: as the controller gets it, with `delivery`. ack_delay_ns: the longest that the
     receiver delays acknowledgements, its `ReceiverConfig.ack_delay_ns` (a `ModelFlow` sees to that). granularity_ns: of
-    timers (RFC 9002 6.1.2). overhead_bytes: of a packet, LocalError where it leaves no room. unsent_bytes: data that
-    was written and not sent yet. retransmitted_packets, timeouts, spurious_losses: counters.
+    timers (RFC 9002 6.1.2); None for a millisecond, or the flow's base round trip where that is shorter. minimum_ns: no
+    timeout comes sooner. overhead_bytes: of a packet, LocalError where it leaves no room. unsent_bytes: data that was
+    written and not sent yet. retransmitted_packets, timeouts, spurious_losses: counters.
     """
 
     def __init__(
@@ -41,7 +44,8 @@ class Sender:
         flow: Flow,
         *,
         ack_delay_ns: int = 25_000_000,
-        granularity_ns: int = 1_000_000,
+        granularity_ns: int | None = None,
+        minimum_ns: int = MILLISECOND_NS,
         overhead_bytes: int = 0,
     ) -> None:
         assert flow.delivery is not None
@@ -49,7 +53,10 @@ class Sender:
             raise LocalError(f"{overhead_bytes} bytes of headers leave nothing of a packet of {flow.packet_bytes}")
         self.delivery: Delivery = flow.delivery
         self.controller: Controller = factory(flow)
-        self.rtt = RttEstimator(granularity_ns=granularity_ns)
+        if granularity_ns is None:
+            # DEVIATION: RFC 9002's millisecond is a hundred round trips of a data centre.
+            granularity_ns = min(flow.base_rtt_ns or MILLISECOND_NS, MILLISECOND_NS)
+        self.rtt = RttEstimator(granularity_ns=granularity_ns, minimum_ns=minimum_ns)
         self.rtt.max_ack_delay_ns = ack_delay_ns
         self.packet_bytes = flow.packet_bytes
         self.overhead_bytes = overhead_bytes
@@ -171,6 +178,14 @@ class Sender:
             losses.forget(now)
         self._floor = losses.floor
 
+    def handle_mtu(self, packet_bytes: int, now: int) -> None:
+        """Full packets have this size from here; LocalError where the headers leave no room."""
+        if packet_bytes <= self.overhead_bytes:
+            raise LocalError(f"{self.overhead_bytes} bytes of headers leave nothing of a packet of {packet_bytes}")
+        self.packet_bytes = packet_bytes
+        self._payload_bytes = packet_bytes - self.overhead_bytes
+        self.controller.handle_mtu(packet_bytes, now)
+
     def handle_notification(self, now: int) -> None:
         """A CNP arrives; `poll_packets` afterwards."""
         self.controller.handle_notification(now)
@@ -239,7 +254,7 @@ class Sender:
         if rate_bps is not None:
             self._quantum_left -= size_bytes
             owed, start_ns = size_bytes * BIT_NS_PER_BYTE_S, now
-            if delivery.next_send_ns > now:
+            if delivery.next_send_ns >= now:
                 owed += self._pacing_rest
                 start_ns = delivery.next_send_ns
             gap_ns, self._pacing_rest = divmod(owed, rate_bps)

@@ -14,9 +14,11 @@ class Port:
     """Queues packets, sends them at the link's rate, and hands each on `delay_ns` after its last bit left.
 
     queue, rate: see there. delay_ns: propagation. Rate and delay may be changed at any time, from the next packet on.
-    sent_packets, sent_bytes: what left, or is leaving. busy_ns: time spent sending, up to the end of what is leaving.
-    hop_id: under which it writes telemetry into packets that ask for it, None for not at all; such a port needs a rate
-    that has a `rate_bps`.
+    sent_packets, sent_bytes: what left, or is leaving. busy_ns: time spent sending, up to the end of what is leaving,
+    which may be later than now; where the rate stands still at times, the wait for it is part of that (for a share of
+    what the link allows, compare `sent_bytes`). A link that is to fail and come back needs a rate that does, since a
+    packet's end is worked out once. hop_id: under which it writes telemetry into packets that ask for it, None for not
+    at all; such a port needs a rate that has a `rate_bps`.
 
     Of what happens in one instant, a packet that has left makes room before one that arrives.
     """

@@ -15,6 +15,8 @@ from stacks.lab.running.seen import FlowCounts
 
 Place = tuple[str, str]
 """A node: its namespace, and its address there."""
+Sizes = tuple[int, int]
+"""Bytes of a full packet, and of it, those that are no payload."""
 
 
 class FlowEnd(ABC):
@@ -26,7 +28,7 @@ class FlowEnd(ABC):
     link_name: str = ""
 
     def __init__(
-        self, loop: Loop, planned: PlannedFlow, way: Way, *, number: int, packet_bytes: int, config: FlowConfig
+        self, loop: Loop, planned: PlannedFlow, way: Way, *, number: int, sizes: Sizes, config: FlowConfig
     ) -> None:
         self.loop = loop
         self.number = number
@@ -35,7 +37,7 @@ class FlowEnd(ABC):
         self.way = way
         self.start_ns = planned.start_ns
         self.is_sampled = planned.is_sampled
-        self.packet_bytes = packet_bytes
+        self.packet_bytes, self.header_bytes = sizes
         self.completed_ns = -1
         self.delays: array[int] | None = None
         self.warm_bytes = 0
@@ -50,7 +52,7 @@ class FlowEnd(ABC):
     @property
     @abstractmethod
     def goodput_bytes(self) -> int:
-        """Data that was new, as bytes of whole packets."""
+        """Payload that was new."""
 
     @property
     @abstractmethod
@@ -68,7 +70,7 @@ class FlowEnd(ABC):
 
     @abstractmethod
     def write(self, length_bytes: int) -> None:
-        """The application has so many more bytes of whole packets."""
+        """The application has so many more bytes."""
 
     @abstractmethod
     def stop(self) -> None:
@@ -108,8 +110,9 @@ class FlowEnd(ABC):
     def _write_on(self, rate_bps: int) -> None:
         if self._is_stopped:
             return
-        self.write(self.packet_bytes)
-        wait_ns = -(-self.packet_bytes * BIT_NS_PER_BYTE_S // rate_bps)
+        payload_bytes = self.packet_bytes - self.header_bytes
+        self.write(payload_bytes)
+        wait_ns = -(-payload_bytes * BIT_NS_PER_BYTE_S // rate_bps)
         timeline = self.loop.timeline
         timeline.at(timeline.now + wait_ns, self._write_on, rate_bps)
 

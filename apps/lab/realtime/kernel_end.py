@@ -1,6 +1,6 @@
 """A flow of the kernel's TCP in real time: both sockets, each in its namespace, and what the kernel says of it.
 
-Its bytes are made comparable with those of our flows, which count whole packets: a segment's payload is a packet.
+Sizes and goodput are of payload, as of our flows; windows are told as whole packets.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import socket
 from collections.abc import Sequence
 from dataclasses import replace
 
-from apps.lab.realtime.end import FlowEnd, Place
+from apps.lab.realtime.end import FlowEnd, Place, Sizes
 from apps.lab.realtime.loop import Loop
 from stacks.lab.network.line import Way
 from stacks.lab.running.plan import PlannedFlow
@@ -25,15 +25,14 @@ class KernelEnd(FlowEnd):
     """`connect` of all flows comes before any `accept`, so that their handshakes share one round trip."""
 
     def __init__(
-        self, loop: Loop, planned: PlannedFlow, way: Way, *, number: int, packet_bytes: int, nodes: tuple[Place, Place]
+        self, loop: Loop, planned: PlannedFlow, way: Way, *, number: int, sizes: Sizes, nodes: tuple[Place, Place]
     ) -> None:
         config = replace(planned.config, controller=planned.config.sender)
-        super().__init__(loop, planned, way, number=number, packet_bytes=packet_bytes, config=config)
+        super().__init__(loop, planned, way, number=number, sizes=sizes, config=config)
         (near, self._near_address), (far, self._far_address) = nodes
         self._received_bytes = 0
         self._pending_bytes = 0
         self._is_writing = False
-        self._mss_bytes = packet_bytes
         with contextlib.ExitStack() as undo:
             with namespaces.entered(far):
                 self._server = undo.enter_context(socket.create_server((self._far_address, 0)))
@@ -62,14 +61,13 @@ class KernelEnd(FlowEnd):
         self._server.close()
         here, there = self._sender.getsockname(), self._receiver.getsockname()
         self.link_name = f"{here[0]}:{here[1]}>{there[0]}:{there[1]}/6"
-        self._mss_bytes = min(self.packet_bytes - 40, tcp_info(self._sender).mss_bytes)
         self.loop.watch(self._receiver.fileno(), select.EPOLLIN, self._drain)
         self.loop.watch(self._sender.fileno(), 0, self._fill)
 
     @property
     def goodput_bytes(self) -> int:
-        """What the application got, as bytes of whole packets."""
-        return self._whole(self._received_bytes)
+        """What the application got."""
+        return self._received_bytes
 
     @property
     def counts(self) -> FlowCounts:
@@ -97,8 +95,8 @@ class KernelEnd(FlowEnd):
         )
 
     def write(self, length_bytes: int) -> None:
-        """The application has so many more bytes of whole packets."""
-        self._pending_bytes += -(-length_bytes * self._mss_bytes // self.packet_bytes)
+        """The application has so many more bytes."""
+        self._pending_bytes += length_bytes
         self._fill(0)
 
     def stop(self) -> None:
@@ -110,9 +108,6 @@ class KernelEnd(FlowEnd):
         for each in (self._server, self._sender, self._receiver):
             if each is not None:
                 each.close()
-
-    def _whole(self, payload_bytes: int) -> int:
-        return payload_bytes * self.packet_bytes // self._mss_bytes
 
     def _fill(self, events: int) -> None:
         send = self._sender.send

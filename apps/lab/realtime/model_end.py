@@ -7,7 +7,7 @@ import random
 import select
 from collections.abc import Callable, Sequence
 
-from apps.lab.realtime.end import FlowEnd, Place
+from apps.lab.realtime.end import FlowEnd, Place, Sizes
 from apps.lab.realtime.loop import Loop
 from stacks.congestion import Delivery, Flow, controller_factory
 from stacks.lab.network.line import Way
@@ -31,12 +31,12 @@ class ModelEnd(FlowEnd):
         way: Way,
         *,
         number: int,
-        packet_bytes: int,
+        sizes: Sizes,
         nodes: tuple[Place, Place],
         seed: int,
     ) -> None:
         config = planned.config
-        super().__init__(loop, planned, way, number=number, packet_bytes=packet_bytes, config=config)
+        super().__init__(loop, planned, way, number=number, sizes=sizes, config=config)
         self._seed = seed
         (near, near_address), (far, far_address) = nodes
         with contextlib.ExitStack() as undo:
@@ -48,7 +48,9 @@ class ModelEnd(FlowEnd):
             undo.pop_all()
         here, there = self._near.address, self._far.address
         self.link_name = f"{here[0]}:{here[1]}>{there[0]}:{there[1]}/17"
-        self._receiving = ReceivingEndpoint(ReceiverConfig(ack_packets=config.ack_packets))
+        self._receiving = ReceivingEndpoint(
+            ReceiverConfig(ack_packets=config.ack_packets), overhead_bytes=self.header_bytes
+        )
         self._far_pump = Pump(self._receiving, self._far, loop.clock)
         self._sender: Sender | None = None
         self._near_turn: PumpTurn | None = None
@@ -56,7 +58,7 @@ class ModelEnd(FlowEnd):
 
     @property
     def goodput_bytes(self) -> int:
-        """Data that was new."""
+        """Payload that was new."""
         return self._receiver.goodput_bytes
 
     @property
@@ -117,8 +119,9 @@ class ModelEnd(FlowEnd):
             start_ns=self.loop.clock.now(),
             base_rtt_ns=self.way.rtt_ns,
         )
-        self._sender = Sender(controller_factory(self.config.controller), facts)
+        self._sender = Sender(controller_factory(self.config.controller), facts, overhead_bytes=self.header_bytes)
         core = SendingEndpoint(self._sender, self._far.address, flow=self.number)
+        core.on_departure = self.loop.lateness.record
         pump = Pump(core, self._near, self.loop.clock)
         self._near_turn = PumpTurn(self.loop, pump, self._near.fileno())
 

@@ -121,12 +121,10 @@ class Ends:
     def _flow(self, planned: PlannedFlow) -> FlowEnd:
         config, experiment = planned.config, self.experiment
         way, nodes = self._path(config)
-        number, packet_bytes = len(self.flows), experiment.packet_bytes
+        number, sizes = len(self.flows), (experiment.packet_bytes, experiment.header_bytes)
         if config.sender.partition(":")[1]:
-            return KernelEnd(self.loop, planned, way, number=number, packet_bytes=packet_bytes, nodes=nodes)
-        return ModelEnd(
-            self.loop, planned, way, number=number, packet_bytes=packet_bytes, nodes=nodes, seed=experiment.seed
-        )
+            return KernelEnd(self.loop, planned, way, number=number, sizes=sizes, nodes=nodes)
+        return ModelEnd(self.loop, planned, way, number=number, sizes=sizes, nodes=nodes, seed=experiment.seed)
 
     def _add_traffic(self) -> None:
         experiment = self.experiment
@@ -165,7 +163,7 @@ def facts(lateness: dict[str, object], ends: Lateness) -> dict[str, object]:
     reasons = [str(lateness["reason"])] if not lateness["valid"] else []
     if ends.percentile_ns(99) > DEFAULT_BUDGET_NS:
         late_ms, budget_ms = ends.percentile_ns(99) / 1e6, DEFAULT_BUDGET_NS / 1e6
-        reasons.append(f"1 % of what flows do was {late_ms:.2f} ms late or more (budget: {budget_ms:g} ms)")
+        reasons.append(f"1 % of what the flows did was {late_ms:.2f} ms late or more (budget: {budget_ms:g} ms)")
     return {
         "valid": not reasons,
         "reason": "; ".join(reasons),

@@ -20,6 +20,7 @@ from stacks.congestion.bbr3.constants import (
     DEFAULT_CWND_GAIN,
     DRAIN_PACING_GAIN,
     INFINITY,
+    MIN_PIPE_PACKETS,
     PROBE_DOWN_PACING_GAIN,
     PROBE_RTT_CWND_GAIN,
     PROBE_UP_CWND_GAIN,
@@ -93,6 +94,12 @@ class Bbr3(Variables):
             self.bw = bw
             set_rates_and_budgets(self)
         set_cwnd(self, ack)
+
+    def handle_mtu(self, packet_bytes: int, now: int) -> None:  # noqa: ARG002
+        """C.SMSS is another."""
+        self.smss = packet_bytes
+        self.min_pipe_cwnd = MIN_PIPE_PACKETS * packet_bytes
+        self.is_stale = True
 
     def handle_lost_packet(self, packet: SentPacket, now: int) -> None:
         """HandleLostPacket, with NoteLoss (5.5.10.2)."""

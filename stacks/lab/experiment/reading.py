@@ -46,6 +46,7 @@ def read_experiment(values: Mapping[str, object], origin: Origin, *, folder: str
         seed=top.read("seed", units.whole(0, (1 << 63) - 1), 1),
         sample_ns=top.read("sample", units.duration, SAMPLE_NS),
         packet_bytes=packet_bytes,
+        header_bytes=top.read("headers", units.whole(0, packet_bytes - 1), min(HEADER_BYTES, packet_bytes - 1)),
         metrics=tuple(name for name in METRICS if name not in COSTLY) if metrics is None else metrics,
         topology=read_topology(top, Path(folder)),
         flows=tuple(filter(None, (read_flow(each, Path(folder)) for each in top.tables("flow", "flow")))),
@@ -65,3 +66,5 @@ def read_experiment(values: Mapping[str, object], origin: Origin, *, folder: str
 
 
 SAMPLE_NS = 10_000_000
+HEADER_BYTES = 52
+"""IPv4 and TCP with timestamps: 1,448 of 1,500 bytes are payload, as the kernel's."""

@@ -159,7 +159,8 @@ class Experiment:
     """Everything about a run.
 
     name: a word; title: for people. warmup_ns: what metrics leave out at the beginning. sample_ns: between two samples
-    of the time series, 0 for none. packet_bytes: of a full packet. metrics: what is worked out.
+    of the time series, 0 for none. packet_bytes: of a full packet, of which header_bytes are no payload: flow sizes,
+    application rates and goodput are of payload, links and windows of packets. metrics: what is worked out.
     """
 
     name: str
@@ -171,6 +172,7 @@ class Experiment:
     seed: int = 1
     sample_ns: int = 10_000_000
     packet_bytes: int = 1500
+    header_bytes: int = 0
     metrics: tuple[str, ...] = ()
     flows: tuple[FlowConfig, ...] = ()
     traffic: tuple[TrafficConfig, ...] = ()

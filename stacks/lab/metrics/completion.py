@@ -8,14 +8,19 @@ from dataclasses import dataclass
 from stacks.lab.metrics.order import percentile
 
 
-def ideal_ns(size_bytes: int, *, one_way_ns: int, rates_bps: Sequence[int], packet_bytes: int) -> int:
+def ideal_ns(
+    size_bytes: int, *, one_way_ns: int, rates_bps: Sequence[int], packet_bytes: int, header_bytes: int = 0
+) -> int:
     """From the first bit sent to the last received of `size_bytes` on an idle path that stores and forwards.
 
-    The whole crosses the narrowest link once, and its last packet each of the other links.
+    size_bytes: of payload, in packets of `packet_bytes` that have `header_bytes` of headers each. The whole, with them,
+    crosses the narrowest link once, and its last packet each of the other links.
     """
     if not rates_bps:
         return one_way_ns
-    last_bytes = size_bytes % packet_bytes or packet_bytes
+    payload_bytes = packet_bytes - header_bytes
+    last_bytes = (size_bytes % payload_bytes or payload_bytes) + header_bytes
+    size_bytes += -(-size_bytes // payload_bytes) * header_bytes
     whole_ns = -(-size_bytes * BIT_NS_PER_BYTE_S // min(rates_bps))
     others_ns = sum(-(-last_bytes * BIT_NS_PER_BYTE_S // rate) for rate in sorted(rates_bps)[1:])
     return one_way_ns + whole_ns + others_ns

@@ -54,6 +54,7 @@ def _flow(world: Seen, flow: SeenFlow) -> tuple[int, ...]:
             one_way_ns=flow.way.forward_ns,
             rates_bps=rates,
             packet_bytes=experiment.packet_bytes,
+            header_bytes=experiment.header_bytes,
         )
     completion = flow.completed_ns - flow.start_ns if flow.completed_ns >= 0 else -1
     return (

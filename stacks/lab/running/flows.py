@@ -34,6 +34,7 @@ class FlowRun:
         name: str,
         start_ns: int,
         packet_bytes: int,
+        header_bytes: int,
         seed: int,
         is_sampled: bool = True,
     ) -> None:
@@ -50,6 +51,7 @@ class FlowRun:
         self._timeline = timeline
         self._factory = factory
         self._full_bytes = packet_bytes
+        self._header_bytes = header_bytes
         self._is_stopped = False
         self._seed = seed
 
@@ -81,7 +83,7 @@ class FlowRun:
         )
         self.model = model = ModelFlow(
             timeline,
-            Sender(self._factory, flow),
+            Sender(self._factory, flow, overhead_bytes=self._header_bytes),
             Receiver(ReceiverConfig(ack_packets=config.ack_packets)),
             forward=self.way.forward,
             backward=self.way.backward,
@@ -111,8 +113,9 @@ class FlowRun:
         # The application writes a packet at a time, as evenly as it can.
         if self._is_stopped or self.model is None:
             return
-        self.model.write(self._full_bytes)
-        wait_ns = -(-self._full_bytes * BIT_NS_PER_BYTE_S // rate_bps)
+        payload_bytes = self._full_bytes - self._header_bytes
+        self.model.write(payload_bytes)
+        wait_ns = -(-payload_bytes * BIT_NS_PER_BYTE_S // rate_bps)
         self._timeline.at(self._timeline.now + wait_ns, self._write, rate_bps)
 
     def _measure(self, from_ns: int) -> None:

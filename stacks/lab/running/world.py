@@ -67,6 +67,7 @@ class World:
             name=planned.name,
             start_ns=planned.start_ns,
             packet_bytes=experiment.packet_bytes,
+            header_bytes=experiment.header_bytes,
             seed=experiment.seed,
             is_sampled=planned.is_sampled,
         )

@@ -139,7 +139,7 @@ def test_a_run_counts_when_neither_the_link_nor_the_flows_were_late() -> None:
     ends.record(5_000_000)
     late = facts({"valid": False, "reason": "the link"}, ends)
     assert late["valid"] is False
-    assert str(late["reason"]).startswith("the link; 1 % of what flows do was 5.00 ms late or more (budget: 1 ms)")
+    assert str(late["reason"]).startswith("the link; 1 % of what the flows did was 5.00 ms late or more (budget: 1 ms)")
 
 
 class Late(RealRunner):

@@ -41,10 +41,10 @@ def test_flows_of_ours_and_of_the_kernel_send_what_they_should() -> None:
         assert (ours.goodput_bytes, kernel.goodput_bytes) == (300_000, 300_000)
         assert 0 < ours.completed_ns < 400 * MS
         assert 50 * MS < kernel.completed_ns < 400 * MS
-        # A packet of 1,500 bytes each millisecond for 200 ms.
-        assert 195 * 1500 <= written.goodput_bytes <= 201 * 1500
+        # 12 Mbit/s for 200 ms.
+        assert 295_000 <= written.goodput_bytes <= 302_000
         assert written.completed_ns == -1
-        assert (ours.counts.sent_packets, ours.counts.timeouts) == (200, 0)
+        assert (ours.counts.sent_packets, ours.counts.timeouts) == (208, 0)  # of 1,448 bytes
         assert kernel.counts.sent_packets > 0
         assert kernel.counts.timeouts == -1  # the kernel does not tell
         traffic = ends.traffic[0].run

@@ -10,14 +10,16 @@ from stacks.congestion.cubic import cubic_root
 from tests.stacks.congestion.told import MS, PACKET, SECOND, ack, flow, lose, lose_and_recover, rounds
 
 
-def at_window(packets: int, *, srtt_ns: int = 0, hystart: bool = False) -> tuple[Cubic, Delivery]:
+def at_window(
+    packets: int, *, srtt_ns: int = 0, hystart: bool = False, is_linux: bool = False
+) -> tuple[Cubic, Delivery]:
     """A flow with a window, which always limits it, and delivery totals only for its round-trip time."""
     made = flow(with_delivery=True)
     assert made.delivery is not None
     made.delivery.srtt_ns = srtt_ns
     made.delivery.inflight_bytes = 1 << 40
     made.delivery.cwnd_limited()
-    cubic = Cubic(made, hystart=hystart)
+    cubic = Cubic(made, hystart=hystart, is_linux=is_linux)
     cubic.window_bytes = packets * PACKET
     return cubic, made.delivery
 
@@ -160,3 +162,31 @@ def test_time_in_which_the_application_limits_does_not_count() -> None:
         return cubic.window_bytes
 
     assert run(0) == run(500)
+
+
+def test_linux_keeps_alpha_where_the_rfc_makes_it_one() -> None:
+    """4.3 against bictcp_update: at a short round trip, ten rounds beyond the window before the loss."""
+    beyond = {}
+    for is_linux in (False, True):
+        cubic, _ = at_window(20, srtt_ns=MS, is_linux=is_linux)
+        lose_and_recover(cubic, 0)
+        now = rounds(cubic, 13, 0, MS)
+        assert 20 <= cubic.window_bytes / PACKET <= 21
+        before = cubic.window_bytes
+        rounds(cubic, 10, now, MS)
+        beyond[is_linux] = (cubic.window_bytes - before) / PACKET
+    assert abs(beyond[False] - 10) < 1
+    assert abs(beyond[True] - 10 * 9 / 17) < 1
+
+
+def test_linux_compares_windows_in_whole_packets() -> None:
+    """tcp_cubic.c counts packets: some bytes below the last W_max are no sign of another flow."""
+    w_max = {}
+    for is_linux in (False, True):
+        cubic, _ = at_window(100, is_linux=is_linux)
+        lose_and_recover(cubic, 0)
+        cubic.w_max_bytes = 100 * PACKET + 10
+        cubic.window_bytes = 100 * PACKET + 5
+        lose(cubic, SECOND)
+        w_max[is_linux] = cubic.w_max_bytes
+    assert w_max == {False: (100 * PACKET + 5) * 17 // 20, True: 100 * PACKET + 5}

@@ -196,3 +196,97 @@ def test_transmits_need_no_release() -> None:
     transmit = Transmit([b""], 0, None, FAR)
     SendingEndpoint(sender(), FAR).sent(transmit)
     ReceivingEndpoint().sent(transmit)
+
+
+# Real time: what was planned and what happened
+
+
+def test_a_round_trip_is_of_the_packet_as_it_really_left_and_of_the_arrival_that_the_transport_saw() -> None:
+    near = SendingEndpoint(sender(Paced), FAR)
+    near.sender.write(1 << 20)
+    assert near.poll_transmit(0) is not None
+    # The second is due at 1.2 ms, and the driver comes at 5.
+    assert near.poll_transmit(5 * MS) is not None
+    arrived = burst(answer((0, 1)))
+    arrived.received_ns = 15 * MS
+    near.handle_burst(arrived, 18 * MS)
+    assert near.sender.rtt.latest_ns == 10 * MS
+
+
+def test_rates_are_of_the_departures_that_were_planned() -> None:
+    near = SendingEndpoint(sender(Paced), FAR)
+    near.sender.write(1 << 20)
+    sent = 0
+    for now in (0, 6 * MS, 12 * MS):
+        while (transmit := near.poll_transmit(now)) is not None:
+            sent += len(payloads(transmit))
+    assert [packet.sent_ns for packet in near.sender.losses.outstanding.values()] == [
+        1_200_000 * number for number in range(sent)
+    ]
+
+
+def test_who_judges_a_run_is_told_how_late_each_departure_was() -> None:
+    near = SendingEndpoint(sender(Paced), FAR)
+    told: list[tuple[int, int]] = []
+    near.on_departure = lambda late_ns, count: told.append((late_ns, count))
+    near.sender.write(1 << 20)
+    near.poll_transmit(0)
+    near.poll_transmit(3 * MS)
+    assert told == [(0, 1), (1_800_000, 1), (600_000, 1)]
+
+
+def test_time_does_not_go_back_for_a_sender() -> None:
+    """An arrival of before what the sender has done already is as of then; one of the future as of now."""
+    seen: list[int] = []
+
+    class Watching(Paced):
+        def handle_ack(self, ack: object, now: int) -> None:
+            seen.append(now)
+
+        def handle_timeout(self, now: int) -> None:
+            seen.append(now)
+
+        def handle_sent(self, length_bytes: int, now: int) -> None:
+            seen.append(now)
+
+    near = SendingEndpoint(sender(Watching), FAR)
+    near.sender.write(1 << 30)
+    # Far more is due after the pause than one call makes up for.
+    for now_ms, received_ms in ((0, 0), (10, 4), (11, 2), (12, 99), (9_000, 5_000)):
+        now, received_ns = now_ms * MS, received_ms * MS
+        near.poll_transmit(now)
+        arrived = burst(answer((0, len(seen) % 2)))
+        arrived.received_ns = received_ns
+        near.handle_burst(arrived, now)
+        assert seen[-1] <= now
+    assert seen == sorted(seen)
+
+
+def test_an_acknowledgement_says_how_long_the_packet_waited_for_the_process() -> None:
+    far = ReceivingEndpoint()
+    arrived = burst(LabData().encode(), LabData(number=1).encode())
+    arrived.received_ns = 3 * MS
+    far.handle_burst(arrived, 7 * MS)
+    transmit = far.poll_transmit(7 * MS)
+    assert transmit is not None
+    assert LabAck.decode(payloads(transmit)[0]).head.delay_ns == 4 * MS
+
+
+def test_headers_are_no_goodput_over_datagrams_either() -> None:
+    far = ReceivingEndpoint(overhead_bytes=20)
+    far.handle_burst(burst(LabData().encode()), 0)
+    (receiver,) = far.receivers.values()
+    assert receiver.goodput_bytes == receiver.received_bytes - 20
+
+
+def test_a_driver_that_comes_late_does_not_time_out_what_was_acknowledged_before() -> None:
+    near = SendingEndpoint(sender(), FAR)
+    near.sender.write(1000)
+    assert near.poll_transmit(0) is not None
+    # The first timeout is due after a second (RFC 6298 2.1).
+    arrived = burst(answer((0, 0)))
+    arrived.received_ns = 900 * MS
+    near.handle_burst(arrived, 1_100 * MS)
+    assert near.poll_transmit(1_100 * MS) is None
+    assert (near.sender.sent_packets, near.sender.is_done) == (1, True)
+    assert near.sender.rtt.latest_ns == 900 * MS

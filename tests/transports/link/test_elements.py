@@ -6,6 +6,7 @@ import random
 
 import pytest
 
+from stacks.model import AckPacket, DataPacket
 from tests.transports.link.element_contract import ELEMENTS, dropped, duplicated
 from tests.transports.link.rig import Collector, send, traffic
 from transports.link import Element, LinkPacket
@@ -28,6 +29,30 @@ def test_what_goes_in_comes_out_or_is_counted_as_dropped(name: str) -> None:
         assert packets + lost[0] - made[0] == len(arrivals)
         assert size_bytes + lost[1] - made[1] == sum(size for _, size in arrivals)
         assert timeline.poll_deadline() is None  # nothing is still held, and nothing ticks for ever
+
+
+@pytest.mark.parametrize("name", ELEMENTS)
+def test_no_packet_changes_its_size(name: str) -> None:
+    """A sender counts what is in flight by the size of the packet that it sent."""
+    _, arrivals, collector, _ = run(name, 3)
+    assert all(packet.size_bytes == arrivals[packet.payload][1] for packet in collector.packets)
+
+
+@pytest.mark.parametrize("name", ELEMENTS)
+def test_data_and_acknowledgements_of_a_model_pass(name: str) -> None:
+    """They are made with fewer attributes than other packets."""
+    timeline = Timeline()
+    element = ELEMENTS[name](timeline, random.Random(1))
+    arrived: list[LinkPacket] = []
+    route = (element.put, arrived.append)
+    packets = [DataPacket(0, 0, 1000, route), AckPacket([(0, 0)], 0, 0, 60, route), DataPacket(1, 1, 1000, route)]
+    for at_ns, packet in enumerate(packets):
+        packet.source, packet.destination = "here", "there"
+        timeline.at(at_ns * 2_000_000, LinkPacket.forward, packet)
+    timeline.run(10**10)
+    packets_lost, _ = dropped(element)
+    packets_made, _ = duplicated(element)
+    assert len(arrived) == len(packets) - packets_lost + packets_made
 
 
 @pytest.mark.parametrize("name", ELEMENTS)

@@ -18,10 +18,10 @@ from tests.stacks.congestion.bbr3.path import SECOND_NS
 from tests.stacks.congestion.bbr3.rig import POINTS, Point, Rig
 
 DIGESTS = {
-    0: "3b849cbcb15de011a02717b07c680165fc5fcd5b45ce3b3166ff57ac4a87debb",
-    1: "af9f57e3bd3e4574521564e806848511bb6eaaa02baafc2703d8f78363696c96",
-    2: "957878bf59660645c2baabc9123dd75b5e69b3c0a1f316dead4b201f9b8d6941",
-    3: "10a5bd665b71216f7d32d8e1b9d3d91be7bf2b7446bd00e060f101b40a8fc7b9",
+    0: "af746927a075c76733d1ec77b24149820a64227ddb17ee2f2a7345092f8336e3",
+    1: "7b269ac875495cbd5d853c3b7d42b0c91a3e0f343ce547411f5e7bee016314ff",
+    2: "d27e8ab8d537e1dde526842debdc6bc5951098a063487872b1031ea1019cdbdd",
+    3: "9770a2190263ec22beb371930637f072f25151e1b6a00454015eb2e7fc24d351",
 }
 
 

@@ -15,6 +15,7 @@ from stacks.runtime import LocalError
 from tests.stacks.lab.documents import changed, experiment
 
 MS = 1_000_000
+PAYLOAD_SHARE = 1448 / 1500
 
 
 def run(text: str, folder: Path | None = None) -> Record:
@@ -34,13 +35,25 @@ def test_a_seed_moves_starts_that_have_a_random_part() -> None:
 
 
 def test_a_flow_with_a_size_takes_the_time_that_its_window_and_the_link_allow() -> None:
-    text = changed('controller = "reno"', 'controller = "reno"\nsize = "15kB"').partition('[[flow]]\nname = "b"')[0]
+    text = changed('controller = "reno"', 'controller = "reno"\nsize = "14480B"').partition('[[flow]]\nname = "b"')[0]
     record = run(text)
     flows = record.tables["flows"]
-    # Ten packets fit the initial window: 12 ms on a link of 10 Mbit/s and 10 ms of wire, which is the ideal.
+    # Ten packets of 1,448 bytes and headers fit the initial window: 12 ms on a link of 10 Mbit/s and 10 ms of wire,
+    # which is the ideal.
     assert flows["completion_ns"][0] == flows["ideal_ns"][0] == 22 * MS
     assert flows["slowdown_milli"][0] == 1000
     assert record.metrics["slowdown_p50"] == 1
+
+
+def test_headers_take_their_part_of_the_link_and_are_no_goodput() -> None:
+    shares = []
+    for headers in (0, 52, 500):
+        record = run(changed("seed = 1", f"seed = 1\nheaders = {headers}"))
+        assert record.metrics["utilisation"] == pytest.approx(1, abs=0.01)
+        shares.append(record.metrics["goodput_bps"])
+    # The same packets cross the link, whatever of them is payload.
+    assert shares[1] == pytest.approx(shares[0] * 1448 / 1500, rel=1e-5)  # type: ignore[operator]
+    assert shares[2] == pytest.approx(shares[0] * 1000 / 1500, rel=1e-5)  # type: ignore[operator]
 
 
 def test_an_application_that_writes_slowly_gets_what_it_writes() -> None:
@@ -85,7 +98,7 @@ def test_only_the_metrics_that_are_asked_for_are_worked_out() -> None:
 def test_the_link_is_full_and_what_it_sent_is_what_arrived() -> None:
     record = run(changed('"1bdp"', '"2bdp"'))
     assert record.metrics["utilisation"] == pytest.approx(1, abs=0.01)
-    assert record.metrics["goodput_bps"] == pytest.approx(10_000_000, rel=0.03)
+    assert record.metrics["goodput_bps"] == pytest.approx(10_000_000 * PAYLOAD_SHARE, rel=0.03)
 
 
 def test_random_loss_on_the_link_is_as_frequent_as_it_says() -> None:
@@ -101,13 +114,13 @@ def test_loss_on_the_way_back_costs_acknowledgements_and_no_data() -> None:
     links = record.tables["links"]
     assert list(links["name"]) == ["bottleneck"]
     assert list(links["lost_packets"]) == [0]
-    assert record.metrics["goodput_bps"] == pytest.approx(10_000_000, rel=0.05)
+    assert record.metrics["goodput_bps"] == pytest.approx(10_000_000 * PAYLOAD_SHARE, rel=0.05)
 
 
 def test_a_rate_that_changes_is_what_gets_through() -> None:
     text = changed('"10Mbit/s"', '{ kind = "schedule", changes = [["0s", "10mbit"], ["2s", "2mbit"]] }')
     record = run(text.replace('warmup = "1s"', 'warmup = "3s"'))
-    assert record.metrics["goodput_bps"] == pytest.approx(2_000_000, rel=0.05)
+    assert record.metrics["goodput_bps"] == pytest.approx(2_000_000 * PAYLOAD_SHARE, rel=0.05)
     assert "utilisation" not in record.metrics
 
 
@@ -116,7 +129,7 @@ def test_a_trace_beside_the_document_is_what_gets_through(tmp_path: Path) -> Non
     (tmp_path / "slow.trace").write_text("4\n")
     text = changed('"10Mbit/s"', '{ kind = "trace", file = "slow.trace" }')
     record = run(text, tmp_path)
-    assert record.metrics["goodput_bps"] == pytest.approx(3_000_000, rel=0.03)
+    assert record.metrics["goodput_bps"] == pytest.approx(3_000_000 * PAYLOAD_SHARE, rel=0.03)
     assert list(record.tables["links"]["rate_bps"]) == [3_000_000]
 
 
@@ -125,7 +138,7 @@ def test_constant_traffic_sends_at_its_rate_and_leaves_the_rest() -> None:
     record = run(text + '[[traffic]]\nkind = "constant"\nrate = "4Mbit/s"\n')
     # 4 Mbit/s in packets of 1500 bytes for 4 s.
     assert int(record.tables["traffic"]["sent_packets"][0]) == pytest.approx(4e6 * 4 / 12_000, abs=2)
-    assert record.metrics["goodput_bps"] == pytest.approx(6_000_000, rel=0.05)
+    assert record.metrics["goodput_bps"] == pytest.approx(6_000_000 * PAYLOAD_SHARE, rel=0.05)
 
 
 def test_on_off_traffic_is_on_for_its_part_of_the_time() -> None:
