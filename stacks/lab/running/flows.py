@@ -20,8 +20,8 @@ class FlowRun:
 
     number, name: of it; config: what it is one of; way: its path. start_ns; completed_ns: when the last byte of its
     size arrived, -1 before. model: None before it starts. delays: of each packet that arrived after the warm-up, in
-    nanoseconds; None when nobody wants them. warm_bytes: goodput before the warm-up ended. is_sampled: whether the time
-    series has it.
+    nanoseconds; None when nobody wants them. warm_bytes, warm_counts: goodput and counts before the warm-up ended.
+    is_sampled: whether the time series has it.
     """
 
     def __init__(
@@ -48,6 +48,7 @@ class FlowRun:
         self.model: ModelFlow | None = None
         self.delays: array[int] | None = None
         self.warm_bytes = 0
+        self.warm_counts = FlowCounts()
         self.is_sampled = is_sampled
         self._timeline = timeline
         self._factory = factory
