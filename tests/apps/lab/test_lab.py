@@ -102,6 +102,19 @@ def test_a_mistake_has_its_line(folder: Path) -> None:
     )
 
 
+def test_every_mistake_has_a_line_of_its_own(folder: Path) -> None:
+    text = changed('rate = "10Mbit/s"', 'rate = "fast"').replace("seed = 1", 'seed = "x"')
+    (folder / "bad.toml").write_text(text)
+    done = baremetal("lab", "run", "bad.toml", directory=folder)
+    assert [line.partition(" is ")[0] for line in done.stderr.splitlines()] == [
+        "baremetal: bad.toml:4: seed", "baremetal: bad.toml:9: rate",
+    ]  # fmt: skip
+    (folder / "many.toml").write_text(text + "\n".join(f"x{number} = 1" for number in range(11)))
+    lines = baremetal("lab", "run", "many.toml", directory=folder).stderr.splitlines()
+    assert len(lines) == 11
+    assert lines[-1] == "baremetal: and 3 more mistakes"
+
+
 def test_a_controller_that_fails_is_one_line(folder: Path) -> None:
     (folder / "mine.py").write_text("from stacks.congestion import Reno\nclass Mine(Reno):\n    window_bytes = 1 / 0\n")
     done = baremetal("lab", "run", "e.toml", "--set", "flow.a.controller=mine.py:Mine", directory=folder)
