@@ -56,7 +56,7 @@ def draw(found: Found, metrics: Sequence[str], suffix: str = ".png", *, as_distr
         return to_file(by_size or sweep_figure(found, chosen if metrics else chosen[:1]), suffix)
     if metrics:
         raise CommandError("--metric chooses of a sweep, and this is one run", "leave it out", status=2)
-    figure = None if as_distribution else over_time(found.record, found.title)
+    figure = None if as_distribution else over_time(found.record, found.title, warmup_ns=found.warmup_ns)
     figure = figure or slowdowns(found.record, found.title) or distributions(found.record, found.title)
     if figure is None:
         raise CommandError("this result has no samples to draw", 'give the experiment sample = "10ms"')

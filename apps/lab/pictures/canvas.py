@@ -14,6 +14,8 @@ Figure = Any
 """matplotlib.figure.Figure, which is not there when the extra is not installed."""
 Axes = Any
 """matplotlib.axes.Axes."""
+Image = Any
+"""matplotlib.image.AxesImage."""
 
 
 def check_canvas() -> None:
@@ -74,6 +76,7 @@ def clip_peaks(axes: Axes, values: Sequence[float]) -> None:
     usual = ordered[len(ordered) * 99 // 100]
     if usual > 0 and ordered[-1] > 2.5 * usual:
         axes.set_ylim(top=1.4 * usual)
+        axes.text(0.995, 0.97, f"highest {ordered[-1]:,.4g}", transform=axes.transAxes, **CORNER)
 
 
 def to_file(figure: Figure, suffix: str) -> bytes:
@@ -103,11 +106,6 @@ def check_file(path: Path, suffixes: Collection[str]) -> None:
         raise CommandError(f"{path} is a folder", "name a file", status=2)
 
 
-def colour(index: int) -> str:
-    """The colour of the nth flow, group or state."""
-    return COLOURS[index % len(COLOURS)]
-
-
 def _matplotlib() -> Any:
     try:
         return import_module("matplotlib")
@@ -117,13 +115,9 @@ def _matplotlib() -> Any:
         ) from error
 
 
-COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#7f4fc9", "#5f6b73")
-"""Okabe and Ito's, which all kinds of colour vision can tell apart, without the yellow, and with two more."""
-STATE_COLOURS = (
-    *COLOURS, "#8fc1e3", "#f2b08a", "#8fd3bd", "#e3c3d5", "#f0cf8a", "#b9a0e3", "#c4cacf", "#3b3f45",
-)  # fmt: skip
 PICTURES = {".png": ("Software",), ".svg": ("Date", "Creator"), ".pdf": ("CreationDate", "Creator", "Producer")}
 """Endings of pictures, with what a file would say of the day and the program that made it, and does not."""
+CORNER = {"ha": "right", "va": "top", "fontsize": 7.5, "color": "#5f6b73"}
 WIDTH = 10.0
 STYLE = {
     "svg.fonttype": "none",

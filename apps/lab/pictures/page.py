@@ -22,7 +22,7 @@ def run_page(kept: Kept) -> str:
     record, manifest = kept.record, kept.manifest
     parts = [_heading(kept.title, str(manifest.get("description") or ""))]
     parts.append(_tiles(record.metrics))
-    for figure in (over_time(record, ""), slowdowns(record, ""), distributions(record, "")):
+    for figure in (over_time(record, "", warmup_ns=kept.warmup_ns), slowdowns(record, ""), distributions(record, "")):
         if figure is not None:
             parts.append(f"<figure>{to_svg(figure)}</figure>")
     flows = record.tables["flows"]

@@ -7,7 +7,8 @@ import textwrap
 from collections.abc import Sequence
 
 from apps.lab.figures import short_word, show_value
-from apps.lab.pictures.canvas import Axes, Figure, colour, label, new_figure, tidy
+from apps.lab.pictures.canvas import Axes, Figure, Image, label, new_figure, tidy
+from apps.lab.pictures.colours import colour, controller_colour
 from apps.lab.sweep_file import SweepResult, SweepRow
 
 Number = int | float
@@ -44,17 +45,23 @@ def _draw(figure: Figure, result: SweepResult, metric: str) -> None:
     grid = figure.subplots(lines, columns, squeeze=False)
     values = [value for row in result.rows if (value := _number(row, metric)) is not None]
     scale = (min(values, default=0), max(values, default=1))
+    image = None
     for index, facet in enumerate(facets):
         axes = grid[index // columns][index % columns]
         rows = [row for row in result.rows if tuple(str(row.parameters[each]) for each in rest) == facet]
         text = ", ".join(f"{_short(name)} {value}" for name, value in zip(rest, facet, strict=True))
         if upwards is not None:
-            _heat_map(axes, rows, metric, (across, upwards), scale)
+            image = _heat_map(axes, rows, metric, (across, upwards), scale)
         else:
             _lines(axes, rows, metric, across)
         label(axes, text)
     for spare in range(len(facets), lines * columns):
         grid[spare // columns][spare % columns].set_visible(False)
+    if image is not None:
+        bar = figure.colorbar(image, ax=list(grid.flat), shrink=0.8, pad=0.01, aspect=30)
+        bar.ax.yaxis.set_major_formatter(lambda value, _: show_value(metric, value)[1])
+        bar.ax.tick_params(labelsize=7.5, length=2)
+        bar.outline.set_visible(False)
 
 
 def varied(result: SweepResult) -> list[str]:
@@ -66,7 +73,7 @@ def varied(result: SweepResult) -> list[str]:
 
 def _heat_map(
     axes: Axes, rows: Sequence[SweepRow], metric: str, dimensions: tuple[str, str], scale: tuple[Number, Number]
-) -> None:
+) -> Image:
     across, upwards = (list(dict.fromkeys(str(row.parameters[each]) for row in rows)) for each in dimensions)
     table = []
     for high in upwards:
@@ -76,7 +83,7 @@ def _heat_map(
             mean = _mean(here, metric)
             cells.append(float("nan") if mean is None else mean)
         table.append(cells)
-    axes.imshow(table, aspect="auto", cmap="viridis", vmin=scale[0], vmax=scale[1], origin="lower")
+    image = axes.imshow(table, aspect="auto", cmap="viridis", vmin=scale[0], vmax=scale[1], origin="lower")
     middle = (scale[0] + scale[1]) / 2
     for row, cells in enumerate(table):
         for column, value in enumerate(cells):
@@ -90,6 +97,7 @@ def _heat_map(
     axes.tick_params(labelsize=8, length=0)
     for spine in axes.spines.values():
         spine.set_visible(False)
+    return image
 
 
 def _lines(axes: Axes, rows: Sequence[SweepRow], metric: str, across: str) -> None:
@@ -107,7 +115,7 @@ def _lines(axes: Axes, rows: Sequence[SweepRow], metric: str, across: str) -> No
                 axes.plot([words.index(str(row.parameters.get(across)))], [value / unit], ".", color="#a5adb6")
         axes.plot(x, y, "o-", color=colour(0), linewidth=1.4, markersize=4)
     else:
-        bars = axes.bar(x, y, width=0.55, color=[colour(index) for index in x])
+        bars = axes.bar(x, y, width=0.55, color=[_shade(across, words[index]) for index in x])
         axes.bar_label(bars, [show_value(metric, value * unit)[1] for value in y], fontsize=8, padding=2)
     axes.set_xticks(range(len(words)), [short_word(word) for word in words])
     axes.set_xlabel(_short(across), fontsize=9)
@@ -127,6 +135,10 @@ def _mean(rows: Sequence[SweepRow], metric: str) -> float | None:
 def _number(row: SweepRow, metric: str) -> Number | None:
     value = row.metrics.get(metric)
     return value if isinstance(value, int | float) else None
+
+
+def _shade(across: str, word: str) -> str:
+    return controller_colour(short_word(word)) if across.endswith("controller") else colour(0)
 
 
 def _short(path: str) -> str:
