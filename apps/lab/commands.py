@@ -78,7 +78,7 @@ def run(
         print_json({**kept.manifest, "folder": None if kept.folder is None else str(kept.folder)})
         return 0 if kept.record.is_valid else INVALID
     out = console()
-    show_record(kept.record, out, title=kept.title)
+    show_record(kept.record, out, title=kept.title, warmup_ns=kept.warmup_ns)
     if kept.folder is not None:
         out.print(f"kept in {kept.folder}")
     if is_swept(experiment):

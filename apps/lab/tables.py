@@ -11,11 +11,13 @@ from apps.lab.figures import show_number, show_value
 from stacks.lab.results.record import Record, Table
 
 
-def show_record(record: Record, out: Console, *, title: str) -> None:
-    """The flows, the links, and the metrics of the whole."""
+def show_record(record: Record, out: Console, *, title: str, warmup_ns: int = 0) -> None:
+    """The flows, the links, and the metrics of the whole. warmup_ns: what none of them counts."""
     out.print(title, style="bold")
     if not record.is_valid:
         out.print(f"NOT VALID: {record.facts.get('reason')}", style="bold red", soft_wrap=True)
+    if warmup_ns:
+        out.print(f"all after the warm-up of {show_number('ns', warmup_ns)}; delays are one-way")
     if "slowdowns" in record.tables:
         out.print(slowdown_table(record.tables["slowdowns"]))
     else:
@@ -110,7 +112,7 @@ def _add(table: RichTable, flows: Table, rows: list[int], name: str) -> None:
 
 
 def _links(links: Table) -> RichTable:
-    table = RichTable("link", "rate", "buffer", "sent", "dropped", "marked", "queue mean", "queue 95 %")
+    table = RichTable("link", "rate", "buffer", "sent", "dropped", "lost", "marked", "queue mean", "queue 95 %")
     for column in table.columns[1:]:
         column.justify = "right"
     for row in range(len(links["name"])):
@@ -121,6 +123,7 @@ def _links(links: Table) -> RichTable:
             show_number("bytes", int(links["limit_bytes"][row])),
             f"{int(links['sent_packets'][row]):,}",
             f"{int(links['dropped_packets'][row]):,}",
+            f"{int(links['lost_packets'][row]):,}",
             f"{int(links['marked_packets'][row]):,}",
             *(_backlog(int(links[key][row]), rate) for key in ("backlog_mean_bytes", "backlog_p95_bytes")),
         )

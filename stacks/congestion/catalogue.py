@@ -14,6 +14,7 @@ from stacks.congestion.cubic import Cubic
 from stacks.congestion.dcqcn import Dcqcn
 from stacks.congestion.dcqcn_presets import PRESETS
 from stacks.congestion.dctcp import Dctcp
+from stacks.congestion.guarded import guarded
 from stacks.congestion.hpcc import Hpcc
 from stacks.congestion.own import is_own, load_controller
 from stacks.congestion.prague import Prague
@@ -27,7 +28,7 @@ from stacks.runtime.toml_table import suggestion
 def controller_factory(name: str) -> ControllerFactory:
     """What makes the controllers called `name` or FILE.py:CLASS; LocalError for any other, with those that exist."""
     if is_own(name):
-        return load_controller(name)
+        return guarded(name, load_controller(name))
     factory = CONTROLLERS.get(name)
     if factory is None:
         raise LocalError(f"no congestion controller is called {name!r}; {suggestion(name, CONTROLLERS, 'there are')}")

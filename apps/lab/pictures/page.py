@@ -84,6 +84,7 @@ def _link_rows(links: Table) -> Iterable[Mapping[str, str]]:
             "buffer": show_number("bytes", int(links["limit_bytes"][row])),
             "packets sent": f"{int(links['sent_packets'][row]):,}",
             "dropped": f"{int(links['dropped_packets'][row]):,}",
+            "lost": f"{int(links['lost_packets'][row]):,}",
             "marked": f"{int(links['marked_packets'][row]):,}",
             "queue mean": show_number("bytes", int(links["backlog_mean_bytes"][row])),
             "95 %": show_number("bytes", int(links["backlog_p95_bytes"][row])),

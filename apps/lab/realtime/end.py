@@ -41,6 +41,7 @@ class FlowEnd(ABC):
         self.completed_ns = -1
         self.delays: array[int] | None = None
         self.warm_bytes = 0
+        self.warm_counts = FlowCounts()
         self.has_started = False
         self._is_stopped = False
 

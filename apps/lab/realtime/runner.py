@@ -102,7 +102,8 @@ class Ends:
             traffic.plan()
         if self.samples is not None:
             self.samples.plan()
-        loop.timeline.at(self.experiment.warmup_ns, self._warm)
+        if self.experiment.warmup_ns:
+            loop.timeline.at(self.experiment.warmup_ns, self._warm)
         for step in range(1, STEPS + 1):
             loop.timeline.at(duration_ns * step // STEPS, progress, step / STEPS)
         with undisturbed():
@@ -156,6 +157,7 @@ class Ends:
     def _warm(self, _: object) -> None:
         for flow in self.flows:
             flow.warm_bytes = flow.goodput_bytes
+            flow.warm_counts = flow.counts
 
 
 def facts(lateness: dict[str, object], ends: Lateness) -> dict[str, object]:

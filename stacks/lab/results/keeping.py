@@ -36,6 +36,13 @@ class Kept:
         title = str(self.manifest.get("title") or self.manifest.get("name"))
         return title if self.record.is_valid else f"{title} (NOT VALID)"
 
+    @property
+    def warmup_ns(self) -> int:
+        """What tables of flows and links, and metrics, leave out at the beginning."""
+        experiment = self.manifest.get("experiment")
+        found = experiment.get("warmup_ns") if isinstance(experiment, dict) else None
+        return found if isinstance(found, int) else 0
+
 
 @dataclass(frozen=True, slots=True)
 class Store:

@@ -39,12 +39,12 @@ def _flows(world: Seen) -> Table:
 
 
 def _flow(world: Seen, flow: SeenFlow) -> tuple[int, ...]:
-    experiment, counts = world.experiment, flow.counts
+    experiment, counts = world.experiment, flow.counts.since(flow.warm_counts)
     end_ns = flow.completed_ns if flow.completed_ns >= 0 else experiment.duration_ns
     if flow.completed_ns < 0 and flow.config.stop_ns is not None:
         end_ns = min(end_ns, flow.config.stop_ns)
     from_ns = max(flow.start_ns, experiment.warmup_ns)
-    goodput_bytes = flow.goodput_bytes
+    goodput_bytes = flow.goodput_bytes - flow.warm_bytes
     delay = spread(flow.delays) if flow.delays is not None else None
     rates = [link.rate_bps for link in flow.way.links]
     ideal = -1
@@ -63,7 +63,7 @@ def _flow(world: Seen, flow: SeenFlow) -> tuple[int, ...]:
         end_ns,
         -1 if flow.config.size_bytes is None else flow.config.size_bytes,
         goodput_bytes,
-        goodput_bps(goodput_bytes - flow.warm_bytes, end_ns - from_ns),
+        goodput_bps(goodput_bytes, end_ns - from_ns),
         completion,
         ideal,
         round(slowdown(completion, ideal) * 1000) if completion >= 0 else -1,

@@ -6,6 +6,7 @@ import random
 from array import array
 
 from stacks.congestion import ControllerFactory, Delivery, Flow
+from stacks.congestion.guarded import GuardedController
 from stacks.lab.experiment.values import FlowConfig
 from stacks.lab.flow import NO_END, ModelFlow
 from stacks.lab.network.line import Way
@@ -19,8 +20,8 @@ class FlowRun:
 
     number, name: of it; config: what it is one of; way: its path. start_ns; completed_ns: when the last byte of its
     size arrived, -1 before. model: None before it starts. delays: of each packet that arrived after the warm-up, in
-    nanoseconds; None when nobody wants them. warm_bytes: goodput before the warm-up ended. is_sampled: whether the time
-    series has it.
+    nanoseconds; None when nobody wants them. warm_bytes, warm_counts: goodput and counts before the warm-up ended.
+    is_sampled: whether the time series has it.
     """
 
     def __init__(
@@ -47,6 +48,7 @@ class FlowRun:
         self.model: ModelFlow | None = None
         self.delays: array[int] | None = None
         self.warm_bytes = 0
+        self.warm_counts = FlowCounts()
         self.is_sampled = is_sampled
         self._timeline = timeline
         self._factory = factory
@@ -89,6 +91,8 @@ class FlowRun:
             backward=self.way.backward,
             number=self.number,
         )
+        if isinstance(model.sender.controller, GuardedController):
+            self._bound(model.sender.controller)
         if measure_from_ns is not None:
             self._measure(measure_from_ns)
         if config.size_bytes is not None:
@@ -117,6 +121,13 @@ class FlowRun:
         self.model.write(payload_bytes)
         wait_ns = -(-payload_bytes * BIT_NS_PER_BYTE_S // rate_bps)
         self._timeline.at(self._timeline.now + wait_ns, self._write, rate_bps)
+
+    def _bound(self, controller: GuardedController) -> None:
+        # What the way and its queues hold, many times: a sender learns of what was lost within a few round trips.
+        way = self.way
+        held_bytes = way.rate_bps * way.rtt_ns // BIT_NS_PER_BYTE_S + sum(link.limit_bytes for link in way.links)
+        limit_bytes = HELD_TIMES * held_bytes + SPARE_PACKETS * self._full_bytes
+        controller.inflight_max_bytes = min(controller.inflight_max_bytes, limit_bytes)
 
     def _measure(self, from_ns: int) -> None:
         assert self.model is not None
@@ -149,5 +160,8 @@ def empty_delay_ns(way: Way, packet_bytes: int) -> int:
 
 
 BIT_NS_PER_BYTE_S = 8_000_000_000
+HELD_TIMES = 16
+SPARE_PACKETS = 100_000
+"""A controller of the user's own may have so many times what its way holds in flight, and so many packets more."""
 NO_RATE_BPS = 10**12
 """What a controller is told where no link has a rate."""

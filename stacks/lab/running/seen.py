@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from typing import Protocol
 
 from stacks.lab.experiment.values import Experiment, FlowConfig, TrafficConfig
@@ -17,7 +17,7 @@ from stacks.lab.network.seen import SeenLink
 
 @dataclass(frozen=True, slots=True)
 class FlowCounts:
-    """Of a flow's whole life; -1 for what nobody knows."""
+    """Of a flow; -1 for what nobody knows."""
 
     sent_packets: int = 0
     lost_packets: int = 0
@@ -26,9 +26,16 @@ class FlowCounts:
     spurious_losses: int = 0
     ce_packets: int = 0
 
+    def since(self, before: FlowCounts) -> FlowCounts:
+        """What of it came after `before`."""
+        then = astuple(before)
+        return FlowCounts(*(-1 if now < 0 else now - old for now, old in zip(astuple(self), then, strict=True)))
+
 
 class SeenFlow(Protocol):
-    """A flow; see `FlowRun` for what is what. goodput_bytes: data that was new, of its whole life."""
+    """A flow; see `FlowRun` for what is what. goodput_bytes, counts: of its whole life;
+    warm_bytes, warm_counts: before the warm-up ended.
+    """
 
     number: int
     name: str
@@ -38,6 +45,7 @@ class SeenFlow(Protocol):
     completed_ns: int
     delays: array[int] | None
     warm_bytes: int
+    warm_counts: FlowCounts
 
     @property
     def empty_delay_ns(self) -> int:

@@ -20,7 +20,7 @@ def summary(world: Seen, tables: Mapping[str, Table]) -> dict[str, Value]:
     metrics: dict[str, Value] = {}
     goodputs = _long_goodputs(world, tables)
     if "goodput" in wanted:
-        new_bytes = sum(_numbers(tables["flows"], "goodput_bytes")) - sum(flow.warm_bytes for flow in world.flows)
+        new_bytes = sum(_numbers(tables["flows"], "goodput_bytes"))
         metrics["goodput_bps"] = goodput_bps(new_bytes, world.experiment.duration_ns - world.experiment.warmup_ns)
     if (link := _bottleneck(world)) is not None:
         metrics |= _link_metrics(world, link, wanted)

@@ -96,6 +96,8 @@ class World:
     def _warm(self, _: object) -> None:
         for flow in self.flows:
             flow.warm_bytes = flow.goodput_bytes
+            if self.experiment.warmup_ns:  # what flows send in the very first instant counts
+                flow.warm_counts = flow.counts
         for link in self.network.links:
             link.watch()
 

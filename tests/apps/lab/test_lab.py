@@ -47,7 +47,7 @@ def test_the_ready_experiments_have_titles() -> None:
 def test_a_run_prints_its_tables_and_says_where_it_is_kept(folder: Path) -> None:
     done = baremetal("lab", "run", "e.toml", directory=folder)
     assert done.returncode == 0, done.stderr
-    for word in ("a", "cubic", "goodput", "bottleneck", "jain", "Mbit/s"):
+    for word in ("a", "cubic", "goodput", "bottleneck", "jain", "Mbit/s", "dropped", "all after the warm-up of 1 s"):
         assert word in done.stdout
     kept = Path(folder, re.findall(r"kept in (\S+)", done.stdout)[0])
     assert sorted(path.name for path in kept.iterdir()) == [

@@ -109,6 +109,21 @@ def test_random_loss_on_the_link_is_as_frequent_as_it_says() -> None:
     assert lost / (lost + sent) == pytest.approx(0.02, abs=0.006)
 
 
+def test_flows_count_what_the_link_does_after_the_warm_up() -> None:
+    # A policer alone takes packets: whatever flows lose after the warm-up, it took, but for what is on its way at
+    # either end of that time (a window, here under 60 packets of each flow).
+    text = changed('buffer = "1bdp"', 'buffer = "20bdp"\npolicer = { rate = "5Mbit/s", burst = "20kB" }')
+    record = run(text.replace('"4s"', '"20s"').replace('warmup = "1s"', 'warmup = "8s"'))
+    flows, links = record.tables["flows"], record.tables["links"]
+    lost = sum(map(int, flows["lost_packets"])) - sum(map(int, flows["spurious_losses"]))
+    taken, sent = int(links["lost_packets"][0]), int(links["sent_packets"][0])
+    assert lost == pytest.approx(taken, abs=60)
+    assert sum(map(int, flows["sent_packets"])) == pytest.approx(sent + taken, abs=120)
+    # 5 Mbit/s for 12 s is 5,000 packets of 1,500 bytes.
+    assert 4_500 < sent < 5_050
+    assert sum(map(int, flows["goodput_bytes"])) * 8 // 12 == pytest.approx(record.metrics["goodput_bps"], abs=10)
+
+
 def test_loss_on_the_way_back_costs_acknowledgements_and_no_data() -> None:
     record = run(changed('buffer = "1bdp"', 'buffer = "1bdp"\n[topology.back]\nloss = "20%"'))
     links = record.tables["links"]
