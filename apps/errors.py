@@ -126,7 +126,7 @@ LIBRARY_WORDS = (
     (r"Input should be greater than or equal to (\S+)", r"\1 is the least"),
 )
 REMEDIES = {
-    errno.ENOSPC: "free some space, or choose another --directory or file",
+    errno.ENOSPC: "free some space, or choose another place (--output, --directory or file)",
     errno.EDQUOT: "your disk quota is used up; free some space",
     errno.ENOENT: "check the path",
     errno.EACCES: "check the permissions, or choose another path",

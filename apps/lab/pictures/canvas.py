@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -76,11 +76,11 @@ def clip_peaks(axes: Axes, values: Sequence[float]) -> None:
         axes.set_ylim(top=1.4 * usual)
 
 
-def to_png(figure: Figure) -> bytes:
-    """A figure as a PNG file."""
+def to_file(figure: Figure, suffix: str) -> bytes:
+    """A figure as the file that an ending of PICTURES stands for."""
     file = io.BytesIO()
     with _matplotlib().rc_context(STYLE):
-        figure.savefig(file, format="png", dpi=110, metadata={"Software": None})
+        figure.savefig(file, format=suffix[1:], dpi=110, metadata=dict.fromkeys(PICTURES[suffix]))
     return file.getvalue()
 
 
@@ -92,12 +92,15 @@ def to_svg(figure: Figure) -> str:
     return file.getvalue().partition("<!DOCTYPE")[2].partition(">")[2].strip()
 
 
-def check_file(path: Path, suffix: str) -> None:
-    """CommandError for a file that could not be written in the end."""
-    if path.suffix != suffix or not path.parent.is_dir():
-        raise CommandError(
-            f"{path} cannot be written", f"name a {suffix} file in a folder that exists", status=2
-        )
+def check_file(path: Path, suffixes: Collection[str]) -> None:
+    """CommandError for a file that could not be written in the end, or has none of the endings."""
+    if path.suffix not in suffixes:
+        remedy = f"name a file that ends with {' or '.join(suffixes)}"
+        raise CommandError(f"{path} is of no kind that is made here", remedy, status=2)
+    if not path.parent.is_dir():
+        raise CommandError(f"{path} cannot be written", f"there is no folder {path.parent}", status=2)
+    if path.is_dir():
+        raise CommandError(f"{path} is a folder", "name a file", status=2)
 
 
 def colour(index: int) -> str:
@@ -119,6 +122,8 @@ COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#7
 STATE_COLOURS = (
     *COLOURS, "#8fc1e3", "#f2b08a", "#8fd3bd", "#e3c3d5", "#f0cf8a", "#b9a0e3", "#c4cacf", "#3b3f45",
 )  # fmt: skip
+PICTURES = {".png": ("Software",), ".svg": ("Date", "Creator"), ".pdf": ("CreationDate", "Creator", "Producer")}
+"""Endings of pictures, with what a file would say of the day and the program that made it, and does not."""
 WIDTH = 10.0
 STYLE = {
     "svg.fonttype": "none",

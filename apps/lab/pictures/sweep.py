@@ -8,21 +8,38 @@ from collections.abc import Sequence
 
 from apps.lab.figures import short_word, show_value
 from apps.lab.pictures.canvas import Axes, Figure, colour, label, new_figure, tidy
-from apps.lab.sweep import SweepResult, SweepRow
+from apps.lab.sweep_file import SweepResult, SweepRow
 
 Number = int | float
 
 
-def sweep_figure(result: SweepResult, metric: str) -> Figure:
-    """One metric over what is varied most; of what is varied besides, one map or line each; of seeds, the mean."""
+def sweep_figure(result: SweepResult, metrics: Sequence[str]) -> Figure:
+    """Metrics, one below the other, over what is varied most; of what is varied besides, one map or line each.
+
+    Of seeds, the mean.
+    """
+    columns, lines = _shape(result)
+    figure = new_figure(10.0 if columns > 1 else 7.6, (1.1 + 3.0 * lines) * len(metrics))
+    parts = figure.subfigures(len(metrics), 1, squeeze=False)[:, 0] if len(metrics) > 1 else [figure]
+    for part, metric in zip(parts, metrics, strict=True):
+        _draw(part, result, metric)
+    return figure
+
+
+def _shape(result: SweepResult) -> tuple[int, int]:
+    """Columns and lines of maps."""
+    count = len({tuple(str(row.parameters[each]) for each in varied(result)[2:]) for row in result.rows})
+    columns = min(count, COLUMNS_MAX)
+    return columns, -(-count // columns)
+
+
+def _draw(figure: Figure, result: SweepResult, metric: str) -> None:
     dimensions = varied(result)
     across = dimensions[0] if dimensions else "seed"
     upwards = dimensions[1] if len(dimensions) > 1 else None
     rest = dimensions[2:]
     facets = list(dict.fromkeys(tuple(str(row.parameters[each]) for each in rest) for row in result.rows))
-    columns = min(len(facets), 3)
-    lines = -(-len(facets) // columns)
-    figure = new_figure(10.0 if columns > 1 else 7.6, 1.1 + 3.0 * lines)
+    columns, lines = _shape(result)
     figure.suptitle(f"{result.title}\n{_name(metric)}", x=0.01, ha="left", fontsize=12, fontweight="bold")
     grid = figure.subplots(lines, columns, squeeze=False)
     values = [value for row in result.rows if (value := _number(row, metric)) is not None]
@@ -38,7 +55,6 @@ def sweep_figure(result: SweepResult, metric: str) -> Figure:
         label(axes, text)
     for spare in range(len(facets), lines * columns):
         grid[spare // columns][spare % columns].set_visible(False)
-    return figure
 
 
 def varied(result: SweepResult) -> list[str]:
@@ -123,4 +139,5 @@ def _name(metric: str) -> str:
 
 
 LABEL_COLUMNS = 15
+COLUMNS_MAX = 3
 UNITS = (("_bps", 1e6, "Mbit/s"), ("_ns", 1e6, "ms"), ("_bytes", 1e3, "kB"))
