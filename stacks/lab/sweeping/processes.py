@@ -13,6 +13,7 @@ import types
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from typing import cast
 
 from stacks.lab.results.keeping import Store
 from stacks.lab.sweeping.jobs import Job, run_here
@@ -54,12 +55,17 @@ class Processes:
                 "and the same command goes on from there, with --processes 1 in one process"
             ) from error
         finally:
-            processes = list((pool._processes or {}).values())  # noqa: SLF001 - the only way to end runs before their end
+            # The only way to end runs before their end; and the pool's own thread has to be gone before the interpreter
+            # ends, or that writes to what the thread has closed.
+            processes = list((pool._processes or {}).values())  # noqa: SLF001
+            manager = cast("threading.Thread | None", pool._executor_manager_thread)  # noqa: SLF001
             pool.shutdown(wait=False, cancel_futures=True)
             for process in processes:
                 process.terminate()
             for process in processes:
                 process.join()
+            if manager is not None:
+                manager.join(timeout=PATIENCE_S)
 
 
 def cores() -> int:
@@ -93,3 +99,6 @@ def _no_main_module() -> Iterator[None]:
         yield
     finally:
         sys.modules["__main__"] = main
+
+
+PATIENCE_S = 10

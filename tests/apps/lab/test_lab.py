@@ -9,6 +9,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -244,5 +245,9 @@ def test_ctrl_c_ends_a_sweep_with_one_line_and_no_process_stays(folder: Path) ->
     words = r"baremetal: interrupted; \d+ of 200 runs are kept; the same command goes on from there\n"
     assert re.fullmatch(words, told)
     assert process.returncode == INTERRUPTED
-    assert alive(process.pid) == []
+    # Python's own process that watches over shared resources ends on seeing that the others have.
+    deadline = time.monotonic() + 5
+    while alive(process.pid):
+        assert time.monotonic() < deadline, alive(process.pid)
+        time.sleep(0.01)
     assert list(folder.glob("lab-results/plain/.*")) == []
