@@ -129,6 +129,17 @@ def test_a_model_flow_crosses_a_link_in_real_time(tmp_path: Path) -> None:
     assert trace.read_text().startswith("time_ns,state,window_bytes,rate_bps,")
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("options", [(), ("--json",)])
+def test_a_flow_that_nobody_answers_is_a_failure(server: socket.socket, options: tuple[str, ...]) -> None:
+    # The server is a socket that says nothing.
+    to = "{}:{}".format(*server.getsockname())
+    done = baremetal("lab", "send", to, "--controller", "bbr3", "--time", "300ms", "--no-realtime", *options)
+    said = f"baremetal: nobody answered at {to}; is `baremetal lab serve` running there?"
+    assert only_line(done) == said
+    assert (done.returncode, done.stdout) == (1, "")
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
