@@ -15,6 +15,7 @@ import trio
 import typer
 
 from apps.arguments import TIMES, Json
+from apps.errors import CommandError
 from apps.lab.real_flow import SenderTrace, run_sender
 from apps.link.arguments import Endpoint, parse_endpoint
 from apps.output import complain, console, print_json
@@ -94,6 +95,8 @@ def send(
         took_ns = run_sender(core, transport, clock, record, limit_ns=time)
     if trace:
         trace.write_text(record.as_csv())
+    if not sender.delivery.delivered_bytes:
+        raise CommandError(f"nobody answered at {to}", "is `baremetal lab serve` running there?")
     lateness: dict[str, ControlJson] = {**punctuality.as_json()}
     result = summary(sender, took_ns) | {"controller": controller, "lateness": lateness}
     if as_json:

@@ -50,6 +50,11 @@ class Side:
     device: str
     address: str
 
+    @property
+    def name(self) -> str:
+        """Without the address."""
+        return f"{self.namespace}/{self.device}"
+
     def __str__(self) -> str:
         return "/".join(filter(None, (self.namespace, self.device, self.address)))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Annotated
@@ -141,6 +142,7 @@ def udp(
             relay=relay,
             forward=forward,
             back=back,
+            between=(str(Endpoint(*listening.address)), str(to)),
             facts=link.as_json,
             commands={"rebind": lambda _: link.rebind()},
             duration_ns=time,
@@ -149,7 +151,7 @@ def udp(
             ends_with_stdin=until_stdin_ends,
         )
         here = str(Endpoint(*listening.address))
-        words = f"{here} leads to {to}; Ctrl-C ends it"
+        words = f"link {os.getpid()}: {here} leads to {to}; Ctrl-C ends it"
         return run_link(run, ready={"listen": here, "to": str(to)}, say=partial(_say, words))
 
 
@@ -223,6 +225,7 @@ def tun(
             relay=relay,
             forward=forward,
             back=back,
+            between=(left.name, right.name),
             facts=partial(_refused, devices),
             duration_ns=time,
             is_realtime=realtime,
@@ -230,7 +233,7 @@ def tun(
             ends_with_stdin=until_stdin_ends,
         )
         host = right.address.partition("/")[0]
-        words = f"{left} and {right} are connected; try: ip netns exec {left.namespace} ping {host}"
+        words = f"link {os.getpid()}: {left} and {right} are connected; try: ip netns exec {left.namespace} ping {host}"
         return run_link(run, ready={"left": str(left), "right": str(right)}, say=partial(_say, words))
 
 

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Mapping, Sequence
 from typing import Annotated
 
 import typer
 
 from apps.arguments import TIMES, Json
 from apps.errors import CommandError
+from apps.link.report import between, part
 from apps.link.report import show as show_report
-from apps.link.ways import BackDelay, BackLoss, BackRate
+from apps.link.ways import BackDelay, BackLoss, BackRate, NewDelay, NewLoss, NewRate
 from apps.output import console
 from apps.sizes import Nanoseconds, parse_duration
 from transports.control import ControlClient, ControlEntry, ControlError, running_processes
 from transports.control import Json as ControlJson
 
 Process = Annotated[str, typer.Argument(metavar="PROCESS", help="By its number; left out: the one that runs.")]
+Which = Annotated[str, typer.Argument(metavar="PROCESS", help="By its number, which `link show` tells.")]
 
 
 def show(
@@ -37,6 +40,7 @@ def show(
         elif as_json:
             out.print_json(data=snapshot)
         else:
+            out.print(named(entry, snapshot), highlight=False, soft_wrap=True)
             show_report(snapshot, out)
         if not watch:
             return
@@ -44,38 +48,49 @@ def show(
 
 
 def change(
-    process: Process = "",
-    rate: BackRate = None,
-    delay: BackDelay = None,
-    loss: BackLoss = None,
+    process: Which = "",
+    rate: NewRate = None,
+    delay: NewDelay = None,
+    loss: NewLoss = None,
     back_rate: BackRate = None,
     back_delay: BackDelay = None,
     back_loss: BackLoss = None,
     only: Annotated[str, typer.Option(metavar="WAY", help="Change only this way: forward or back.")] = "",
     as_json: Json = False,
 ) -> None:
-    """Change a running link; what is not named stays as it is."""
+    """Change a running link, which is named by its number; what is not named stays as it is."""
     if only not in ("", "forward", "back"):
         raise CommandError(f"a link has the ways forward and back, not {only}", status=2)
     there = _named(rate=rate, delay=delay, loss=loss)
     back = _named(rate=back_rate, delay=back_delay, loss=back_loss)
-    changes: dict[str, ControlJson] = {"forward": there, "back": {**there, **back}}
+    changes = {"forward": there, "back": {**there, **back}}
     if only:
         changes = {only: changes[only]}
     if not any(changes.values()):
         raise CommandError("nothing to change", "name what is to be otherwise, such as --rate 10mbit", status=2)
-    result = tell(the_link(process), "change", changes)
+    entry = the_named_link("change", process)
+    result = tell(entry, "change", {**changes})
     if as_json:
         console().print_json(data=result)
+        return
+    name = named(entry, ask(entry))
+    configs = result if isinstance(result, dict) else {}
+    lines = {way: _changed(part(configs, way), wanted) for way, wanted in changes.items() if wanted}
+    if len(lines) == 2 and len({*lines.values()}) == 1:
+        lines = {"both ways": lines["forward"]}
+    for way, words in lines.items():
+        console().print(f"{name}, {way}: {words}", highlight=False, soft_wrap=True)
 
 
-def rebind(process: Process = "", as_json: Json = False) -> None:
-    """Give every client of a running `link udp` a new port towards the server, as a NAT that forgot does."""
-    count = tell(the_link(process), "rebind", {})
+def rebind(process: Which = "", as_json: Json = False) -> None:
+    """Give every client of a `link udp`, named by its number, a new port to the server, as a NAT that forgot does."""
+    entry = the_named_link("rebind", process)
+    count = tell(entry, "rebind", {})
     if as_json:
         console().print_json(data={"clients": count})
     else:
-        console().print(f"{count} clients have a new port", highlight=False)
+        words = "1 client has" if count == 1 else f"{count} clients have"
+        console().print(f"{named(entry, ask(entry))}: {words} a new port", highlight=False, soft_wrap=True)
 
 
 def the_link(wanted: str) -> ControlEntry:
@@ -84,9 +99,39 @@ def the_link(wanted: str) -> ControlEntry:
     if not running:
         raise CommandError(f"no link {wanted} of yours runs here" if wanted else "no link of yours runs here")
     if len(running) > 1:
-        numbers = ", ".join(str(entry.pid) for entry in running)
-        raise CommandError(f"{len(running)} links run here: {numbers}", "name one by its number")
+        raise CommandError(f"{len(running)} links run here: {_all_named(running)}", "name one by its number")
     return running[0]
+
+
+def the_named_link(command: str, wanted: str) -> ControlEntry:
+    """The link with the number `wanted`. CommandError without one: the only link that runs may be somebody else's."""
+    if wanted:
+        return the_link(wanted)
+    running = running_processes("link")
+    if not running:
+        raise CommandError("no link of yours runs here")
+    hint = f"name it by its number, such as baremetal link {command} {running[0].pid}"
+    raise CommandError(f"say which link to {command}; there runs {_all_named(running)}", hint, status=2)
+
+
+def named(entry: ControlEntry, snapshot: Mapping[str, ControlJson]) -> str:
+    """`link 16799 (left/bm0 - right/bm0)`."""
+    return f"link {entry.pid} ({between(snapshot)})"
+
+
+def _changed(config: Mapping[str, ControlJson], wanted: Mapping[str, ControlJson]) -> str:
+    return ", ".join(f"{name} {config.get(name) or 'none'}" for name in wanted)
+
+
+def _all_named(running: Sequence[ControlEntry]) -> str:
+    names = []
+    for entry in running:
+        try:
+            with ControlClient(entry.path) as client:
+                names.append(f"{entry.pid} ({between(client.snapshot())})")
+        except ControlError:
+            names.append(str(entry.pid))
+    return ", ".join(names)
 
 
 def ask(entry: ControlEntry) -> dict[str, ControlJson]:
@@ -112,5 +157,5 @@ def _named(**changes: str | None) -> dict[str, ControlJson]:
 
 
 SHOW = f"baremetal link show --watch\n\n{TIMES}"
-CHANGE = "baremetal link change --rate 5mbit"
-REBIND = "baremetal link rebind"
+CHANGE = "baremetal link change 16799 --rate 5mbit"
+REBIND = "baremetal link rebind 16799"

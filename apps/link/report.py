@@ -41,6 +41,12 @@ def lateness_line(lateness: Mapping[str, Json]) -> str:
     return f"{'; '.join(figures)}: {verdict}"
 
 
+def between(report: Mapping[str, Json]) -> str:
+    """The two ends of the link: `left/bm0 - right/bm0`."""
+    ends = report.get("between")
+    return " - ".join(map(str, ends)) if isinstance(ends, list) else "of another version"
+
+
 def part(report: Mapping[str, Json], name: str) -> Mapping[str, Json]:
     """The object of that name, empty where it is missing."""
     found = report.get(name)

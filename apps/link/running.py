@@ -21,13 +21,15 @@ from transports.relay import Direction, Relay
 class Run:
     """What runs, and how.
 
-    facts: what else its snapshot tells. commands: what else its control socket does. duration_ns: None for until told.
-    is_realtime: before all other processes; None for where that is allowed.
+    between: what it connects, to tell it from others by. facts: what else its snapshot tells. commands: what else its
+    control socket does. duration_ns: None for until told. is_realtime: before all other processes; None for where that
+    is allowed.
     """
 
     relay: Relay
     forward: Direction
     back: Direction
+    between: tuple[str, str]
     facts: Callable[[], Mapping[str, Json]] = dict
     commands: Mapping[str, Command] = field(default_factory=dict)
     duration_ns: int | None = None
@@ -38,6 +40,7 @@ class Run:
     def snapshot(self) -> dict[str, Json]:
         """Everything that is known of the run so far."""
         return {
+            "between": list(self.between),
             "duration_ns": self.relay.now(),
             "forward": self.forward.as_json(),
             "back": self.back.as_json(),
@@ -53,7 +56,7 @@ class Run:
             raise ControlError(f"a link has the ways forward and back, not {', '.join(sorted(unknown))}")
         for name, changes in arguments.items():
             if not isinstance(changes, dict):
-                raise ControlError(f"{name} is an object of changes, such as rate_bps")
+                raise ControlError(f"{name} is an object of changes, such as rate")
             try:
                 ways[name].change(changes)
             except TransportError as error:

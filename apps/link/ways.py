@@ -93,6 +93,9 @@ Elements = Annotated[
         help="Another one: reordering=1%, jitter=3ms. Repeatable.",
     ),
 ]
+NewRate = Annotated[str | None, _option("rate", "RATE", "Of both ways from now on: 5mbit.")]
+NewDelay = Annotated[str | None, _option("delay", "TIME", "Of both ways from now on: 40ms.")]
+NewLoss = Annotated[str | None, _option("loss", "LOSS", "Of both ways from now on: 1%; 0% for none.")]
 BackRate = Annotated[str | None, _option("rate", "RATE", "Of the way back; as --rate.")]
 BackDelay = Annotated[str | None, _option("delay", "TIME", "Of the way back.")]
 BackQueue = Annotated[str | None, _option("queue", "QUEUE", "Of the way back.")]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import socket
 import subprocess
@@ -60,7 +61,13 @@ def test_a_link_carries_both_ways_is_looked_at_changed_and_reports(server: socke
         assert json_of("link", "rebind", str(link.pid)) == {"clients": 1}
         client.send(b"again")
         assert server.recvfrom(100)[1] != upstream
-        assert "forward" in baremetal("link", "show", str(link.pid)).stdout
+        host, port = server.getsockname()
+        name = f"link {link.pid} ({link.ready['listen']} - {host}:{port})"
+        assert baremetal("link", "show", str(link.pid)).stdout.startswith(f"{name}\n")
+        told = baremetal("link", "change", str(link.pid), "--rate", "6mbit", "--back-loss", "0%").stdout
+        assert told == f"{name}, forward: rate 6mbit\n{name}, back: rate 6mbit, loss 0%\n"
+        assert baremetal("link", "change", str(link.pid), "--delay", "2ms").stdout == f"{name}, both ways: delay 2ms\n"
+        assert baremetal("link", "rebind", str(link.pid)).stdout == f"{name}: 1 client has a new port\n"
         report = link.report(LIMIT_S)
     assert link.stop() == 0
     forward, lateness = report["forward"], report["lateness"]
@@ -122,12 +129,26 @@ def test_a_model_flow_crosses_a_link_in_real_time(tmp_path: Path) -> None:
     assert trace.read_text().startswith("time_ns,state,window_bytes,rate_bps,")
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("options", [(), ("--json",)])
+def test_a_flow_that_nobody_answers_is_a_failure(server: socket.socket, options: tuple[str, ...]) -> None:
+    # The server is a socket that says nothing.
+    to = "{}:{}".format(*server.getsockname())
+    done = baremetal("lab", "send", to, "--controller", "bbr3", "--time", "300ms", "--no-realtime", *options)
+    said = f"baremetal: nobody answered at {to}; is `baremetal lab serve` running there?"
+    assert only_line(done) == said
+    assert (done.returncode, done.stdout) == (1, "")
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
         (("link", "udp", "--listen", "here", "--to", "127.0.0.1:1"), "no address and port"),
         (("link", "udp", "--listen", "127.0.0.1:70000", "--to", "127.0.0.1:1"), "no address and port"),
         ((*LINK, "127.0.0.1:1", "--rate", "fast"), "is a rate such as 20mbit"),
+        ((*LINK, "127.0.0.1:1", "--rate", "20"), "rate needs a unit: 20mbit, or 20bit for bits per second"),
+        ((*LINK, "127.0.0.1:1", "--back-rate", "shaper:rate=5,burst=9kB"), "rate needs a unit: 5mbit"),
+        ((*LINK, "127.0.0.1:1", "--rate", "schedule:changes=0s=20mbit|1s=5"), "changes needs a unit: 5mbit"),
         ((*LINK, "127.0.0.1:1", "--delay", "soon"), "is a time such as 20ms"),
         ((*LINK, "127.0.0.1:1", "--queue", "codle"), "is it codel?"),
         ((*LINK, "127.0.0.1:1", "--queue", "codel:target=never"), "target"),
@@ -154,6 +175,32 @@ def test_wrong_arguments_are_told_in_one_line(words: tuple[str, ...], said: str)
 @pytest.mark.parametrize("words", [("show",), ("change", "--rate", "1mbit"), ("rebind",)])
 def test_a_link_that_does_not_run_is_told(words: tuple[str, ...]) -> None:
     assert "no link 1 of yours runs here" in only_line(baremetal("link", words[0], "1", *words[1:]))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("words", [("change", "--rate", "1mbit"), ("rebind",)])
+def test_a_link_is_changed_only_by_its_number_since_it_may_be_anybody_s(
+    server: socket.socket, words: tuple[str, ...]
+) -> None:
+    host, port = server.getsockname()
+    with link_to(server) as link:
+        before = json_of("link", "show", str(link.pid))
+        done = baremetal("link", *words)
+        assert done.returncode == 2
+        line = only_line(done)
+        assert f"say which link to {words[0]}" in line
+        assert f"{link.pid} ({link.ready['listen']} - {host}:{port})" in line
+        assert re.search(rf"such as baremetal link {words[0]} \d+$", line)
+        after = json_of("link", "show", str(link.pid))
+    assert (after["forward"], after["rebindings"]) == (before["forward"], before["rebindings"])
+
+
+def test_help_of_change_speaks_of_both_ways() -> None:
+    printed = baremetal("link", "change", "--help").stdout
+    lines = {line.split()[1]: line for line in printed.splitlines() if "--" in line}
+    for option in ("--rate", "--delay", "--loss"):
+        assert "Of both ways" in lines[option]
+        assert "way back" in lines[f"--back-{option[2:]}"]
 
 
 def test_a_port_that_is_taken_is_told(server: socket.socket) -> None:

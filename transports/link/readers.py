@@ -30,7 +30,7 @@ def probability(value: object) -> float:
 
 
 def rate(value: object) -> int:
-    """Bits per second, 1 or more, of `"20mbit"`, `"20Mbit/s"` or 20000000."""
+    """Bits per second, 1 or more, of `"20mbit"`, `"20Mbit/s"` or 20000000; text has a unit."""
     found = _rate(value)
     if found < 1:
         raise ValueError(f"is at least 1 bit/s, not {value!r}")
@@ -142,8 +142,12 @@ def changes(value: object) -> tuple[tuple[int, int], ...]:
 
 
 def _rate(value: object) -> int:
-    text = value.lower() if isinstance(value, str) else value
-    return _amount(text, RATES, "is a rate such as 20mbit, or a whole number of bits per second", shown=value)
+    text = value.lower().strip() if isinstance(value, str) else value
+    found = _amount(text, RATES, "is a rate such as 20mbit, or a whole number of bits per second", shown=value)
+    if found and isinstance(text, str) and text[-1] in DIGITS:
+        # Whoever writes 20 on a command line means megabits.
+        raise ValueError(f"needs a unit: {text}mbit, or {text}bit for bits per second, not {value!r}")
+    return found
 
 
 def _amount(value: object, units: Mapping[str, int], wanted: str, *, shown: object = None) -> int:
@@ -199,6 +203,7 @@ RATES = {
     for unit in ("bit", "bit/s", "bps")
     for prefix, scale in (("", 1), ("k", 10**3), ("m", 10**6), ("g", 10**9), ("t", 10**12))
 }
+DIGITS = "0123456789."
 PACKETS = {"packets": 1, "packet": 1}
 AMOUNT_MAX = 1 << 60
 NUMBERS_MAX = 1_000_000

@@ -110,7 +110,8 @@ class Direction:
         if unknown:
             names = ", ".join(sorted(unknown))
             raise TransportError(f"a running link changes its {', '.join(CHANGEABLE)}, not {names}")
-        config = replace(self.config, **{name: str(value) for name, value in changes.items()})  # type: ignore[arg-type]
+        texts = {name: _text(name, value) for name, value in changes.items()}
+        config = replace(self.config, **texts)  # type: ignore[arg-type]
         if config.rate != self.config.rate:
             self._change_rate(config)
         link = config.link()
@@ -178,6 +179,11 @@ class Direction:
         for watcher in self.watchers:
             watcher(packet, True)
         packet.forward()
+
+
+def _text(name: str, value: Json) -> str:
+    """As a command line has it: a number is bits a second there only with its unit."""
+    return f"{value}bit" if name == "rate" and isinstance(value, int) else str(value)
 
 
 CHANGEABLE = ("rate", "delay", "loss")

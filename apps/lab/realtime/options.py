@@ -13,7 +13,7 @@ def link_options(hop: HopConfig, *, rtt_ns: int, packet_bytes: int) -> list[str]
     for link, back in ((hop.forward, ""), (hop.backward, "back-")):
         given = {"rate": "unlimited", "queue": "droptail", "limit": "0", "loss": ""}
         if link.rate_bps is not None:
-            given |= {"rate": as_words(link.rate), "queue": as_words(link.queue)}
+            given |= {"rate": _rate(link.rate), "queue": as_words(link.queue)}
             given["limit"] = f"{link.buffer.size_bytes(link.rate_bps, rtt_ns, packet_bytes)}B"
         given["delay"] = f"{link.delay_ns}ns"
         elements = dict(link.elements)
@@ -34,14 +34,30 @@ def as_words(value: object) -> str:
     return _scalar(value)
 
 
+def _rate(value: object) -> str:
+    """A whole number is bits a second, which a command line wants to be said."""
+    is_number = isinstance(value, int) and not isinstance(value, bool)
+    return f"{value}bit" if is_number else as_words(value)
+
+
 def _parameter(key: str, value: object) -> str:
+    if key in RATES:
+        return _rate(value)
     if not isinstance(value, list | tuple):
         return _scalar(value)
-    between = "=" if key == "changes" else ".."
+    if key == "changes":
+        return "|".join(
+            f"{_scalar(each[0])}={_rate(each[1])}" if isinstance(each, list | tuple) else as_words(each)
+            for each in value
+        )
     return "|".join(
-        between.join(map(_scalar, each)) if isinstance(each, list | tuple) else as_words(each) for each in value
+        "..".join(map(_scalar, each)) if isinstance(each, list | tuple) else as_words(each) for each in value
     )
 
 
 def _scalar(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+RATES = ("rate", "peak")
+"""Parameters of elements and shapers that are rates."""

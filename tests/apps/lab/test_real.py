@@ -24,6 +24,7 @@ from stacks.runtime import LocalError
 from tests.stacks.lab.documents import PLAIN, changed, document, experiment
 from transports.link.disciplines import read_queue
 from transports.link.elements import read_element
+from transports.link.linkspec import read_link
 from transports.relay.lateness import Lateness
 from transports.tcp_info import BbrInfo, TcpInfo
 
@@ -76,13 +77,13 @@ def test_the_link_is_asked_for_as_the_experiment_has_it() -> None:
     made = experiment(text + '[topology.back]\nrate = "1Mbit/s"\nbuffer = "10packets"\n')
     words = link_options(made.topology.hops[0], rtt_ns=20_000_000, packet_bytes=1500)
     assert dict(zip(words[::2], words[1::2], strict=True)) == {
-        "--rate": "10000000",
+        "--rate": "10000000bit",
         "--delay": "10000000ns",
         "--queue": "codel:target=10ms",
         "--limit": "25000B",  # 10 Mbit/s times 20 ms
         "--loss": "1%",
         "--element": "jitter=3ms",
-        "--back-rate": "1000000",
+        "--back-rate": "1000000bit",
         "--back-delay": "10000000ns",
         "--back-queue": "droptail",
         "--back-limit": "15000B",
@@ -103,6 +104,7 @@ def test_a_way_back_without_a_rate_has_no_queue() -> None:
         ("loss", {"kind": "list", "packets": [1, 5, "10..12"]}),
         ("blackout", {"times": [["1s", "2s"], ["5s", "5200ms"]], "period": "10s"}),
         ("policer", {"rate": "5mbit", "burst": "10kB"}),
+        ("policer", {"rate": 5_000_000, "burst": "10kB"}),
         ("jitter", {"kind": "uniform", "high": "3ms", "order": False}),
         ("queue", {"kind": "priority", "queues": ["droptail", "codel"]}),
         ("queue", {"kind": "red", "min": "10packets", "max": "30packets", "ecn": True}),
@@ -113,6 +115,17 @@ def test_a_command_line_says_the_same_as_toml(name: str, value: object) -> None:
         assert read_queue(as_words(value)) == read_queue(value)
     else:
         assert read_element(name, as_words(value)) == read_element(name, value)
+
+
+@pytest.mark.parametrize(
+    "rate",
+    [
+        {"kind": "shaper", "rate": 5_000_000, "burst": "10kB", "peak": 7_000_000},
+        {"kind": "schedule", "changes": [["0s", 5_000_000], ["1s", "2mbit"], ["2s", 0]], "period": "3s"},
+    ],
+)
+def test_a_command_line_says_the_same_rate_as_toml(rate: object) -> None:
+    assert read_link({"rate": as_words(rate)}).rate == read_link({"rate": rate}).rate
 
 
 def test_a_kernel_s_states_have_the_words_of_ours() -> None:

@@ -66,6 +66,14 @@ def test_other_elements_stand_on_the_way() -> None:
     assert direction.as_json()["lost_packets"] == 5
 
 
+def test_a_rate_that_is_a_number_is_bits_a_second() -> None:
+    direction, timeline = made(DirectionConfig(rate="10mbit"))
+    direction.change({"rate": 1_000_000})
+    (first,) = send(direction, timeline, 1)
+    # 1,250 bytes at 1 Mbit/s, and the wire.
+    assert first == 10 * MS + direction.port.delay_ns
+
+
 def test_a_running_link_takes_a_new_rate_delay_and_loss() -> None:
     direction, timeline = made(DirectionConfig(rate="10mbit"))
     send(direction, timeline, 1)
