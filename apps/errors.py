@@ -14,6 +14,7 @@ import typer
 
 from apps.output import OutputClosed, discard_output
 from stacks.runtime import StackError
+from stacks.runtime.toml_problems import ConfigurationError
 from transports.errors import TransportError
 
 
@@ -57,8 +58,17 @@ def report(error: BaseException) -> int:
     if os.environ.get("BAREMETAL_DEBUG"):
         traceback.print_exception(error)
     text, status = explain(error)
-    print(f"baremetal: {' '.join(text.split())}", file=sys.stderr)  # noqa: T201
+    for line in mistakes(error) or [text]:
+        print(f"baremetal: {' '.join(line.split())}", file=sys.stderr)  # noqa: T201
     return status
+
+
+def mistakes(error: BaseException) -> list[str]:
+    """A line for each mistake in a configuration that has several; of many, the first ones and how many there are."""
+    lines = error.lines if isinstance(error, ConfigurationError) else []
+    if len(lines) <= MISTAKES_MAX:
+        return lines
+    return [*lines[:MISTAKES_MAX], f"and {len(lines) - MISTAKES_MAX} more mistakes"]
 
 
 def explain(error: BaseException) -> tuple[str, int]:
@@ -115,6 +125,8 @@ class UsageError(Protocol):
         """What is wrong with the arguments."""
 
 
+MISTAKES_MAX = 10
+"""So many mistakes have a line each."""
 INTERRUPTED = 130
 USAGE = 2
 LIBRARY_WORDS = (
@@ -126,7 +138,7 @@ LIBRARY_WORDS = (
     (r"Input should be greater than or equal to (\S+)", r"\1 is the least"),
 )
 REMEDIES = {
-    errno.ENOSPC: "free some space, or choose another --directory or file",
+    errno.ENOSPC: "free some space, or choose another place (--output, --directory or file)",
     errno.EDQUOT: "your disk quota is used up; free some space",
     errno.ENOENT: "check the path",
     errno.EACCES: "check the permissions, or choose another path",

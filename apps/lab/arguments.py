@@ -11,7 +11,7 @@ Chosen = Annotated[
     str, typer.Argument(metavar="EXPERIMENT", help="A TOML file, or the name of a ready experiment (lab list).")
 ]
 Result = Annotated[
-    str, typer.Argument(metavar="RESULT", help="A folder of results, or an experiment, which is run if need be.")
+    str, typer.Argument(metavar="RESULT", help="A result's or a sweep's folder, or an experiment, run if need be.")
 ]
 Settings = Annotated[
     list[str] | None,
@@ -30,7 +30,9 @@ Processes = Annotated[
 Cluster = Annotated[
     str | None, typer.Option(metavar="ADDRESS", help="A Dask scheduler that runs it, as tcp://10.0.0.1:8786.")
 ]
-Picture = Annotated[Path | None, typer.Option("--file", metavar="FILE.png", help="The file to draw.")]
+Picture = Annotated[
+    Path | None, typer.Option("--file", metavar="FILE.png", help="The file to draw: .png, .svg or .pdf.")
+]
 Page = Annotated[Path | None, typer.Option("--file", metavar="FILE.html", help="The file to write.")]
 Metric = Annotated[
     list[str] | None, typer.Option(help="Of a sweep, which metric, as delay_p95_ns; may be repeated.")

@@ -28,14 +28,15 @@ from apps.lab.arguments import (
 )
 from apps.lab.comparing import compare_json, show_comparison
 from apps.lab.drawing import draw, obtain_any, page, short_name
-from apps.lab.obtaining import is_swept, obtain, open_store
-from apps.lab.pictures.canvas import check_canvas, check_file
+from apps.lab.obtaining import check_result, is_swept, obtain, open_store
+from apps.lab.pictures.canvas import PICTURES, check_canvas, check_file
 from apps.lab.sweep import run_sweep, show_sweep, sweep_json
 from apps.lab.tables import show_record
 from apps.link.report import INVALID
 from apps.output import console, print_json
 from stacks.lab.experiment.loading import find_document
 from stacks.lab.library import ready_names
+from stacks.lab.results.files import write_whole
 from stacks.lab.sweeping.cluster import Cluster as DaskCluster
 from stacks.lab.sweeping.jobs import Pool
 from stacks.lab.sweeping.processes import Processes as ProcessPool
@@ -125,12 +126,13 @@ def plot(
     processes: Processes = None,
     as_json: Json = False,
 ) -> None:
-    """Draw a result as a PNG file; of a sweep, one metric over what is varied."""
+    """Draw a result as a PNG, SVG or PDF file; of a sweep, one metric or several over what is varied."""
     check_canvas()
+    check_result(result)
     path = file or Path(f"{short_name(result)}.png")
-    check_file(path, ".png")
+    check_file(path, PICTURES)
     found = obtain_any(result, open_store(output), settings or (), ProcessPool(processes or cores()))
-    path.write_bytes(draw(found, metric or (), as_distribution=distribution))
+    write_whole(path, draw(found, metric or (), path.suffix, as_distribution=distribution))
     _tell_file("drawn in", path, as_json=as_json)
 
 
@@ -146,10 +148,11 @@ def report(
 ) -> None:
     """Write a result as one HTML page, with its pictures and tables in it."""
     check_canvas()
+    check_result(result)
     path = file or Path(f"{short_name(result)}.html")
-    check_file(path, ".html")
+    check_file(path, (".html",))
     found = obtain_any(result, open_store(output), settings or (), ProcessPool(processes or cores()))
-    path.write_text(page(found, metric or ()), encoding="utf-8")
+    write_whole(path, page(found, metric or ()).encode())
     _tell_file("written to", path, as_json=as_json)
 
 

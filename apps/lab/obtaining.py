@@ -12,6 +12,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from apps import __version__
 from apps.errors import CommandError
 from apps.lab.realtime import runner as _real  # noqa: F401 - adds itself to RUNNERS
+from apps.lab.sweep_file import is_sweep
 from apps.output import complain, console
 from stacks.lab.experiment.loading import Document, find_document
 from stacks.lab.experiment.sweeping import Point, read_base
@@ -30,10 +31,22 @@ def obtain(name: str, store: Store, settings: Sequence[str] = (), *, real: bool 
     """One result: of a folder, or of an experiment as it stands, whatever it would sweep."""
     if (Path(name) / MANIFEST).is_file():
         return load(Path(name))
-    if Path(name).is_dir():
-        raise CommandError(f"{name} is a folder without {MANIFEST}", "name one that `baremetal lab run` told of")
+    check_result(name, has_sweeps=False)
     document = find_document(name)
     return obtain_point(read_base(document, settings), document, store, real=real, fresh=fresh)
+
+
+def check_result(name: str, *, has_sweeps: bool = True) -> None:
+    """CommandError for a folder that is no result, nor, where `has_sweeps`, a sweep's; it says what is in it."""
+    folder = Path(name)
+    if not folder.is_dir() or (folder / MANIFEST).is_file() or (has_sweeps and is_sweep(folder)):
+        return
+    kept = sorted(path.parent.name for path in folder.glob(f"[!.]*/{MANIFEST}"))
+    if not kept:
+        raise CommandError(f"{name} is a folder without {MANIFEST}", "name one that `baremetal lab run` told of")
+    more = f" and {len(kept) - NAMED_MAX} more" if len(kept) > NAMED_MAX else ""
+    what = "several results, of which one is needed" if is_sweep(folder) else "results, of no sweep as a whole"
+    raise CommandError(f"{name} holds {what}", f"name one of those in it: {', '.join(kept[:NAMED_MAX])}{more}")
 
 
 def obtain_point(
@@ -67,3 +80,6 @@ def progress(what: str) -> Iterator[Callable[[float], object]]:
     with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as bars:
         task = bars.add_task(what, total=1.0)
         yield lambda done: bars.update(task, completed=done)
+
+
+NAMED_MAX = 5

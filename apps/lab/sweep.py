@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Sequence
 
 from rich.console import Console
 from rich.table import Table
@@ -12,35 +10,14 @@ from rich.table import Table
 from apps.errors import INTERRUPTED, CommandError
 from apps.lab.figures import short_word, show_value
 from apps.lab.obtaining import progress
-from stacks.lab.experiment.loading import Document, find_document
+from apps.lab.sweep_file import SweepResult, SweepRow, is_valid, save_sweep
+from stacks.lab.experiment.loading import find_document
 from stacks.lab.experiment.sweeping import Point, read_points
 from stacks.lab.results.fingerprint import run_hash
 from stacks.lab.results.keeping import Store, load_manifest, remove_leftovers
 from stacks.lab.results.parquet import check_parquet
 from stacks.lab.runners.catalogue import runner_for
 from stacks.lab.sweeping.jobs import Job, Pool
-
-
-@dataclass(frozen=True, slots=True)
-class SweepRow:
-    """One point with its metrics. folder: of its whole result. is_valid: see `Record`."""
-
-    parameters: Mapping[str, object]
-    metrics: Mapping[str, object]
-    digest: str
-    folder: Path
-    is_valid: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class SweepResult:
-    """All points, in the order of the grid. reused: how many were there already."""
-
-    document: Document
-    name: str
-    title: str
-    rows: Sequence[SweepRow]
-    reused: int
 
 
 def run_sweep(
@@ -71,7 +48,11 @@ def run_sweep(
         ) from None  # fmt: skip
     rows = [_row(point, store, runner_name) for point in points]
     experiment = points[0].experiment
-    return SweepResult(document, experiment.name, experiment.title or experiment.name, rows, reused)
+    result = SweepResult(
+        experiment.name, experiment.title or experiment.name, experiment.description, rows, reused
+    )
+    save_sweep(store.root / experiment.name, result)
+    return result
 
 
 def show_sweep(result: SweepResult, out: Console, metrics: Sequence[str]) -> None:
@@ -115,19 +96,14 @@ def _row(point: Point, store: Store, runner: str) -> SweepRow:
     manifest = load_manifest(folder)
     metrics = manifest["metrics"]
     assert isinstance(metrics, dict)
-    return SweepRow(dict(point.parameters), metrics, str(manifest["digest"]), folder, _is_valid(manifest, runner))
+    return SweepRow(dict(point.parameters), metrics, str(manifest["digest"]), folder, is_valid(manifest, runner))
 
 
 def _is_kept(point: Point, store: Store, runner: str) -> bool:
     """Whether there is a result that counts."""
     if not store.has(point.experiment, runner):
         return False
-    return _is_valid(load_manifest(store.folder(point.experiment, runner)), runner)
-
-
-def _is_valid(manifest: Mapping[str, object], runner: str) -> bool:
-    facts = manifest.get(runner)
-    return not isinstance(facts, dict) or facts.get("valid") is not False
+    return is_valid(load_manifest(store.folder(point.experiment, runner)), runner)
 
 
 SHOWN = (

@@ -13,6 +13,7 @@ from stacks.lab.experiment.sweeping import read_base, read_points
 from stacks.lab.fabric import SCHEMES
 from stacks.lab.library import ready_names
 from stacks.lab.metrics.catalogue import METRICS
+from stacks.lab.runners.virtual import VirtualRunner
 from stacks.lab.senders import SENDERS
 from stacks.lab.workloads import WORKLOADS
 from stacks.runtime.toml_problems import ConfigurationError
@@ -71,6 +72,21 @@ def test_the_experiment_of_the_page_is_one() -> None:
     (text,) = re.findall(r"```toml\n(name = \"mine\".*?)```", PAGE, re.DOTALL)
     values, origin = parse_document(text, "mine.toml")
     assert len(read_points(Document(values, origin, Path()))) == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "least_mbps", "most_mbps"), [("policed", 5, 10), ("cellular", 8, 12), ("parked", 17, 40)]
+)
+def test_the_small_experiments_of_the_page_run(
+    tmp_path: Path, name: str, least_mbps: int, most_mbps: int
+) -> None:
+    (text,) = re.findall(rf'```toml\n(name = "{name}".*?)```', PAGE, re.DOTALL)
+    (tmp_path / "cellular.trace").write_text("1\n")  # 1500 bytes each millisecond: 12 Mbit/s
+    record = VirtualRunner().run(experiment(text, folder=tmp_path), lambda _: None)
+    goodput = record.metrics["goodput_bps"]
+    assert isinstance(goodput, int)
+    # Not more than the links in question carry, nor far less.
+    assert least_mbps * 1_000_000 <= goodput <= most_mbps * 1_000_000
 
 
 @pytest.mark.parametrize("name", ready_names())

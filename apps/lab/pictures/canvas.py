@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,8 @@ Figure = Any
 """matplotlib.figure.Figure, which is not there when the extra is not installed."""
 Axes = Any
 """matplotlib.axes.Axes."""
+Image = Any
+"""matplotlib.image.AxesImage."""
 
 
 def check_canvas() -> None:
@@ -74,13 +76,14 @@ def clip_peaks(axes: Axes, values: Sequence[float]) -> None:
     usual = ordered[len(ordered) * 99 // 100]
     if usual > 0 and ordered[-1] > 2.5 * usual:
         axes.set_ylim(top=1.4 * usual)
+        axes.text(0.995, 0.97, f"highest {ordered[-1]:,.4g}", transform=axes.transAxes, **CORNER)
 
 
-def to_png(figure: Figure) -> bytes:
-    """A figure as a PNG file."""
+def to_file(figure: Figure, suffix: str) -> bytes:
+    """A figure as the file that an ending of PICTURES stands for."""
     file = io.BytesIO()
     with _matplotlib().rc_context(STYLE):
-        figure.savefig(file, format="png", dpi=110, metadata={"Software": None})
+        figure.savefig(file, format=suffix[1:], dpi=110, metadata=dict.fromkeys(PICTURES[suffix]))
     return file.getvalue()
 
 
@@ -92,17 +95,15 @@ def to_svg(figure: Figure) -> str:
     return file.getvalue().partition("<!DOCTYPE")[2].partition(">")[2].strip()
 
 
-def check_file(path: Path, suffix: str) -> None:
-    """CommandError for a file that could not be written in the end."""
-    if path.suffix != suffix or not path.parent.is_dir():
-        raise CommandError(
-            f"{path} cannot be written", f"name a {suffix} file in a folder that exists", status=2
-        )
-
-
-def colour(index: int) -> str:
-    """The colour of the nth flow, group or state."""
-    return COLOURS[index % len(COLOURS)]
+def check_file(path: Path, suffixes: Collection[str]) -> None:
+    """CommandError for a file that could not be written in the end, or has none of the endings."""
+    if path.suffix not in suffixes:
+        remedy = f"name a file that ends with {' or '.join(suffixes)}"
+        raise CommandError(f"{path} is of no kind that is made here", remedy, status=2)
+    if not path.parent.is_dir():
+        raise CommandError(f"{path} cannot be written", f"there is no folder {path.parent}", status=2)
+    if path.is_dir():
+        raise CommandError(f"{path} is a folder", "name a file", status=2)
 
 
 def _matplotlib() -> Any:
@@ -114,11 +115,9 @@ def _matplotlib() -> Any:
         ) from error
 
 
-COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#7f4fc9", "#5f6b73")
-"""Okabe and Ito's, which all kinds of colour vision can tell apart, without the yellow, and with two more."""
-STATE_COLOURS = (
-    *COLOURS, "#8fc1e3", "#f2b08a", "#8fd3bd", "#e3c3d5", "#f0cf8a", "#b9a0e3", "#c4cacf", "#3b3f45",
-)  # fmt: skip
+PICTURES = {".png": ("Software",), ".svg": ("Date", "Creator"), ".pdf": ("CreationDate", "Creator", "Producer")}
+"""Endings of pictures, with what a file would say of the day and the program that made it, and does not."""
+CORNER = {"ha": "right", "va": "top", "fontsize": 7.5, "color": "#5f6b73"}
 WIDTH = 10.0
 STYLE = {
     "svg.fonttype": "none",

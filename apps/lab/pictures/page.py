@@ -11,7 +11,7 @@ from apps.lab.pictures.canvas import to_svg
 from apps.lab.pictures.run import distributions, over_time
 from apps.lab.pictures.slowdowns import slowdowns
 from apps.lab.pictures.sweep import sweep_figure
-from apps.lab.sweep import SweepResult
+from apps.lab.sweep_file import SweepResult
 from apps.lab.tables import slowdown_rows
 from stacks.lab.results.keeping import Kept
 from stacks.lab.results.record import Table
@@ -22,7 +22,7 @@ def run_page(kept: Kept) -> str:
     record, manifest = kept.record, kept.manifest
     parts = [_heading(kept.title, str(manifest.get("description") or ""))]
     parts.append(_tiles(record.metrics))
-    for figure in (over_time(record, ""), slowdowns(record, ""), distributions(record, "")):
+    for figure in (over_time(record, "", warmup_ns=kept.warmup_ns), slowdowns(record, ""), distributions(record, "")):
         if figure is not None:
             parts.append(f"<figure>{to_svg(figure)}</figure>")
     flows = record.tables["flows"]
@@ -38,8 +38,8 @@ def run_page(kept: Kept) -> str:
 
 def sweep_page(result: SweepResult, metrics: Sequence[str]) -> str:
     """The report of a sweep: a picture of each metric, and the table."""
-    parts = [_heading(result.title, str(result.document.values.get("description") or ""))]
-    parts += [f"<figure>{to_svg(sweep_figure(result, metric))}</figure>" for metric in metrics]
+    parts = [_heading(result.title, result.description)]
+    parts += [f"<figure>{to_svg(sweep_figure(result, [metric]))}</figure>" for metric in metrics]
     rows = []
     for row in result.rows:
         cells = {name.removeprefix("topology."): str(value) for name, value in row.parameters.items()}

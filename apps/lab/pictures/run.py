@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from apps.lab.pictures.canvas import (
-    STATE_COLOURS,
     Axes,
     Figure,
     clip_peaks,
-    colour,
     label,
     legend,
     legend_below,
@@ -17,6 +15,7 @@ from apps.lab.pictures.canvas import (
     panels,
     tidy,
 )
+from apps.lab.pictures.colours import colour, state_colour
 from apps.lab.pictures.lines import (
     Bands,
     Line,
@@ -34,8 +33,8 @@ Panel = tuple[str, float, Callable[[Axes], object]]
 """What is upwards, how many inches, and what draws it."""
 
 
-def over_time(record: Record, title: str) -> Figure | None:
-    """Everything over time; None for a run without samples."""
+def over_time(record: Record, title: str, *, warmup_ns: int = 0) -> Figure | None:
+    """Everything over time, the warm-up shaded; None for a run without samples."""
     if "series" not in record.tables or not len(record.tables["series"]["time_ns"]):
         return None
     chosen = _panels(record)
@@ -43,7 +42,9 @@ def over_time(record: Record, title: str) -> Figure | None:
     for each, (text, _, draw) in zip(axes, chosen, strict=True):
         label(each, text)
         draw(each)
-    axes[-1].set_xlabel("seconds", fontsize=9)
+        if warmup_ns:
+            each.axvspan(0, warmup_ns / 1e9, color="#eceff2", zorder=0, linewidth=0)
+    axes[-1].set_xlabel("seconds; tables and metrics leave out what is shaded" if warmup_ns else "seconds", fontsize=9)
     axes[0].set_xlim(left=0, right=end_s(record))
     return figure
 
@@ -97,7 +98,9 @@ def _drawing(lines: list[Line], *, has_legend: bool = False, is_filled: bool = F
             if is_filled:
                 axes.fill_between(line.x, line.y, color="#8a96a3", alpha=0.55, linewidth=0)
             else:
-                axes.plot(line.x, line.y, color=shade, linewidth=1.2, label=line.name)
+                # Later lines are thinner: one that lies on another leaves its edges to be seen.
+                width = max(0.8, 1.8 - 0.5 * index)
+                axes.plot(line.x, line.y, color=shade, linewidth=width, label=line.name)
         if has_legend:
             legend(axes, columns=min(len(lines), 6))
         axes.set_ylim(bottom=0)
@@ -125,7 +128,7 @@ def _draw_fairness(axes: Axes, line: Line) -> None:
 
 def _draw_bands(axes: Axes, bands: Sequence[Bands]) -> None:
     words = list(dict.fromkeys(word for each in bands for _, _, word in each.spans))
-    shades = {word: STATE_COLOURS[index % len(STATE_COLOURS)] for index, word in enumerate(words)}
+    shades = {word: state_colour(word) for word in words}
     for row, each in enumerate(bands):
         for word in words:
             spans = [(start, end - start) for start, end, state in each.spans if state == word]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from apps.lab.pictures.canvas import Axes, Figure, colour, label, legend, new_figure, tidy
+from apps.lab.pictures.canvas import Axes, Figure, label, legend, new_figure, tidy
+from apps.lab.pictures.colours import colour
 from apps.lab.pictures.sweep import varied
-from apps.lab.sweep import SweepResult
+from apps.lab.sweep_file import SweepResult
 from stacks.lab.results.keeping import load
 from stacks.lab.results.record import Record, Table
 

@@ -7,38 +7,61 @@ import textwrap
 from collections.abc import Sequence
 
 from apps.lab.figures import short_word, show_value
-from apps.lab.pictures.canvas import Axes, Figure, colour, label, new_figure, tidy
-from apps.lab.sweep import SweepResult, SweepRow
+from apps.lab.pictures.canvas import Axes, Figure, Image, label, new_figure, tidy
+from apps.lab.pictures.colours import colour, controller_colour
+from apps.lab.sweep_file import SweepResult, SweepRow
 
 Number = int | float
 
 
-def sweep_figure(result: SweepResult, metric: str) -> Figure:
-    """One metric over what is varied most; of what is varied besides, one map or line each; of seeds, the mean."""
+def sweep_figure(result: SweepResult, metrics: Sequence[str]) -> Figure:
+    """Metrics, one below the other, over what is varied most; of what is varied besides, one map or line each.
+
+    Of seeds, the mean.
+    """
+    columns, lines = _shape(result)
+    figure = new_figure(10.0 if columns > 1 else 7.6, (1.1 + 3.0 * lines) * len(metrics))
+    parts = figure.subfigures(len(metrics), 1, squeeze=False)[:, 0] if len(metrics) > 1 else [figure]
+    for part, metric in zip(parts, metrics, strict=True):
+        _draw(part, result, metric)
+    return figure
+
+
+def _shape(result: SweepResult) -> tuple[int, int]:
+    """Columns and lines of maps."""
+    count = len({tuple(str(row.parameters[each]) for each in varied(result)[2:]) for row in result.rows})
+    columns = min(count, COLUMNS_MAX)
+    return columns, -(-count // columns)
+
+
+def _draw(figure: Figure, result: SweepResult, metric: str) -> None:
     dimensions = varied(result)
     across = dimensions[0] if dimensions else "seed"
     upwards = dimensions[1] if len(dimensions) > 1 else None
     rest = dimensions[2:]
     facets = list(dict.fromkeys(tuple(str(row.parameters[each]) for each in rest) for row in result.rows))
-    columns = min(len(facets), 3)
-    lines = -(-len(facets) // columns)
-    figure = new_figure(10.0 if columns > 1 else 7.6, 1.1 + 3.0 * lines)
+    columns, lines = _shape(result)
     figure.suptitle(f"{result.title}\n{_name(metric)}", x=0.01, ha="left", fontsize=12, fontweight="bold")
     grid = figure.subplots(lines, columns, squeeze=False)
     values = [value for row in result.rows if (value := _number(row, metric)) is not None]
     scale = (min(values, default=0), max(values, default=1))
+    image = None
     for index, facet in enumerate(facets):
         axes = grid[index // columns][index % columns]
         rows = [row for row in result.rows if tuple(str(row.parameters[each]) for each in rest) == facet]
         text = ", ".join(f"{_short(name)} {value}" for name, value in zip(rest, facet, strict=True))
         if upwards is not None:
-            _heat_map(axes, rows, metric, (across, upwards), scale)
+            image = _heat_map(axes, rows, metric, (across, upwards), scale)
         else:
             _lines(axes, rows, metric, across)
         label(axes, text)
     for spare in range(len(facets), lines * columns):
         grid[spare // columns][spare % columns].set_visible(False)
-    return figure
+    if image is not None:
+        bar = figure.colorbar(image, ax=list(grid.flat), shrink=0.8, pad=0.01, aspect=30)
+        bar.ax.yaxis.set_major_formatter(lambda value, _: show_value(metric, value)[1])
+        bar.ax.tick_params(labelsize=7.5, length=2)
+        bar.outline.set_visible(False)
 
 
 def varied(result: SweepResult) -> list[str]:
@@ -50,7 +73,7 @@ def varied(result: SweepResult) -> list[str]:
 
 def _heat_map(
     axes: Axes, rows: Sequence[SweepRow], metric: str, dimensions: tuple[str, str], scale: tuple[Number, Number]
-) -> None:
+) -> Image:
     across, upwards = (list(dict.fromkeys(str(row.parameters[each]) for row in rows)) for each in dimensions)
     table = []
     for high in upwards:
@@ -60,7 +83,7 @@ def _heat_map(
             mean = _mean(here, metric)
             cells.append(float("nan") if mean is None else mean)
         table.append(cells)
-    axes.imshow(table, aspect="auto", cmap="viridis", vmin=scale[0], vmax=scale[1], origin="lower")
+    image = axes.imshow(table, aspect="auto", cmap="viridis", vmin=scale[0], vmax=scale[1], origin="lower")
     middle = (scale[0] + scale[1]) / 2
     for row, cells in enumerate(table):
         for column, value in enumerate(cells):
@@ -74,6 +97,7 @@ def _heat_map(
     axes.tick_params(labelsize=8, length=0)
     for spine in axes.spines.values():
         spine.set_visible(False)
+    return image
 
 
 def _lines(axes: Axes, rows: Sequence[SweepRow], metric: str, across: str) -> None:
@@ -91,7 +115,7 @@ def _lines(axes: Axes, rows: Sequence[SweepRow], metric: str, across: str) -> No
                 axes.plot([words.index(str(row.parameters.get(across)))], [value / unit], ".", color="#a5adb6")
         axes.plot(x, y, "o-", color=colour(0), linewidth=1.4, markersize=4)
     else:
-        bars = axes.bar(x, y, width=0.55, color=[colour(index) for index in x])
+        bars = axes.bar(x, y, width=0.55, color=[_shade(across, words[index]) for index in x])
         axes.bar_label(bars, [show_value(metric, value * unit)[1] for value in y], fontsize=8, padding=2)
     axes.set_xticks(range(len(words)), [short_word(word) for word in words])
     axes.set_xlabel(_short(across), fontsize=9)
@@ -113,6 +137,10 @@ def _number(row: SweepRow, metric: str) -> Number | None:
     return value if isinstance(value, int | float) else None
 
 
+def _shade(across: str, word: str) -> str:
+    return controller_colour(short_word(word)) if across.endswith("controller") else colour(0)
+
+
 def _short(path: str) -> str:
     short = path.removeprefix("topology.")
     return short.rpartition(".")[2] if short.endswith((".controller", ".queue")) else short
@@ -123,4 +151,5 @@ def _name(metric: str) -> str:
 
 
 LABEL_COLUMNS = 15
+COLUMNS_MAX = 3
 UNITS = (("_bps", 1e6, "Mbit/s"), ("_ns", 1e6, "ms"), ("_bytes", 1e3, "kB"))

@@ -21,7 +21,8 @@ def conflicts(experiment: Experiment) -> Found:
     if experiment.warmup_ns >= experiment.duration_ns:
         yield ("warmup",), "warmup ends before the experiment does, or nothing is left to measure"
     if experiment.sample_ns > 0 and experiment.duration_ns // experiment.sample_ns > SAMPLES_MAX:
-        yield ("sample",), f"sample would make over {SAMPLES_MAX} samples of each flow; take them less often"
+        remedy = 'say sample = "1s", or shorten duration'
+        yield ("sample",), f"sample would make over {SAMPLES_MAX} samples of each flow; {remedy}"
     yield from _links(experiment)
     if experiment.topology.fabric is not None:
         return

@@ -105,7 +105,7 @@ def _dimensions(document: Document, settings: Sequence[str]) -> dict[str, list[C
         path, equals, text = setting.partition("=")
         if not equals or not path.strip() or not text.strip():
             raise LocalError(f"--set is PATH=V1,V2,..., such as topology.buffer=1bdp,2bdp, not {setting!r}")
-        values = [_value(word.strip()) for word in text.split(",")]
+        values = [_value(word.strip()) for word in _split(text)]
         dimensions[path.strip()] = [(str(value), ((path.strip(), value),), ()) for value in values]
     if problems:
         raise document.origin.error(problems)
@@ -133,6 +133,25 @@ def _swept(values: object, place: Place) -> Iterator[tuple[str, object, Place]]:
                 yield f"{key}.{path}", inner, inside
         else:
             yield key, value, (*place, key)
+
+
+def _split(text: str) -> list[str]:
+    """At commas, but for those inside brackets and quotes: a table or a list is one value."""
+    parts, depth, quote = [""], 0, ""
+    for character in text:
+        if quote:
+            quote = "" if character == quote else quote
+        elif character in "\"'":
+            quote = character
+        elif character in "[{":
+            depth += 1
+        elif character in "]}":
+            depth -= 1
+        if character == "," and depth <= 0 and not quote:
+            parts.append("")
+        else:
+            parts[-1] += character
+    return parts
 
 
 def _value(word: str) -> object:
@@ -167,6 +186,9 @@ def _inside(value: object, word: str, place: Place, path: str) -> list[tuple[Pla
         raise LocalError(f"{path}: there is no {word!r}; {suggestion(word, names, 'there are')}")
     if not isinstance(value, dict):
         raise LocalError(f"{path}: there are no keys in {'.'.join(map(str, place))}")
+    if word not in value and place:
+        # A table that is not there yet; whether there may be one, the reading of the document knows.
+        value[word] = {}
     if word not in value:
         raise LocalError(f"{path}: there is no {word!r}; {suggestion(word, value, 'there are')}")
     return [((*place, word), value[word])]

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from stacks.lab.experiment.values import Experiment
+from stacks.lab.results.files import naming
 from stacks.lab.results.fingerprint import as_plain, experiment_hash, run_hash, sources_hash
 from stacks.lab.results.parquet import decode, encode
 from stacks.lab.results.record import Record, Table
@@ -70,12 +71,13 @@ class Store:
         remove_leftovers(place.parent)
         part = place.parent / f".{place.name}.{os.getpid()}.part"
         try:
-            part.mkdir()
-            for name, content in files.items():
-                (part / name).write_bytes(content)
-            if place.exists():
-                shutil.rmtree(place)
-            part.rename(place)
+            with naming(place):
+                part.mkdir()
+                for name, content in files.items():
+                    (part / name).write_bytes(content)
+                if place.exists():
+                    shutil.rmtree(place)
+                part.rename(place)
         except BaseException:
             shutil.rmtree(part, ignore_errors=True)
             if is_whole(place):

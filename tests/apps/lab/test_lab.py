@@ -83,10 +83,12 @@ def test_a_setting_replaces_a_value(folder: Path) -> None:
         (("sweep", "e.toml", "--real", "--processes", "2"), "one after the other.* leave --processes"),
         (("sweep", "e.toml", "--processes", "0"), "processes"),
         (("sweep", "e.toml", "--metric", "jane"), "these runs have no jane; there are "),
-        (("plot", "e.toml", "--file", "a.gif"), r"a\.gif cannot be written; name a \.png file in a folder that exists"),
-        (("plot", "e.toml", "--file", "no/a.png"), "cannot be written"),
-        (("report", "e.toml", "--file", "a.png"), r"name a \.html file"),
+        (("plot", "e.toml", "--file", "a.gif"), r"a\.gif is of no kind .* ends with \.png or \.svg or \.pdf"),
+        (("plot", "e.toml", "--file", "no/a.png"), "no/a.png cannot be written; there is no folder no"),
+        (("report", "e.toml", "--file", "a.png"), r"name a file that ends with \.html"),
         (("plot", "."), r"\. is a folder without manifest\.json"),
+        (("report", "/etc"), r"/etc is a folder without manifest\.json"),
+        (("plot", "e.toml", "--metric", "jain"), "--metric chooses of a sweep, and this is one run"),
         (("compare", "e.toml", "x"), "no ready experiment is called 'x'"),
     ],
 )
@@ -99,6 +101,19 @@ def test_a_mistake_has_its_line(folder: Path) -> None:
     assert only_line(baremetal("lab", "run", "bad.toml", directory=folder)).startswith(
         'baremetal: bad.toml:9: rate is a rate such as "10Mbit/s", not \'fast\''
     )
+
+
+def test_every_mistake_has_a_line_of_its_own(folder: Path) -> None:
+    text = changed('rate = "10Mbit/s"', 'rate = "fast"').replace("seed = 1", 'seed = "x"')
+    (folder / "bad.toml").write_text(text)
+    done = baremetal("lab", "run", "bad.toml", directory=folder)
+    assert [line.partition(" is ")[0] for line in done.stderr.splitlines()] == [
+        "baremetal: bad.toml:4: seed", "baremetal: bad.toml:9: rate",
+    ]  # fmt: skip
+    (folder / "many.toml").write_text(text + "\n".join(f"x{number} = 1" for number in range(11)))
+    lines = baremetal("lab", "run", "many.toml", directory=folder).stderr.splitlines()
+    assert len(lines) == 11
+    assert lines[-1] == "baremetal: and 3 more mistakes"
 
 
 def test_a_controller_that_fails_is_one_line(folder: Path) -> None:
@@ -122,9 +137,10 @@ def test_a_sweep_has_a_line_for_each_run_and_says_which_were_there(folder: Path)
 @pytest.mark.slow
 def test_pictures_and_pages_are_what_their_names_say(folder: Path) -> None:
     for words in (("e.toml",), ("e.toml", "--set", "seed=1,2", "--processes", "1")):
-        done = baremetal("lab", "plot", *words, "--file", "a.png", directory=folder)
-        assert done.returncode == 0, done.stderr
-        assert (folder / "a.png").read_bytes().startswith(b"\x89PNG")
+        for suffix, start in ((".png", b"\x89PNG"), (".pdf", b"%PDF"), (".svg", b"<?xml")):
+            done = baremetal("lab", "plot", *words, "--file", f"a{suffix}", directory=folder)
+            assert done.returncode == 0, done.stderr
+            assert (folder / f"a{suffix}").read_bytes().startswith(start)
     assert baremetal("lab", "report", "e.toml", directory=folder).returncode == 0
     page = (folder / "e.html").read_text()
     assert page.startswith("<!doctype html>")

@@ -19,7 +19,7 @@ BAD = [
     ("seed = 1", "seeds = 1", 4, "unknown key 'seeds'; is it seed?"),
     ("seed = 1", "packet = 10", 4, "packet is a whole number from 64"),
     ("seed = 1", 'metrics = ["delai"]', 4, "each of metrics is not 'delai'; is it delay?"),
-    ('sample = "20ms"', 'sample = "1us"', 5, "sample would make over"),
+    ('sample = "20ms"', 'sample = "1us"', 5, 'samples of each flow; say sample = "1s"'),
     ('warmup = "1s"', 'warmup = "4s"', 3, "warmup ends before the experiment does"),
     ("[topology]", "[topologie]", 7, "unknown key 'topologie'; is it topology?"),
     ('kind = "dumbbell"', 'kind = "dumbell"', 8, "kind is not 'dumbell'; is it dumbbell?"),

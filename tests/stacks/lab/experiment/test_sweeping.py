@@ -69,12 +69,35 @@ def test_a_point_that_makes_no_sense_is_told_with_the_line_of_its_value() -> Non
         ("flow.a.controler=reno", "with flow.a.controler = reno: unknown key 'controler'; is it controller?"),
         ("seed=one", "with seed = one: seed is a whole number"),
         ("name.a.b=1", "no keys in name"),
+        ("topology.polcer.rate=1Mbit/s", "unknown key 'polcer'; is it policer?"),
+        ("topology.policer.rate=1Mbit/s", "burst"),
+        ("topology.queue={kind=codel}", "queue"),
     ],
 )
 def test_a_setting_that_cannot_be_is_refused(setting: str, words: str) -> None:
     with pytest.raises(LocalError) as caught:
         read_points(document(), [setting])
     assert words in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        ["topology.policer.rate=5Mbit/s", "topology.policer.burst=20kB"],
+        ['topology.policer={rate = "5Mbit/s", burst = "20kB"}'],
+    ],
+)
+def test_a_table_can_be_set_by_its_keys_or_as_one(settings: list[str]) -> None:
+    (point,) = read_points(document(), settings)
+    in_file = PLAIN.replace('"1bdp"', '"1bdp"\npolicer = { rate = "5Mbit/s", burst = "20kB" }')
+    assert point.experiment.topology.hops == read_points(document(in_file))[0].experiment.topology.hops
+
+
+def test_commas_inside_of_brackets_and_quotes_divide_nothing() -> None:
+    points = read_points(document(), ['metrics=["delay","loss"],["goodput"]', "title='a, b',c"])
+    assert len(points) == 4
+    assert points[0].experiment.metrics == ("delay", "loss")
+    assert points[0].experiment.title == "a, b"
 
 
 def test_what_is_swept_is_a_list() -> None:
