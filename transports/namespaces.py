@@ -21,9 +21,14 @@ def exists(name: str) -> bool:
 
 
 def create(name: str) -> None:
-    """Make a namespace, with its loopback interface up. TransportError when that cannot be."""
+    """Make a namespace, with its loopback interface up. TransportError when that cannot be, and then there is none."""
     run_ip("netns", "add", name)
-    run_ip("-n", name, "link", "set", "lo", "up")
+    try:
+        run_ip("-n", name, "link", "set", "lo", "up")
+    except BaseException:
+        with contextlib.suppress(TransportError):
+            remove(name)
+        raise
 
 
 def remove(name: str) -> None:
@@ -49,9 +54,14 @@ def entered(name: str) -> Iterator[None]:
 
 
 def run_ip(*words: str) -> str:
-    """What `ip WORDS` prints. TransportError, with its own words, when it fails or is not there."""
+    """What `ip WORDS` prints. TransportError, with its own words, when it fails or is not there.
+
+    Ctrl-C does not reach it: halves of what it does would stay.
+    """
     try:
-        done = subprocess.run(["ip", *words], capture_output=True, text=True, check=False, timeout=20)
+        done = subprocess.run(
+            ["ip", *words], capture_output=True, text=True, check=False, timeout=20, start_new_session=True
+        )
     except FileNotFoundError as error:
         raise TransportError("the program ip is missing: install iproute2") from error
     if done.returncode:

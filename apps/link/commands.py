@@ -28,6 +28,7 @@ from apps.link.arguments import (
     parse_endpoint,
     parse_side,
 )
+from apps.link.ending import signals_noted
 from apps.link.namespaces import side
 from apps.link.running import Run, run_link
 from apps.link.ways import (
@@ -207,6 +208,7 @@ def tun(
     )
     relay, forward, back = _relay(ways, lateness, seed)
     with contextlib.ExitStack() as stack:
+        noted = stack.enter_context(signals_noted())
         devices = [stack.enter_context(side(each, is_tap=tap, mtu=mtu)) for each in (left, right)]
         stack.callback(relay.close)
         offset = 14 if tap else 0
@@ -231,6 +233,7 @@ def tun(
             is_realtime=realtime,
             as_json=as_json,
             ends_with_stdin=until_stdin_ends,
+            noted=noted,
         )
         host = right.address.partition("/")[0]
         words = f"link {os.getpid()}: {left} and {right} are connected; try: ip netns exec {left.namespace} ping {host}"

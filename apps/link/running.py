@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import trio
@@ -23,7 +23,7 @@ class Run:
 
     between: what it connects, to tell it from others by. facts: what else its snapshot tells. commands: what else its
     control socket does. duration_ns: None for until told. is_realtime: before all other processes; None for where that
-    is allowed.
+    is allowed. noted: signals that came before it runs, for which it ends at once.
     """
 
     relay: Relay
@@ -36,6 +36,7 @@ class Run:
     is_realtime: bool | None = None
     as_json: bool = False
     ends_with_stdin: bool = False
+    noted: Sequence[int] = ()
 
     def snapshot(self) -> dict[str, Json]:
         """Everything that is known of the run so far."""
@@ -87,6 +88,8 @@ def run_link(run: Run, *, ready: Mapping[str, Json], say: Callable[[], None]) ->
 
 async def _serve(run: Run, tell: Callable[[], None]) -> None:
     async def serve() -> None:
+        if run.noted:
+            return
         with trio.move_on_after(float("inf") if run.duration_ns is None else run.duration_ns / 1e9):
             await run.relay.run()
 

@@ -33,7 +33,8 @@ class Bottleneck:
 
 @contextlib.contextmanager
 def running(cell: Cell, options: Sequence[str] = ()) -> Iterator[Bottleneck]:
-    """A cell between namespaces of its own. options: more of `baremetal link tun`.
+    """A cell between namespaces of its own, which go whatever ends the block, or this process. options: more of
+    `baremetal link tun`.
 
     MissingToolError where this machine or user has no namespaces and TUN devices.
     """
@@ -50,6 +51,9 @@ def running(cell: Cell, options: Sequence[str] = ()) -> Iterator[Bottleneck]:
         yield Bottleneck(cell, left, right, "10.78.0.2", process)
     finally:
         process.stop()
+        for name in (left, right):
+            if namespaces.exists(name):  # it was killed
+                namespaces.remove(name)
 
 
 def require_namespaces() -> None:
