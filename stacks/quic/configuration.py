@@ -1,0 +1,60 @@
+"""What an end of a connection is told before it starts: a frozen value, the same for any number of connections."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from stacks.congestion import ControllerFactory, Cubic
+
+VERSION_1 = 0x00000001
+VERSION_2 = 0x6B3343CF
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Configuration:
+    """Limits in bytes, counts, and times in integer nanoseconds; RFC 9000 18.2 where the names are its own.
+
+    alpn: protocols, the preferred first. versions: that are spoken, the preferred first; a client begins with
+    `initial_version`. controller: of congestion (`stacks.congestion.controller_factory` finds one by name).
+    connection_window_bytes, stream_window_bytes: of flow control, as initially announced and as kept open beyond what
+    the application has read. max_datagram_frame_bytes: RFC 9221, 0 for no datagrams. min_ack_delay_ns: ACK frequency,
+    0 not to offer it. ack_every: ack-eliciting packets that are acknowledged together. has_ecn: whether packets carry
+    ECT(0), or what the controller says, and are validated (13.4). grease: RFC 9287 and reserved values.
+    initial_datagram_bytes: UDP payload until path MTU discovery finds more; max_probe_bytes: the most that it tries.
+    crypto_buffer_bytes: CRYPTO data held out of order. key_update_packets: 1-RTT packets after which keys change, 0 for
+    at the limit of the cipher alone. cipher_suites: numbers of RFC 8446 B.4 in order, empty for the library's.
+    """
+
+    alpn: tuple[str, ...] = ()
+    versions: tuple[int, ...] = (VERSION_1, VERSION_2)
+    initial_version: int = VERSION_1
+    controller: ControllerFactory = Cubic
+    max_idle_timeout_ns: int = 30_000_000_000
+    connection_window_bytes: int = 8 << 20
+    stream_window_bytes: int = 4 << 20
+    max_streams_bidi: int = 128
+    max_streams_uni: int = 128
+    max_ack_delay_ns: int = 25_000_000
+    ack_delay_exponent: int = 3
+    ack_every: int = 2
+    min_ack_delay_ns: int = 1_000_000
+    max_datagram_frame_bytes: int = 65_535
+    active_connection_id_limit: int = 8
+    disable_active_migration: bool = False
+    connection_id_bytes: int = 8
+    has_ecn: bool = True
+    grease: bool = True
+    initial_datagram_bytes: int = 1200
+    max_probe_bytes: int = 1452
+    crypto_buffer_bytes: int = 64 << 10
+    key_update_packets: int = 0
+    cipher_suites: tuple[int, ...] = ()
+    server_name: str = ""
+    trusted_certificates: bytes | None = None
+    is_verifying: bool = True
+    certificate_chain: bytes = b""
+    private_key: bytes = field(default=b"", repr=False)
+    is_retrying: bool = False
+    has_early_data: bool = True
+    key_log: Callable[[str], None] | None = field(default=None, repr=False)
