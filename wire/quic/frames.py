@@ -1,15 +1,14 @@
 """Frames (RFC 9000 19, RFC 9221, ACK frequency, RESET_STREAM_AT): one class each, with `encode` and `decode`.
 
 `decode(view, offset)` starts behind the frame's type and returns the frame and the offset behind it; bytes in it are
-slices of the view. STREAM and ACK have functions instead (`stream_frames`, `ack_frames`), and all names are here.
+slices of the view. STREAM, DATAGRAM and ACK, the hot ones, are in `stream_frames` and `ack_frames`.
 """
 
 from __future__ import annotations
 
-from typing import ClassVar, TypeVar
+from typing import ClassVar, Self
 
 from wire.errors import WireError
-from wire.quic.frame_types import *  # noqa: F403
 from wire.quic.frame_types import (
     FRAME_ACK_FREQUENCY,
     FRAME_CONNECTION_CLOSE,
@@ -37,8 +36,6 @@ from wire.quic.frame_types import (
 )
 from wire.quic.varint import VARINT_MAX, Buffer, encode_varint, read_varint
 
-Self = TypeVar("Self", bound="IntegerFrame")
-
 
 class IntegerFrame:
     """A frame of integers alone, in the order of `FIELDS`."""
@@ -58,7 +55,7 @@ class IntegerFrame:
         return encode_varint(self.TYPE) + b"".join(map(encode_varint, values))
 
     @classmethod
-    def decode(cls: type[Self], view: Buffer, offset: int) -> tuple[Self, int]:
+    def decode(cls, view: Buffer, offset: int) -> tuple[Self, int]:
         """WireError where it is cut off."""
         values: list[int] = []
         for _ in cls.FIELDS:
@@ -187,7 +184,9 @@ class RetireConnectionId(IntegerFrame):
 class AckFrequency(IntegerFrame):
     """ACK_FREQUENCY (draft-ietf-quic-ack-frequency): the delay is in microseconds."""
 
-    __slots__ = FIELDS = ("sequence_number", "ack_eliciting_threshold", "requested_max_ack_delay", "reordering_threshold")
+    __slots__ = FIELDS = (
+        "sequence_number", "ack_eliciting_threshold", "requested_max_ack_delay", "reordering_threshold",
+    )  # fmt: skip
     TYPE = FRAME_ACK_FREQUENCY
     sequence_number: int
     ack_eliciting_threshold: int

@@ -116,7 +116,7 @@ def encode_long_header(
     token: bytes,
     number_bytes: int,
 ) -> tuple[int, int]:
-    """Write a long header, without the number; where its Length is (`write_length` fills it), and where the number goes.
+    """Write a long header without the number; where its Length is (`write_length` fills it), where the number goes.
 
     kind: KIND_INITIAL, KIND_ZERO_RTT or KIND_HANDSHAKE. number_bytes: of the packet number, 1 to 4. token: of an
     Initial packet.
