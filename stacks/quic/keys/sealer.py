@@ -1,0 +1,59 @@
+"""Packets out: encrypted in place, then their headers masked, a burst at a time (RFC 9001 5.3, 5.4)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from stacks.quic.keys.secrets import packet_keys
+from stacks.quic.keys.suites import Suite
+
+PacketPlace = tuple[int, int, int, int, int]
+"""Start, offset of the packet number, its length in bytes, the number, end (tag included): offsets in one buffer."""
+
+
+class Sealer:
+    """One direction's keys of one level or key phase.
+
+    sealed: packets so far, of at most `limit`. masks: of header protection, kept over key updates when given.
+    """
+
+    __slots__ = ("_encrypt_into", "_iv", "_masks", "limit", "sealed", "secret", "suite", "version")
+
+    def __init__(self, suite: Suite, secret: bytes, version: int, *, like: Sealer | None = None) -> None:
+        key, iv, hp = packet_keys(suite, secret, version)
+        self.suite = suite
+        self.secret = secret
+        self.version = version
+        self.sealed = 0
+        self.limit = suite.confidentiality_limit
+        self._encrypt_into = suite.aead(key).encrypt_into
+        self._iv = int.from_bytes(iv, "big")
+        self._masks = suite.masks(hp) if like is None else like._masks  # noqa: SLF001 - another of this class
+
+    def seal(self, buffer: memoryview, packets: Sequence[PacketPlace]) -> None:
+        """Protect `packets` in place: each has its header with the number as it is, its payload, room for the tag."""
+        encrypt_into, iv = self._encrypt_into, self._iv
+        samples = bytearray()
+        for start, number_offset, number_bytes, number, end in packets:
+            payload = number_offset + number_bytes
+            encrypt_into(
+                (iv ^ number).to_bytes(12, "big"),
+                buffer[payload : end - TAG_BYTES],
+                buffer[start:payload],
+                buffer[payload:end],
+            )
+            samples += buffer[number_offset + 4 : number_offset + 20]
+        self.sealed += len(packets)
+        masks = self._masks(samples)
+        at = 0
+        for start, number_offset, number_bytes, _, _ in packets:
+            first = buffer[start]
+            buffer[start] = first ^ masks[at] & (0x0F if first & 0x80 else 0x1F)
+            payload = number_offset + number_bytes
+            mask = int.from_bytes(masks[at + 1 : at + 1 + number_bytes], "big")
+            protected = int.from_bytes(buffer[number_offset:payload], "big") ^ mask
+            buffer[number_offset:payload] = protected.to_bytes(number_bytes, "big")
+            at += 16
+
+
+TAG_BYTES = 16
