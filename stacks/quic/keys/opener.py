@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from cryptography.exceptions import InvalidTag
 
+from stacks.quic.keys.header_protection import Masks
 from stacks.quic.keys.secrets import packet_keys
 from stacks.quic.keys.suites import Suite
 from wire.quic.packet import decode_number
@@ -32,7 +33,7 @@ class Opener:
         self.limit = suite.integrity_limit
         self._decrypt_into = suite.aead(key).decrypt_into
         self._iv = int.from_bytes(iv, "big")
-        self._masks = suite.masks(hp) if like is None else like._masks  # noqa: SLF001 - another of this class
+        self._masks: Masks = suite.masks(hp) if like is None else like._masks  # noqa: SLF001 - another of this class
 
     def open_burst(
         self, buffer: memoryview, packets: Sequence[OpenPlace], largest: int

@@ -91,6 +91,7 @@ class OneRttKeys:
             if self.can_update:
                 self.update(now)
                 sealer = self._sealer
+                assert sealer is not None
             elif sealer.sealed >= sealer.limit:
                 raise QuicError(TransportErrorCode.AEAD_LIMIT_REACHED, "too many packets with one key")
         if self._first_sent == NEVER:

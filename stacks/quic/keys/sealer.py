@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from stacks.quic.keys.header_protection import Masks
 from stacks.quic.keys.secrets import packet_keys
 from stacks.quic.keys.suites import Suite
 
@@ -28,7 +29,7 @@ class Sealer:
         self.limit = suite.confidentiality_limit
         self._encrypt_into = suite.aead(key).encrypt_into
         self._iv = int.from_bytes(iv, "big")
-        self._masks = suite.masks(hp) if like is None else like._masks  # noqa: SLF001 - another of this class
+        self._masks: Masks = suite.masks(hp) if like is None else like._masks  # noqa: SLF001 - another of this class
 
     def seal(self, buffer: memoryview, packets: Sequence[PacketPlace]) -> None:
         """Protect `packets` in place: each has its header with the number as it is, its payload, room for the tag."""
