@@ -61,7 +61,8 @@ def load_certificates(pem: bytes, *, what: str) -> list[x509.Certificate]:
 def make_self_signed(names: Sequence[str], rng: random.Random, *, unix_ns: int) -> tuple[bytes, bytes]:
     """A self-signed Ed25519 certificate and its key, both as PEM; the same bytes for a seed and a time.
 
-    names: DNS names and addresses that it is for, at least one. unix_ns: now; it holds from a day before to a year after.
+    names: DNS names and addresses that it is for, at least one. unix_ns: now; it holds from a day before to a year
+    after.
     """
     key = ed25519.Ed25519PrivateKey.from_private_bytes(random_bytes(rng, 32))
     now = datetime.fromtimestamp(unix_ns // 1_000_000_000, UTC)

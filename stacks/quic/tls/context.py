@@ -1,4 +1,6 @@
-"""aioquic's TLS 1.3 context behind a seam: the one file that knows `aioquic.tls` (tests/stacks/quic/test_aioquic.py lists what).
+"""aioquic's TLS 1.3 context behind a seam: the one file that knows `aioquic.tls`.
+
+tests/stacks/quic/tls/test_aioquic.py lists by name all that is used of it.
 
 One whole handshake message goes in at a time, and its consequences come out: bytes for each level, secrets, the peer's
 extensions. What the library would take from the clock or the system's randomness is replaced here, without touching
@@ -9,8 +11,8 @@ its module globals, by what it lets a user set:
 * tickets are issued by us and not by it, and one that is offered says itself whether it is valid and how old it is;
 * certificates are verified by us (`verification.py`) and not by it.
 
-With a seeded generator, Ed25519 or RSA-free certificates and X25519, which is then the only group, a handshake is the
-same byte for byte. With `random.SystemRandom` secp256r1 is offered as well, whose key share is the library's own.
+With a seeded generator, an Ed25519 certificate and X25519, which is then the only group, a handshake is the same byte
+for byte. With `random.SystemRandom` secp256r1 is offered as well, whose key share is the library's own.
 HelloRetryRequest does not exist in the library, so a server that asks for another group is told as a clear error.
 """
 
@@ -38,11 +40,11 @@ from stacks.runtime.errors import LocalError
 
 @dataclass(frozen=True, slots=True)
 class Secret:
-    """A traffic secret (RFC 9001 5.1). suite_number: RFC 8446 B.4."""
+    """A traffic secret (RFC 9001 5.1). suite: RFC 8446 B.4."""
 
     level: int
     is_sending: bool
-    suite_number: int
+    suite: int
     secret: bytes
 
 
@@ -54,7 +56,7 @@ class Session:
     """
 
     identity: bytes
-    suite_number: int
+    suite: int
     secret: bytes
     obfuscated_age: int = 0
     has_early_data: bool = False
@@ -83,14 +85,14 @@ class NewTicket:
 
 
 class Resumption:
-    """The resumption master secret of a completed handshake, from which each ticket's PSK follows (RFC 8446 4.6.1, 7.1)."""
+    """The resumption master secret of a handshake, from which each ticket's PSK follows (RFC 8446 4.6.1, 7.1)."""
 
-    __slots__ = ("_schedule", "_secret", "suite_number")
+    __slots__ = ("_schedule", "_secret", "suite")
 
     def __init__(self, schedule: tls.KeySchedule) -> None:
         self._schedule = schedule.algorithm
         self._secret = schedule.derive_secret(b"res master")
-        self.suite_number = int(schedule.cipher_suite)
+        self.suite = int(schedule.cipher_suite)
 
     def session_secret(self, nonce: bytes) -> bytes:
         """The PSK of the ticket with this nonce."""
@@ -100,8 +102,8 @@ class Resumption:
 class Handshake:
     """One TLS handshake in aioquic; `outputs` and `secrets` grow as messages go in.
 
-    on_extensions: called when ALPN is chosen and the peer's extensions are in `peer_extensions`, before a server's own are
-    written from `own_extensions`. find_session, may_accept_early_data: a server's policy, asked in this order, both
+    on_extensions: called when ALPN is chosen and the peer's extensions are in `peer_extensions`, before a server's own
+    are written from `own_extensions`. find_session, may_accept_early_data: a server's policy, asked in this order, both
     after on_extensions. All three may raise QuicError.
     """
 
@@ -345,7 +347,7 @@ class _OwnTicket(tls.SessionTicket):
 def _ticket(session: Session) -> tls.SessionTicket:
     ticket = _OwnTicket(
         age_add=0,
-        cipher_suite=tls.CipherSuite(session.suite_number),
+        cipher_suite=tls.CipherSuite(session.suite),
         not_valid_after=_ANY_TIME,
         not_valid_before=_ANY_TIME,
         resumption_secret=session.secret,

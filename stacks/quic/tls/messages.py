@@ -29,7 +29,7 @@ class MessageReader:
         if level < self.level:
             raise QuicError(
                 TransportErrorCode.PROTOCOL_VIOLATION,
-                f"CRYPTO data goes on at the {LEVEL_NAMES[level]} level after the change of keys to {LEVEL_NAMES[self.level]}",
+                f"CRYPTO data at the {LEVEL_NAMES[level]} level after the change to {LEVEL_NAMES[self.level]}",
             )
         if level > self.level:
             raise QuicError(
@@ -60,7 +60,7 @@ class MessageReader:
         if self._data:
             raise QuicError(
                 TransportErrorCode.PROTOCOL_VIOLATION,
-                f"{len(self._data)} bytes of CRYPTO data at the {LEVEL_NAMES[self.level]} level cross the change of keys",
+                f"{len(self._data)} bytes of CRYPTO data at the {LEVEL_NAMES[self.level]} level cross a change of keys",
             )
         self.level = level
 

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 
 from stacks.quic.errors import QuicError, TransportErrorCode
 from wire.errors import WireError
-from wire.quic.parameters import TransportParameters, decode
+from wire.quic.parameters import TransportParameters
 
 
 def read_parameters(data: bytes | memoryview) -> TransportParameters:
     """Decode; QuicError TRANSPORT_PARAMETER_ERROR where they cannot be, or one is there twice."""
     try:
-        return decode(data)
+        return TransportParameters.decode(data)
     except WireError as error:
         raise _wrong(f"transport parameters: {error}") from error
 
@@ -27,8 +27,8 @@ def check_parameters(
 ) -> None:
     """Judge the peer's parameters; QuicError TRANSPORT_PARAMETER_ERROR where they are not good.
 
-    is_client: whether we are. original_destination_cid: of the client's very first packet, for a client. source_cid: of the
-    peer's first Initial packet that was accepted. retry_source_cid: of the Retry packet, None where there was none.
+    is_client: whether we are. original_destination_cid: of the client's very first packet, for a client. source_cid: of
+    the peer's first Initial packet that was accepted. retry_source_cid: of the Retry packet, None where there was none.
     """
     _check_values(parameters)
     if parameters.initial_source_connection_id is None:
@@ -44,13 +44,12 @@ def check_parameters(
 def check_versions_of_client(parameters: TransportParameters, *, version: int) -> None:
     """A server's check of version_information (RFC 9368 4). version: in the client's long headers.
 
-    QuicError VERSION_NEGOTIATION_ERROR where the chosen version is another, TRANSPORT_PARAMETER_ERROR where the structure
-    is no good one. None is well: the client does not know the extension.
+    QuicError VERSION_NEGOTIATION_ERROR where the chosen version is another, TRANSPORT_PARAMETER_ERROR where it is not
+    among the available ones. None is well: the client does not know the extension.
     """
     information = parameters.version_information
     if information is None:
         return
-    _check_no_zero(information.chosen, information.available)
     if information.chosen not in information.available:
         raise _wrong("version_information: the chosen version is not among the available ones")
     if information.chosen != version:
@@ -63,7 +62,7 @@ def check_versions_of_server(
     """A client's check (RFC 9368 4, 8). version: that the server's long headers have, thus the negotiated one.
 
     supported: our versions, the preferred first. had_version_negotiation: whether a Version Negotiation packet made us
-    choose: then the server's list must lead to the same choice. Errors as `check_versions_of_client`.
+    choose: then the server's list must lead to the same choice. Version 0 is refused by the codec already.
     """
     information = parameters.version_information
     if information is None:
@@ -72,7 +71,6 @@ def check_versions_of_server(
         # RFC 9368 8: version 1 without the extension counts as a server that has version 1 alone.
         _check_choice((VERSION_1,), version=version, supported=supported, is_needed=had_version_negotiation)
         return
-    _check_no_zero(information.chosen, information.available)
     if information.chosen != version:
         raise _downgrade(f"version_information says {information.chosen:#010x}, the packets {version:#010x}")
     _check_choice(information.available, version=version, supported=supported, is_needed=had_version_negotiation)
@@ -83,8 +81,8 @@ def _check_values(parameters: TransportParameters) -> None:
         raise _wrong(f"max_udp_payload_size {parameters.max_udp_payload_size} is below 1200")
     if parameters.ack_delay_exponent > 20:
         raise _wrong(f"ack_delay_exponent {parameters.ack_delay_exponent} is above 20")
-    if parameters.max_ack_delay >= 1 << 14:
-        raise _wrong(f"max_ack_delay {parameters.max_ack_delay} ms is not below 2^14")
+    if parameters.max_ack_delay_ms >= 1 << 14:
+        raise _wrong(f"max_ack_delay {parameters.max_ack_delay_ms} ms is not below 2^14")
     if parameters.active_connection_id_limit < 2:
         raise _wrong(f"active_connection_id_limit {parameters.active_connection_id_limit} is below 2")
     for name in ("initial_max_streams_bidi", "initial_max_streams_uni"):
@@ -112,11 +110,6 @@ def _check_of_client(parameters: TransportParameters) -> None:
     for name in SERVER_ONLY:
         if getattr(parameters, name) is not None:
             raise _wrong(f"{name} from a client")
-
-
-def _check_no_zero(chosen: int, available: Sequence[int]) -> None:
-    if not chosen or 0 in available:
-        raise _wrong("version_information has version 0")
 
 
 def _check_choice(available: Sequence[int], *, version: int, supported: Sequence[int], is_needed: bool) -> None:

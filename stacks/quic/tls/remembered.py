@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from stacks.quic.errors import QuicError, TransportErrorCode
-from wire.quic.parameters import TransportParameters, encode
+from wire.quic.parameters import TransportParameters
 
 
 def remembered(parameters: TransportParameters) -> TransportParameters:
@@ -13,7 +13,7 @@ def remembered(parameters: TransportParameters) -> TransportParameters:
 
 def encode_remembered(parameters: TransportParameters) -> bytes:
     """The same, as a ticket keeps them."""
-    return encode(remembered(parameters))
+    return remembered(parameters).encode()
 
 
 def first_reduced(before: TransportParameters, after: TransportParameters) -> str:
@@ -43,4 +43,4 @@ NEVER_REDUCED = (
     "initial_max_streams_uni",
     "max_datagram_frame_size",
 )
-REMEMBERED = (*NEVER_REDUCED, "max_idle_timeout", "max_udp_payload_size", "disable_active_migration")
+REMEMBERED = (*NEVER_REDUCED, "max_idle_timeout_ms", "max_udp_payload_size", "disable_active_migration")

@@ -1,8 +1,8 @@
 """Against the replay of 0-RTT: a first flight is accepted only while it is fresh, and only once (RFC 8446 8.2, 8.3).
 
 Early data is accepted where the age that the client states for its ticket agrees with ours within a window, and the
-ticket was not used for early data within that window before. So what is remembered is bounded in time, and it is bounded
-in number as well: a full register refuses early data (the handshake itself goes on), it never forgets early.
+ticket was not used for early data within that window before. So what is remembered is bounded in time, and it is
+bounded in number as well: a full register refuses early data (the handshake itself goes on), it never forgets early.
 """
 
 from __future__ import annotations

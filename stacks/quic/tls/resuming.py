@@ -1,4 +1,4 @@
-"""Resumption and 0-RTT on either side: which ticket is offered, which is taken, and whether early data is (RFC 9001 4.5, 4.6)."""
+"""Resumption and 0-RTT: which ticket is offered, which is taken, and whether early data is (RFC 9001 4.5, 4.6)."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ class ClientTickets:
             ticket.version != self._version
             or ticket.server_name != settings.server_name
             or ticket.alpn not in settings.alpn
-            or ticket.suite_number not in settings.suites
+            or ticket.suite not in settings.suites
             or not ticket.is_current(unix_ns)
         ):
             return None
         self.offered_alpn = ticket.alpn
         return Session(
             identity=ticket.identity,
-            suite_number=ticket.suite_number,
+            suite=ticket.suite,
             secret=ticket.secret,
             obfuscated_age=ticket.obfuscated_age(unix_ns),
             has_early_data=ticket.has_early_data and settings.has_early_data,
@@ -57,7 +57,7 @@ class ClientTickets:
         if new.early_data_size not in (None, EARLY_DATA_SIZE):
             raise QuicError(
                 TransportErrorCode.PROTOCOL_VIOLATION,
-                f"a ticket for {new.early_data_size} bytes of early data; QUIC has {EARLY_DATA_SIZE} or none (RFC 9001 4.6.1)",
+                f"a ticket for {new.early_data_size} bytes of early data, neither 2^32-1 nor none (RFC 9001 4.6.1)",
             )
         if not new.lifetime_seconds or not new.identity or len(new.identity) > MAX_IDENTITY_BYTES:
             return None
@@ -65,7 +65,7 @@ class ClientTickets:
             version=version,
             alpn=alpn,
             server_name=self._settings.server_name,
-            suite_number=resumption.suite_number,
+            suite=resumption.suite,
             secret=resumption.session_secret(new.nonce),
             identity=new.identity,
             age_add=new.age_add,
@@ -95,7 +95,7 @@ class ServerTickets:
         if sealed is None or sealed.server_name != server_name or sealed.version != self._version:
             return None
         self._session, self._identity = sealed, identity
-        return Session(identity=identity, suite_number=sealed.suite_number, secret=sealed.secret)
+        return Session(identity=identity, suite=sealed.suite, secret=sealed.secret)
 
     def may_accept_early_data(self, *, alpn: str, version: int, now: int) -> bool:
         """Whether 0-RTT is accepted with the session that was just found.
@@ -130,7 +130,7 @@ class ServerTickets:
             version=version,
             alpn=alpn,
             server_name=hello.server_name,
-            suite_number=resumption.suite_number,
+            suite=resumption.suite,
             secret=resumption.session_secret(nonce),
             age_add=age_add,
             issued_unix_ns=self._settings.unix_ns(now),

@@ -19,8 +19,8 @@ from stacks.runtime.errors import LocalError
 class TlsSettings:
     """alpn, suites: in order of preference. server_name: as a client names the server. trust: None not to verify.
 
-    identity: own certificates; a server needs one. tickets: None for a server that issues none. unix_epoch_ns: Unix time
-    when `now` was 0.
+    identity: own certificates; a server needs one. tickets: None for a server that issues none. unix_epoch_ns: Unix
+    time when `now` was 0.
     """
 
     alpn: tuple[str, ...]
@@ -34,10 +34,10 @@ class TlsSettings:
     key_log: Callable[[str], None] | None = field(default=None, repr=False)
 
     @classmethod
-    def of(cls, configuration: Configuration, *, is_client: bool, rng: random.Random, now: int) -> TlsSettings:
+    def of(cls, configuration: Configuration, *, is_client: bool, rng: random.Random) -> TlsSettings:
         """From a configuration; LocalError where something in it is missing or cannot be read.
 
-        rng: draws the key of a server's tickets. now: when the endpoint started.
+        rng: draws the key of a server's tickets.
         """
         if not configuration.alpn:
             raise LocalError("no application protocol: QUIC needs ALPN (RFC 9001 8.1), for example h3")

@@ -1,7 +1,7 @@
-"""Session tickets: what a client keeps, and what a server seals into the ones that it issues (RFC 8446 4.6.1, RFC 9001 4.6).
+"""Session tickets: what a client keeps, and what a server seals into its own (RFC 8446 4.6.1, RFC 9001 4.6).
 
-A server keeps nothing for each ticket: all that it must know again is inside, encrypted under a key of the endpoint. Only
-0-RTT needs memory, against replay: `replay.StrikeRegister`.
+A server keeps nothing for each ticket: all that it must know again is inside, encrypted under a key of the endpoint.
+Only 0-RTT needs memory, against replay: `replay.StrikeRegister`.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ from stacks.quic.randomness import random_bytes
 from stacks.quic.tls.fields import join_fields, split_fields
 from stacks.quic.tls.replay import StrikeRegister
 from stacks.runtime.errors import LocalError
+from wire.errors import WireError
+from wire.quic.parameters import TransportParameters
 
 MAGIC = b"baremetal quic ticket 1\n"
 NONCE_BYTES = 12
@@ -35,7 +37,7 @@ class Ticket:
     version: int
     alpn: str
     server_name: str
-    suite_number: int
+    suite: int
     secret: bytes
     identity: bytes
     age_add: int
@@ -51,7 +53,7 @@ class Ticket:
                 self.version.to_bytes(4, "big"),
                 self.alpn.encode(),
                 self.server_name.encode(),
-                self.suite_number.to_bytes(2, "big"),
+                self.suite.to_bytes(2, "big"),
                 self.secret,
                 self.identity,
                 self.age_add.to_bytes(4, "big"),
@@ -77,7 +79,7 @@ class Ticket:
             version=number[0],
             alpn=alpn,
             server_name=server_name,
-            suite_number=number[3],
+            suite=number[3],
             secret=fields[4],
             identity=fields[5],
             age_add=number[6],
@@ -86,6 +88,14 @@ class Ticket:
             parameters=fields[9],
             has_early_data=bool(number[10]),
         )
+
+    @property
+    def peer_parameters(self) -> TransportParameters:
+        """The server's, as far as they are remembered; LocalError where the ticket is damaged."""
+        try:
+            return TransportParameters.decode(self.parameters)
+        except WireError as error:
+            raise LocalError("not a session ticket, or a damaged one") from error
 
     def obfuscated_age(self, unix_ns: int) -> int:
         """In milliseconds, modulo 2^32 (RFC 8446 4.2.11.1)."""
@@ -103,7 +113,7 @@ class SealedSession:
     version: int
     alpn: str
     server_name: str
-    suite_number: int
+    suite: int
     secret: bytes
     age_add: int
     issued_unix_ns: int
@@ -156,7 +166,7 @@ def _encode(session: SealedSession) -> bytes:
             session.version.to_bytes(4, "big"),
             session.alpn.encode(),
             session.server_name.encode(),
-            session.suite_number.to_bytes(2, "big"),
+            session.suite.to_bytes(2, "big"),
             session.secret,
             session.age_add.to_bytes(4, "big"),
             session.issued_unix_ns.to_bytes(8, "big"),
@@ -174,7 +184,7 @@ def _decode(plain: bytes) -> SealedSession | None:
         version=int.from_bytes(fields[0], "big"),
         alpn=fields[1].decode(),
         server_name=fields[2].decode(),
-        suite_number=int.from_bytes(fields[3], "big"),
+        suite=int.from_bytes(fields[3], "big"),
         secret=fields[4],
         age_add=int.from_bytes(fields[5], "big"),
         issued_unix_ns=int.from_bytes(fields[6], "big"),

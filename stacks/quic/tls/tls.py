@@ -34,8 +34,8 @@ class Tls:
 
     settings: of the endpoint. rng: as everywhere. now: ns. version: of QUIC in the first flight. parameters: a client's
     own transport parameters, encoded. parameters_for: a server's, given the client's when they are known; it may raise
-    QuicError and set `version` to the one that it chose. ticket: a client's, from an earlier connection; where it does not
-    fit (name, version, age) the handshake is a full one.
+    QuicError and set `version` to the one that it chose. ticket: a client's, from an earlier connection; where it does
+    not fit (name, version, age) the handshake is a full one.
 
     alpn, is_resumed, is_early_data_accepted, peer_parameters (raw: `peer_parameters_raw`), server_name are what was
     negotiated, as soon as it is known. is_early_data_offered: whether a client sends 0-RTT keys. remembered: the
@@ -131,7 +131,7 @@ class Tls:
             return
         self._handshake.offer(session)
         self.is_early_data_offered = session.has_early_data
-        self.remembered = read_parameters(ticket.parameters) if session.has_early_data else None
+        self.remembered = ticket.peer_parameters if session.has_early_data else None
 
     def _handle_message(self, message: bytes) -> None:
         kind = message[0]

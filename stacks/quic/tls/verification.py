@@ -20,7 +20,8 @@ from stacks.quic.tls.certificates import load_certificates
 class TrustStore:
     """Certificates that are trusted, each by itself or as the root of others.
 
-    pem: of the trusted certificates, None for the public roots that come with `certifi`; LocalError where it is damaged.
+    pem: of the trusted certificates, None for the public roots that come with `certifi`; LocalError where it cannot be
+    read.
     """
 
     def __init__(self, pem: bytes | None) -> None:
@@ -112,6 +113,6 @@ def _refusal(alert: int, reason: str) -> QuicError:
 
 ALERT_BAD_CERTIFICATE, ALERT_UNSUPPORTED, ALERT_EXPIRED, ALERT_UNKNOWN_CA = 42, 43, 45, 48
 NAMES_SHOWN = 4
-# X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT, DEPTH_ZERO_SELF_SIGNED_CERT, SELF_SIGNED_CERT_IN_CHAIN, UNABLE_TO_GET_ISSUER_CERT_LOCALLY,
-# UNABLE_TO_VERIFY_LEAF_SIGNATURE of OpenSSL's x509_vfy.h
+# OpenSSL's X509_V_ERR_: UNABLE_TO_GET_ISSUER_CERT, DEPTH_ZERO_SELF_SIGNED_CERT, SELF_SIGNED_CERT_IN_CHAIN,
+# UNABLE_TO_GET_ISSUER_CERT_LOCALLY, UNABLE_TO_VERIFY_LEAF_SIGNATURE
 _NO_ISSUER = (2, 18, 19, 20, 21)

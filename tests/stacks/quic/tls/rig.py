@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from stacks.quic.configuration import VERSION_1, Configuration
 from stacks.quic.tls import Secret, Ticket, TicketKeeper, Tls, TlsSettings, make_self_signed
-from wire.quic.parameters import TransportParameters, encode
+from wire.quic.parameters import TransportParameters
 
 UNIX_NS = 1_764_000_000_000_000_000
 SECOND = 1_000_000_000
@@ -19,7 +19,7 @@ PARAMETERS = TransportParameters(
     initial_max_data=1 << 20,
     initial_max_stream_data_bidi_remote=1 << 18,
     initial_max_streams_bidi=100,
-    max_idle_timeout=30_000,
+    max_idle_timeout_ms=30_000,
 )
 
 
@@ -55,7 +55,7 @@ class Ends:
         return self
 
 
-def client_settings(*, rng: random.Random | None = None, now: int = 0, **changes: object) -> TlsSettings:
+def client_settings(*, rng: random.Random | None = None, **changes: object) -> TlsSettings:
     values: dict[str, object] = {
         "alpn": ("h3",),
         "server_name": NAME,
@@ -63,10 +63,10 @@ def client_settings(*, rng: random.Random | None = None, now: int = 0, **changes
         "unix_epoch_ns": UNIX_NS,
     }
     configuration = Configuration(**{**values, **changes})  # type: ignore[arg-type]
-    return TlsSettings.of(configuration, is_client=True, rng=rng or random.Random(3), now=now)
+    return TlsSettings.of(configuration, is_client=True, rng=rng or random.Random(3))
 
 
-def server_settings(*, rng: random.Random | None = None, now: int = 0, **changes: object) -> TlsSettings:
+def server_settings(*, rng: random.Random | None = None, **changes: object) -> TlsSettings:
     chain, key = certificate()
     values: dict[str, object] = {
         "alpn": ("h3",),
@@ -75,7 +75,7 @@ def server_settings(*, rng: random.Random | None = None, now: int = 0, **changes
         "unix_epoch_ns": UNIX_NS,
     }
     configuration = Configuration(**{**values, **changes})  # type: ignore[arg-type]
-    return TlsSettings.of(configuration, is_client=False, rng=rng or random.Random(4), now=now)
+    return TlsSettings.of(configuration, is_client=False, rng=rng or random.Random(4))
 
 
 def ends(
@@ -90,7 +90,7 @@ def ends(
     server_parameters: TransportParameters = PARAMETERS,
 ) -> Ends:
     rng = rng or random.Random(5)
-    parameters = encode(server_parameters)
+    parameters = server_parameters.encode()
     return Ends(
         Tls(
             client or client_settings(),
@@ -98,7 +98,7 @@ def ends(
             rng=rng,
             now=now,
             version=version,
-            parameters=encode(client_parameters),
+            parameters=client_parameters.encode(),
             ticket=ticket,
         ),
         Tls(

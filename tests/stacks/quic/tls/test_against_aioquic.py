@@ -8,9 +8,8 @@ from stacks.quic.levels import LEVEL_INITIAL, LEVEL_ZERO_RTT
 from stacks.quic.tls import Ticket, Tls, TlsSettings
 from tests.stacks.quic.tls.bare import BareClient, BarePeer, BareServer
 from tests.stacks.quic.tls.rig import PARAMETERS, SECOND, ends, server_settings
-from wire.quic.parameters import encode
 
-EXTENSIONS = [(0x39, encode(PARAMETERS))]
+EXTENSIONS = [(0x39, PARAMETERS.encode())]
 
 
 def _run(ours: Tls, peer: BarePeer, *, now: int = 0) -> None:

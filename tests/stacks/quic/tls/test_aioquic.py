@@ -13,8 +13,8 @@ from aioquic import buffer, tls
 import stacks.quic.tls.context as seam
 
 SIGNATURES = {
-    "Context.__init__": "(self, is_client, alpn_protocols=None, cadata=None, cafile=None, capath=None, cipher_suites=None, "
-    "logger=None, max_early_data=None, server_name=None, verify_mode=None)",
+    "Context.__init__": "(self, is_client, alpn_protocols=None, cadata=None, cafile=None, capath=None, "
+    "cipher_suites=None, logger=None, max_early_data=None, server_name=None, verify_mode=None)",
     "Context.handle_message": "(self, input_data, output_buf)",
     "KeySchedule.derive_secret": "(self, label)",
     "NewSessionTicket.__init__": "(self, ticket_lifetime=0, ticket_age_add=0, ticket_nonce=b'', ticket=b'', "

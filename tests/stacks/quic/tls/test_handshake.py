@@ -18,8 +18,8 @@ def test_both_ends_complete_with_the_same_secrets() -> None:
     done = ends().run()
     assert done.client.is_complete
     assert done.server.is_complete
-    sent = {(each.level, each.suite_number, each.secret) for each in done.secrets[True] if each.is_sending}
-    received = {(each.level, each.suite_number, each.secret) for each in done.secrets[False] if not each.is_sending}
+    sent = {(each.level, each.suite, each.secret) for each in done.secrets[True] if each.is_sending}
+    received = {(each.level, each.suite, each.secret) for each in done.secrets[False] if not each.is_sending}
     assert sent == received
     assert len(sent) == 2
 
@@ -60,7 +60,7 @@ def test_names_protocol_and_parameters_are_known() -> None:
 @pytest.mark.parametrize("suite", [0x1301, 0x1302, 0x1303])
 def test_client_restricts_the_cipher_suite(suite: int) -> None:
     done = ends(client=client_settings(cipher_suites=(suite,))).run()
-    assert {each.suite_number for each in done.secrets[True]} == {suite}
+    assert {each.suite for each in done.secrets[True]} == {suite}
 
 
 def test_same_seed_gives_the_same_bytes() -> None:
@@ -157,7 +157,7 @@ def test_server_without_what_it_needs_is_refused(changes: dict[str, object], rea
 
 def test_client_that_verifies_needs_a_name() -> None:
     with pytest.raises(LocalError, match="name"):
-        TlsSettings.of(Configuration(alpn=("h3",)), is_client=True, rng=random.Random(1), now=0)
+        TlsSettings.of(Configuration(alpn=("h3",)), is_client=True, rng=random.Random(1))
 
 
 def test_name_beyond_ascii_goes_as_idna() -> None:

@@ -15,9 +15,7 @@ WRONG = TransportErrorCode.TRANSPORT_PARAMETER_ERROR
 DOWNGRADE = TransportErrorCode.VERSION_NEGOTIATION_ERROR
 OF_CLIENT = TransportParameters(initial_source_connection_id=b"client")
 OF_SERVER = TransportParameters(initial_source_connection_id=b"server", original_destination_connection_id=b"original")
-PREFERRED = PreferredAddress(
-    ipv4=None, ipv4_port=0, ipv6=None, ipv6_port=0, connection_id=b"", stateless_reset_token=bytes(16)
-)
+PREFERRED = PreferredAddress(ipv4=None, ipv6=None, connection_id=b"", stateless_reset_token=bytes(16))
 
 
 def _check_server(parameters: TransportParameters, *, retry: bytes | None = None) -> None:
@@ -81,7 +79,7 @@ def test_server_with_an_empty_connection_id_has_no_preferred_address() -> None:
         {"preferred_address": replace(PREFERRED, connection_id=b"new")},
         {"max_udp_payload_size": 1199},
         {"ack_delay_exponent": 21},
-        {"max_ack_delay": 1 << 14},
+        {"max_ack_delay_ms": 1 << 14},
         {"active_connection_id_limit": 1},
         {"initial_max_streams_bidi": (1 << 60) + 1},
         {"initial_max_streams_uni": (1 << 60) + 1},
@@ -98,7 +96,7 @@ def test_client_with_wrong_or_foreign_ones(changes: dict[str, object]) -> None:
     [
         {"max_udp_payload_size": 1200},
         {"ack_delay_exponent": 20},
-        {"max_ack_delay": (1 << 14) - 1},
+        {"max_ack_delay_ms": (1 << 14) - 1},
         {"active_connection_id_limit": 2},
         {"initial_max_streams_bidi": 1 << 60},
     ],
@@ -119,8 +117,6 @@ def _versions(chosen: int, *available: int) -> TransportParameters:
         (_versions(1, VERSION_2, 1), None),
         (_versions(VERSION_2, VERSION_2), DOWNGRADE),
         (_versions(1, VERSION_2), WRONG),
-        (_versions(0, 0), WRONG),
-        (_versions(1, 1, 0), WRONG),
     ],
 )
 def test_versions_of_a_client_in_version_one(parameters: TransportParameters, code: int | None) -> None:
@@ -145,7 +141,6 @@ def test_versions_of_a_client_in_version_one(parameters: TransportParameters, co
         (_versions(1, 1), VERSION_1, True, None),
         (_versions(1), VERSION_1, True, DOWNGRADE),
         (_versions(1, 1), VERSION_2, False, DOWNGRADE),
-        (_versions(1, 0), VERSION_1, False, WRONG),
     ],
 )
 def test_versions_of_a_server(

@@ -78,13 +78,13 @@ def test_ticket_survives_a_file(server: TlsSettings) -> None:
 
 def test_remembered_parameters_leave_out_what_rfc_9000_forbids(server: TlsSettings) -> None:
     """RFC 9000 7.4.1."""
-    sent = replace(PARAMETERS, ack_delay_exponent=7, max_ack_delay=33, stateless_reset_token=bytes(16))
+    sent = replace(PARAMETERS, ack_delay_exponent=7, max_ack_delay_ms=33, stateless_reset_token=bytes(16))
     run = _again(server, ticket_of(server, server_parameters=sent))
     remembered = run.client.remembered
     assert remembered is not None
     assert remembered.initial_max_data == PARAMETERS.initial_max_data
-    assert remembered.max_idle_timeout == PARAMETERS.max_idle_timeout
-    assert (remembered.ack_delay_exponent, remembered.max_ack_delay) == (3, 25)
+    assert remembered.max_idle_timeout_ms == PARAMETERS.max_idle_timeout_ms
+    assert (remembered.ack_delay_exponent, remembered.max_ack_delay_ms) == (3, 25)
     assert remembered.stateless_reset_token is None
     assert remembered.initial_source_connection_id is None
 

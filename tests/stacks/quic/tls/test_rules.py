@@ -13,7 +13,6 @@ from stacks.quic.levels import LEVEL_HANDSHAKE, LEVEL_INITIAL, LEVEL_ONE_RTT, LE
 from stacks.quic.tls.tls import HELLO_RETRY_RANDOM
 from tests.stacks.quic.tls.bare import BareClient, BareServer
 from tests.stacks.quic.tls.rig import PARAMETERS, Ends, ends
-from wire.quic.parameters import encode
 
 UNEXPECTED = 0x100 + 10
 
@@ -110,7 +109,7 @@ def test_session_id_in_the_server_hello_is_illegal() -> None:
     ("extensions", "code"),
     [
         ([], 0x16D),
-        ([(0x39, encode(PARAMETERS))] * 2, 0x100 + 47),
+        ([(0x39, PARAMETERS.encode())] * 2, 0x100 + 47),
         ([(0x39, b"\x04\x09\x00")], TransportErrorCode.TRANSPORT_PARAMETER_ERROR),
     ],
     ids=["missing: RFC 9001 8.2", "twice", "undecodable"],
