@@ -41,12 +41,12 @@ class Suite:
 
 
 AES_128_GCM_SHA256 = Suite(
-    "TLS_AES_128_GCM_SHA256", 0x1301, 16, hashes.SHA256, 1 << 23, 1 << 52, AESGCM, AesMasks  # type: ignore[arg-type]
+    "TLS_AES_128_GCM_SHA256", 0x1301, 16, hashes.SHA256, 1 << 23, 1 << 52, AESGCM, AesMasks
 )
 AES_256_GCM_SHA384 = Suite(
-    "TLS_AES_256_GCM_SHA384", 0x1302, 32, hashes.SHA384, 1 << 23, 1 << 52, AESGCM, AesMasks  # type: ignore[arg-type]
+    "TLS_AES_256_GCM_SHA384", 0x1302, 32, hashes.SHA384, 1 << 23, 1 << 52, AESGCM, AesMasks
 )
 CHACHA20_POLY1305_SHA256 = Suite(
-    "TLS_CHACHA20_POLY1305_SHA256", 0x1303, 32, hashes.SHA256, 1 << 62, 1 << 36, ChaCha20Poly1305, ChaChaMasks  # type: ignore[arg-type]
+    "TLS_CHACHA20_POLY1305_SHA256", 0x1303, 32, hashes.SHA256, 1 << 62, 1 << 36, ChaCha20Poly1305, ChaChaMasks
 )
 SUITES = {suite.number: suite for suite in (AES_128_GCM_SHA256, AES_256_GCM_SHA384, CHACHA20_POLY1305_SHA256)}
