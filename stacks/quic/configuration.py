@@ -24,6 +24,7 @@ class Configuration:
     initial_datagram_bytes: UDP payload until path MTU discovery finds more; max_probe_bytes: the most that it tries.
     crypto_buffer_bytes: CRYPTO data held out of order. key_update_packets: 1-RTT packets after which keys change, 0 for
     at the limit of the cipher alone. cipher_suites: numbers of RFC 8446 B.4 in order, empty for the library's.
+    unix_epoch_ns: Unix time when `now` was 0: dates of certificates and ages of tickets are judged by it.
     """
 
     alpn: tuple[str, ...] = ()
@@ -57,4 +58,5 @@ class Configuration:
     private_key: bytes = field(default=b"", repr=False)
     is_retrying: bool = False
     has_early_data: bool = True
+    unix_epoch_ns: int = 0
     key_log: Callable[[str], None] | None = field(default=None, repr=False)
