@@ -147,7 +147,10 @@ class Connection:
     @property
     def counters(self) -> ConnectionCounters:
         """What happened so far."""
-        return self._parts.counters
+        parts = self._parts
+        if parts.one_rtt is not None:
+            parts.counters.key_updates = parts.one_rtt.updates
+        return parts.counters
 
     @property
     def streams(self) -> Streams:
@@ -215,7 +218,6 @@ class Connection:
         if keys is None:
             raise LocalError("keys can be updated when the handshake is confirmed, not before")
         keys.update(now)
-        self._parts.counters.key_updates += 1
         self.ping()
 
     def migrate(self, local: Address, now: int) -> None:
