@@ -11,7 +11,7 @@ from apps.link.arguments import Endpoint, parse_endpoint
 from apps.quic.urls import Url, parse_url
 from stacks.congestion import controller_factory
 from stacks.quic.configuration import VERSION_1, VERSION_2
-from stacks.quic.http3 import ALPN_HTTP3, ALPN_HTTP09
+from stacks.quic.http3 import ALPN_HTTP09, ALPN_HTTP3
 from stacks.runtime import LocalError
 
 
@@ -25,12 +25,12 @@ def parse_controller(text: str) -> str:
 
 
 def parse_version(text: str | int) -> int:
-    """1 or 2, as QUIC's own number."""
-    if text in VERSIONS.values():
-        return int(text)
-    if str(text) not in VERSIONS:
+    """1 or 2, as QUIC's own number; 0 where it is left out."""
+    if isinstance(text, int):
+        return text
+    if text not in VERSIONS:
         raise typer.BadParameter(f"QUIC has version 1 and version 2, not {text}")
-    return VERSIONS[str(text)]
+    return VERSIONS[text]
 
 
 def parse_cipher(text: str | int) -> int:
@@ -86,11 +86,9 @@ Qlog = Annotated[
 ]
 Version = Annotated[
     int,
-    typer.Option(parser=parse_version, metavar="N", help="QUIC version 1 or 2, spoken rather than the other."),
+    typer.Option(parser=parse_version, metavar="N", help="QUIC version 1 or 2: a client speaks no other, a server prefers it."),
 ]
-Alpn = Annotated[
-    str, typer.Option(parser=parse_alpn, metavar="NAME", help="h3 or hq-interop; what suits if left out.")
-]
+Alpn = Annotated[str, typer.Option(parser=parse_alpn, metavar="NAME", help="h3 or hq-interop; what suits if left out.")]
 Cipher = Annotated[
     int, typer.Option(parser=parse_cipher, metavar="NAME", help="Only this one: aes128, aes256 or chacha20.")
 ]
