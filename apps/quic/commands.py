@@ -9,11 +9,25 @@ from typing import Annotated
 
 import typer
 
-from apps.arguments import TIMES, Capture, Json, Local, Offload
+from apps.arguments import TIMES, Capture, Json, Offload
 from apps.errors import CommandError
 from apps.link.arguments import Endpoint
 from apps.output import complain, console
-from apps.quic.arguments import LISTEN, Alpn, Cc, Cipher, Listen, Pem, Qlog, Urls, Version, parse_folder
+from apps.quic.arguments import (
+    LISTEN,
+    Alpn,
+    Ca,
+    Cc,
+    Cert,
+    Cipher,
+    Key,
+    Listen,
+    Local,
+    Qlog,
+    Urls,
+    Version,
+    parse_folder,
+)
 from apps.quic.downloads import DASH
 from apps.quic.getting import GetOptions, get_all
 from apps.quic.key_log import key_log
@@ -35,9 +49,7 @@ app = typer.Typer(
 )
 
 TIMEOUT = Nanoseconds(10_000_000_000)
-Output = Annotated[
-    Path | None, typer.Option("--output", "-o", metavar="FILE", help="Where the one URL goes; -: standard output.")
-]
+Output = Annotated[Path | None, typer.Option(metavar="FILE", help="Where the one URL goes; -: standard output.")]
 Directory = Annotated[Path, typer.Option(parser=parse_folder, metavar="DIR", help="Where files go, by their names.")]
 Session = Annotated[
     Path | None, typer.Option(metavar="FILE", help="Resume, with 0-RTT, from this file, and keep new tickets in it.")
@@ -49,7 +61,7 @@ def get(
     urls: Urls,
     output: Output = None,
     directory: Directory = Path(),
-    ca: Annotated[Path | None, Pem] = None,
+    ca: Ca = None,
     insecure: Annotated[bool, typer.Option("--insecure", help="Believe any certificate.")] = False,
     cc: Cc = "cubic",
     qlog: Qlog = None,
@@ -109,8 +121,8 @@ def get(
 def serve(
     folder: Annotated[Path, typer.Argument(parser=parse_folder, metavar="DIR", help="What is served.")],
     listen: Listen = LISTEN,
-    cert: Annotated[Path | None, Pem] = None,
-    key: Annotated[Path | None, Pem] = None,
+    cert: Cert = None,
+    key: Key = None,
     name: Annotated[
         list[str] | None,
         typer.Option(metavar="NAME", help="Without --cert: what the certificate made is for. Repeatable."),

@@ -120,9 +120,7 @@ def _announce(options: ServeOptions, udp: UdpTransport) -> None:
     out.print(f"serving {escape(str(options.folder))} at [bold]{escape(url)}[/]", soft_wrap=True, markup=True)
     if options.is_made:
         out.print(f"  certificate made for this run, sha256 {fingerprint}", soft_wrap=True, highlight=False)
-        out.print(
-            "  clients: --insecure, or --ca with what --save-cert wrote", soft_wrap=True, highlight=False
-        )
+        out.print("  clients: --insecure, or --ca with what --save-cert wrote", soft_wrap=True, highlight=False)
     if udp.buffer_advice:
         out.print(f"small socket buffers cost throughput: {udp.buffer_advice}", soft_wrap=True, highlight=False)
     out.print("until Ctrl-C")
