@@ -94,6 +94,25 @@ def test_a_client_moves_to_another_address_of_its_own_with_a_fresh_connection_id
     assert server.path.remote == other
 
 
+def test_a_client_goes_to_the_preferred_address() -> None:
+    preferred = ("10.0.0.8", 4434)
+    rig = Rig(server=server_configuration(preferred_addresses=(preferred,)))
+    rig.network.attach(rig.server, preferred)
+    client, server = rig.establish()
+    assert client.path.remote == preferred
+    transfer(rig, client, server)
+    transfer(rig, server, client)
+    assert server.path.local == preferred
+
+
+def test_a_preferred_address_that_nobody_answers_at_changes_nothing() -> None:
+    rig = Rig(server=server_configuration(preferred_addresses=(("10.0.0.8", 4434),)))
+    client, server = rig.establish()
+    rig.run(10 * SECOND_NS)
+    assert client.path.remote == rig.server.address
+    transfer(rig, client, server)
+
+
 def test_a_server_that_forbids_moves_is_obeyed() -> None:
     rig = Rig(server=server_configuration(disable_active_migration=True))
     client, _ = rig.establish()
