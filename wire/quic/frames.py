@@ -201,7 +201,7 @@ class Crypto:
 
     def __init__(self, offset: int, data: Buffer) -> None:
         self.offset = offset
-        self.data = data
+        self.data = memoryview(data)
 
     def encode(self) -> bytes:
         """The frame with its type."""

@@ -58,7 +58,7 @@ class Datagram:
     __slots__ = ("data",)
 
     def __init__(self, data: Buffer) -> None:
-        self.data = data
+        self.data = memoryview(data)
 
     def encode(self) -> bytes:
         """With its length."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from stacks.quic.streams import control
-from stacks.quic.streams.identifiers import BIDI, UNI
+from stacks.quic.streams.identifiers import BIDI, SERVER_BIT, UNI
 from stacks.quic.streams.incoming import Incoming
 from stacks.quic.streams.outgoing import LOW_WATER_BYTES
 from stacks.quic.streams.receive_stream import ReceiveStream
@@ -66,13 +66,13 @@ class Streams(Incoming):
         return stream_id not in self._sending
 
     def read(self, stream_id: int, limit: int) -> bytes:
-        """The next bytes in order, `limit` at most; b"" where there are none (any more).
+        """The next bytes in order, `limit` at most; b"" where there are none (any more, or yet).
 
-        Reading is what gives the peer new credit. LocalError where there is no such stream.
+        Reading is what gives the peer new credit. LocalError for a stream of ours that was not opened.
         """
         stream = self._receiving.get(stream_id)
         if stream is None:
-            self._check_known(stream_id)
+            self._is_over(stream_id)
             return b""
         stream.is_told = False
         data = b""
@@ -96,12 +96,12 @@ class Streams(Incoming):
         return 0 if stream is None else stream.readable_bytes
 
     def is_finished(self, stream_id: int) -> bool:
-        """Whether everything that will ever come was read, or the peer gave up. LocalError for no such stream."""
+        """Whether everything that will ever come was read, or the peer gave up.
+
+        LocalError for a stream of ours that was not opened.
+        """
         stream = self._receiving.get(stream_id)
-        if stream is None:
-            self._check_known(stream_id)
-            return True
-        return stream.is_complete
+        return self._is_over(stream_id) if stream is None else stream.is_complete
 
     def reset(self, stream_id: int, code: int, reliable_bytes: int = 0) -> None:
         """Send no more, but the first `reliable_bytes` of what was written, if the peer knows RESET_STREAM_AT.
@@ -165,6 +165,12 @@ class Streams(Incoming):
     def ids(self) -> Iterator[int]:
         """Streams of which either part is not over, ascending."""
         return iter(sorted({**self._sending, **self._receiving}))
+
+    def _is_over(self, stream_id: int) -> bool:
+        """Of a stream that does not receive: whether it did; False where the peer has not opened it yet."""
+        if stream_id & SERVER_BIT == self._own_bit:
+            self._check_known(stream_id)
+        return self._was_opened(stream_id)
 
     def _check_known(self, stream_id: int) -> None:
         """LocalError where there never was such a stream."""

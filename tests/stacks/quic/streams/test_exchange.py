@@ -153,6 +153,12 @@ def test_a_stream_that_never_was_is_a_mistake_of_the_caller(call: str) -> None:
         getattr(client.streams, call)(8, *arguments)
 
 
+def test_a_stream_that_the_peer_has_not_opened_yet_has_nothing_to_read() -> None:
+    client, _ = pair()
+    assert client.streams.read(1, 10) == b""
+    assert not client.streams.is_finished(1)
+
+
 def test_nothing_is_written_behind_the_end() -> None:
     client, _ = pair()
     ended, given_up = client.streams.open(True), client.streams.open(True)
