@@ -99,10 +99,7 @@ class Sending:
 
     def _has_data(self) -> bool:
         """Whether anything waits that the window and the pacer may hold back."""
-        for source in self._sources:
-            if source.has_frames:
-                return True
-        return False
+        return any(source.has_frames for source in self._sources)
 
     def _build_datagram(self, assembly: Assembly, path: Path, room: int, now: int) -> int:
         """Packets of every space that has something to say; the bytes of the datagram, 0 for none."""
