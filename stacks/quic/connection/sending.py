@@ -96,19 +96,26 @@ class Sending:
                 count += self._runs.extend(assembly, path, segment, MAX_SEGMENTS - count, now)
         congestion = path.congestion
         congestion.end_burst()
-        has_more = any(source.has_frames for source in self._sources)
+        has_more = self._has_data()
         self.pacing_due_ns = congestion.next_send_ns if has_more and congestion.is_paced_out(now) else None
         if not has_more and parts.state >= ConnectionState.COMPLETE:
             congestion.application_limited()
         parts.recovery.is_blocked = path.budget_bytes() < segment and not parts.is_client
         return self._transmit(assembly, path, segment, count, now)
 
+    def _has_data(self) -> bool:
+        """Whether anything waits that the window and the pacer may hold back."""
+        for source in self._sources:
+            if source.has_frames:
+                return True
+        return False
+
     def _build_datagram(self, assembly: Assembly, path: Path, room: int, now: int) -> int:
         """Packets of every space that has something to say; the bytes of the datagram, 0 for none."""
         parts = self._parts
         assembly.begin_datagram()
         limit = assembly.used_bytes + room
-        may_send = path.congestion.may_send(now)
+        may_send = self._has_data() and path.congestion.may_send(now)
         if parts.state < ConnectionState.CONFIRMED:
             for number in (SPACE_INITIAL, SPACE_HANDSHAKE):
                 space = parts.spaces[number]
