@@ -39,6 +39,16 @@ def parse_endpoint(text: str | Endpoint) -> Endpoint:
     return Endpoint(address, int(port))
 
 
+def parse_host(text: str | Endpoint) -> Endpoint:
+    """An address alone: 127.0.0.2, ::1. The port is 0."""
+    if isinstance(text, Endpoint):
+        return text
+    try:
+        return Endpoint(str(ip_address(text.strip("[]"))), 0)
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is no address; write it like 127.0.0.2 or ::1") from None
+
+
 @dataclass(frozen=True, slots=True)
 class Side:
     """One side of `link tun`.

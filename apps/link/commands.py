@@ -26,6 +26,7 @@ from apps.link.arguments import (
     Time,
     UntilStdinEnds,
     parse_endpoint,
+    parse_host,
     parse_side,
 )
 from apps.link.ending import signals_noted
@@ -95,6 +96,14 @@ def udp(
         list[int] | None,
         typer.Option(parser=parse_duration, metavar="TIME", help="New ports towards the server, then. Repeatable."),
     ] = None,
+    rebind_from: Annotated[
+        list[Endpoint] | None,
+        typer.Option(
+            parser=parse_host,
+            metavar="ADDRESS",
+            help="Of this machine: clients' towards the server, the next with each rebinding. Repeatable.",
+        ),
+    ] = None,
     seed: Seed = 0,
     time: Time = None,
     lateness: Lateness = BUDGET,
@@ -128,7 +137,8 @@ def udp(
         stack.callback(listening.close)
         if listening.buffer_advice:
             complain(listening.buffer_advice)
-        config = UdpRelayConfig(to=(to.host, to.port), clients=clients, offload=offload)
+        hosts = tuple(each.host for each in rebind_from or ())
+        config = UdpRelayConfig(to=(to.host, to.port), clients=clients, offload=offload, hosts=hosts)
         link = UdpRelay(relay, listening, config, forward=forward, back=back)
         stack.callback(link.close)
         for after_ns in rebind_at or ():

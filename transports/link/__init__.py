@@ -19,7 +19,7 @@ from transports.link.blackout import Blackout
 from transports.link.bounded import NO_LIMITS, Limits
 from transports.link.bucket import TokenBucket
 from transports.link.codel import Codel
-from transports.link.corruption import Corruption
+from transports.link.corruption import Corruption, HeadCorruption
 from transports.link.delay import Delay
 from transports.link.disciplines import DISCIPLINES, make_queue, read_queue
 from transports.link.distributions import Normal, Uniform, Values, load_values
@@ -78,6 +78,7 @@ __all__ = [
     "FqCodel",
     "GapReordering",
     "GilbertElliottLoss",
+    "HeadCorruption",
     "HopRecord",
     "Jitter",
     "Limits",

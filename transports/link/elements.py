@@ -14,7 +14,7 @@ from typing import Any
 from transports.errors import TransportError
 from transports.link.aggregation import Aggregation
 from transports.link.blackout import Blackout
-from transports.link.corruption import Corruption
+from transports.link.corruption import Corruption, HeadCorruption
 from transports.link.distributions import Distribution, Normal, Uniform, Values, load_values
 from transports.link.drop_list import DropList
 from transports.link.duplication import Duplication
@@ -101,14 +101,15 @@ def _values(rng: random.Random, file: str, values: tuple[int, ...], draw: bool) 
 
 
 P = Parameter("p", probability, "probability for each packet", REQUIRED)
+ROW = Parameter("row", whole(0), "after so many in a row one passes; no such bound where left out", 0)
 ORDER = Parameter("order", truth, "whether packets keep their order", default=True)
 
 LOSSES = (
     Kind(
         name="random",
         text="each packet for itself",
-        build=_random(RandomLoss),
-        parameters=(P,),
+        build=_random(lambda p, row, rng: RandomLoss(p, rng, row=row)),
+        parameters=(P, ROW),
     ),
     Kind(
         name="burst",
@@ -179,6 +180,17 @@ JITTERS = (
     ),
 )
 
+CORRUPTIONS = (
+    Kind(name="bit", text="flips the last bit", build=_random(Corruption), parameters=(P,)),
+    Kind(
+        name="head",
+        text="replaces one byte of the first; Version Negotiation of QUIC is spared",
+        build=_random(lambda p, first, row, rng: HeadCorruption(p, rng, first_bytes=first, row=row)),
+        parameters=(P, Parameter("bytes", size, "of the first so many", 51), ROW),
+        source="quic-network-simulator",
+    ),
+)
+
 REORDERINGS = (
     Kind(
         name="delay",
@@ -235,7 +247,7 @@ SLOTS = _slots(
         source="RFC 2697",
     ),
     Slot("jitter", "uniform", JITTERS),
-    _only("corruption", "flips a bit", _random(Corruption), P),
+    Slot("corruption", "bit", CORRUPTIONS),
     _only("duplication", "sends a copy behind a packet", _random(Duplication), P),
     Slot("reordering", "gap", REORDERINGS),
     _only(

@@ -14,24 +14,30 @@ from transports.link.packet import LinkPacket
 
 
 class RandomLoss(Element):
-    """Each packet is lost with a probability, whatever happened to others.
+    """Each packet is lost with a probability, whatever happened to others, but for `row`.
 
-    probability: from 0 to 1, TransportError otherwise; may be changed at any time.
+    probability: from 0 to 1, TransportError otherwise; may be changed at any time. row: after so many lost in a row
+    one passes, whatever was drawn, as in the network simulator of the QUIC interop runner; 0 for no such bound.
     """
 
-    __slots__ = ("_draw", "probability")
+    __slots__ = ("_draw", "_run", "probability", "row")
 
-    def __init__(self, probability: float, rng: random.Random) -> None:
+    def __init__(self, probability: float, rng: random.Random, *, row: int = 0) -> None:
         super().__init__()
         check_probability("probability", probability)
+        check_at_least("row", row, 0)
         self.probability = probability
+        self.row = row
+        self._run = 0
         self._draw = rng.random
 
     def put(self, packet: LinkPacket) -> None:
         """Lost, or passed on at once."""
-        if self._draw() < self.probability:
+        if self._draw() < self.probability and (not self.row or self._run < self.row):
+            self._run += 1
             self.drop(packet)
         else:
+            self._run = 0
             packet.forward()
 
 

@@ -17,16 +17,18 @@ class LinkPacket:
     it: one that adds or cuts bytes sends a packet of its own instead. ecn: the two bits of RFC 3168, which queues may
     set to CE. flow: number of the flow, by which fair queues and routers hash. route: the sinks that it passes, in
     order, the last of them its receiver; `hop`: the index of the one that it is at. enqueued_ns: when it entered the
-    queue that it is in. is_corrupt: a bit was flipped on the way. telemetry: what each switch adds of itself (INT),
+    queue that it is in. is_corrupt: it was damaged on the way. damage: index of the byte that was, and what it is xored
+    with, unset where it is one bit of the last one. telemetry: what each switch adds of itself (INT),
     None if not wanted. payload: of whoever sent it; links do not look at it. source, destination: who it is between, of
     any kind that can be compared; only a NAT looks at them, and whoever has none leaves them unset. ingress: of the
     switch that it is in.
     """
 
     __slots__ = (
-        "destination", "ecn", "enqueued_ns", "flow", "hop", "ingress", "is_corrupt", "payload", "priority", "route",
-        "size_bytes", "source", "telemetry",
+        "damage", "destination", "ecn", "enqueued_ns", "flow", "hop", "ingress", "is_corrupt", "payload", "priority",
+        "route", "size_bytes", "source", "telemetry",
     )  # fmt: skip
+    damage: tuple[int, int]
     source: Hashable
     destination: Hashable
     ingress: Any

@@ -95,7 +95,7 @@ class _Device:
             if packet.ecn == ECN_CE:
                 frame = packet.data = marked(frame, self._offset)
             if packet.is_corrupt:
-                frame = packet.data = corrupted(frame)
+                frame = packet.data = corrupted(packet)
                 packet.is_corrupt = False
             if not send((frame,)):
                 return False

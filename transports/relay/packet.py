@@ -34,9 +34,14 @@ class RelayPacket(LinkPacket):
         self.entered_ns = 0
 
 
-def corrupted(data: Buffer) -> bytes:
-    """`data` with one bit of its last byte flipped: behind every header, so that it is for checksums to find."""
-    flipped = bytearray(data)
-    if flipped:
-        flipped[-1] ^= 1
-    return bytes(flipped)
+def corrupted(packet: RelayPacket, data: Buffer | None = None) -> bytes:
+    """The bytes of a corrupt packet, or `data` with the same damage.
+
+    Where the packet does not say what is damaged, one bit of the last byte is flipped: behind every header, so that it
+    is for checksums to find.
+    """
+    damaged = bytearray(packet.data if data is None else data)
+    if damaged:
+        place, change = getattr(packet, "damage", (-1, 1))
+        damaged[place] ^= change
+    return bytes(damaged)

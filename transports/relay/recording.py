@@ -31,7 +31,7 @@ def record_frames(
         frame = packet.data
         if has_left and packet.ecn == ECN_CE:
             frame = marked(frame, offset)
-        return (corrupted(frame) if has_left and packet.is_corrupt else frame,)
+        return (corrupted(packet, frame) if has_left and packet.is_corrupt else frame,)
 
     link_type = ETHERNET if offset else RAW_IP
     file = CaptureFile(path, interfaces=INTERFACES, link_type=link_type, on_stop=on_stop)
@@ -48,13 +48,15 @@ def record_datagrams(
     link: UdpRelay,
     on_stop: Callable[[str], None],
 ) -> CaptureFile:
-    """The same for a `UdpRelay`, whose packets get headers as between its clients and its server."""
+    """The same for a `UdpRelay`, whose packets get headers as between its clients and its server: with the client's own
+    address where it is, and on the server's side with the one that the server sees.
+    """
 
     def views_of(is_forward: bool) -> Views:
         def views(packet: RelayPacket, has_left: bool) -> tuple[Buffer, ...]:
-            payload = corrupted(packet.data) if has_left and packet.is_corrupt else packet.data
-            headers = link.framer(packet, is_forward=is_forward).headers(payload, ecn=packet.ecn, identification=0)
-            return headers, payload
+            payload = corrupted(packet) if has_left and packet.is_corrupt else packet.data
+            framer = link.framer(packet, is_forward=is_forward, is_outside=has_left == is_forward)
+            return framer.headers(payload, ecn=packet.ecn, identification=0), payload
 
         return views
 

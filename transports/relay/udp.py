@@ -28,12 +28,14 @@ from transports.udp import UdpTransport
 class UdpRelayConfig:
     """to: the server. clients: how many at once; a further one takes the place of the one that was silent longest.
 
-    offload: many datagrams a system call.
+    offload: many datagrams a system call. hosts: addresses of this machine that clients have towards the server, the
+    first at first, with each rebinding the next, and after the last the first again; empty for the one that suits.
     """
 
     to: Address
     clients: int = 64
     offload: bool = True
+    hosts: tuple[str, ...] = ()
 
 
 class UdpRelay:
@@ -65,6 +67,7 @@ class UdpRelay:
         self._clients: dict[Address, Client] = {}
         self._numbered: dict[int, Client] = {}
         self._made = 0
+        self._moves = 0
         self.listening = _Socket(relay, listening, self._take_from_client)
         relay.add(self.listening)
 
@@ -82,6 +85,7 @@ class UdpRelay:
 
         What is under way to an old one is lost.
         """
+        self._moves += 1
         for client in self._clients.values():
             self._close(client.upstream)
             client.upstream = self._connect(client)
@@ -92,10 +96,16 @@ class UdpRelay:
         """The same at a time of the timeline."""
         self._relay.timeline.at(time_ns, lambda _: self.rebind())
 
-    def framer(self, packet: RelayPacket, *, is_forward: bool) -> UdpFramer:
-        """What puts headers before the packet, from its client to the server or the other way round."""
+    def framer(self, packet: RelayPacket, *, is_forward: bool, is_outside: bool = False) -> UdpFramer:
+        """What puts headers before the packet, from its client to the server or the other way round.
+
+        is_outside: the client is where the server sees it now.
+        """
         client = self._numbered.get(packet.flow)
-        address = self.listening.transport.address if client is None else client.address
+        if client is None:
+            address = self.listening.transport.address
+        else:
+            address = client.upstream.transport.address if is_outside else client.address
         ends = (address, self.config.to) if is_forward else (self.config.to, address)
         framer = self._framers.get(ends)
         if framer is None:
@@ -167,7 +177,9 @@ class UdpRelay:
         return opened
 
     def _open_socket(self) -> DatagramTransport:
-        return UdpTransport(source_address(self.config.to[0]), 0, offload=self.config.offload)
+        hosts = self.config.hosts
+        host = hosts[self._moves % len(hosts)] if hosts else source_address(self.config.to[0])
+        return UdpTransport(host, 0, offload=self.config.offload)
 
     def _close(self, opened: _Socket) -> None:
         self._relay.remove(opened)
@@ -230,7 +242,7 @@ class _Socket:
 
     def post(self, destination: Address, packet: RelayPacket) -> None:
         if packet.is_corrupt:
-            packet.data = corrupted(packet.data)
+            packet.data = corrupted(packet)
         self._outbox.add(destination, packet)
         if not self._is_posted:
             self._is_posted = True

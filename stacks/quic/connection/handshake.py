@@ -166,6 +166,7 @@ class Handshake:
         assert parts.one_rtt is not None
         parts.one_rtt.is_confirmed = True
         parts.recovery.handshake_confirmed(now)
+        self.first_handshake_packet(now)  # long since, unless all of ours got lost
         parts.discard_space(SPACE_HANDSHAKE, now)
         parts.local_ids.forget_original()
         parts.paths.handshake_confirmed(now)

@@ -72,6 +72,10 @@ class Receiving:
             except WireError:
                 parts.counters.dropped_malformed += 1
                 return
+            if not header.has_fixed_bit and not parts.configuration.grease:
+                parts.counters.dropped_malformed += 1  # RFC 9287 3: only who offers it takes them
+                start = header.end
+                continue
             if first_cid is None:
                 first_cid = header.destination_cid
             elif header.destination_cid != first_cid:
@@ -135,8 +139,8 @@ class Receiving:
         if not self._versions.is_acceptable(header) or not parts.peer_ids.is_source_acceptable(header.source_cid):
             parts.counters.dropped_foreign += 1
             return
-        if level == LEVEL_INITIAL and header.token and parts.is_client:
-            parts.counters.dropped_foreign += 1  # 17.2.2: only clients send tokens; discarding is allowed
+        if level == LEVEL_INITIAL and (header.token if parts.is_client else len(datagram) < MIN_INITIAL_BYTES):
+            parts.counters.dropped_foreign += 1  # 17.2.2: only clients send tokens; 14.1: in large datagrams
             return
         opener = self._opener(level, header.version)
         if opener is None:
@@ -244,4 +248,5 @@ class Receiving:
 
 
 LEVEL_OF_KIND = {KIND_INITIAL: LEVEL_INITIAL, KIND_ZERO_RTT: LEVEL_ZERO_RTT, KIND_HANDSHAKE: LEVEL_HANDSHAKE}
+MIN_INITIAL_BYTES = 1200
 LONG_RESERVED_BITS, SHORT_RESERVED_BITS = 0x0C, 0x18

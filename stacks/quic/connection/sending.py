@@ -39,12 +39,13 @@ class Sending:
     pacing_due_ns: when the pacer lets the next burst leave, None where it holds nothing back.
     """
 
-    __slots__ = ("_early_sources", "_handshake", "_parts", "_pool", "_sources", "pacing_due_ns")
+    __slots__ = ("_early_sources", "_handshake", "_has_sent_handshake", "_parts", "_pool", "_sources", "pacing_due_ns")
 
     def __init__(self, parts: Parts, handshake: Handshake, pool: BufferPool) -> None:
         self._parts = parts
         self._handshake = handshake
         self._pool = pool
+        self._has_sent_handshake = False
         self.pacing_due_ns: int | None = None
         application = parts.spaces[SPACE_APPLICATION]
         self._sources: tuple[FrameSource, ...] = (
@@ -89,24 +90,33 @@ class Sending:
                 break
         congestion = path.congestion
         congestion.end_burst()
-        has_more = any(source.has_frames for source in self._sources)
+        has_more = self._has_data()
         self.pacing_due_ns = congestion.next_send_ns if has_more and congestion.is_paced_out(now) else None
         if not has_more and parts.state >= ConnectionState.COMPLETE:
             congestion.application_limited()
         parts.recovery.is_blocked = path.budget_bytes() < segment and not parts.is_client
-        return self._transmit(assembly, path, segment, count)
+        return self._transmit(assembly, path, segment, count, now)
+
+    def _has_data(self) -> bool:
+        """Whether anything waits that the window and the pacer may hold back."""
+        for source in self._sources:
+            if source.has_frames:
+                return True
+        return False
 
     def _build_datagram(self, assembly: Assembly, path: Path, room: int, now: int) -> int:
         """Packets of every space that has something to say; the bytes of the datagram, 0 for none."""
         parts = self._parts
         assembly.begin_datagram()
         limit = assembly.used_bytes + room
-        may_send = path.congestion.may_send(now)
+        may_send = self._has_data() and path.congestion.may_send(now)
         if parts.state < ConnectionState.CONFIRMED:
             for number in (SPACE_INITIAL, SPACE_HANDSHAKE):
                 space = parts.spaces[number]
-                if space.sealer is not None and self._wants(space, (space.crypto_out,), may_send, now):
-                    self._build_long(assembly, space, space.level, space.sealer, limit, may_send, now)
+                # DEVIATION: the window does not hold back what the handshake says. Before it is confirmed no probe
+                # timeout looks after 1-RTT packets (RFC 9002 6.2.1), which could fill the window for ever.
+                if space.sealer is not None and self._wants(space, (space.crypto_out,), True, now):
+                    self._build_long(assembly, space, space.level, space.sealer, limit, True, now)
         space = parts.spaces[SPACE_APPLICATION]
         keys = parts.one_rtt
         if keys is not None and keys.can_seal:
@@ -216,6 +226,8 @@ class Sending:
         self, packet: BuiltPacket, path: Path, assembly: Assembly, now: int, *, is_probe: bool = False
     ) -> None:
         parts, level = self._parts, packet.level
+        if level == LEVEL_HANDSHAKE and parts.is_client and parts.spaces[SPACE_INITIAL].is_open:
+            self._has_sent_handshake = True
         if parts.tracer is not None:
             payload = assembly.view[packet.number_offset + packet.number_bytes : packet.end - TAG_BYTES]
             parts.tracer.packet_sent(now, level, packet.number, packet.end - packet.start, payload)
@@ -239,18 +251,16 @@ class Sending:
             parts.idle.sent(now)
 
     def _transmit(
-        self, assembly: Assembly, path: Path, segment: int, count: int, *, is_probe: bool = False
+        self, assembly: Assembly, path: Path, segment: int, count: int, now: int, *, is_probe: bool = False
     ) -> Transmit | None:
         if not count:
             self._pool.give_back(assembly.buffer)
             return None
         parts, length = self._parts, assembly.used_bytes
-        is_first_handshake = parts.is_client and parts.spaces[SPACE_INITIAL].is_open and any(
-            packet.level == LEVEL_HANDSHAKE for packet in assembly.datagram
-        )
         assembly.seal()
-        if is_first_handshake:
-            self._handshake.first_handshake_packet(0)
+        if self._has_sent_handshake:
+            self._has_sent_handshake = False
+            self._handshake.first_handshake_packet(now)
         parts.counters.datagrams_sent += count
         parts.counters.bytes_sent += length
         return Transmit(
@@ -298,7 +308,7 @@ class Sending:
         length = assembly.end_datagram()
         self._note_sent(assembly.datagram[0], path, assembly, now)
         path.sent_bytes += length
-        return self._transmit(assembly, path, length, 1)
+        return self._transmit(assembly, path, length, 1, now)
 
     def _mtu_probe(self, path: Path, now: int) -> Transmit | None:
         """A PING with PADDING, of the size that the path may or may not carry (14.4)."""
@@ -329,7 +339,7 @@ class Sending:
         length = assembly.end_datagram()
         self._note_sent(assembly.datagram[0], path, assembly, now, is_probe=True)
         path.sent_bytes += length
-        return self._transmit(assembly, path, length, 1, is_probe=True)
+        return self._transmit(assembly, path, length, 1, now, is_probe=True)
 
     def _poll_close(self, now: int) -> Transmit | None:
         """CONNECTION_CLOSE at every level that the peer may be able to read (10.2.3)."""
@@ -367,7 +377,7 @@ class Sending:
             for packet in assembly.datagram:
                 payload = assembly.view[packet.number_offset + packet.number_bytes : packet.end - TAG_BYTES]
                 parts.tracer.packet_sent(now, packet.level, packet.number, packet.end - packet.start, payload)
-        return self._transmit(assembly, path, length, 1)
+        return self._transmit(assembly, path, length, 1, now)
 
     def _closing_levels(self, now: int) -> list[tuple[int, int, Sealer]]:
         parts = self._parts

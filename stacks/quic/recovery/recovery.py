@@ -193,7 +193,8 @@ class Recovery:
         if not space.eliciting:
             self._idle_base_ns = now
             return Probe(number, 1)
-        self._requeue(space, now)
+        for other in self._spaces[:SPACE_APPLICATION] if number != SPACE_APPLICATION else (space,):
+            self._requeue(other, now)  # 6.2.4: what waits in other spaces goes along
         return Probe(number, 2)
 
     def poll_deadline(self) -> int | None:
@@ -356,11 +357,10 @@ class Recovery:
         """Have the frames of the oldest packets sent again by the probes (6.2.4)."""
         count = 0
         for packet in space.outstanding.values():
-            if packet.is_ack_eliciting and not packet.is_mtu_probe:
-                if not packet.is_requeued:
-                    packet.is_requeued = True
-                    for record in packet.records:
-                        record.lost(now)
+            if packet.is_ack_eliciting and not packet.is_mtu_probe and not packet.is_requeued:
+                packet.is_requeued = True
+                for record in packet.records:
+                    record.lost(now)
                 count += 1
                 if count == 2:
                     return

@@ -22,6 +22,7 @@ from transports.link import (
     FifoPort,
     GapReordering,
     GilbertElliottLoss,
+    HeadCorruption,
     Jitter,
     Mtu,
     Nat,
@@ -46,6 +47,7 @@ Builder = Callable[[Timeline, random.Random], AnyElement]
 ELEMENTS: dict[str, Builder] = {
     "delay": lambda timeline, rng: Delay(timeline, 3 * MS),
     "random loss": lambda timeline, rng: RandomLoss(0.1, rng),
+    "random loss, at most two in a row": lambda timeline, rng: RandomLoss(0.4, rng, row=2),
     "burst loss": lambda timeline, rng: BurstLoss(0.02, rng, least=2, most=5),
     "gilbert-elliott": lambda timeline, rng: GilbertElliottLoss(0.05, 0.3, rng, h=0.2, k=0.99),
     "drop list": lambda timeline, rng: DropList([1, 5, 6], flows={0: [3, 9]}),
@@ -54,6 +56,7 @@ ELEMENTS: dict[str, Builder] = {
     "policer": lambda timeline, rng: Policer(timeline, 4_000_000, 4000),
     "blackout": lambda timeline, rng: Blackout(timeline, [(10 * MS, 30 * MS)], period_ns=100 * MS),
     "corruption": lambda timeline, rng: Corruption(0.1, rng),
+    "corruption of the head": lambda timeline, rng: HeadCorruption(0.1, rng, row=1),
     "duplication": lambda timeline, rng: Duplication(0.1, rng),
     "reordering by delay": lambda timeline, rng: DelayReordering(timeline, 0.1, 5 * MS, rng),
     "reordering by gap": lambda timeline, rng: GapReordering(timeline, 3, rng, every=7, wait_ns=20 * MS),

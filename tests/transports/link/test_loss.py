@@ -50,6 +50,18 @@ def deviations(found: float, expected: float, variance: float, samples: int) -> 
     return abs(found - expected) / (variance / samples) ** 0.5
 
 
+@pytest.mark.parametrize("row", [1, 3])
+def test_after_so_many_in_a_row_one_passes(row: int) -> None:
+    # A run is as long as independent loss makes it, cut off at `row`: the mean of min(geometric, row).
+    probability = 0.6
+    lengths = Counter(runs(lost(RandomLoss(probability, random.Random(5), row=row))))
+    assert max(lengths) == row
+    total = sum(lengths.values())
+    for length in range(1, row):
+        expected = probability ** (length - 1) * (1 - probability)
+        assert deviations(lengths[length] / total, expected, expected * (1 - expected), total) < 4
+
+
 @pytest.mark.parametrize("probability", [0.0, 0.001, 0.02, 0.5, 1.0])
 def test_independent_loss_has_its_share_and_no_memory(probability: float) -> None:
     outcome = lost(RandomLoss(probability, random.Random(17)))

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from tests.transports.link.rig import Collector, send
 from transports.errors import TransportError
-from transports.link import Blackout, Corruption, Duplication, LinkPacket, Mtu, Nat
+from transports.link import Blackout, Corruption, Duplication, HeadCorruption, LinkPacket, Mtu, Nat
+from transports.relay.packet import RelayPacket, corrupted
 from transports.timeline import Timeline
 
 MS = 1_000_000
@@ -51,6 +52,41 @@ def test_corruption_damages_packets_and_loses_none() -> None:
     damaged = [packet for packet in collector.packets if packet.is_corrupt]
     assert len(collector.arrivals) == 5000
     assert len(damaged) == element.corrupted_packets == pytest.approx(500, abs=4 * (5000 * 0.09) ** 0.5)
+
+
+def damaged(data: bytes, element: HeadCorruption, packets: int) -> list[bytes | None]:
+    """What becomes of each of so many equal datagrams; None for what stays whole."""
+    found: list[bytes | None] = []
+    for _ in range(packets):
+        packet = RelayPacket(data, len(data), (element.put, lambda _: None), 0, 0)
+        packet.forward()
+        found.append(corrupted(packet) if packet.is_corrupt else None)
+    return found
+
+
+def test_corruption_of_the_head_changes_one_byte_of_the_first_to_any_other() -> None:
+    data = bytes(range(100, 200))
+    element = HeadCorruption(0.5, random.Random(3), first_bytes=51)
+    found = damaged(data, element, 8000)
+    hit = [each for each in found if each is not None]
+    assert element.corrupted_packets == len(hit) == pytest.approx(4000, abs=4 * 2000**0.5)
+    places = [[place for place in range(100) if each[place] != data[place]] for each in hit]
+    assert all(len(each) == 1 for each in places)
+    assert {each[0] for each in places} == set(range(51))
+    changes = {each[place[0]] ^ data[place[0]] for each, place in zip(hit, places, strict=True)}
+    assert changes == set(range(1, 256))
+
+
+def test_corruption_of_the_head_lets_one_pass_whole_after_so_many_in_a_row() -> None:
+    found = damaged(b"datagram", HeadCorruption(1.0, random.Random(3), row=3), 12)
+    assert [each is None for each in found] == [False, False, False, True] * 3
+
+
+def test_corruption_spares_version_negotiation() -> None:
+    negotiation = b"\xca" + bytes(4) + b"\x01a\x01b" + b"\x00\x00\x00\x01"
+    assert damaged(negotiation, HeadCorruption(1.0, random.Random(3)), 5) == [None] * 5
+    assert None not in damaged(b"\xca\0\0\0\x01" + negotiation[5:], HeadCorruption(1.0, random.Random(3)), 5)
+    assert None not in damaged(b"\x4a\0\0\0\0" + negotiation[5:], HeadCorruption(1.0, random.Random(3)), 5)
 
 
 def test_a_duplicate_follows_its_original_and_is_a_packet_of_its_own() -> None:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
+from pathlib import Path
 
 from tests.transports.relay.rig import MS, FakeDatagrams, Rig
 from transports.datagram import Address
 from transports.errors import TransportError
 from transports.relay import DirectionConfig, UdpRelay, UdpRelayConfig
+from transports.relay.recording import record_datagrams
+from wire.pcapng import decode_packets
 
 SERVER: Address = ("192.0.2.9", 443)
 ALICE: Address = ("192.0.2.1", 1111)
@@ -129,6 +133,45 @@ def test_rebinding_gives_every_client_a_new_port_and_forgets_the_old_one() -> No
     rig.turn()
     rig.turn(after_ns=MS)
     assert rig.listening.sent == [(ALICE, b"still there", 0)]
+
+
+def test_rebinding_may_give_clients_another_address_too() -> None:
+    # Real sockets, since it is they that are bound.
+    rig = UdpRig(DirectionConfig())
+    rig.link = UdpRelay(
+        rig.relay,
+        FakeDatagrams(("127.0.0.1", 5001)),
+        UdpRelayConfig(to=("127.0.0.1", 9), hosts=("127.0.0.3", "127.0.0.4")),
+        forward=rig.forward,
+        back=rig.back,
+    )
+    with contextlib.closing(rig.link):
+        rig.link.listening.transport.arrive(ALICE, b"x")  # type: ignore[attr-defined]
+        rig.turn()
+        client = rig.link.client_at(ALICE)
+        found = [client.upstream.transport.address[0]]
+        for _ in range(2):
+            rig.link.rebind()
+            found.append(client.upstream.transport.address[0])
+    assert found == ["127.0.0.3", "127.0.0.4", "127.0.0.3"]
+
+
+def test_a_capture_shows_a_client_where_each_side_sees_it(tmp_path: Path) -> None:
+    rig = UdpRig(DirectionConfig())
+    file = record_datagrams(
+        rig.relay, rig.forward, rig.back, tmp_path / "x.pcapng", link=rig.link, on_stop=print
+    )
+    rig.listening.arrive(ALICE, b"there")
+    rig.turn()
+    rig.link.rebind()
+    rig.upstream[1].arrive(SERVER, b"back")
+    rig.turn()
+    file.close()
+    found = []
+    for each in decode_packets((tmp_path / "x.pcapng").read_bytes()):
+        ports = int.from_bytes(each.data[34:36], "big"), int.from_bytes(each.data[36:38], "big")
+        found.append((each.interface, ports))
+    assert found == [(0, (1111, 443)), (1, (40000, 443)), (2, (443, 40001)), (3, (443, 1111))]
 
 
 def test_the_idlest_client_gives_way_to_one_too_many() -> None:
