@@ -128,7 +128,7 @@ class _Builder:
         if word:
             self.trace.marks.append((time_s, word))
 
-    def closed(self, time_s: float, data: Data) -> None:
+    def closed(self, time_s: float, data: Data) -> None:  # noqa: ARG002 - as all handlers
         """The end, and why."""
         reason = data.get("connection_error") or data.get("application_error") or data.get("trigger") or ""
         if data.get("error_code") is not None:
@@ -149,7 +149,7 @@ class _Builder:
         """Something was done to the network."""
         self.trace.marks.append((time_s, str(data.get("message") or data.get("type") or "marker")))
 
-    def versions(self, time_s: float, data: Data) -> None:  # noqa: ARG002 - as all handlers
+    def versions(self, time_s: float, data: Data) -> None:  # noqa: ARG002
         """The version that is spoken."""
         if data.get("chosen_version"):
             self.trace.facts["version"] = f"0x{str(data['chosen_version']).removeprefix('0x').lstrip('0') or '0'}"
@@ -165,9 +165,7 @@ class _Builder:
         if data.get("tls_cipher"):
             self.trace.facts["cipher"] = str(data["tls_cipher"])
 
-    def _packet(
-        self, time_s: float, data: Data, way: Direction, other: Direction, acked: dict[str, Spans]
-    ) -> None:
+    def _packet(self, time_s: float, data: Data, way: Direction, other: Direction, acked: dict[str, Spans]) -> None:
         kind, number = packet_of(data)
         way.packets += 1
         way.bytes += length_of(data)
@@ -177,15 +175,11 @@ class _Builder:
         for frame in data.get("frames") or ():
             word = frame.get("frame_type")
             if word == "stream":
-                way.streams.add(
-                    time_s, int(frame["stream_id"]), int(frame.get("offset") or 0), frame_length_of(frame)
-                )
+                way.streams.add(time_s, int(frame["stream_id"]), int(frame.get("offset") or 0), frame_length_of(frame))
             elif word == "ack" and space:
                 self._ack(time_s, frame, space, way, other, acked[space])
 
-    def _ack(
-        self, time_s: float, frame: Data, space: str, way: Direction, other: Direction, acked: Spans
-    ) -> None:
+    def _ack(self, time_s: float, frame: Data, space: str, way: Direction, other: Direction, acked: Spans) -> None:
         delay = frame.get("ack_delay")
         if delay is not None and space == APPLICATION:
             way.ack_delays.add(time_s, float(delay))

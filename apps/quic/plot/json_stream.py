@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import IO, Any
 
 
-class JsonProblem(Exception):
+class JsonError(Exception):
     """The text is no JSON from `offset` on (characters). is_cut: it ends too soon, and was right so far."""
 
     def __init__(self, problem: str, offset: int, *, is_cut: bool = False) -> None:
@@ -19,7 +19,7 @@ class JsonProblem(Exception):
 class JsonStream:
     """A document, from its front to its end, once.
 
-    `value` takes a whole value; `keys` and `elements` go through an object or array, and whoever goes through takes the
+    `value` takes a whole value; `members` and `elements` go through an object or array, and whoever goes through takes the
     value of each key, or each element, before the next. has_separator: whether a record separator was skipped so far.
     """
 
@@ -59,19 +59,19 @@ class JsonStream:
             try:
                 found, end = self._decode(self._text, self._at)
             except RecursionError as error:
-                raise JsonProblem("this is nested too deeply", self.offset) from error
+                raise JsonError("this is nested too deeply", self.offset) from error
             except json.JSONDecodeError as error:
                 may_go_on = error.pos >= len(self._text) - LITERAL_MAX or error.msg.startswith("Unterminated")
                 if may_go_on and self._refill():
                     continue
                 problem = "this is no JSON" if not may_go_on or self._is_ended else "this value is too long"
-                raise JsonProblem(problem, self.offset, is_cut=may_go_on and self._is_ended) from error
+                raise JsonError(problem, self.offset, is_cut=may_go_on and self._is_ended) from error
             if end == len(self._text) and self._refill():
                 continue  # a number may go on
             self._at = end
             return found
 
-    def keys(self) -> Iterator[str]:
+    def members(self) -> Iterator[str]:
         """The keys of the object that comes next."""
         self._take("{")
         if self.peek() == "}":
@@ -80,7 +80,7 @@ class JsonStream:
         while True:
             key = self.value()
             if not isinstance(key, str):
-                raise JsonProblem("a key that is no text", self.offset)
+                raise JsonError("a key that is no text", self.offset)
             self._take(":")
             yield key
             if self._take(",}") == "}":
@@ -107,9 +107,9 @@ class JsonStream:
     def _take(self, wanted: str) -> str:
         found = self.peek()
         if not found:
-            raise JsonProblem("it ends too soon", self.offset, is_cut=True)
+            raise JsonError("it ends too soon", self.offset, is_cut=True)
         if found not in wanted:
-            raise JsonProblem(f"{' or '.join(wanted)} was expected, and {found!r} is there", self.offset)
+            raise JsonError(f"{' or '.join(wanted)} was expected, and {found!r} is there", self.offset)
         self._at += 1
         return found
 

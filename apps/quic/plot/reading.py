@@ -11,14 +11,14 @@ from pathlib import Path
 from typing import IO, Any
 
 from apps.errors import CommandError
-from apps.quic.plot.json_stream import JsonProblem, JsonStream
+from apps.quic.plot.json_stream import JsonError, JsonStream
 
 Document = dict[str, Any]
 
 
 @dataclass(slots=True)
 class TraceFile:
-    """What is told of the file besides its events. notes: what a person should know, such as a record that is cut off."""
+    """What is told of the file besides its events. notes: what people should know, as of a cut off record."""
 
     path: Path
     version: str = ""
@@ -64,7 +64,9 @@ def read_trace(path: Path, handle: Handler) -> TraceFile:
         except (EOFError, gzip.BadGzipFile) as error:
             found.notes.append(f"the compressed file is cut off or spoilt ({error}); what is before that is drawn")
     if found.spoilt:
-        found.notes.append(f"{found.spoilt} events could not be read, event {found.first_spoilt} first; the others are drawn")
+        found.notes.append(
+            f"{found.spoilt} events could not be read, event {found.first_spoilt} first; the others are drawn"
+        )
     return found
 
 
@@ -76,14 +78,14 @@ def _read(text: IO[str], found: TraceFile, handle: Handler) -> None:
     top: Document = {}
     has_traces = False
     try:
-        for key in stream.keys():
+        for key in stream.members():
             if key == "traces":
                 _check(top, found)
                 has_traces = True
                 _read_traces(stream, found, handle)
             else:
                 top[key] = stream.value()
-    except JsonProblem as problem:
+    except JsonError as problem:
         if not has_traces and not top.keys() & MARKS:
             raise _no_qlog(found, f"{problem} at character {problem.offset}") from problem
         _note(found, problem)
@@ -98,7 +100,7 @@ def _read_traces(stream: JsonStream, found: TraceFile, handle: Handler) -> None:
     """The traces of one document."""
     for index, _ in enumerate(stream.elements()):
         header = TraceHeader(index)
-        for key in stream.keys():
+        for key in stream.members():
             if key != "events":
                 _tell(header, key, stream.value())
                 continue
@@ -133,7 +135,7 @@ def _read_records(records: Iterator[str], top: Document, found: TraceFile, handl
 
 
 def _records(lines: Iterator[str], *, is_sequence: bool) -> Iterator[str]:
-    """Lines, put together where a record has several: up to the next separator, or else to a line that opens an object."""
+    """Lines, put together where a record has several: up to a separator, or else to a line that opens an object."""
     waiting = ""
     begin = "\x1e" if is_sequence else "{"
     for line in lines:
@@ -165,7 +167,7 @@ def _check(top: Document, found: TraceFile) -> None:
         raise CommandError(f"{found.path} is of qlog {found.version}", REMEDY, status=2)
 
 
-def _note(found: TraceFile, problem: JsonProblem) -> None:
+def _note(found: TraceFile, problem: JsonError) -> None:
     if problem.is_cut:
         found.notes.append(f"the file is cut off after {problem.offset} characters; what is before that is drawn")
     else:

@@ -17,13 +17,13 @@ def _whole() -> array[int]:
 
 @dataclass(slots=True)
 class Numbers:
-    """Packet numbers of 0-RTT and 1-RTT packets, when something happened to them."""
+    """Whole numbers, each at a moment: of packets, when something happened to them."""
 
     x: array[float] = field(default_factory=_seconds)
     y: array[int] = field(default_factory=_whole)
 
     def add(self, time_s: float, number: int) -> None:
-        """One packet."""
+        """One of them."""
         self.x.append(time_s)
         self.y.append(number)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from apps.pictures.canvas import Axes, Figure, label, legend_below, panels
+from apps.pictures.canvas import Axes, Figure, label, legend, panels
 from apps.pictures.colours import colour
 from apps.quic.plot.pictures.view import View
 
@@ -13,17 +13,19 @@ def multiplexing_figure(view: View) -> Figure | None:
     if not spans:
         return None
     rows = min(len(spans), ROWS_MAX)
-    figure, axes = panels((0.7 + 0.24 * rows, 2.6), title=view.title("multiplexing"))
+    figure, axes = panels((0.7 + 0.24 * rows, 2.4, 0.7), title=view.title("multiplexing"), share=False)
     _draw_rows(axes[0], view, spans)
     _draw_shares(axes[1], view, list(spans))
-    view.finish(axes)
+    _draw_order(axes[2], view, list(spans))
+    for each in axes[:2]:
+        view.finish([each])
     return figure
 
 
 def stream_spans(view: View) -> dict[int, list[tuple[float, float]]]:
-    """Of each stream, in the order of their first data: from when to when frames of it came with no others between.
+    """Of each stream, in the order of their first data: from when to when frames of it went.
 
-    Pauses that a picture cannot show end no span.
+    Pauses that are too short for a picture end no span.
     """
     frames = view.data.streams
     part = view.part(frames.x)
@@ -77,9 +79,25 @@ def _draw_shares(axes: Axes, view: View, streams: list[int]) -> None:
         shades.append("#d5d9dd")
     axes.stackplot(middles, rows[: len(names)], labels=names, colors=shades, linewidth=0)
     axes.set_ylim(bottom=0)
-    legend_below(axes, columns=6)
+    legend(axes, columns=5)
 
 
+def _draw_order(axes: Axes, view: View, streams: list[int]) -> None:
+    """One block a frame, since shares do not tell taking turns from going one after the other in a hurry."""
+    frames = view.data.streams
+    start = view.part(frames.x).start
+    shown = frames.stream[start : start + ORDER_MAX]
+    label(axes, f"the first {len(shown)} frames, one block each, in the order in which they went")
+    for row, stream in enumerate(streams):
+        blocks = [(index, 1) for index, each in enumerate(shown) if each == stream]
+        if blocks:
+            axes.broken_barh(blocks, (0, 1), facecolors=colour(row), linewidth=0)
+    axes.set_yticks([])
+    axes.set_xlim(0, max(len(shown), 1))
+    axes.grid(False)
+
+
+ORDER_MAX = 300
 ROWS_MAX = 40
 SHARES_MAX = 8
 INTERVALS = 150
