@@ -17,6 +17,7 @@ from stacks.quic.connection.ending import end
 from stacks.quic.connection.handshake import Handshake
 from stacks.quic.connection.packet import ArrivedPacket
 from stacks.quic.connection.parts import Parts
+from stacks.quic.connection.receiving_runs import ReceivingRuns
 from stacks.quic.connection.states import ConnectionEvent, ConnectionState
 from stacks.quic.connection.versions import VersionSwitch
 from stacks.quic.errors import QuicError, TransportErrorCode
@@ -47,7 +48,7 @@ from wire.quic.packet import (
 class Receiving:
     """The incoming side of one connection."""
 
-    __slots__ = ("_dispatcher", "_early", "_handshake", "_packet", "_parts", "_versions")
+    __slots__ = ("_dispatcher", "_early", "_handshake", "_packet", "_parts", "_runs", "_versions")
 
     def __init__(self, parts: Parts, handshake: Handshake, versions: VersionSwitch) -> None:
         self._parts = parts
@@ -56,6 +57,7 @@ class Receiving:
         self._dispatcher = Dispatcher(parts, handshake)
         self._early = EarlyPackets()
         self._packet = ArrivedPacket()
+        self._runs = ReceivingRuns(parts)
 
     def handle_datagram(self, datagram: memoryview, path: Path, ecn: int, now: int) -> None:
         """One datagram of this connection, which may be overwritten. The path has counted its bytes already."""
@@ -182,13 +184,18 @@ class Receiving:
         except QuicError as error:
             self._mistake(error, now)
             return
-        for opened in opened_packets:
+        index = self._runs.handle(opened_packets, 0, path, ecn, now) if len(opened_packets) > 1 else 0
+        while index < len(opened_packets):
+            opened = opened_packets[index]
+            index += 1
             if opened is None:
                 parts.counters.dropped_forged += 1
                 continue
             number, first, payload = opened
             is_bad = bool(first & SHORT_RESERVED_BITS)
             self._take(LEVEL_ONE_RTT, number, is_bad, payload, destination_cid, path, ecn, now)
+            if index < len(opened_packets):
+                index = self._runs.handle(opened_packets, index, path, ecn, now)
 
     def _take(
         self,
