@@ -18,7 +18,7 @@ from stacks.quic.tls import Ticket, Tls, TlsSettings, check_parameters
 from stacks.quic.tracing import Tracer
 from transports.datagram import Address
 from wire.quic.packet import Header
-from wire.quic.parameters import TransportParameters
+from wire.quic.parameters import PreferredAddress, TransportParameters
 
 
 def connect(
@@ -126,6 +126,8 @@ def accept(
             own.original_destination_connection_id = token.original_destination_cid
             own.retry_source_connection_id = header.destination_cid
         own.stateless_reset_token = reset_token(reset_key, source_cid)
+        if configuration.preferred_addresses:
+            own.preferred_address = _preferred_address(configuration, parts, reset_key)
         return own.encode()
 
     tls = Tls(settings, is_client=False, rng=rng, now=now, version=header.version, parameters_for=answer)
@@ -134,6 +136,19 @@ def accept(
     handshake.new_token = lambda at: tokens.seal_new_token(parts.paths.active.remote, at, rng)
     handshake.derive_initial_keys(header.destination_cid)
     return Connection(parts, handshake, versions, pool)
+
+
+def _preferred_address(configuration: Configuration, parts: Parts, reset_key: bytes) -> PreferredAddress:
+    """Where clients should go (RFC 9000 9.6), with the connection ID for it."""
+    connection_id = random_bytes(parts.rng, configuration.connection_id_bytes)
+    parts.local_ids.use_preferred(connection_id)
+    addresses = configuration.preferred_addresses
+    return PreferredAddress(
+        next((address for address in addresses if ":" not in address[0]), None),
+        next((address for address in addresses if ":" in address[0]), None),
+        connection_id,
+        reset_token(reset_key, connection_id),
+    )
 
 
 def _parts(

@@ -54,6 +54,7 @@ class VersionSwitch:
         self._has_accepted = True
         if parts.is_client:
             parts.peer_ids.first_packet(header.source_cid)
+            parts.paths.peer_ids_changed(now)
             if header.version != parts.version:
                 self._handshake.change_version(header.version)
                 if parts.tracer is not None:

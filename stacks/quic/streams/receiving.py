@@ -64,6 +64,22 @@ class ReceiveStream:
             self._insert(start, bytes(data))
         return grown
 
+    def takes_run(self, start: int, end: int) -> bool:
+        """Whether [start, end) is next in order, nothing waits behind it, and it has credit."""
+        return (
+            start == self.offset
+            and end <= self.window
+            and self._parts is None
+            and self.final_size is None
+            and not self.is_stopped
+        )
+
+    def receive_run(self, data: bytes) -> None:
+        """What `takes_run` said is next."""
+        self._ready.append(data)
+        self.offset += len(data)
+        self.highest = self.offset
+
     def reset(self, code: int, final_size: int, reliable_bytes: int) -> int:
         """RESET_STREAM (19.4): by how much it raises `highest`."""
         if (self.final_size is not None and final_size != self.final_size) or final_size < self.highest:

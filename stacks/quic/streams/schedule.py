@@ -68,6 +68,14 @@ class Schedule:
                 return queue[min(whole)]
         return next(iter(queue.values()))
 
+    def only(self) -> SendStream | None:
+        """Whose turn it is when it stays so, packet after packet; None for nobody, or where several take turns."""
+        waiting = self._waiting
+        if len(waiting) != 1:
+            return None
+        (queue,) = waiting.values()
+        return next(iter(queue.values())) if len(queue) == 1 else None
+
     def took_turn(self, stream: SendStream) -> None:
         """It sent a frame: others are next."""
         queue = self._waiting.get(self._urgency(stream))

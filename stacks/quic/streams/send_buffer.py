@@ -22,7 +22,7 @@ class SendBuffer:
             self._starts.append(self.end)
             self.end += len(data)
 
-    def copy(self, start: int, end: int, into: bytearray, at: int) -> None:
+    def copy(self, start: int, end: int, into: bytearray | memoryview, at: int) -> None:
         """Copy the bytes from `start` to `end` into a packet."""
         index = bisect_right(self._starts, start) - 1
         while start < end:

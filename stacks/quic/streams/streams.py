@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from stacks.quic.configuration import Configuration
 from stacks.quic.errors import QuicError, TransportErrorCode
@@ -172,6 +172,24 @@ class Streams(StreamSender):
             stream.is_told = True
             self._events.append(StreamReadable(stream_id))
 
+    def handle_run(self, stream_id: int, start: int, end: int, views: Sequence[memoryview], now: int) -> None:
+        """STREAM frames without an end, back to back from `start` to `end`: as `handle_stream` with each."""
+        stream = self._receiving.get(stream_id)
+        if (
+            stream is None
+            or not stream.takes_run(start, end)
+            or self._received_bytes + end - start > self.receive_window
+        ):
+            for view in views:
+                self.handle_stream(stream_id, start, view, False, now)
+                start += len(view)
+            return
+        stream.receive_run(b"".join(views))
+        self._received_bytes += end - start
+        if not stream.is_told:
+            stream.is_told = True
+            self._events.append(StreamReadable(stream_id))
+
     def handle_reset(
         self, stream_id: int, code: int, final_size: int, now: int, *, reliable_bytes: int = 0  # noqa: ARG002
     ) -> None:
@@ -275,6 +293,32 @@ class Streams(StreamSender):
             else:
                 schedule.remove(stream)
         self.has_frames = self._control.has_frames or not schedule.is_empty
+
+    def next_run(self) -> SendStream | None:
+        """The stream that alone fills the next packets with bytes never sent; None where anything else has its turn."""
+        if self._control.has_frames:
+            return None
+        stream = self._schedule.only()
+        if stream is None or stream.lost.spans or stream.reset_code is not None:
+            return None
+        return stream if self._may_be_seen(stream.stream_id) else None
+
+    def run_end(self, stream: SendStream) -> int:
+        """Up to where credit and what was written let it go in frames that do not end it."""
+        end = min(stream.buffer.end, stream.credit, stream.next_offset + self.send_credit - self.sent_bytes)
+        return end - 1 if end == stream.fin_offset else end
+
+    def run_record(self, stream: SendStream, start: int, end: int) -> StreamRecord:
+        """Of a STREAM frame of [start, end) without an end."""
+        return StreamRecord(self, stream, start, end, False)
+
+    def sent_run(self, stream: SendStream, end: int) -> None:
+        """Everything up to `end` went into packets."""
+        self.sent_bytes += end - stream.next_offset
+        stream.next_offset = end
+        if not stream.has_data(self.send_credit - self.sent_bytes):
+            self._schedule.remove(stream)
+            self.has_frames = not self._schedule.is_empty
 
     def _write_stream(self, packet: PacketWriter, stream: SendStream) -> bool:
         """One STREAM frame; False where it does not fit."""

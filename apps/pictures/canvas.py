@@ -18,9 +18,9 @@ Image = Any
 """matplotlib.image.AxesImage."""
 
 
-def check_canvas() -> None:
-    """CommandError, which says what to install, when there is no matplotlib."""
-    _matplotlib()
+def check_canvas(extra: str = "lab") -> None:
+    """CommandError, which says what to install, when there is no matplotlib. extra: of ours, that brings it."""
+    _matplotlib(extra)
 
 
 def panels(heights: Sequence[float], *, title: str, share: bool = True) -> tuple[Figure, list[Axes]]:
@@ -106,12 +106,12 @@ def check_file(path: Path, suffixes: Collection[str]) -> None:
         raise CommandError(f"{path} is a folder", "name a file", status=2)
 
 
-def _matplotlib() -> Any:
+def _matplotlib(extra: str = "lab") -> Any:
     try:
         return import_module("matplotlib")
     except ImportError as error:
         raise CommandError(
-            "pictures need matplotlib, which is missing", "pip install 'baremetal-emulator[lab]'", status=2
+            "pictures need matplotlib, which is missing", f"pip install 'baremetal-emulator[{extra}]'", status=2
         ) from error
 
 
