@@ -74,7 +74,9 @@ def get(
     version: Version = 0,
     cipher: Cipher = 0,
     key_update: Annotated[bool, typer.Option("--key-update", help="Change keys after the handshake.")] = False,
-    timeout: Annotated[int, typer.Option(parser=parse_duration, metavar="TIME", help="For a handshake.")] = TIMEOUT,
+    timeout: Annotated[
+        int, typer.Option(parser=parse_duration, metavar="TIME", help="How long to wait for an answer.")
+    ] = TIMEOUT,
     local: Local = "",
     offload: Offload = True,
     capture: Capture = None,
