@@ -53,7 +53,7 @@ class SendingRuns:
             if source.has_frames:
                 return 0
         stream = streams.next_run()
-        if stream is None or not stream.next_offset:
+        if stream is None or stream.buffer is None or not stream.next_offset:
             return 0
         number = recovery.next_number(SPACE_APPLICATION)
         acked = recovery.largest_acked(SPACE_APPLICATION)
