@@ -249,7 +249,7 @@ class QuicStream:
 
         def is_settled() -> bool:
             nonlocal data
-            data = core.read(number, max_bytes)
+            data = data or core.read(number, max_bytes)
             return bool(data) or core.streams.is_finished(number) or number in connection.resets
 
         connection.wait_until(is_settled, f"anything on stream {number}", timeout_ns=timeout_ns)
