@@ -23,6 +23,7 @@ from apps.quic.arguments import (
     Key,
     Listen,
     Local,
+    Preferred,
     Qlog,
     Urls,
     Version,
@@ -74,6 +75,7 @@ def get(
     version: Version = 0,
     cipher: Cipher = 0,
     key_update: Annotated[bool, typer.Option("--key-update", help="Change keys after the handshake.")] = False,
+    migrate: Annotated[bool, typer.Option("--migrate", help="Go on from another port in the middle of it.")] = False,
     timeout: Annotated[
         int, typer.Option(parser=parse_duration, metavar="TIME", help="How long to wait for an answer.")
     ] = TIMEOUT,
@@ -103,6 +105,7 @@ def get(
             version=version or None,
             timeout_ns=timeout,
             is_updating_keys=key_update,
+            is_migrating=migrate,
             offload=offload,
             local=local,
             capture=capture,
@@ -136,6 +139,7 @@ def serve(
     ] = None,
     cc: Cc = "cubic",
     qlog: Qlog = None,
+    preferred: Preferred = None,
     retry: Annotated[bool, typer.Option("--retry", help="Have every client prove its address first.")] = False,
     early_data: Annotated[bool, typer.Option(help="Take requests before the handshake is done.")] = True,
     alpn: Alpn = "",
@@ -158,6 +162,7 @@ def serve(
             certificate_chain=chain,
             private_key=secret,
             is_retrying=retry,
+            preferred_addresses=tuple((each.host, each.port) for each in preferred or ()),
             has_early_data=early_data,
             key_log=log,
         )
