@@ -77,7 +77,11 @@ class FileServer:
         if isinstance(found, int):
             http.respond(request.stream_id, found, (("content-length", "0"),), is_end=True)
             return None
-        headers = (("content-type", found.content_type), ("content-length", str(found.size_bytes)))
+        headers = [("content-type", found.content_type)]
+        if (
+            request.method == "GET"
+        ):  # of HEAD it may be left out, and clients with aioquic's HTTP/3 take it for a promise
+            headers.append(("content-length", str(found.size_bytes)))
         is_bare = request.method == "HEAD" or not found.size_bytes
         try:
             http.respond(request.stream_id, OK, headers, is_end=is_bare)
