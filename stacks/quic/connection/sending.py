@@ -95,12 +95,9 @@ class Sending:
             if count < MAX_SEGMENTS:
                 count += self._runs.extend(assembly, path, segment, MAX_SEGMENTS - count, now)
         congestion = path.congestion
-        congestion.end_burst()
-        has_more = self._has_data()
-        self.pacing_due_ns = congestion.next_send_ns if has_more and congestion.is_paced_out(now) else None
-        if not has_more and parts.state >= ConnectionState.COMPLETE:
-            congestion.application_limited()
-        parts.recovery.is_blocked = path.budget_bytes() < segment and not parts.is_client
+        is_complete = parts.state >= ConnectionState.COMPLETE
+        self.pacing_due_ns = congestion.end_burst(now, has_more=self._has_data(), is_complete=is_complete)
+        parts.recovery.timer.is_blocked = path.budget_bytes() < segment and not parts.is_client
         return self._transmit(assembly, path, segment, count, now)
 
     def _has_data(self) -> bool:
@@ -341,6 +338,7 @@ class Sending:
         assembly.pad_datagram(size)
         length = assembly.end_datagram()
         self._note_sent(assembly.datagram[0], path, assembly, now, is_probe=True)
+        path.congestion.end_burst(now, has_more=False, is_complete=False)
         path.sent_bytes += length
         return self._transmit(assembly, path, length, 1, now, is_probe=True)
 
