@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from stacks.congestion import Controller, Delivery, Flow, Loss, RttEstimator
 from stacks.congestion.persistent import PERSISTENT_TIMEOUTS
@@ -16,6 +16,7 @@ from stacks.quic.recovery.ecn import ECT0, ECT1, EcnState, EcnValidation
 from stacks.quic.recovery.persistent import PersistentCongestion
 from stacks.quic.recovery.sent_packet import SentPacket
 
+NextNumbers = Callable[[], tuple[int, int, int]]
 BIT_NS_PER_BYTE_S = 8_000_000_000
 
 
@@ -49,7 +50,7 @@ class PathCongestion:
         self.ecn = 0
         # RFC 9002 7.3.2: losses among packets before these numbers, one a space, are of the same congestion event. (By
         # numbers, not by times: in virtual time much happens in one nanosecond.)
-        self._starts: tuple[int, ...] = (0, 0, 0)
+        self._starts = (0, 0, 0)
         self._event_ns = 0
         self._unresolved = 0  # packets lost since the event began that have not turned up
         self._persistent = PersistentCongestion()
@@ -161,16 +162,16 @@ class PathCongestion:
         acked: Sequence[SentPacket],
         lost: Sequence[SentPacket],
         late: Sequence[SentPacket],
-        *,
         rtt_ns: int | None,
         ack_delay_ns: int,
         ce_packets: int,
-        next_numbers: Sequence[int],
+        next_numbers: NextNumbers,
         now: int,
     ) -> None:
         """All that one acknowledgement changed on this path; `delivery` has the packets already.
 
-        acked: in rising order of their numbers. next_numbers: of each space.
+        acked: in rising order of their numbers. rtt_ns, ack_delay_ns, ce_packets: as of `Ack`. next_numbers: of the
+        spaces.
         """
         controller = self.controller
         newest = acked[-1] if acked else None
@@ -189,7 +190,7 @@ class PathCongestion:
         controller.handle_ack(sample, now)
         self._mark()
 
-    def lost(self, lost: Sequence[SentPacket], next_numbers: Sequence[int], now: int) -> None:
+    def lost(self, lost: Sequence[SentPacket], next_numbers: NextNumbers, now: int) -> None:
         """Packets were found lost (RFC 9002 7.3, 7.6), in the order of sending; `delivery` has them already."""
         duration_ns = PERSISTENT_TIMEOUTS * (self.pto_ns() + self.ack_delay_ns)
         is_persistent = self._persistent.lost(lost, duration_ns)
@@ -214,8 +215,8 @@ class PathCongestion:
         self.datagram_bytes = datagram_bytes
         self.controller.handle_mtu(datagram_bytes, now)
 
-    def _begin(self, loss: Loss, next_numbers: Sequence[int], now: int) -> None:
-        self._starts = tuple(next_numbers)
+    def _begin(self, loss: Loss, next_numbers: NextNumbers, now: int) -> None:
+        self._starts = next_numbers()
         self._event_ns = now
         self._unresolved = 0
         self.is_recovering = True

@@ -109,7 +109,7 @@ class Recovery:
     def handle_ack(
         self, number: int, ranges: Sequence[tuple[int, int]], delay: int, ecn: EcnCounts | None, now: int
     ) -> int:
-        """An ACK for space `number`: how many packets it newly acknowledges.
+        """An ACK for space `number`: how many packets, or runs of them, it newly acknowledges.
 
         ranges: newest first; delay: as on the wire. QuicError PROTOCOL_VIOLATION where it acknowledges what was never
         sent.
@@ -126,10 +126,11 @@ class Recovery:
         if not arrived and not late:
             return 0
         former = space.largest_acked
+        is_plain = not late and self._count_together(space, arrived, now)
+        if not is_plain:
+            self._count_each(space, arrived, late, former, now)
         ack_delay_ns = (delay << self._peer_exponent) * 1000 if number == SPACE_APPLICATION else 0
-        count, rtt_ns = self._settle(space, arrived, late, largest, ack_delay_ns, now)
-        if late:
-            self._arrived_late(late, former, now)
+        rtt_ns = _time(arrived, late, largest, ack_delay_ns, now)
         if largest > former:
             space.largest_acked = largest
         lost = space.find_lost(self.path, now)
@@ -137,7 +138,10 @@ class Recovery:
         if not space.eliciting:
             self.timer.idle_base_ns = now
         ce_packets = self._read_feedback(space, arrived, ecn) if largest > former else 0
-        self._tell_paths(arrived, late, lost, rtt_ns, ack_delay_ns, ce_packets, now)
+        if is_plain and not lost:
+            self.path.acknowledged(arrived, (), (), rtt_ns, ack_delay_ns, ce_packets, self._next_numbers, now)
+        else:
+            self._tell_paths(arrived, late, lost, rtt_ns, ack_delay_ns, ce_packets, now)
         for packet in arrived:
             for record in packet.records:
                 record.acked(now)
@@ -147,7 +151,7 @@ class Recovery:
         self._tell_lost(lost, now)
         if space.remembered:
             space.forget(now - REMEMBERED_TIMEOUTS * self.pto_ns())
-        return count
+        return len(arrived) + len(late)
 
     def handle_timeout(self, now: int) -> Probe | None:
         """Whatever is due: losses by time, or a probe; and the controller's own deadlines."""
@@ -155,9 +159,8 @@ class Recovery:
         for space in self._spaces:
             if space.loss_due_ns is not None and space.loss_due_ns <= now:
                 lost = space.find_lost(self.path, now)
-                numbers = self._next_numbers()
                 for path, packets in _by_path(lost).items():
-                    path.lost(packets, numbers, now)
+                    path.lost(packets, self._next_numbers, now)
                 self._tell_lost(lost, now)
                 return None
         due = self.timer.due(self.path, self._spaces)
@@ -227,41 +230,45 @@ class Recovery:
 
     # Within
 
-    def _settle(
+    def _count_together(self, space: SpaceRecovery, arrived: Sequence[SentPacket], now: int) -> bool:
+        """Totals of plain packets of the path in use; False, and nothing was done, where they are not all such."""
+        path = self.path
+        packets = total_bytes = eliciting = 0
+        for packet in arrived:
+            if packet.congestion is not path or not packet.is_in_flight or packet.is_mtu_probe:
+                return False
+            count = packet.count
+            packets += count
+            total_bytes += count * packet.size_bytes
+            if packet.is_ack_eliciting:
+                eliciting += count
+        newest = arrived[-1]
+        if packets > 1:
+            path.delivery.acked_before(packets - 1, total_bytes - newest.size_bytes)
+        path.delivery.acked(newest, now)
+        space.eliciting -= eliciting
+        return True
+
+    def _count_each(
         self,
         space: SpaceRecovery,
         arrived: Sequence[SentPacket],
         late: Sequence[SentPacket],
-        largest: int,
-        ack_delay_ns: int,
+        largest_acked: int,
         now: int,
-    ) -> tuple[int, int | None]:
-        """Totals: how many packets, and a round-trip sample where this gives one (5.1)."""
-        is_eliciting, total = False, len(late)
+    ) -> None:
+        """Totals of any packets, one by one; largest_acked: before them."""
         for packet in arrived:
-            count = packet.count
-            total += count
             if packet.is_in_flight:
-                delivery = packet.congestion.delivery
+                delivery, count = packet.congestion.delivery, packet.count
                 if count > 1:
                     delivery.acked_before(count - 1, (count - 1) * packet.size_bytes)
                 delivery.acked(packet, now)
                 if packet.is_ack_eliciting:
                     space.eliciting -= count
-                    is_eliciting = True
-        for packet in late:
-            packet.congestion.delivery.acked_late(packet, now)
-            is_eliciting = is_eliciting or packet.is_ack_eliciting
-        newest = arrived[-1] if arrived and (not late or arrived[-1].number > late[-1].number) else late[-1]
-        if newest.number != largest or not is_eliciting:
-            return total, None
-        rtt_ns = now - newest.sent_ns
-        newest.congestion.time(rtt_ns, ack_delay_ns, now)
-        return total, rtt_ns
-
-    def _arrived_late(self, late: Sequence[SentPacket], largest_acked: int, now: int) -> None:
         for packet in late:
             self.spurious_losses += 1
+            packet.congestion.delivery.acked_late(packet, now)
             packet.congestion.thresholds.arrived_late(packet, largest_acked, now)
 
     def _read_feedback(self, space: SpaceRecovery, arrived: Sequence[SentPacket], ecn: EcnCounts | None) -> int:
@@ -297,18 +304,17 @@ class Recovery:
         paths = acked if not late and not lost else {**acked, **lates, **losts}
         # The round trip and the marks are of the path of the newest packet.
         newest = arrived[-1].congestion if arrived else None
-        numbers = self._next_numbers()
         for path in paths:
             is_sampled = path is newest or newest is None
             path.acknowledged(
                 [packet for packet in acked.get(path, ()) if not packet.is_mtu_probe],
                 losts.get(path, ()),
                 lates.get(path, ()),
-                rtt_ns=rtt_ns if is_sampled else None,
-                ack_delay_ns=ack_delay_ns,
-                ce_packets=ce_packets if is_sampled else 0,
-                next_numbers=numbers,
-                now=now,
+                rtt_ns if is_sampled else None,
+                ack_delay_ns,
+                ce_packets if is_sampled else 0,
+                self._next_numbers,
+                now,
             )
 
     def _tell_lost(self, lost: Sequence[SentPacket], now: int) -> None:
@@ -348,6 +354,23 @@ class Recovery:
             space.feedback.sent_ect0 += packets
         else:
             space.feedback.sent_ect1 += packets
+
+
+def _time(
+    arrived: Sequence[SentPacket], late: Sequence[SentPacket], largest: int, ack_delay_ns: int, now: int
+) -> int | None:
+    """A round-trip sample, where the largest is newly acknowledged, with anything that asks for it (5.1).
+
+    A packet that was given up is timed as well, or a first timeout below the round trip would never be corrected.
+    """
+    newest = arrived[-1] if arrived and (not late or arrived[-1].number > late[-1].number) else late[-1]
+    if newest.number != largest:
+        return None
+    if not (newest.is_ack_eliciting or any(packet.is_ack_eliciting for packet in (*arrived, *late))):
+        return None
+    rtt_ns = now - newest.sent_ns
+    newest.congestion.time(rtt_ns, ack_delay_ns, now)
+    return rtt_ns
 
 
 def _by_path(packets: Sequence[SentPacket]) -> dict[PathCongestion, list[SentPacket]]:
