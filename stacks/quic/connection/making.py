@@ -11,12 +11,13 @@ from stacks.quic.connection.handshake import Handshake
 from stacks.quic.connection.own_parameters import own_parameters
 from stacks.quic.connection.parts import Parts
 from stacks.quic.connection.versions import VersionSwitch
-from stacks.quic.paths import LocalConnectionIds, Paths, PeerConnectionIds, Token, TokenKeeper, reset_token
+from stacks.quic.paths import LocalConnectionIds, Path, Paths, PeerConnectionIds, Token, TokenKeeper, reset_token
 from stacks.quic.randomness import random_bytes
 from stacks.quic.recovery import PathCongestion
 from stacks.quic.tls import Ticket, Tls, TlsSettings, check_parameters
 from stacks.quic.tracing import Tracer
 from transports.datagram import Address
+from wire.quic.frames import NewToken
 from wire.quic.packet import Header
 from wire.quic.parameters import TransportParameters
 
@@ -131,7 +132,15 @@ def accept(
     tls = Tls(settings, is_client=False, rng=rng, now=now, version=header.version, parameters_for=answer)
     handshake = Handshake(parts, tls)
     versions = VersionSwitch(parts, handshake)
-    handshake.new_token = lambda at: tokens.seal_new_token(parts.paths.active.remote, at, rng)
+
+    def new_token(at: int) -> bytes:
+        return tokens.seal_new_token(parts.paths.active.remote, version=parts.version, now=at, rng=rng)
+
+    def say_token(_: Path, at: int) -> None:
+        parts.control.say("new_token", NewToken(new_token(at)).encode())  # 9.3: the former one is for another address
+
+    handshake.new_token = new_token
+    parts.paths.on_validated = say_token
     handshake.derive_initial_keys(header.destination_cid)
     return Connection(parts, handshake, versions, pool)
 

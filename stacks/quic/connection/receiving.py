@@ -222,7 +222,13 @@ class Receiving:
         received.record(number, packet.is_ack_eliciting, ecn, now)
         parts.idle.received(now)
         if level == LEVEL_ONE_RTT:
-            parts.paths.packet_processed(path, is_probing=packet.is_probing, is_newest=is_newest, now=now)
+            parts.paths.packet_processed(
+                path,
+                destination_cid=destination_cid,
+                is_probing=packet.is_probing,
+                is_newest=is_newest,
+                now=now,
+            )
         if parts.state == ConnectionState.CLOSING:
             parts.repeater.arrived()
         return True

@@ -68,10 +68,11 @@ class Sending:
             if transmit is not None:
                 return transmit
         path = parts.paths.active
-        transmit = self._burst(path, now)
-        if transmit is None and parts.state == ConnectionState.CONFIRMED:
+        if parts.state == ConnectionState.CONFIRMED and path.is_validated:
             transmit = self._mtu_probe(path, now)
-        return transmit
+            if transmit is not None:
+                return transmit
+        return self._burst(path, now)
 
     # Bursts on the active path
 
@@ -292,13 +293,18 @@ class Sending:
         )
         if writer is not None:
             path.frames.write_frames(writer, now)
-            if space.received.has_frames and writer.has_frames:
-                space.received.write_frames(writer, now)
+            if path is parts.paths.active and writer.has_frames:
+                # 9.3.3: not a probe alone where packets go anyway; elsewhere nothing else, or it were a move.
+                if space.received.has_frames:
+                    space.received.write_frames(writer, now)
+                else:
+                    writer.put(PING)
         if writer is None or not assembly.end_packet():
             self._pool.give_back(assembly.buffer)
             return None
         assembly.pad_datagram(min(MIN_INITIAL_BYTES, room))
         length = assembly.end_datagram()
+        path.frames.left(length)
         self._note_sent(assembly.datagram[0], path, assembly, now)
         path.sent_bytes += length
         return self._transmit(assembly, path, length, 1, now)
@@ -307,9 +313,9 @@ class Sending:
         """A PING with PADDING, of the size that the path may or may not carry (14.4)."""
         parts = self._parts
         keys = parts.one_rtt
-        size = path.mtu.poll_probe(now)
-        if size is None or keys is None or not path.congestion.may_send(now):
+        if keys is None or not path.mtu.is_searching(now) or not path.congestion.may_send(now):
             return None
+        size = path.mtu.begin_probe()
         assembly = Assembly(self._pool.take())
         assembly.begin_datagram()
         number = parts.recovery.next_number(SPACE_APPLICATION)

@@ -22,12 +22,13 @@ class PathCongestion:
     """One path. datagram_bytes: the largest at present. ecn: the codepoint that packets carry now.
 
     next_send_ns: when the pacer lets the next burst leave. is_recovering: whether a loss was found and no packet sent
-    after it has been acknowledged.
+    after it has been acknowledged. large_losses: times that packets larger than every path carries were found lost,
+    since one of them arrived (RFC 8899 4.3).
     """
 
     __slots__ = (
         "_pacing_rest", "_persistent", "_quantum_left", "_recovery_start_ns", "_unresolved", "controller",
-        "datagram_bytes", "delivery", "ecn", "is_recovering", "rtt", "validation",
+        "datagram_bytes", "delivery", "ecn", "is_recovering", "large_losses", "rtt", "validation",
     )  # fmt: skip
 
     def __init__(self, configuration: Configuration, rng: random.Random, *, now: int) -> None:
@@ -42,6 +43,7 @@ class PathCongestion:
         self.controller: Controller = configuration.controller(flow)
         self.validation = EcnValidation(is_enabled=configuration.has_ecn)
         self.is_recovering = False
+        self.large_losses = 0
         self.ecn = 0
         self._recovery_start_ns = -1
         self._persistent = PersistentCongestion()
@@ -129,6 +131,8 @@ class PathCongestion:
         """All that one acknowledgement changed on this path; `delivery` has the packets already."""
         controller = self.controller
         newest = acked[-1] if acked else None
+        if self.large_losses and newest is not None and newest.size_bytes > MIN_DATAGRAM_BYTES:
+            self.large_losses = 0
         if self.is_recovering and newest is not None and newest.sent_ns > self._recovery_start_ns:
             self.is_recovering = False
             controller.handle_recovered(now)
@@ -144,6 +148,8 @@ class PathCongestion:
 
     def lost(self, lost: Sequence[SentPacket], now: int) -> None:
         """Packets were found lost (RFC 9002 7.3, 7.6); `delivery` has them already."""
+        if lost[-1].size_bytes > MIN_DATAGRAM_BYTES:
+            self.large_losses += 1
         eliciting = [packet for packet in lost if packet.is_ack_eliciting]
         is_persistent = self._persistent.lost(eliciting, persistent_duration_ns(self.rtt))
         if is_persistent or lost[-1].sent_ns > self._recovery_start_ns:
@@ -188,5 +194,6 @@ class PathCongestion:
 
 
 ECT1, ECT0 = 1, 2
+MIN_DATAGRAM_BYTES = 1200
 LINE_RATE_BPS = 1_000_000_000_000
 """What our own interface sends is not known: a bound that no path reaches."""
