@@ -7,11 +7,12 @@ from typing import Annotated
 
 import typer
 
+from apps.arguments import parse_address
 from apps.link.arguments import Endpoint, parse_endpoint
 from apps.quic.urls import Url, parse_url
 from stacks.congestion import controller_factory
 from stacks.quic.configuration import VERSION_1, VERSION_2
-from stacks.quic.http3 import ALPN_HTTP3, ALPN_HTTP09
+from stacks.quic.http3 import ALPN_HTTP09, ALPN_HTTP3
 from stacks.runtime import LocalError
 
 
@@ -25,12 +26,12 @@ def parse_controller(text: str) -> str:
 
 
 def parse_version(text: str | int) -> int:
-    """1 or 2, as QUIC's own number."""
-    if text in VERSIONS.values():
-        return int(text)
-    if str(text) not in VERSIONS:
+    """1 or 2, as QUIC's own number; 0 where it is left out."""
+    if isinstance(text, int):
+        return text
+    if text not in VERSIONS:
         raise typer.BadParameter(f"QUIC has version 1 and version 2, not {text}")
-    return VERSIONS[str(text)]
+    return VERSIONS[text]
 
 
 def parse_cipher(text: str | int) -> int:
@@ -72,7 +73,7 @@ CIPHERS = {"aes128": 0x1301, "aes256": 0x1302, "chacha20": 0x1303}
 LISTEN = Endpoint("127.0.0.1", 4433)
 
 Urls = Annotated[
-    list[Url], typer.Argument(parser=parse_url, metavar="URL...", help="https://HOST:PORT/PATH; port 443 if left out.")
+    list[Url], typer.Argument(parser=parse_url, metavar="URL", help="https://HOST:PORT/PATH; port 443 if left out.")
 ]
 Listen = Annotated[
     Endpoint, typer.Option(parser=parse_endpoint, metavar="ADDRESS:PORT", help="Where to serve; port 0: any.")
@@ -82,16 +83,39 @@ Cc = Annotated[
 ]
 Qlog = Annotated[
     Path | None,
-    typer.Option(parser=parse_folder, metavar="DIR", help="Write a qlog file for each connection in this folder."),
+    typer.Option(
+        parser=parse_folder,
+        metavar="DIR",
+        envvar="QLOGDIR",
+        help="Write a qlog file for each connection in this folder.",
+    ),
 ]
 Version = Annotated[
     int,
-    typer.Option(parser=parse_version, metavar="N", help="QUIC version 1 or 2, spoken rather than the other."),
+    typer.Option(
+        parser=parse_version,
+        metavar="N",
+        help="QUIC version 1 or 2: get speaks no other, serve prefers it.",
+        show_default="both",
+    ),
 ]
-Alpn = Annotated[
-    str, typer.Option(parser=parse_alpn, metavar="NAME", help="h3 or hq-interop; what suits if left out.")
-]
+Alpn = Annotated[str, typer.Option(parser=parse_alpn, metavar="NAME", help="h3 or hq-interop; what suits if left out.")]
 Cipher = Annotated[
-    int, typer.Option(parser=parse_cipher, metavar="NAME", help="Only this one: aes128, aes256 or chacha20.")
+    int,
+    typer.Option(
+        parser=parse_cipher, metavar="NAME", help="Only this one: aes128, aes256 or chacha20.", show_default="all"
+    ),
 ]
-Pem = typer.Option(parser=parse_pem, metavar="FILE")
+Ca = Annotated[
+    Path | None,
+    typer.Option(parser=parse_pem, metavar="FILE", help="Certificates to trust, PEM; public ones if left out."),
+]
+Cert = Annotated[
+    Path | None,
+    typer.Option(parser=parse_pem, metavar="FILE", help="Certificate and its chain, PEM; made if left out."),
+]
+Key = Annotated[Path | None, typer.Option(parser=parse_pem, metavar="FILE", help="Private key of --cert, PEM.")]
+Local = Annotated[
+    str,
+    typer.Option(parser=parse_address, metavar="ADDRESS", help="Our address; the one of the route if left out."),
+]

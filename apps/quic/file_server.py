@@ -1,4 +1,4 @@
-"""The server behind `quic serve`: answers requests with files, a piece of each in turn, as fast as streams take them."""
+"""The server behind `quic serve`: answers requests with files, a piece of each in turn, as streams take them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from stacks.runtime import LocalError
 
 @dataclass(slots=True)
 class Counters:
-    """What was served since the start. answers: by HTTP status. aborted: answers that the client did not want to end."""
+    """What was served since the start. answers: by HTTP status. aborted: answers that a client broke off."""
 
     connections: int = 0
     requests: int = 0

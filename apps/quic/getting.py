@@ -14,13 +14,13 @@ from apps.errors import CommandError
 from apps.quic.failures import connection_failure
 from apps.quic.fetching import Fetch, Fetcher
 from apps.quic.session_file import SessionFile
-from apps.quic.tracing import tracers
 from apps.quic.urls import Url
 from apps.recording import Recording
 from stacks.quic.configuration import Configuration
 from stacks.quic.connection import Connection
 from stacks.quic.endpoint import Endpoint
-from stacks.quic.http3 import ALPN_HTTP3, ALPN_HTTP09
+from stacks.quic.http3 import ALPN_HTTP09, ALPN_HTTP3
+from stacks.quic.qlog import QlogFiles
 from transports.clock import RealClock
 from transports.datagram import Address
 from transports.errors import TransportError
@@ -31,8 +31,8 @@ from transports.udp import UdpTransport
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GetOptions:
-    """How to fetch. configuration: of every connection; server name and ALPN are filled in. timeout_ns: for a handshake.
-    version: None for any that a ticket is for.
+    """How to fetch. configuration: of every connection; server name and ALPN are filled in. timeout_ns: for a
+    handshake, and for silence later. version: None for any that a ticket is for.
     """
 
     configuration: Configuration
@@ -64,6 +64,7 @@ class Origin:
         self._recording = recording
         self._on_bytes = on_bytes
         self._clock = RealClock()
+        self._qlog = None if options.qlog is None else QlogFiles(options.qlog)
         self._addresses = resolve(self.url)
         self._udp: UdpTransport | None = None
         self.remote: Address = ("", 0)
@@ -86,8 +87,8 @@ class Origin:
                 return True
             self._finish()
             return True
-        if not fetcher.connected_ns and self._is_hopeless(now):
-            if self._addresses:
+        if self._is_hopeless(now):
+            if self._addresses and not fetcher.connected_ns:
                 self._try_next()
                 return True
             raise self._no_answer()
@@ -95,7 +96,7 @@ class Origin:
 
     def deadline_ns(self) -> int | None:
         """When to look again although nothing came."""
-        return None if self.fetcher.connected_ns else self.fetcher.started_ns + self._options.timeout_ns
+        return self._heard_ns + self._options.timeout_ns
 
     def abandon(self) -> None:
         """End the connection, whatever it is doing, and tell the server."""
@@ -119,9 +120,9 @@ class Origin:
         for token in self.fetcher.tokens:
             self._options.sessions.add(self.url.origin, token=token)
         if self.fetcher.failure is not None:
-            problem = connection_failure(self.url.origin, self.fetcher.failure)
+            problem = self.fetcher.problem or str(connection_failure(self.url.origin, self.fetcher.failure))
             for fetch in self.fetches:
-                fetch.fail(str(problem))
+                fetch.fail(problem)
 
     def _flush(self) -> None:
         """What is to be sent still, CONNECTION_CLOSE above all."""
@@ -135,14 +136,15 @@ class Origin:
         local = options.local or source_address(self.remote[0])
         udp = self._udp = UdpTransport(local, 0, offload=options.offload)
         ticket, token = options.sessions.take(url.origin, version=options.version)
-        alpn = (options.alpn,) if options.alpn else (ALPN_HTTP3, ALPN_HTTP09)
+        alpn: tuple[str, ...] = (options.alpn,) if options.alpn else (ALPN_HTTP3, ALPN_HTTP09)
         if ticket is not None and ticket.alpn in alpn:
             alpn = (ticket.alpn, *(each for each in alpn if each != ticket.alpn))
-        now = self._clock.now()
+        now = self._heard_ns = self._clock.now()
+        self._heard = 0
         configuration = replace(
             options.configuration, server_name=url.host, alpn=alpn, unix_epoch_ns=time.time_ns() - now
         )
-        endpoint = Endpoint(udp.address, rng=random.SystemRandom(), tracer=tracers(options.qlog, alpn))
+        endpoint = Endpoint(udp.address, rng=random.SystemRandom(), tracer=self._qlog)
         connection = endpoint.connect(self.remote, configuration, now, ticket=ticket, token=token)
         is_early = ticket is not None and connection.tls.is_early_data_offered
         self.fetcher = Fetcher(
@@ -157,8 +159,12 @@ class Origin:
         self.pump = Pump(endpoint, self._recording.transport(udp), self._clock, [self.fetcher])
 
     def _is_hopeless(self, now: int) -> bool:
+        """Whether nothing came for too long; what the network says of the address counts only in silence."""
         assert self._udp is not None
-        waited_ns = now - self.fetcher.started_ns
+        heard = self.fetcher.connection.counters.datagrams_received
+        if heard != self._heard:
+            self._heard, self._heard_ns = heard, now
+        waited_ns = now - self._heard_ns
         is_refused = self._udp.last_unreachable == self.remote and waited_ns > REFUSED_NS
         return is_refused or waited_ns >= self._options.timeout_ns
 
@@ -166,6 +172,8 @@ class Origin:
         assert self._udp is not None
         host, port = self.remote
         where = f"{host} port {port}"
+        if self.fetcher.connected_ns:
+            return CommandError(f"{where} is gone in the middle of it", "check that the server still runs")
         if self._udp.last_unreachable == self.remote:
             return CommandError(f"nothing listens at {where}, says the network", "check address and port (UDP)")
         return CommandError(

@@ -12,12 +12,12 @@
         await stream.send_eof()
         answer = await stream.receive_some()
 
-One driver's tasks move everything; a task that waits is woken by what it waits for. Bounded everywhere: `send_all` waits
-while much is unsent, and what nobody reads holds the peer back.
+One driver's tasks move everything; a task that waits is woken by what it waits for. Bounded everywhere: `send_all`
+waits while much is unsent, and what nobody reads holds the peer back.
 
 Raises LocalError for misuse, ConnectionLost where there is no connection (any more), and trio's own errors on streams,
-whose cause is one of ours. Every await is a checkpoint; a cancelled `send_all` may have sent some of its data, all others
-have taken nothing.
+whose cause is one of ours. Every await is a checkpoint; a cancelled `send_all` may have sent some of its data, all
+others have taken nothing.
 """
 
 from __future__ import annotations
@@ -68,8 +68,8 @@ async def connect(
     tracer: TracerFactory | None = None,
     rng: random.Random | None = None,
 ) -> AsyncIterator[QuicConnection]:
-    """A connection that lives as long as the block; the handshake is done when it begins, or with a ticket for 0-RTT has
-    just begun (`QuicConnection.wait_connected`).
+    """A connection that lives as long as the block; the handshake is done when it begins, or with a ticket for 0-RTT
+    has just begun (`QuicConnection.wait_connected`).
 
     host: in numeric text form. configuration: with `alpn`, and `server_name` unless it does not verify; the time of
     certificates and tickets is the system's. ticket, token: of an earlier connection to the same server.
@@ -116,8 +116,8 @@ async def run_endpoint(
 ) -> AsyncIterator[QuicEndpoint]:
     """An endpoint on any transport, which is closed at the end; clock: the real one by default.
 
-    At the end of the block every connection is closed, and the peers are told. What the block raises leaves as it is, and
-    not in a group.
+    At the end of the block every connection is closed, and the peers are told. What the block raises leaves as it is,
+    and not in a group.
     """
     endpoint = QuicEndpoint(core, transport, clock or RealClock())
     failure: BaseException | None = None

@@ -7,7 +7,7 @@ from stacks.quic.errors import code_name
 from stacks.runtime.errors import StackError
 
 
-class ConnectionLost(StackError):
+class ConnectionLost(StackError):  # noqa: N818 (it is how connections end)
     """There is no connection (any more). code: of the transport or of the application, as `is_application` says.
 
     by_peer: who ended it. Its text is one line for a person.
@@ -20,7 +20,7 @@ class ConnectionLost(StackError):
         self.by_peer = by_peer
 
 
-class StreamAborted(StackError):
+class StreamAborted(StackError):  # noqa: N818 (a peer may well do that)
     """The peer broke a stream off. code: of the application."""
 
     def __init__(self, stream_id: int, code: int) -> None:

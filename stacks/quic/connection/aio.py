@@ -31,8 +31,8 @@ from transports.clock import Clock
 class QuicConnection:
     """One connection. core: everything that has no short way here, `path` and `counters` for example.
 
-    alpn, is_resumed, is_early_data_accepted: as negotiated. tickets, tokens: that the server gave, for later connections;
-    the newest is last.
+    alpn, is_resumed, is_early_data_accepted: as negotiated. tickets, tokens: that the server gave, for later
+    connections; the newest is last.
     """
 
     def __init__(self, core: Connection, clock: Clock, wake: Callable[[], None]) -> None:

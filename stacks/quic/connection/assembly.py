@@ -8,7 +8,7 @@ protection of all of a level's packets is one call of the cipher.
 
 from __future__ import annotations
 
-from stacks.quic.keys import Sealer
+from stacks.quic.keys import PacketPlace, Sealer
 from stacks.quic.levels import LEVEL_HANDSHAKE, LEVEL_INITIAL, LEVEL_ONE_RTT, LEVEL_ZERO_RTT
 from stacks.quic.packet_writer import PacketWriter, SentFrame
 from wire.quic.packet import (
@@ -61,7 +61,7 @@ class Assembly:
         self.writer = PacketWriter(buffer, 0, 0)
         self._start = 0
         self._packet: BuiltPacket | None = None
-        self._sealing: dict[Sealer, list[tuple[int, int, int, int, int]]] = {}
+        self._sealing: dict[Sealer, list[PacketPlace]] = {}
 
     def begin_datagram(self) -> None:
         """Another datagram, behind those that are there."""
@@ -143,6 +143,11 @@ class Assembly:
             place = (packet.start, packet.number_offset, packet.number_bytes, packet.number, packet.end)
             self._sealing.setdefault(packet.sealer, []).append(place)
         return self.used_bytes - self._start
+
+    def add_run(self, sealer: Sealer, places: list[PacketPlace], used_bytes: int) -> None:
+        """Datagrams of one 1-RTT packet each that were written behind the others, up to `used_bytes`."""
+        self._sealing.setdefault(sealer, []).extend(places)
+        self.used_bytes = used_bytes
 
     def seal(self) -> None:
         """Encrypt everything."""

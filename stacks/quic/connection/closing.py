@@ -9,10 +9,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from wire.quic.frames import ConnectionClose
-
 from stacks.quic.errors import TransportErrorCode
 from stacks.quic.levels import LEVEL_ONE_RTT, LEVEL_ZERO_RTT
+from wire.quic.frames import ConnectionClose
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ from stacks.quic.connection.receiving import Receiving
 from stacks.quic.connection.sending import Sending
 from stacks.quic.connection.states import ConnectionEvent, ConnectionState
 from stacks.quic.connection.versions import VersionSwitch
-from stacks.quic.errors import TransportErrorCode
+from stacks.quic.errors import QuicError, TransportErrorCode
 from stacks.quic.events import Event
 from stacks.quic.levels import SPACE_APPLICATION
 from stacks.quic.paths import LocalConnectionIds, Path, PeerConnectionIds
@@ -101,15 +101,22 @@ class Connection:
 
     def poll_transmit(self, now: int) -> Transmit | None:
         """The next burst to send, or None."""
-        return self._sending.poll_transmit(now)
+        try:
+            return self._sending.poll_transmit(now)
+        except QuicError as error:  # the keys are used up (RFC 9001 6.6)
+            end(self._parts, ConnectionEvent.CLOSE, CloseReason(error.code, str(error)), now)
+            return self._sending.poll_transmit(now)
 
     def poll_deadline(self) -> int | None:
         """When `handle_timeout` and `poll_transmit` are due."""
         parts = self._parts
         if not parts.is_alive:
             return parts.drained_ns if parts.state != ConnectionState.CLOSED else None
+        idle_ns = parts.idle.due_ns(parts.recovery.pto_ns())
+        if parts.recovery.is_blocked:
+            return idle_ns  # nothing may be sent before something comes (RFC 9000 8.1)
         deadlines = [
-            parts.idle.due_ns(parts.recovery.pto_ns()),
+            idle_ns,
             parts.recovery.poll_deadline(),
             parts.paths.poll_deadline(),
             self._sending.pacing_due_ns,
@@ -152,7 +159,10 @@ class Connection:
     @property
     def counters(self) -> ConnectionCounters:
         """What happened so far."""
-        return self._parts.counters
+        parts = self._parts
+        if parts.one_rtt is not None:
+            parts.counters.key_updates = parts.one_rtt.updates
+        return parts.counters
 
     @property
     def streams(self) -> Streams:
@@ -220,7 +230,6 @@ class Connection:
         if keys is None:
             raise LocalError("keys can be updated when the handshake is confirmed, not before")
         keys.update(now)
-        self._parts.counters.key_updates += 1
         self.ping()
 
     def migrate(self, local: Address, now: int) -> None:

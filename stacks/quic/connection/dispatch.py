@@ -91,7 +91,7 @@ class Dispatcher:
         parts, space = self._parts, SPACE_OF_LEVEL[packet.level]
         parts.recovery.handle_ack(space, ranges, delay, ecn, packet.now)
         if space == SPACE_APPLICATION and parts.one_rtt is not None:
-            parts.one_rtt.acked(ranges[0][1])
+            parts.one_rtt.acked(ranges[0][1], packet.number)
         return offset
 
     def _crypto(self, _: int, payload: memoryview, offset: int, packet: ArrivedPacket) -> int:

@@ -19,7 +19,7 @@ from stacks.quic.tracing import Tracer
 from transports.datagram import Address
 from wire.quic.frames import NewToken
 from wire.quic.packet import Header
-from wire.quic.parameters import TransportParameters
+from wire.quic.parameters import PreferredAddress, TransportParameters
 
 
 def connect(
@@ -127,6 +127,8 @@ def accept(
             own.original_destination_connection_id = token.original_destination_cid
             own.retry_source_connection_id = header.destination_cid
         own.stateless_reset_token = reset_token(reset_key, source_cid)
+        if configuration.preferred_addresses:
+            own.preferred_address = _preferred_address(configuration, parts)
         return own.encode()
 
     tls = Tls(settings, is_client=False, rng=rng, now=now, version=header.version, parameters_for=answer)
@@ -143,6 +145,18 @@ def accept(
     parts.paths.on_validated = say_token
     handshake.derive_initial_keys(header.destination_cid)
     return Connection(parts, handshake, versions, pool)
+
+
+def _preferred_address(configuration: Configuration, parts: Parts) -> PreferredAddress:
+    """Where clients should go (RFC 9000 9.6), with the connection ID for it."""
+    connection_id, token = parts.local_ids.issue_preferred()
+    addresses = configuration.preferred_addresses
+    return PreferredAddress(
+        next((address for address in addresses if ":" not in address[0]), None),
+        next((address for address in addresses if ":" in address[0]), None),
+        connection_id,
+        token,
+    )
 
 
 def _parts(

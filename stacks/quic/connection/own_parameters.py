@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import random
 
-from wire.quic.parameters import TransportParameters, VersionInformation
-
 from stacks.quic.configuration import Configuration
+from wire.quic.parameters import TransportParameters, VersionInformation
 
 MILLISECOND_NS, MICROSECOND_NS = 1_000_000, 1_000
 

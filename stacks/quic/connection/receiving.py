@@ -17,6 +17,7 @@ from stacks.quic.connection.ending import end
 from stacks.quic.connection.handshake import Handshake
 from stacks.quic.connection.packet import ArrivedPacket
 from stacks.quic.connection.parts import Parts
+from stacks.quic.connection.receiving_runs import ReceivingRuns
 from stacks.quic.connection.states import ConnectionEvent, ConnectionState
 from stacks.quic.connection.versions import VersionSwitch
 from stacks.quic.errors import QuicError, TransportErrorCode
@@ -47,7 +48,7 @@ from wire.quic.packet import (
 class Receiving:
     """The incoming side of one connection."""
 
-    __slots__ = ("_dispatcher", "_early", "_handshake", "_packet", "_parts", "_versions")
+    __slots__ = ("_dispatcher", "_early", "_handshake", "_packet", "_parts", "_runs", "_versions")
 
     def __init__(self, parts: Parts, handshake: Handshake, versions: VersionSwitch) -> None:
         self._parts = parts
@@ -56,6 +57,7 @@ class Receiving:
         self._dispatcher = Dispatcher(parts, handshake)
         self._early = EarlyPackets()
         self._packet = ArrivedPacket()
+        self._runs = ReceivingRuns(parts)
 
     def handle_datagram(self, datagram: memoryview, path: Path, ecn: int, now: int) -> None:
         """One datagram of this connection, which may be overwritten. The path has counted its bytes already."""
@@ -72,6 +74,10 @@ class Receiving:
             except WireError:
                 parts.counters.dropped_malformed += 1
                 return
+            if not header.has_fixed_bit and not parts.configuration.grease:
+                parts.counters.dropped_malformed += 1  # RFC 9287 3: only who offers it takes them
+                start = header.end
+                continue
             if first_cid is None:
                 first_cid = header.destination_cid
             elif header.destination_cid != first_cid:
@@ -135,8 +141,8 @@ class Receiving:
         if not self._versions.is_acceptable(header) or not parts.peer_ids.is_source_acceptable(header.source_cid):
             parts.counters.dropped_foreign += 1
             return
-        if level == LEVEL_INITIAL and header.token and parts.is_client:
-            parts.counters.dropped_foreign += 1  # 17.2.2: only clients send tokens; discarding is allowed
+        if level == LEVEL_INITIAL and (header.token if parts.is_client else len(datagram) < MIN_INITIAL_BYTES):
+            parts.counters.dropped_foreign += 1  # 17.2.2: only clients send tokens; 14.1: in large datagrams
             return
         opener = self._opener(level, header.version)
         if opener is None:
@@ -178,13 +184,20 @@ class Receiving:
         except QuicError as error:
             self._mistake(error, now)
             return
-        for opened in opened_packets:
+        index = 0
+        if len(opened_packets) > 1:
+            index = self._runs.handle(opened_packets, 0, destination_cid, path, ecn, now)
+        while index < len(opened_packets):
+            opened = opened_packets[index]
+            index += 1
             if opened is None:
                 parts.counters.dropped_forged += 1
                 continue
             number, first, payload = opened
             is_bad = bool(first & SHORT_RESERVED_BITS)
             self._take(LEVEL_ONE_RTT, number, is_bad, payload, destination_cid, path, ecn, now)
+            if index < len(opened_packets):
+                index = self._runs.handle(opened_packets, index, destination_cid, path, ecn, now)
 
     def _take(
         self,
@@ -250,4 +263,5 @@ class Receiving:
 
 
 LEVEL_OF_KIND = {KIND_INITIAL: LEVEL_INITIAL, KIND_ZERO_RTT: LEVEL_ZERO_RTT, KIND_HANDSHAKE: LEVEL_HANDSHAKE}
+MIN_INITIAL_BYTES = 1200
 LONG_RESERVED_BITS, SHORT_RESERVED_BITS = 0x0C, 0x18

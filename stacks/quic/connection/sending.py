@@ -13,6 +13,7 @@ from stacks.quic.connection.assembly import Assembly, BuiltPacket
 from stacks.quic.connection.buffers import BufferPool
 from stacks.quic.connection.handshake import Handshake
 from stacks.quic.connection.parts import Parts
+from stacks.quic.connection.sending_runs import SendingRuns
 from stacks.quic.connection.space import Space
 from stacks.quic.connection.states import ConnectionState
 from stacks.quic.keys import Sealer
@@ -39,13 +40,16 @@ class Sending:
     pacing_due_ns: when the pacer lets the next burst leave, None where it holds nothing back.
     """
 
-    __slots__ = ("_early_sources", "_handshake", "_has_sent_handshake", "_parts", "_pool", "_sources", "pacing_due_ns")
+    __slots__ = (
+        "_early_sources", "_handshake", "_has_sent_handshake", "_parts", "_pool", "_runs", "_sources", "pacing_due_ns",
+    )  # fmt: skip
 
     def __init__(self, parts: Parts, handshake: Handshake, pool: BufferPool) -> None:
         self._parts = parts
         self._handshake = handshake
         self._pool = pool
         self._has_sent_handshake = False
+        self._runs = SendingRuns(parts)
         self.pacing_due_ns: int | None = None
         application = parts.spaces[SPACE_APPLICATION]
         self._sources: tuple[FrameSource, ...] = (
@@ -89,21 +93,27 @@ class Sending:
             count += 1
             if length < segment:
                 break
+            if count < MAX_SEGMENTS:
+                count += self._runs.extend(assembly, path, segment, MAX_SEGMENTS - count, now)
         congestion = path.congestion
         congestion.end_burst()
-        has_more = any(source.has_frames for source in self._sources)
+        has_more = self._has_data()
         self.pacing_due_ns = congestion.next_send_ns if has_more and congestion.is_paced_out(now) else None
         if not has_more and parts.state >= ConnectionState.COMPLETE:
             congestion.application_limited()
         parts.recovery.is_blocked = path.budget_bytes() < segment and not parts.is_client
         return self._transmit(assembly, path, segment, count, now)
 
+    def _has_data(self) -> bool:
+        """Whether anything waits that the window and the pacer may hold back."""
+        return any(source.has_frames for source in self._sources)
+
     def _build_datagram(self, assembly: Assembly, path: Path, room: int, now: int) -> int:
         """Packets of every space that has something to say; the bytes of the datagram, 0 for none."""
         parts = self._parts
         assembly.begin_datagram()
         limit = assembly.used_bytes + room
-        may_send = path.congestion.may_send(now)
+        may_send = self._has_data() and path.congestion.may_send(now)
         if parts.state < ConnectionState.CONFIRMED:
             for number in (SPACE_INITIAL, SPACE_HANDSHAKE):
                 space = parts.spaces[number]

@@ -33,7 +33,8 @@ class Endpoint:
 
     address: where it is. server: configuration of connections that are accepted, None to accept none. rng: for
     everything that may not be guessed: `random.SystemRandom()` in programs, seeded in virtual time. tracer: makes the
-    tracer of a connection. accepts: False refuses new connections for now.
+    tracer of a connection. reset_key: of stateless resets and tokens, which is to survive a restart; drawn where none
+    is given. max_connections: at once, above which clients are refused.
     """
 
     def __init__(
@@ -43,6 +44,7 @@ class Endpoint:
         rng: random.Random,
         server: Configuration | None = None,
         tracer: TracerFactory | None = None,
+        reset_key: bytes = b"",
         max_connections: int = 10_000,
     ) -> None:
         self.counters = EndpointCounters()
@@ -57,7 +59,7 @@ class Endpoint:
         self._accepted: deque[Connection] = deque()
         self._outbox: deque[Transmit] = deque()
         self._timers: Timers[Connection] = Timers()
-        self._resets = StatelessResets(rng, self.counters)
+        self._resets = StatelessResets(rng, self.counters, reset_key)
         self._reset_tokens = ResetTokens()
         self._id_bytes = server.connection_id_bytes if server is not None else 8
         self._max_connections = max_connections
@@ -65,6 +67,11 @@ class Endpoint:
         self._admission: Admission | None = None
         if server is not None:
             self._admission = Admission(server, rng, self.counters, self._pool, self._resets.key)
+
+    @property
+    def reset_key(self) -> bytes:
+        """The key of stateless resets and tokens: a secret."""
+        return self._resets.key
 
     @property
     def connections(self) -> tuple[Connection, ...]:

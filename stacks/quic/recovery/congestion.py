@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from stacks.congestion import Controller, Delivery, Flow, Loss, RttEstimator
 from stacks.congestion.persistent import PersistentCongestion, persistent_duration_ns
 from stacks.quic.configuration import Configuration
-from stacks.quic.recovery.ecn import EcnValidation
+from stacks.quic.recovery.ecn import EcnState, EcnValidation
 from stacks.quic.recovery.sent_packet import SentPacket
 
 INITIAL_RTT_NS = 333_000_000
@@ -108,6 +108,36 @@ class PathCongestion:
             gap_ns, self._pacing_rest = divmod(owed, rate_bps)
             delivery.next_send_ns = start_ns + gap_ns
 
+    def room_packets(self, size_bytes: int) -> int:
+        """How many packets of `size_bytes` `may_send` would let leave one after the other, when it has let one."""
+        controller, inflight_bytes = self.controller, self.delivery.inflight_bytes
+        if not inflight_bytes or self.validation.state == EcnState.TESTING:
+            return 0
+        count = MANY
+        window_bytes = controller.window_bytes
+        if window_bytes is not None:
+            count = max(0, (window_bytes - self.datagram_bytes - inflight_bytes) // size_bytes + 1)
+        if controller.rate_bps is not None:
+            count = min(count, max(0, -(-self._quantum_left // size_bytes)))
+        return count
+
+    def sent_run(self, count: int, size_bytes: int, now: int) -> None:
+        """`count` packets of `size_bytes` leave, as `room_packets` allowed."""
+        controller, delivery, total_bytes = self.controller, self.delivery, count * size_bytes
+        controller.handle_sent(total_bytes, now)
+        delivery.inflight_bytes += total_bytes
+        if self.ecn:
+            self.validation.sent += count
+        rate_bps = controller.rate_bps
+        if rate_bps is not None:
+            self._quantum_left -= total_bytes
+            owed, start_ns = total_bytes * BIT_NS_PER_BYTE_S, now
+            if delivery.next_send_ns >= now:
+                owed += self._pacing_rest
+                start_ns = delivery.next_send_ns
+            gap_ns, self._pacing_rest = divmod(owed, rate_bps)
+            delivery.next_send_ns = start_ns + gap_ns
+
     def time(self, rtt_ns: int, ack_delay_ns: int, now: int) -> None:
         """A round-trip sample of this path (RFC 9002 5)."""
         rtt, delivery = self.rtt, self.delivery
@@ -195,5 +225,6 @@ class PathCongestion:
 
 ECT1, ECT0 = 1, 2
 MIN_DATAGRAM_BYTES = 1200
+MANY = 1 << 30
 LINE_RATE_BPS = 1_000_000_000_000
 """What our own interface sends is not known: a bound that no path reaches."""

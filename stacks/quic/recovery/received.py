@@ -77,6 +77,22 @@ class ReceivedPackets:
             self._unacked += 1
             self._schedule(number, is_in_order, ecn, now)
 
+    def record_run(self, last: int, ecn: int, now: int) -> None:
+        """All packets from `largest + 1` to `last` arrived and were handled; each asks for an acknowledgement."""
+        count = last - self.largest
+        if self._ranges:
+            self._ranges[-1][1] = last
+        else:
+            self._insert(last)
+            self._ranges[-1][0] = last - count + 1
+        self.largest = last
+        self._largest_ns = now
+        if ecn:
+            self._count(ecn, count)
+        self.has_frames = True
+        self._unacked += count
+        self._schedule(last, True, ecn, now)
+
     def write_frames(self, packet: PacketWriter, now: int) -> None:
         """An ACK of all that is known, with as many ranges as fit."""
         ranges = [(first, last) for first, last in self._ranges[: -MAX_SENT_RANGES - 1 : -1]]
@@ -140,14 +156,14 @@ class ReceivedPackets:
                 self._floor = ranges[0][1] + 1
                 del ranges[0]
 
-    def _count(self, ecn: int) -> None:
+    def _count(self, ecn: int, packets: int = 1) -> None:
         self._has_ecn = True
         if ecn == ECN_ECT0:
-            self._ect0 += 1
+            self._ect0 += packets
         elif ecn == ECN_ECT1:
-            self._ect1 += 1
+            self._ect1 += packets
         else:
-            self._ce += 1
+            self._ce += packets
 
     def _schedule(self, number: int, is_in_order: bool, ecn: int, now: int) -> None:
         is_gap = not is_in_order and self._reordering and number + self._reordering >= self.largest

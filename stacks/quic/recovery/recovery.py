@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from stacks.quic.errors import QuicError, TransportErrorCode
 from stacks.quic.levels import SPACE_APPLICATION, SPACE_HANDSHAKE, SPACE_INITIAL
 from stacks.quic.recovery.congestion import PathCongestion
-from stacks.quic.recovery.sent_packet import SentPacket
+from stacks.quic.recovery.sent_packet import MakeRecord, SentPacket, SentRun
+from stacks.quic.recovery.space import SpaceRecovery
 from wire.quic.ack_frames import EcnCounts
 from wire.quic.parameters import TransportParameters
 
@@ -26,57 +27,6 @@ class Probe:
 
     space: int
     count: int
-
-
-class SpaceRecovery:
-    """One packet number space. outstanding: neither acknowledged nor lost, by number, in the order of sending.
-
-    remembered: lost, and may have been reordered. eliciting: how many of `outstanding` ask for an acknowledgement.
-    skipped: a number that was left out, -1 for none: whoever acknowledges it has not seen what it acknowledges.
-    """
-
-    __slots__ = (
-        "eliciting", "known", "largest_acked", "last_eliciting_ns", "loss_due_ns", "next_number", "outstanding",
-        "remembered", "skipped",
-    )  # fmt: skip
-
-    def __init__(self) -> None:
-        self.outstanding: dict[int, SentPacket] = {}
-        self.remembered: dict[int, SentPacket] = {}
-        self.known: dict[int, int] = {}  # ranges of the ACK before, first to last
-        self.eliciting = 0
-        self.largest_acked = -1
-        self.next_number = 0
-        self.loss_due_ns: int | None = None
-        self.last_eliciting_ns = 0
-        self.skipped = -1
-
-    def take(self, ranges: Sequence[tuple[int, int]]) -> tuple[list[SentPacket], list[SentPacket]]:
-        """Take off what `ranges` newly acknowledge, in rising order: what was in flight, and what had been lost."""
-        arrived: list[SentPacket] = []
-        late: list[SentPacket] = []
-        outstanding, remembered, known = self.outstanding, self.remembered, self.known
-        floor = -1
-        for first, last in reversed(ranges):
-            seen = known.get(first, first - 1)
-            if seen == last:
-                continue
-            if seen < first:
-                if floor < 0:
-                    floor = self._floor()
-                seen = max(seen, floor - 1)
-            for number in range(seen + 1, last + 1):
-                packet = outstanding.pop(number, None)
-                if packet is not None:
-                    arrived.append(packet)
-                elif remembered and (packet := remembered.pop(number, None)) is not None:
-                    late.append(packet)
-        self.known = dict(ranges)
-        return arrived, late
-
-    def _floor(self) -> int:
-        least = next(iter(self.outstanding), self.next_number)
-        return min(least, next(iter(self.remembered))) if self.remembered else least
 
 
 class Recovery:
@@ -134,6 +84,35 @@ class Recovery:
                 space.skipped = number + 1
                 space.next_number = number + 2
                 self._skip_in = self._draw_skip()
+
+    def run_room(self) -> int:
+        """How many packets may leave in a row before a number is left out."""
+        return self._skip_in - 1
+
+    def sent_run(
+        self,
+        count: int,
+        size_bytes: int,
+        *,
+        offset: int,
+        data_bytes: int,
+        make_record: MakeRecord,
+        congestion: PathCongestion,
+        now: int,
+    ) -> None:
+        """`count` 1-RTT packets leave, `run_room` at most: see `SentRun`."""
+        space = self._spaces[SPACE_APPLICATION]
+        first = space.next_number
+        run = SentRun(
+            first, count, size_bytes,
+            offset=offset, data_bytes=data_bytes, make_record=make_record, congestion=congestion, now=now,
+        )  # fmt: skip
+        space.outstanding.update(dict.fromkeys(range(first, first + count), run))
+        space.next_number = first + count
+        space.eliciting += count
+        space.last_eliciting_ns = now
+        congestion.sent_run(count, size_bytes, now)
+        self._skip_in -= count
 
     # In
 
@@ -237,7 +216,9 @@ class Recovery:
     def discard(self, number: int, now: int) -> None:
         """The keys of a space are gone, and with them what was in flight (6.4)."""
         space = self._spaces[number]
-        for packet in space.outstanding.values():
+        for packet_number, packet in space.outstanding.items():
+            if isinstance(packet, SentRun):
+                packet = packet.packet(packet_number)
             if packet.is_in_flight:
                 packet.congestion.delivery.discarded(packet)
         space.outstanding.clear()
@@ -271,9 +252,12 @@ class Recovery:
         is_eliciting = False
         for packet in arrived:
             if packet.is_in_flight:
-                packet.congestion.delivery.acked(packet, now)
+                delivery, others = packet.congestion.delivery, packet.count - 1
+                if others:
+                    delivery.acked_before(others, others * packet.size_bytes)
+                delivery.acked(packet, now)
                 if packet.is_ack_eliciting:
-                    space.eliciting -= 1
+                    space.eliciting -= packet.count
                     is_eliciting = True
         for packet in late:
             self.spurious_losses += 1
@@ -302,7 +286,7 @@ class Recovery:
             marked = 0
             for packet in packets:
                 if packet.ecn:
-                    marked += 1
+                    marked += packet.count
             ce_packets = 0
             if is_newest and (marked or ecn is not None):
                 ce_packets = path.validation.acknowledged(ecn, marked, path.controller.ecn or ECT0)
@@ -331,7 +315,7 @@ class Recovery:
             if number > largest - PACKET_THRESHOLD and packet.sent_ns + delay_ns > now:
                 space.loss_due_ns = packet.sent_ns + delay_ns
                 break
-            lost.append(packet)
+            lost.append(packet.packet(number) if isinstance(packet, SentRun) else packet)
         for packet in lost:
             del space.outstanding[packet.number]
             if packet.is_ack_eliciting:
@@ -356,8 +340,11 @@ class Recovery:
     def _requeue(self, space: SpaceRecovery, now: int) -> None:
         """Have the frames of the oldest packets sent again by the probes (6.2.4)."""
         count = 0
-        for packet in space.outstanding.values():
+        outstanding = space.outstanding
+        for number, packet in outstanding.items():
             if packet.is_ack_eliciting and not packet.is_mtu_probe and not packet.is_requeued:
+                if isinstance(packet, SentRun):
+                    packet = outstanding[number] = packet.packet(number)
                 packet.is_requeued = True
                 for record in packet.records:
                     record.lost(now)
@@ -367,9 +354,11 @@ class Recovery:
 
     def _send_all_again(self, number: int, now: int) -> None:
         space = self._spaces[number]
-        packets = list(space.outstanding.values())
+        packets = list(space.outstanding.items())
         self.discard(number, now)
-        for packet in packets:
+        for packet_number, packet in packets:
+            if isinstance(packet, SentRun):
+                packet = packet.packet(packet_number)
             for record in packet.records:
                 record.lost(now)
 

@@ -71,6 +71,8 @@ class Rig:
         server: Configuration | None = None,
         tracer: object = None,
     ) -> None:
+        self.seed = seed
+        self.server_configuration = server or server_configuration()
         self.simulation = Simulation(seed)
         self.network = Network(self.simulation, impairments or Impairments(delay_ns=10 * MILLISECOND_NS))
         self.client_configuration = client or client_configuration()
@@ -78,7 +80,7 @@ class Rig:
         self.server = Endpoint(
             SERVER,
             rng=random.Random(seed + 1),
-            server=server or server_configuration(),
+            server=self.server_configuration,
             tracer=tracer,  # type: ignore[arg-type]
         )
         self.client_host = self.network.attach(self.client, CLIENT)
@@ -94,6 +96,13 @@ class Rig:
         )
         self.client_host.wake()
         return connection
+
+    def restart_server(self, *, reset_key: bytes) -> None:
+        """Another process at the server's address, which knows nothing but the key of its resets."""
+        self.server = Endpoint(
+            SERVER, rng=random.Random(self.seed + 2), server=self.server_configuration, reset_key=reset_key
+        )
+        self.server_host = self.network.attach(self.server, SERVER)
 
     def run(self, for_ns: int = 10 * SECOND_NS) -> None:
         self.simulation.run(until_ns=self.now + for_ns)
