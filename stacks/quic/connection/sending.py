@@ -72,10 +72,9 @@ class Sending:
             if transmit is not None:
                 return transmit
         path = parts.paths.active
-        transmit = self._burst(path, now)
-        if transmit is None and parts.state == ConnectionState.CONFIRMED:
-            transmit = self._mtu_probe(path, now)
-        return transmit
+        if parts.state == ConnectionState.CONFIRMED and path.mtu.is_probe_due(now) and path.congestion.may_send(now):
+            return self._mtu_probe(path, now)
+        return self._burst(path, now)
 
     # Bursts on the active path
 
@@ -314,12 +313,14 @@ class Sending:
         return self._transmit(assembly, path, length, 1, now)
 
     def _mtu_probe(self, path: Path, now: int) -> Transmit | None:
-        """A PING with PADDING, of the size that the path may or may not carry (14.4)."""
+        """A PING with PADDING, of the size that the path may or may not carry (14.4).
+
+        It goes before what waits: a connection that has data from its beginning on would never send it otherwise.
+        """
         parts = self._parts
-        keys = parts.one_rtt
-        size = path.mtu.poll_probe(now)
-        if size is None or keys is None or not path.congestion.may_send(now):
-            return None
+        keys, size = parts.one_rtt, path.mtu.poll_probe(now)
+        assert size is not None
+        assert keys is not None
         assembly = Assembly(self._pool.take())
         assembly.begin_datagram()
         number = parts.recovery.next_number(SPACE_APPLICATION)

@@ -34,9 +34,13 @@ class MtuDiscovery:
         self._ceiling = max(min(self._ceiling, max_bytes), self._base_bytes)
         self._probe_bytes = min(self._probe_bytes, self._ceiling)
 
+    def is_probe_due(self, now: int) -> bool:
+        """Whether `poll_probe` has one, which then has to be sent."""
+        return not self._is_probing and self._probe_bytes - self.datagram_bytes >= STEP_BYTES and now >= self._next_ns
+
     def poll_probe(self, now: int) -> int | None:
         """The size of a probe that should be sent now, or None."""
-        if self._is_probing or self._probe_bytes - self.datagram_bytes < STEP_BYTES or now < self._next_ns:
+        if not self.is_probe_due(now):
             return None
         self._is_probing = True
         return self._probe_bytes
