@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import ipaddress
 from pathlib import Path
 
@@ -17,15 +17,15 @@ Key = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 def write_certificates(folder: Path, length: int = 1) -> tuple[Path, Path]:
     """A chain of so many certificates and the key of the first, as PEM files.
 
-    The key is on P-256, which every peer offers; with more than one, those above have RSA keys of 2048 bits, so that
-    nine of them are more than 7,500 bytes.
+    The key is on P-256, which every peer offers; with more than one, those above have RSA keys of 2048 bits and long
+    names, so that nine of them are more than 7,500 bytes.
     """
     key = ec.generate_private_key(ec.SECP256R1())
     if length == 1:
         chain = [_certificate("localhost", key, "localhost", key, is_authority=False)]
     else:
         authority = rsa.generate_private_key(65537, 2048)
-        names = ["localhost", *(f"authority {number}" for number in range(length - 1, 0, -1)), "root"]
+        names = ["localhost", *(f"authority {number} of a chain that is long on purpose, for what is amplified" for number in range(length - 1, 0, -1)), "root"]
         keys: list[Key] = [key, *[authority] * (length - 1)]
         chain = [
             _certificate(name, of, issuer, authority, is_authority=number > 0)
@@ -42,15 +42,15 @@ def write_certificates(folder: Path, length: int = 1) -> tuple[Path, Path]:
 
 
 def _certificate(name: str, key: Key, issuer: str, issuer_key: Key, *, is_authority: bool) -> x509.Certificate:
-    now = datetime.datetime.now(datetime.UTC)
+    now = dt.datetime.now(dt.UTC)
     builder = (
         x509.CertificateBuilder()
         .subject_name(_name(name))
         .issuer_name(_name(issuer))
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=30))
+        .not_valid_before(now - dt.timedelta(days=1))
+        .not_valid_after(now + dt.timedelta(days=30))
         .add_extension(x509.BasicConstraints(ca=is_authority, path_length=None), critical=True)
     )
     if not is_authority:

@@ -103,7 +103,7 @@ def early_data(trace: Trace) -> str:
     if not early:
         raise DisagreementError(f"no 0-RTT packets; {late} bytes in 1-RTT packets of the client")
     if late > LATE_BYTES:
-        raise DisagreementError(f"{late} bytes in 1-RTT packets of the client, more than {LATE_BYTES}; {early} in 0-RTT")
+        raise DisagreementError(f"{early} bytes in 0-RTT packets, {late} in 1-RTT ones, more than {LATE_BYTES}")
     return f"{early} bytes in 0-RTT packets, {late} in 1-RTT"
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from aioquic.quic.crypto import CryptoContext, CryptoError, CryptoPair, next_key_phase
+from aioquic.quic.crypto import CryptoContext, CryptoError, CryptoPair, apply_key_phase, next_key_phase
 from aioquic.tls import CipherSuite
 
 from interop.quic.dissect.frames import CRYPTO, NEW_CONNECTION_ID, SeenFrame, UnreadableFrameError, read_frames
@@ -98,7 +98,7 @@ class SeenConnection:
             seen.trouble = "does not open"
             return
         if is_updated:
-            context.apply_key_phase(next_key_phase(context), trigger="seen")
+            apply_key_phase(context, next_key_phase(context), trigger="seen")
         self._largest[space] = max(number, self._largest.get(space, -1))
         seen.number, seen.phase, seen.payload_bytes = number, plain[0] >> 2 & 1, len(payload)
         try:

@@ -35,7 +35,8 @@ class _Session:
         self._settings = settings
         self._arguments = arguments
         self._got_ticket = asyncio.Event()
-        self._protocol = _protocol(settings)
+        base = settings.module("asyncio.protocol").QuicConnectionProtocol
+        self._protocol = type("ClientProtocol", (_Requests, base), {"settings": settings})
 
     async def connection(
         self, urls: Sequence[str], *, waits_for_ticket: bool = False, is_resuming: bool = False, is_early: bool = False
@@ -75,87 +76,91 @@ class _Session:
         self._got_ticket.set()
 
 
-def _protocol(settings: Settings) -> Any:
-    events, h3 = settings.module("quic.events"), settings.module("h3.connection")
-    h3_events = settings.module("h3.events")
-    base: Any = settings.module("asyncio.protocol").QuicConnectionProtocol
+class _Requests:
+    """What a client does on a connection: mixed into the library's QuicConnectionProtocol."""
 
-    class ClientProtocol(base):  # type: ignore[misc]
-        """Sends requests and takes what comes."""
+    _quic: Any
+    transmit: Any
+    settings: Settings
 
-        def __init__(self, *given: Any, **named: Any) -> None:
-            super().__init__(*given, **named)
-            self.http: Any = None
-            self.parts: dict[int, list[bytes]] = {}
-            self.done: dict[int, asyncio.Future[bool]] = {}
+    def __init__(self, *given: Any, **named: Any) -> None:
+        super().__init__(*given, **named)
+        self.http: Any = None
+        self.parts: dict[int, list[bytes]] = {}
+        self.done: dict[int, asyncio.Future[bool]] = {}
 
-        async def fetch(self, urls: Sequence[str], arguments: argparse.Namespace, missing: list[str]) -> None:
-            """Ask for all at once, write each that comes, and take it from `missing`."""
-            self.begin()
-            asked = [(url, self.ask(url)) for url in urls]
+    async def fetch(self, urls: Sequence[str], arguments: argparse.Namespace, missing: list[str]) -> None:
+        """Ask for all at once, write each that comes, and take it from `missing`."""
+        self.begin()
+        asked = [(url, self.ask(url)) for url in urls]
+        self.transmit()
+        if arguments.key_update:
+            await asyncio.sleep(KEY_UPDATE_S)
+            self._quic.request_key_update()
             self.transmit()
-            if arguments.key_update:
-                await asyncio.sleep(KEY_UPDATE_S)
-                self._quic.request_key_update()
-                self.transmit()
-            for url, stream_id in asked:
-                if await self.done[stream_id]:
-                    path = Path(urlsplit(url).path)
-                    (arguments.out / path.name).write_bytes(b"".join(self.parts.pop(stream_id)))
-                    missing.remove(url)
+        for url, stream_id in asked:
+            if await self.done[stream_id]:
+                path = Path(urlsplit(url).path)
+                (arguments.out / path.name).write_bytes(b"".join(self.parts.pop(stream_id)))
+                missing.remove(url)
 
-        def begin(self) -> None:
-            """As soon as the protocol is negotiated; with early data before anything is."""
-            if settings.alpn == "h3" and self.http is None:
-                self.http = h3.H3Connection(self._quic)
+    def begin(self) -> None:
+        """As soon as the protocol is negotiated; with early data before anything is."""
+        if self.settings.alpn == "h3" and self.http is None:
+            self.http = self.settings.module("h3.connection").H3Connection(self._quic)
 
-        def ask(self, url: str) -> int:
-            """Request one; the stream."""
-            parts = urlsplit(url)
-            stream_id: int = self._quic.get_next_available_stream_id()
-            self.parts[stream_id] = []
-            self.done[stream_id] = self._loop.create_future()
-            if self.http is None:
-                self._quic.send_stream_data(stream_id, f"GET {parts.path}\r\n".encode(), end_stream=True)
-            else:
-                headers = {":method": "GET", ":scheme": "https", ":authority": parts.netloc, ":path": parts.path}
-                sent = [(name.encode(), value.encode()) for name, value in headers.items()]
-                self.http.send_headers(stream_id, sent, end_stream=True)
-            return stream_id
+    def ask(self, url: str) -> int:
+        """Request one; the stream."""
+        parts = urlsplit(url)
+        stream_id: int = self._quic.get_next_available_stream_id()
+        self.parts[stream_id] = []
+        self.done[stream_id] = asyncio.get_running_loop().create_future()
+        if self.http is None:
+            self._quic.send_stream_data(stream_id, f"GET {parts.path}\r\n".encode(), end_stream=True)
+        else:
+            headers = {":method": "GET", ":scheme": "https", ":authority": parts.netloc, ":path": parts.path}
+            sent = [(name.encode(), value.encode()) for name, value in headers.items()]
+            self.http.send_headers(stream_id, sent, end_stream=True)
+        return stream_id
 
-        def quic_event_received(self, event: Any) -> None:
-            if isinstance(event, events.ProtocolNegotiated):
+    def quic_event_received(self, event: Any) -> None:
+        """The library calls this."""
+        match type(event).__name__:
+            case "ProtocolNegotiated":
                 self.begin()
-            elif isinstance(event, events.ConnectionTerminated):
+            case "ConnectionTerminated":
                 for future in self.done.values():
                     if not future.done():
                         future.set_exception(ConnectionError(f"{event.error_code:#x} {event.reason_phrase}"))
-            if self.http is None:
-                if isinstance(event, events.StreamDataReceived):
-                    self.take(event.stream_id, event.data, is_end=event.end_stream)
-                elif isinstance(event, events.StreamReset):
-                    self.finish(event.stream_id, is_whole=False)
-                return
+        if self.http is not None:
             for each in self.http.handle_event(event):
-                if isinstance(each, h3_events.HeadersReceived):
-                    if dict(each.headers).get(b":status") != b"200":
-                        self.finish(each.stream_id, is_whole=False)
-                    elif each.stream_ended:
-                        self.finish(each.stream_id, is_whole=True)
-                elif isinstance(each, h3_events.DataReceived):
-                    self.take(each.stream_id, each.data, is_end=each.stream_ended)
+                self.http_event_received(each)
+        elif type(event).__name__ == "StreamDataReceived":
+            self.take(event.stream_id, event.data, is_end=event.end_stream)
+        elif type(event).__name__ == "StreamReset":
+            self.finish(event.stream_id, is_whole=False)
 
-        def take(self, stream_id: int, data: bytes, *, is_end: bool) -> None:
-            self.parts[stream_id].append(data)
-            if is_end:
-                self.finish(stream_id, is_whole=True)
+    def http_event_received(self, event: Any) -> None:
+        """Of HTTP/3."""
+        match type(event).__name__:
+            case "HeadersReceived" if dict(event.headers).get(b":status") != b"200":
+                self.finish(event.stream_id, is_whole=False)
+            case "HeadersReceived" if event.stream_ended:
+                self.finish(event.stream_id, is_whole=True)
+            case "DataReceived":
+                self.take(event.stream_id, event.data, is_end=event.stream_ended)
 
-        def finish(self, stream_id: int, *, is_whole: bool) -> None:
-            future = self.done[stream_id]
-            if not future.done():
-                future.set_result(is_whole)
+    def take(self, stream_id: int, data: bytes, *, is_end: bool) -> None:
+        """Of a response."""
+        self.parts[stream_id].append(data)
+        if is_end:
+            self.finish(stream_id, is_whole=True)
 
-    return ClientProtocol
+    def finish(self, stream_id: int, *, is_whole: bool) -> None:
+        """No more will come."""
+        future = self.done[stream_id]
+        if not future.done():
+            future.set_result(is_whole)
 
 
 TICKET_S = 5.0

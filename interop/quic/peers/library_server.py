@@ -16,6 +16,7 @@ async def serve(settings: Settings, arguments: argparse.Namespace) -> None:
     configuration = settings.configuration(is_client=False)
     configuration.load_cert_chain(str(arguments.certificate), str(arguments.key))
     tickets: dict[bytes, Any] = {}
+    base, directory = settings.module("asyncio.protocol").QuicConnectionProtocol, arguments.directory
 
     def keep(ticket: Any) -> None:
         tickets[ticket.ticket] = ticket
@@ -24,7 +25,7 @@ async def serve(settings: Settings, arguments: argparse.Namespace) -> None:
         arguments.host,
         arguments.port,
         configuration=configuration,
-        create_protocol=_protocol(settings, arguments.directory),
+        create_protocol=type("ServerProtocol", (_Answers, base), {"settings": settings, "directory": directory}),
         session_ticket_fetcher=tickets.get,
         session_ticket_handler=keep,
         retry=arguments.retry,
@@ -36,52 +37,54 @@ async def serve(settings: Settings, arguments: argparse.Namespace) -> None:
     server.close()
 
 
-def _protocol(settings: Settings, directory: Path) -> Any:
-    events, h3 = settings.module("quic.events"), settings.module("h3.connection")
-    h3_events = settings.module("h3.events")
-    base: Any = settings.module("asyncio.protocol").QuicConnectionProtocol
+class _Answers:
+    """What a server does on a connection: mixed into the library's QuicConnectionProtocol."""
 
-    class ServerProtocol(base):  # type: ignore[misc]
-        """Answers requests."""
+    _quic: Any
+    transmit: Any
+    settings: Settings
+    directory: Path
 
-        def __init__(self, *given: Any, **named: Any) -> None:
-            super().__init__(*given, **named)
-            self.http: Any = None
-            self.requests: dict[int, bytes] = {}
+    def __init__(self, *given: Any, **named: Any) -> None:
+        super().__init__(*given, **named)
+        self.http: Any = None
+        self.requests: dict[int, bytes] = {}
 
-        def quic_event_received(self, event: Any) -> None:
-            if isinstance(event, events.ProtocolNegotiated) and event.alpn_protocol == "h3":
-                self.http = h3.H3Connection(self._quic)
-            if self.http is not None:
-                for each in self.http.handle_event(event):
-                    if isinstance(each, h3_events.HeadersReceived):
-                        self.answer_h3(each.stream_id, dict(each.headers)[b":path"].decode())
-            elif isinstance(event, events.StreamDataReceived):
-                self.answer_09(event)
+    def quic_event_received(self, event: Any) -> None:
+        """The library calls this."""
+        kind = type(event).__name__
+        if kind == "ProtocolNegotiated" and event.alpn_protocol == "h3":
+            self.http = self.settings.module("h3.connection").H3Connection(self._quic)
+        if self.http is not None:
+            for each in self.http.handle_event(event):
+                if type(each).__name__ == "HeadersReceived":
+                    self.answer(each.stream_id, dict(each.headers)[b":path"].decode())
+        elif kind == "StreamDataReceived":
+            self.answer_09(event)
 
-        def answer_h3(self, stream_id: int, path: str) -> None:
-            body = _read(directory, path)
-            status = b"404" if body is None else b"200"
-            length = str(len(body or b"")).encode()
-            self.http.send_headers(stream_id, [(b":status", status), (b"content-length", length)])
-            self.http.send_data(stream_id, body or b"", end_stream=True)
-            self.transmit()
+    def answer(self, stream_id: int, path: str) -> None:
+        """Over HTTP/3."""
+        body = _read(self.directory, path)
+        status = b"404" if body is None else b"200"
+        length = str(len(body or b"")).encode()
+        self.http.send_headers(stream_id, [(b":status", status), (b"content-length", length)])
+        self.http.send_data(stream_id, body or b"", end_stream=True)
+        self.transmit()
 
-        def answer_09(self, event: Any) -> None:
-            request = self.requests.get(event.stream_id, b"") + event.data
-            self.requests[event.stream_id] = request
-            if not event.end_stream:
-                return
-            del self.requests[event.stream_id]
-            words = request.decode(errors="replace").split()
-            body = _read(directory, words[1]) if len(words) == 2 and words[0] == "GET" else None
-            if body is None:
-                self._quic.reset_stream(event.stream_id, 1)
-            else:
-                self._quic.send_stream_data(event.stream_id, body, end_stream=True)
-            self.transmit()
-
-    return ServerProtocol
+    def answer_09(self, event: Any) -> None:
+        """Over HTTP/0.9, as soon as the request is whole."""
+        request = self.requests.get(event.stream_id, b"") + event.data
+        self.requests[event.stream_id] = request
+        if not event.end_stream:
+            return
+        del self.requests[event.stream_id]
+        words = request.decode(errors="replace").split()
+        body = _read(self.directory, words[1]) if len(words) == 2 and words[0] == "GET" else None
+        if body is None:
+            self._quic.reset_stream(event.stream_id, 1)
+        else:
+            self._quic.send_stream_data(event.stream_id, body, end_stream=True)
+        self.transmit()
 
 
 def _read(directory: Path, path: str) -> bytes | None:
