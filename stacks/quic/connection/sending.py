@@ -233,7 +233,10 @@ class Sending:
             self._has_sent_handshake = True
         if parts.tracer is not None:
             payload = assembly.view[packet.number_offset + packet.number_bytes : packet.end - TAG_BYTES]
-            parts.tracer.packet_sent(now, level, packet.number, packet.end - packet.start, payload)
+            size = packet.end - packet.start
+            parts.tracer.packet_sent(
+                now, level, packet.number, size, payload, is_mtu_probe=is_probe, tuple_id=path.number
+            )
         parts.counters.packets_sent += 1
         congestion = path.congestion
         parts.recovery.sent(
@@ -266,6 +269,8 @@ class Sending:
             self._handshake.first_handshake_packet(now)
         parts.counters.datagrams_sent += count
         parts.counters.bytes_sent += length
+        if parts.tracer is not None:
+            parts.tracer.datagrams_sent(now, length, segment if count > 1 else length, path.congestion.ecn)
         return Transmit(
             [assembly.view[:length]],
             segment if count > 1 else 0,

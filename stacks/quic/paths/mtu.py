@@ -29,6 +29,11 @@ class MtuDiscovery:
         self._timeouts = 0
         self._next_ns = 0
 
+    @property
+    def is_done(self) -> bool:
+        """Whether no larger size is looked for at present."""
+        return self._next_ns > 0 or self._probe_bytes - self.datagram_bytes < STEP_BYTES
+
     def limit(self, max_bytes: int) -> None:
         """The peer takes no more than this."""
         self._ceiling = max(min(self._ceiling, max_bytes), self._base_bytes)

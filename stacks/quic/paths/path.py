@@ -54,15 +54,15 @@ class PathFrames:
 
 
 class Path:
-    """local, remote: its addresses. peer_cid: of the packets on it.
+    """local, remote: its addresses. peer_cid: of the packets on it. number: counted from 0, the handshake's.
 
     received_bytes, sent_bytes: of UDP payload. is_validated: the peer is known to be at `remote`. congestion, mtu: of
     the path alone. frames: that have to be sent on it. retry_ns, until_ns: of its validation, None for none.
     """
 
     __slots__ = (
-        "congestion", "frames", "is_validated", "local", "mtu", "peer_cid", "received_bytes", "remote", "retry_ns",
-        "sent_bytes", "until_ns",
+        "congestion", "frames", "is_validated", "local", "mtu", "number", "peer_cid", "received_bytes", "remote",
+        "retry_ns", "sent_bytes", "until_ns",
     )  # fmt: skip
 
     def __init__(
@@ -80,6 +80,7 @@ class Path:
         self.peer_cid = peer_cid
         self.congestion = congestion
         self.mtu = mtu
+        self.number = 0
         self.frames = PathFrames(rng)
         self.received_bytes = self.sent_bytes = 0
         self.is_validated = False

@@ -47,6 +47,7 @@ class Paths:
         self._make_congestion = make_congestion
         self._is_confirmed = False
         self._challenges = 0
+        self._made = 0
         self._parameters: TransportParameters | None = None
         self._max_bytes = configuration.max_probe_bytes
         self.active = self._make(local, remote, peer_ids.current, now)
@@ -124,6 +125,10 @@ class Paths:
 
     # Out
 
+    def all(self) -> tuple[Path, ...]:
+        """The path in use first, then those that are tried."""
+        return (self.active, *self._others)
+
     def with_frames(self, now: int) -> list[Path]:  # noqa: ARG002
         """Paths on which a datagram of its own is to be sent, if their budget allows."""
         if not self._others:
@@ -185,7 +190,7 @@ class Paths:
 
     def _make(self, local: Address, remote: Address, peer_cid: bytes, now: int) -> Path:
         configuration = self._configuration
-        return Path(
+        path = Path(
             local,
             remote,
             peer_cid=peer_cid,
@@ -193,6 +198,9 @@ class Paths:
             mtu=MtuDiscovery(configuration.initial_datagram_bytes, self._max_bytes),
             rng=self._rng,
         )
+        path.number = self._made
+        self._made += 1
+        return path
 
     def _try(self, path: Path, now: int) -> None:
         self._others.append(path)

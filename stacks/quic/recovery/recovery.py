@@ -34,7 +34,8 @@ class Recovery:
 
     path: the congestion of the path in use. is_handshake_confirmed: as RFC 9001 4.1.2 has it. has_handshake_keys: a
     client's. is_blocked: a server may send nothing more before the client's address is validated. probes: timeouts
-    so far; lost_packets, spurious_losses: counters. on_lost: called with each packet that is found lost.
+    so far; lost_packets, spurious_losses: counters. on_lost: called with each packet that is found lost; on_acked: with
+    the packets of a space that are acknowledged for the first time, those that had been lost behind the others.
     """
 
     def __init__(self, path: PathCongestion, *, is_client: bool, rng: random.Random, now: int) -> None:
@@ -44,6 +45,7 @@ class Recovery:
         self.is_blocked = False
         self.probes = self.lost_packets = self.spurious_losses = 0
         self.on_lost: Callable[[SentPacket, int], object] | None = None
+        self.on_acked: Callable[[int, Sequence[SentPacket], int], object] | None = None
         self._rng = rng
         self._spaces = tuple(SpaceRecovery() for _ in range(3))
         self._backoff = 0
@@ -135,6 +137,8 @@ class Recovery:
             self._is_peer_validated = True
         if not arrived and not late:
             return
+        if self.on_acked is not None:
+            self.on_acked(number, [*arrived, *late], now)
         is_newest = largest > space.largest_acked
         if is_newest:
             space.largest_acked = largest
@@ -186,6 +190,11 @@ class Recovery:
             return due_ns  # 6.2.1: no probe timeout while losses by time are pending
         due = self._probe_due()
         return None if due is None else due[0]
+
+    @property
+    def timeouts_in_a_row(self) -> int:
+        """Probe timeouts since something was last acknowledged: pto_count of RFC 9002 A.3."""
+        return self._backoff
 
     def pto_ns(self, space: int = SPACE_APPLICATION) -> int:
         """The probe timeout, not doubled (6.2.1)."""
