@@ -195,6 +195,7 @@ class Handshake:
         parts.local_ids.apply_peer_parameters(peer)
         parts.peer_ids.apply_peer_parameters(peer)
         parts.paths.apply_peer_parameters(peer, now)
+        parts.is_greasing = peer.grease_quic_bit and parts.configuration.grease
         parts.idle.agree(peer.max_idle_timeout_ms * MILLISECOND_NS)
         parts.spaces[SPACE_APPLICATION].received.apply_peer_parameters(peer)
         if parts.tracer is not None:
