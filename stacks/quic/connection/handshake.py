@@ -135,7 +135,7 @@ class Handshake:
                 parts.early_sealer = sealer
             else:
                 parts.spaces[SPACE_HANDSHAKE].sealer = sealer
-                parts.recovery.has_handshake_keys = True
+                parts.recovery.timer.has_handshake_keys = True
         else:
             opener = Opener(suite, secret.secret, parts.version)
             if secret.level == LEVEL_ZERO_RTT:

@@ -51,6 +51,7 @@ class LoneDatagrams:
         writer.put(PING, path.mtu.record(size))
         assembly.end_packet()
         length = building.finish_datagram(assembly, path, now, pad_to=size, is_mtu_probe=True)
+        path.congestion.end_burst(now, has_more=False, is_complete=False)
         return building.transmit(assembly, path, length, 1, now, is_probe=True)
 
     def close(self, now: int) -> Transmit | None:

@@ -89,12 +89,9 @@ class Sending:
             if count < MAX_SEGMENTS:
                 count += self._runs.extend(assembly, path, segment, MAX_SEGMENTS - count, now)
         congestion = path.congestion
-        congestion.end_burst()
-        has_more = self._has_data()
-        self.pacing_due_ns = congestion.next_send_ns if has_more and congestion.is_paced_out(now) else None
-        if not has_more and parts.state >= ConnectionState.COMPLETE:
-            congestion.application_limited()
-        parts.recovery.is_blocked = path.budget_bytes() < segment and not parts.is_client
+        is_complete = parts.state >= ConnectionState.COMPLETE
+        self.pacing_due_ns = congestion.end_burst(now, has_more=self._has_data(), is_complete=is_complete)
+        parts.recovery.timer.is_blocked = path.budget_bytes() < segment and not parts.is_client
         return self._building.transmit(assembly, path, segment, count, now)
 
     def _has_data(self) -> bool:

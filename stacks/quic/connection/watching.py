@@ -107,7 +107,7 @@ class Watch:
     def _state_changed(self, now: int) -> None:
         """Every state on the way, since several may be passed in one packet."""
         parts, tracer = self._parts, self._tracer
-        if self._state == ATTEMPTED and parts.recovery.has_handshake_keys:
+        if self._state == ATTEMPTED and parts.recovery.timer.has_handshake_keys:
             self._state = ConnectionState.HANDSHAKING
             tracer.connection_state_updated(now, "handshake_started")
         for state, word in ((ConnectionState.COMPLETE, "handshake_complete"), (ConnectionState.CONFIRMED, CONFIRMED)):
@@ -200,7 +200,7 @@ class Watch:
             smoothed_rtt_ns=rtt.smoothed_ns if has_rtt else None,
             latest_rtt_ns=rtt.latest_ns if has_rtt else None,
             rtt_variance_ns=rtt.variation_ns if has_rtt else None,
-            pto_count=self._parts.recovery.timeouts_in_a_row,
+            pto_count=self._parts.recovery.timer.backoff,
             window_bytes=controller.window_bytes,
             inflight_bytes=congestion.delivery.inflight_bytes,
             ssthresh_bytes=controller.variables().get("ssthresh"),

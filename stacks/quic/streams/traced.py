@@ -15,7 +15,7 @@ from stacks.quic.packet_writer import PacketWriter
 from stacks.quic.streams.datagrams import Datagrams
 from stacks.quic.streams.identifiers import kind_of
 from stacks.quic.streams.receive_stream import ReceiveStream
-from stacks.quic.streams.send_stream import SendStream
+from stacks.quic.streams.send_stream import SendStream, StreamRecord
 from stacks.quic.streams.states import ReceiveState, SendState
 from stacks.quic.streams.streams import Streams
 from stacks.quic.tracing import Tracer
@@ -94,15 +94,12 @@ class TracedStreams(Streams):
 
     # Into packets, and what became of it
 
-    def _write_fresh(self, packet: PacketWriter, stream: SendStream, credit: int) -> bool:
-        was_written = super()._write_fresh(packet, stream, credit)
-        self._look_at_sender(stream, by_peer=False)
-        return was_written
-
-    def _write_repeat(self, packet: PacketWriter, stream: SendStream) -> bool:
-        was_written = super()._write_repeat(packet, stream)
-        self._look_at_sender(stream, by_peer=False)
-        return was_written
+    def write_frames(self, packet: PacketWriter, now: int) -> None:
+        before = len(packet.records)
+        super().write_frames(packet, now)
+        for record in packet.records[before:]:
+            if isinstance(record, StreamRecord):
+                self._look_at_sender(record.stream, by_peer=False)
 
     def control_told(self, key: tuple[int, int]) -> None:
         super().control_told(key)

@@ -149,8 +149,7 @@ def _packet_problems(events: list[Any]) -> list[str]:
         packet = (SPACES.get(word, ""), header.get("packet_number", -1))
         if kind in ("packet_sent", "packet_received") and word in SPACES:
             books = sent if kind == "packet_sent" else received
-            is_closing = any(frame.get("frame_type") == "connection_close" for frame in data.get("frames", ()))
-            if packet in books and not (kind == "packet_sent" and is_closing):  # RFC 9000 10.2.1: the same again
+            if packet in books:
                 wrong.append(f"{kind}: {packet} twice")
             books.add(packet)
             if kind == "packet_sent":
