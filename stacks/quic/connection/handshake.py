@@ -181,7 +181,6 @@ class Handshake:
         parts.recovery.handshake_confirmed(now)
         self.first_handshake_packet(now)  # long since, unless all of ours got lost
         parts.discard_space(SPACE_HANDSHAKE, now)
-        parts.local_ids.forget_original()
         parts.paths.handshake_confirmed(now)
         parts.events.append(HandshakeConfirmed())
 

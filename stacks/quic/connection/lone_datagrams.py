@@ -30,20 +30,25 @@ class LoneDatagrams:
         writer = building.begin_short(assembly, path, limit=room, now=now)
         if writer is not None:
             path.frames.write_frames(writer, now)
-            received = parts.spaces[SPACE_APPLICATION].received
-            if received.has_frames and writer.has_frames:
-                received.write_frames(writer, now)
+            if path is parts.paths.active and writer.has_frames:
+                # 9.3.3: not a probe alone where packets go anyway; elsewhere nothing else, or it were a move.
+                received = parts.spaces[SPACE_APPLICATION].received
+                if received.has_frames:
+                    received.write_frames(writer, now)
+                else:
+                    writer.put(PING)
         if writer is None or not assembly.end_packet():
             return building.transmit(assembly, path, 0, 0, now)
         length = building.finish_datagram(assembly, path, now, pad_to=min(MIN_INITIAL_BYTES, room))
+        path.frames.left(length)
         return building.transmit(assembly, path, length, 1, now)
 
     def mtu_probe(self, path: Path, now: int) -> Transmit | None:
         """A PING with PADDING, of a size that the path may or may not carry (14.4); None when it is not time."""
         building = self._building
-        size = path.mtu.poll_probe(now) if path.congestion.may_send(now) else None
-        if size is None:
+        if not path.mtu.is_searching(now) or not path.congestion.may_send(now):
             return None
+        size = path.mtu.begin_probe()
         assembly = building.assembly()
         assembly.begin_datagram()
         writer = building.begin_short(assembly, path, limit=size, now=now)

@@ -66,10 +66,12 @@ class Sending:
             if transmit is not None:
                 return transmit
         path = parts.paths.active
-        transmit = self._burst(path, now)
-        if transmit is None and parts.state == ConnectionState.CONFIRMED:
+        if parts.state == ConnectionState.CONFIRMED and path.is_validated:
+            # Before what waits: a connection that has data from its beginning on would never send one otherwise.
             transmit = self._lone.mtu_probe(path, now)
-        return transmit
+            if transmit is not None:
+                return transmit
+        return self._burst(path, now)
 
     # Bursts on the active path
 

@@ -46,7 +46,7 @@ class VersionSwitch:
             return not self._has_accepted and header.version in parts.configuration.versions
         return header.version == parts.original_version
 
-    def opened(self, header: Header, now: int) -> None:
+    def opened(self, header: Header) -> None:
         """A long packet was opened: it is the peer's."""
         parts = self._parts
         if self._has_accepted:
@@ -54,7 +54,7 @@ class VersionSwitch:
         self._has_accepted = True
         if parts.is_client:
             parts.peer_ids.first_packet(header.source_cid)
-            parts.paths.peer_ids_changed(now)
+            parts.paths.server_chose_id()
             if header.version != parts.version:
                 self._handshake.change_version(header.version)
 
@@ -76,6 +76,7 @@ class VersionSwitch:
         self.retry_source_cid = source_cid
         parts.token = token
         parts.peer_ids.follow_retry(source_cid)
+        parts.paths.server_chose_id()
         self._handshake.derive_initial_keys(source_cid, now)
         parts.recovery.retry_received(now)
 

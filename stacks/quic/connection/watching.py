@@ -162,7 +162,7 @@ class Watch:
                 tracer.migration_state_updated(now, "migration_abandoned", tuple_id=self._active)
             self._active, self._has_migrated = active.number, False
             tracer.migration_state_updated(now, "migration_started", tuple_id=active.number)
-        if not self._has_migrated and active.is_validated and active.until_ns is None:
+        if not self._has_migrated and active.is_validated and not active.frames.is_running:
             self._has_migrated = True
             tracer.migration_state_updated(now, "migration_complete", tuple_id=active.number)
         mtu = (active.mtu.datagram_bytes, active.mtu.is_done)
@@ -171,7 +171,7 @@ class Watch:
             tracer.mtu_updated(now, mtu[0], is_done=mtu[1])
 
     def _look_at_probing(self, path: Path, now: int) -> None:
-        is_probing = path.until_ns is not None
+        is_probing = path.frames.is_running
         if self._probing.get(path.number, False) != is_probing:
             word = "probing_started"
             if not is_probing:
