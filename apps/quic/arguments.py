@@ -83,7 +83,12 @@ Cc = Annotated[
 ]
 Qlog = Annotated[
     Path | None,
-    typer.Option(parser=parse_folder, metavar="DIR", help="Write a qlog file for each connection in this folder."),
+    typer.Option(
+        parser=parse_folder,
+        metavar="DIR",
+        envvar="QLOGDIR",
+        help="Write a qlog file for each connection in this folder.",
+    ),
 ]
 Version = Annotated[
     int,

@@ -28,6 +28,7 @@ from apps.quic.arguments import (
     Version,
     parse_folder,
 )
+from apps.quic.commands_plot import plot
 from apps.quic.downloads import DASH
 from apps.quic.getting import GetOptions, get_all
 from apps.quic.key_log import key_log
@@ -47,6 +48,7 @@ app = typer.Typer(
     help="Files over HTTP/3, on a QUIC of our own.",
     epilog="baremetal quic serve .\n\nbaremetal quic get --insecure https://127.0.0.1:4433/README.md",
 )
+app.command(epilog="baremetal quic plot trace.sqlog --output pictures --from 1s --until 3s")(plot)
 
 TIMEOUT = Nanoseconds(10_000_000_000)
 Output = Annotated[Path | None, typer.Option(metavar="FILE", help="Where the one URL goes; -: standard output.")]
@@ -72,7 +74,9 @@ def get(
     version: Version = 0,
     cipher: Cipher = 0,
     key_update: Annotated[bool, typer.Option("--key-update", help="Change keys after the handshake.")] = False,
-    timeout: Annotated[int, typer.Option(parser=parse_duration, metavar="TIME", help="For a handshake.")] = TIMEOUT,
+    timeout: Annotated[
+        int, typer.Option(parser=parse_duration, metavar="TIME", help="How long to wait for an answer.")
+    ] = TIMEOUT,
     local: Local = "",
     offload: Offload = True,
     capture: Capture = None,

@@ -32,7 +32,7 @@ from transports.udp import UdpTransport
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GetOptions:
     """How to fetch. configuration: of every connection; server name and ALPN are filled in. timeout_ns: for a
-    handshake. version: None for any that a ticket is for.
+    handshake, and for silence later. version: None for any that a ticket is for.
     """
 
     configuration: Configuration
@@ -87,8 +87,8 @@ class Origin:
                 return True
             self._finish()
             return True
-        if not fetcher.connected_ns and self._is_hopeless(now):
-            if self._addresses:
+        if self._is_hopeless(now):
+            if self._addresses and not fetcher.connected_ns:
                 self._try_next()
                 return True
             raise self._no_answer()
@@ -96,7 +96,7 @@ class Origin:
 
     def deadline_ns(self) -> int | None:
         """When to look again although nothing came."""
-        return None if self.fetcher.connected_ns else self.fetcher.started_ns + self._options.timeout_ns
+        return self._heard_ns + self._options.timeout_ns
 
     def abandon(self) -> None:
         """End the connection, whatever it is doing, and tell the server."""
@@ -139,7 +139,8 @@ class Origin:
         alpn: tuple[str, ...] = (options.alpn,) if options.alpn else (ALPN_HTTP3, ALPN_HTTP09)
         if ticket is not None and ticket.alpn in alpn:
             alpn = (ticket.alpn, *(each for each in alpn if each != ticket.alpn))
-        now = self._clock.now()
+        now = self._heard_ns = self._clock.now()
+        self._heard = 0
         configuration = replace(
             options.configuration, server_name=url.host, alpn=alpn, unix_epoch_ns=time.time_ns() - now
         )
@@ -158,8 +159,12 @@ class Origin:
         self.pump = Pump(endpoint, self._recording.transport(udp), self._clock, [self.fetcher])
 
     def _is_hopeless(self, now: int) -> bool:
+        """Whether nothing came for too long; what the network says of the address counts only in silence."""
         assert self._udp is not None
-        waited_ns = now - self.fetcher.started_ns
+        heard = self.fetcher.connection.counters.datagrams_received
+        if heard != self._heard:
+            self._heard, self._heard_ns = heard, now
+        waited_ns = now - self._heard_ns
         is_refused = self._udp.last_unreachable == self.remote and waited_ns > REFUSED_NS
         return is_refused or waited_ns >= self._options.timeout_ns
 
@@ -167,6 +172,8 @@ class Origin:
         assert self._udp is not None
         host, port = self.remote
         where = f"{host} port {port}"
+        if self.fetcher.connected_ns:
+            return CommandError(f"{where} is gone in the middle of it", "check that the server still runs")
         if self._udp.last_unreachable == self.remote:
             return CommandError(f"nothing listens at {where}, says the network", "check address and port (UDP)")
         return CommandError(

@@ -70,6 +70,10 @@ class Connection:
             self._receiving.handle_burst(view, segment_bytes, path, ecn, now)
             self._after_input(now)
 
+    def is_peer(self, remote: Address) -> bool:
+        """Whether the peer is, or was lately, at this address."""
+        return self._parts.paths.is_peer(remote)
+
     def handle_reset(self, now: int) -> None:
         """A stateless reset of the peer's came (RFC 9000 10.3)."""
         text = "the peer has forgotten this connection"
@@ -91,8 +95,9 @@ class Connection:
         probe = parts.recovery.handle_timeout(now)
         if probe is not None:
             parts.spaces[probe.space].probes = probe.count
-            parts.paths.active.mtu.timed_out()
+            parts.paths.active.congestion.large_losses += 1
         parts.paths.handle_timeout(now)
+        self._follow_mtu(now)
 
     def poll_transmit(self, now: int) -> Transmit | None:
         """The next burst to send, or None."""
@@ -238,13 +243,19 @@ class Connection:
         self._work()
 
     def _after_input(self, now: int) -> None:
-        path = self._parts.paths.active
-        if path.mtu.has_changed:
-            path.mtu.has_changed = False
-            path.congestion.handle_mtu(path.mtu.datagram_bytes, now)
+        self._follow_mtu(now)
         while self._handshake.has_new_keys:
             self._handshake.has_new_keys = False
             self._receiving.keys_changed(now)
+
+    def _follow_mtu(self, now: int) -> None:
+        path = self._parts.paths.active
+        mtu, congestion = path.mtu, path.congestion
+        if congestion.large_losses and mtu.suspect(congestion.large_losses):
+            congestion.large_losses = 0
+        if mtu.has_changed:
+            mtu.has_changed = False
+            congestion.handle_mtu(mtu.datagram_bytes, now)
 
     def _work(self) -> None:
         if self.on_work is not None:

@@ -168,7 +168,6 @@ class Handshake:
         parts.recovery.handshake_confirmed(now)
         self.first_handshake_packet(now)  # long since, unless all of ours got lost
         parts.discard_space(SPACE_HANDSHAKE, now)
-        parts.local_ids.forget_original()
         parts.paths.handshake_confirmed(now)
         parts.events.append(HandshakeConfirmed())
 
@@ -182,6 +181,7 @@ class Handshake:
         parts.local_ids.apply_peer_parameters(peer)
         parts.peer_ids.apply_peer_parameters(peer)
         parts.paths.apply_peer_parameters(peer, now)
+        parts.is_greasing = peer.grease_quic_bit and parts.configuration.grease
         parts.idle.agree(peer.max_idle_timeout_ms * MILLISECOND_NS)
         parts.spaces[SPACE_APPLICATION].received.apply_peer_parameters(peer)
         if parts.tracer is not None:

@@ -11,12 +11,13 @@ from stacks.quic.connection.handshake import Handshake
 from stacks.quic.connection.own_parameters import own_parameters
 from stacks.quic.connection.parts import Parts
 from stacks.quic.connection.versions import VersionSwitch
-from stacks.quic.paths import LocalConnectionIds, Paths, PeerConnectionIds, Token, TokenKeeper, reset_token
+from stacks.quic.paths import LocalConnectionIds, Path, Paths, PeerConnectionIds, Token, TokenKeeper, reset_token
 from stacks.quic.randomness import random_bytes
 from stacks.quic.recovery import PathCongestion
 from stacks.quic.tls import Ticket, Tls, TlsSettings, check_parameters
 from stacks.quic.tracing import Tracer
 from transports.datagram import Address
+from wire.quic.frames import NewToken
 from wire.quic.packet import Header
 from wire.quic.parameters import PreferredAddress, TransportParameters
 
@@ -127,27 +128,34 @@ def accept(
             own.retry_source_connection_id = header.destination_cid
         own.stateless_reset_token = reset_token(reset_key, source_cid)
         if configuration.preferred_addresses:
-            own.preferred_address = _preferred_address(configuration, parts, reset_key)
+            own.preferred_address = _preferred_address(configuration, parts)
         return own.encode()
 
     tls = Tls(settings, is_client=False, rng=rng, now=now, version=header.version, parameters_for=answer)
     handshake = Handshake(parts, tls)
     versions = VersionSwitch(parts, handshake)
-    handshake.new_token = lambda at: tokens.seal_new_token(parts.paths.active.remote, at, rng)
+
+    def new_token(at: int) -> bytes:
+        return tokens.seal_new_token(parts.paths.active.remote, version=parts.version, now=at, rng=rng)
+
+    def say_token(_: Path, at: int) -> None:
+        parts.control.say("new_token", NewToken(new_token(at)).encode())  # 9.3: the former one is for another address
+
+    handshake.new_token = new_token
+    parts.paths.on_validated = say_token
     handshake.derive_initial_keys(header.destination_cid)
     return Connection(parts, handshake, versions, pool)
 
 
-def _preferred_address(configuration: Configuration, parts: Parts, reset_key: bytes) -> PreferredAddress:
+def _preferred_address(configuration: Configuration, parts: Parts) -> PreferredAddress:
     """Where clients should go (RFC 9000 9.6), with the connection ID for it."""
-    connection_id = random_bytes(parts.rng, configuration.connection_id_bytes)
-    parts.local_ids.use_preferred(connection_id)
+    connection_id, token = parts.local_ids.issue_preferred()
     addresses = configuration.preferred_addresses
     return PreferredAddress(
         next((address for address in addresses if ":" not in address[0]), None),
         next((address for address in addresses if ":" in address[0]), None),
         connection_id,
-        reset_token(reset_key, connection_id),
+        token,
     )
 
 

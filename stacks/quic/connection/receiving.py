@@ -184,7 +184,9 @@ class Receiving:
         except QuicError as error:
             self._mistake(error, now)
             return
-        index = self._runs.handle(opened_packets, 0, path, ecn, now) if len(opened_packets) > 1 else 0
+        index = 0
+        if len(opened_packets) > 1:
+            index = self._runs.handle(opened_packets, 0, destination_cid, path, ecn, now)
         while index < len(opened_packets):
             opened = opened_packets[index]
             index += 1
@@ -195,7 +197,7 @@ class Receiving:
             is_bad = bool(first & SHORT_RESERVED_BITS)
             self._take(LEVEL_ONE_RTT, number, is_bad, payload, destination_cid, path, ecn, now)
             if index < len(opened_packets):
-                index = self._runs.handle(opened_packets, index, path, ecn, now)
+                index = self._runs.handle(opened_packets, index, destination_cid, path, ecn, now)
 
     def _take(
         self,
@@ -233,7 +235,13 @@ class Receiving:
         received.record(number, packet.is_ack_eliciting, ecn, now)
         parts.idle.received(now)
         if level == LEVEL_ONE_RTT:
-            parts.paths.packet_processed(path, is_probing=packet.is_probing, is_newest=is_newest, now=now)
+            parts.paths.packet_processed(
+                path,
+                destination_cid=destination_cid,
+                is_probing=packet.is_probing,
+                is_newest=is_newest,
+                now=now,
+            )
         if parts.state == ConnectionState.CLOSING:
             parts.repeater.arrived()
         return True

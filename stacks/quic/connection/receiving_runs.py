@@ -31,7 +31,9 @@ class ReceivingRuns:
         self._streams = parts.streams
         self._received = parts.spaces[SPACE_APPLICATION].received
 
-    def handle(self, packets: Sequence[Opened | None], index: int, path: Path, ecn: int, now: int) -> int:
+    def handle(
+        self, packets: Sequence[Opened | None], index: int, destination_cid: bytes, path: Path, ecn: int, now: int
+    ) -> int:
         """Take packets from `index` on, as many as are plain; the index of the first that is not."""
         parts = self._parts
         if parts.tracer is not None or parts.state != ConnectionState.CONFIRMED or not parts.configuration.shortcuts:
@@ -83,7 +85,9 @@ class ReceivingRuns:
             parts.counters.packets_received += count
             received.record_run(expected - 1, ecn, now)
             parts.idle.received(now)
-            parts.paths.packet_processed(path, is_probing=False, is_newest=True, now=now)
+            parts.paths.packet_processed(
+                path, destination_cid=destination_cid, is_probing=False, is_newest=True, now=now
+            )
         return index
 
 

@@ -54,7 +54,7 @@ class VersionSwitch:
         self._has_accepted = True
         if parts.is_client:
             parts.peer_ids.first_packet(header.source_cid)
-            parts.paths.peer_ids_changed(now)
+            parts.paths.server_chose_id()
             if header.version != parts.version:
                 self._handshake.change_version(header.version)
                 if parts.tracer is not None:
@@ -73,6 +73,7 @@ class VersionSwitch:
         self.retry_source_cid = source_cid
         parts.token = token
         parts.peer_ids.follow_retry(source_cid)
+        parts.paths.server_chose_id()
         self._handshake.derive_initial_keys(source_cid)
         parts.recovery.retry_received(now)
 

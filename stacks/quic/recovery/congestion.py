@@ -24,13 +24,14 @@ class PathCongestion:
     """One path. datagram_bytes: the largest at present. ecn: the codepoint that packets carry now.
 
     thresholds: of reordering. is_recovering: whether a loss was found and no packet sent after it has been
-    acknowledged. ack_delay_ns: the longest that the peer promises to wait with acknowledgements.
+    acknowledged. ack_delay_ns: the longest that the peer promises to wait with acknowledgements. large_losses: times
+    that packets larger than every path carries were found lost, since one of them arrived (RFC 8899 4.3).
     """
 
     __slots__ = (
         "_event_ns", "_marked_ns", "_pacing_rest", "_persistent", "_quantum_left", "_starts", "_unresolved",
-        "ack_delay_ns", "controller", "datagram_bytes", "delivery", "ecn", "is_recovering", "rtt", "thresholds",
-        "validation",
+        "ack_delay_ns", "controller", "datagram_bytes", "delivery", "ecn", "is_recovering", "large_losses", "rtt",
+        "thresholds", "validation",
     )  # fmt: skip
 
     def __init__(self, configuration: Configuration, rng: random.Random, *, now: int) -> None:
@@ -47,6 +48,7 @@ class PathCongestion:
         self.validation = EcnValidation(is_enabled=configuration.has_ecn)
         self.ack_delay_ns = DEFAULT_ACK_DELAY_NS
         self.is_recovering = False
+        self.large_losses = 0
         self.ecn = 0
         # RFC 9002 7.3.2: losses among packets before these numbers, one a space, are of the same congestion event. (By
         # numbers, not by times: in virtual time much happens in one nanosecond.)
@@ -175,6 +177,8 @@ class PathCongestion:
         """
         controller = self.controller
         newest = acked[-1] if acked else None
+        if self.large_losses and newest is not None and newest.size_bytes > MIN_DATAGRAM_BYTES:
+            self.large_losses = 0
         is_after = newest is not None and newest.number >= self._starts[newest.space]
         if self.is_recovering and is_after:
             self.is_recovering = False
@@ -198,6 +202,8 @@ class PathCongestion:
         if not lost:
             return
         last = lost[-1]
+        if last.size_bytes > MIN_DATAGRAM_BYTES:
+            self.large_losses += 1
         if is_persistent or last.number >= self._starts[last.space]:
             lost_bytes = 0
             for packet in lost:
@@ -250,6 +256,7 @@ class PathCongestion:
         self.ecn = (self.controller.ecn or ECT0) if self.validation.is_marking else 0
 
 
+MIN_DATAGRAM_BYTES = 1200
 MANY = 1 << 30
 LINE_RATE_BPS = 1_000_000_000_000
 """What our own interface sends is not known: a bound that no path reaches."""
