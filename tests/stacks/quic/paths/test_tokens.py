@@ -48,7 +48,11 @@ def test_another_process_with_the_key_reads_them_and_one_without_does_not() -> N
 
 @pytest.mark.parametrize(
     ("client", "retry_is_good", "new_is_good"),
-    [(("192.0.2.7", 50_001), False, True), (("192.0.2.8", 50_000), False, False), (("2001:db8::1", 50_000), False, False)],
+    [
+        (("192.0.2.7", 50_001), False, True),
+        (("192.0.2.8", 50_000), False, False),
+        (("2001:db8::1", 50_000), False, False),
+    ],
 )
 def test_a_retry_token_is_bound_to_address_and_port_and_a_new_one_to_the_address(
     client: tuple[str, int], retry_is_good: bool, new_is_good: bool
