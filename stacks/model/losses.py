@@ -1,7 +1,7 @@
 """Which packets are in flight, which were acknowledged, and which are lost (RFC 9002 section 6).
 
-A packet is lost when one sent so much later was acknowledged as `ReorderingThresholds` says. Lost packets are kept in mind
-for a while: one that is acknowledged after all was no loss, and raises the thresholds if it was out of order.
+A packet is lost when one sent so much later was acknowledged as `ReorderingThresholds` says. Lost packets are kept in
+mind for a while: one that is acknowledged after all was no loss, and raises the thresholds if it was out of order.
 """
 
 from __future__ import annotations

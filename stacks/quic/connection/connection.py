@@ -113,7 +113,7 @@ class Connection:
         if not parts.is_alive:
             return parts.drained_ns if parts.state != ConnectionState.CLOSED else None
         idle_ns = parts.idle.due_ns(parts.recovery.pto_ns())
-        if parts.recovery.is_blocked:
+        if parts.recovery.timer.is_blocked:
             return idle_ns  # nothing may be sent before something comes (RFC 9000 8.1)
         deadlines = [
             idle_ns,

@@ -127,7 +127,7 @@ class Handshake:
                 parts.early_sealer = sealer
             else:
                 parts.spaces[SPACE_HANDSHAKE].sealer = sealer
-                parts.recovery.has_handshake_keys = True
+                parts.recovery.timer.has_handshake_keys = True
         else:
             opener = Opener(suite, secret.secret, parts.version)
             if secret.level == LEVEL_ZERO_RTT:
@@ -181,6 +181,7 @@ class Handshake:
         parts.local_ids.apply_peer_parameters(peer)
         parts.peer_ids.apply_peer_parameters(peer)
         parts.paths.apply_peer_parameters(peer, now)
+        parts.is_greasing = peer.grease_quic_bit and parts.configuration.grease
         parts.idle.agree(peer.max_idle_timeout_ms * MILLISECOND_NS)
         parts.spaces[SPACE_APPLICATION].received.apply_peer_parameters(peer)
         if parts.tracer is not None:

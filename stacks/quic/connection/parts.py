@@ -35,14 +35,15 @@ class Parts:
     version: that is spoken; original_version: that the client began with. events: for the application.
     one_rtt: None before there are 1-RTT keys for sending. early_sealer, early_opener: of 0-RTT packets.
     token: that the client's Initial packets carry. close_reason: why the connection ended, None while it has not;
+    is_greasing: the peer takes packets with and without the fixed bit (RFC 9287), by grease_pattern.
     drained_ns: when it may be forgotten then.
     """
 
     __slots__ = (
         "close_reason", "configuration", "control", "counters", "datagrams", "drained_ns", "early_opener",
-        "early_sealer", "events", "idle", "is_client", "local_ids", "one_rtt", "original_version", "paths",
-        "peer_ids", "peer_max_payload_bytes", "recovery", "repeater", "rng", "spaces", "state", "streams", "token",
-        "tracer", "version",
+        "early_sealer", "events", "grease_pattern", "idle", "is_client", "is_greasing", "local_ids", "one_rtt",
+        "original_version", "paths", "peer_ids", "peer_max_payload_bytes", "recovery", "repeater", "rng", "spaces",
+        "state", "streams", "token", "tracer", "version",
     )  # fmt: skip
 
     def __init__(
@@ -81,6 +82,8 @@ class Parts:
         self.spaces = tuple(_space(number, configuration) for number in range(3))
         self.one_rtt: OneRttKeys | None = None
         self.early_sealer: Sealer | None = None
+        self.is_greasing = False
+        self.grease_pattern = int(rng.random() * (1 << 48))
         self.early_opener: Opener | None = None
         self.peer_max_payload_bytes = MAX_PAYLOAD_BYTES
 

@@ -17,7 +17,7 @@ from stacks.quic.keys import PacketPlace
 from stacks.quic.levels import SPACE_APPLICATION
 from stacks.quic.paths import Path
 from wire.quic.frame_types import FRAME_STREAM, STREAM_OFF
-from wire.quic.packet import SHORT_FIRST, number_bytes
+from wire.quic.packet import number_bytes
 from wire.quic.varint import encode_varint
 
 
@@ -81,7 +81,7 @@ class SendingRuns:
         if count <= 0:
             return 0
         sealer = keys.sealer_for(number, now)
-        front = (SHORT_FIRST | keys.phase_bit | (width - 1)).to_bytes(1, "big") + path.peer_cid
+        front = (assembly.fixed_bit | keys.phase_bit | (width - 1)).to_bytes(1, "big") + path.peer_cid
         number_mask, offset_bits = (1 << 8 * width) - 1, OFFSET_BITS[offset_bytes]
         view, copy = assembly.view, stream.buffer.copy
         places: list[PacketPlace] = []

@@ -52,6 +52,11 @@ class Incoming(Outgoing):
         self._received_bytes = self._consumed_bytes = 0
         self._gaps = GapBudget(MAX_GAPS)
 
+    @property
+    def gaps(self) -> int:
+        """How many runs of bytes behind gaps there are on all streams together."""
+        return self._gaps.count
+
     # Frames in
 
     def handle_stream(self, stream_id: int, offset: int, data: memoryview, is_fin: bool, now: int) -> None:  # noqa: ARG002
@@ -62,6 +67,14 @@ class Incoming(Outgoing):
             if stream is None:
                 return
         end = offset + len(data)
+        received = self._received_bytes + end - offset
+        if offset == stream.next_offset and end <= stream.window and received <= self.receive_limit and not is_fin:
+            # The common case, in front of the whole: the next bytes of a stream of which nothing is special.
+            self._received_bytes = received
+            stream.take_next(data, end)
+            if not stream.is_told:
+                self._tell(stream)
+            return
         if end > stream.highest or stream.final_size is not None:
             grown = stream.grow(end)
             if grown:
@@ -76,19 +89,23 @@ class Incoming(Outgoing):
         if stream.stop_code is None:
             if data:
                 stream.add(offset, data)
+                stream.look_ahead()
             if not stream.is_told:
                 self._tell(stream)
 
     def handle_run(self, stream_id: int, start: int, end: int, views: Sequence[memoryview], now: int) -> None:
         """STREAM frames without an end, back to back from `start` to `end`: as `handle_stream` with each."""
         stream = self._receiving.get(stream_id)
-        if stream is None or not stream.takes_run(start, end):
+        received = self._received_bytes + end - start
+        if (
+            stream is None or start != stream.next_offset or end > stream.window or received > self.receive_limit
+        ):
             for view in views:
                 self.handle_stream(stream_id, start, view, False, now)
                 start += len(view)
             return
-        self._count_received(stream.grow(end))
-        stream.add_run(views, end)
+        self._received_bytes = received
+        stream.take_run(views, end)
         if not stream.is_told:
             self._tell(stream)
 
@@ -310,7 +327,7 @@ class Incoming(Outgoing):
         if kind == control.MAX_DATA:
             return frames.MaxData(self.receive_limit).encode()
         if kind == control.BLOCKED:
-            is_blocked = self.sent_bytes >= self.send_limit and bool(self._fresh)
+            is_blocked = self.sent_bytes >= self.send_limit and self._fresh.head is not None
             return frames.DataBlocked(self.send_limit).encode() if is_blocked else None
         if kind == control.MAX_STREAMS:
             limits = frames.MaxStreams(self._peer.limits[number])

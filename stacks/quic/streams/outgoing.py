@@ -89,51 +89,49 @@ class Outgoing:
         """As of `FrameSource`: control frames first, then streams by priority, what was lost before what is new."""
         if self._control.due and not self._control.write(packet):
             return
+        fresh, repeats = self._fresh, self._repeats
         while True:
+            stream, repeat = fresh.head, repeats.head
             credit = self.send_limit - self.sent_bytes
-            fresh = self._fresh.first() if credit > 0 else None
-            repeat = self._repeats.first()
-            if repeat is not None and (fresh is None or repeat.urgency <= fresh.urgency):
+            if repeat is not None and (stream is None or credit <= 0 or repeat.urgency <= stream.urgency):
                 if not self._write_repeat(packet, repeat):
                     return
-            elif fresh is None:
+            elif stream is None or credit <= 0:
                 break
-            elif not self._write_fresh(packet, fresh, credit):
-                return
+            else:
+                sent = stream.write_fresh(packet, credit)
+                if not sent:
+                    return
+                self.sent_bytes += sent
+                if stream.was_full and stream.stop_offset - stream.next_offset < LOW_WATER_BYTES:
+                    stream.was_full = False
+                    self._stream_writable(stream)
+                if stream.next_offset < stream.stop_offset and stream.next_offset < stream.limit:
+                    fresh.took_turn()
+                    if sent < credit and packet.limit == packet.offset:
+                        return  # and there is more
+                else:
+                    self._all_sent(stream)
             if packet.limit - packet.offset < LEAST_ROOM_BYTES:
                 break
-        if self.sent_bytes >= self.send_limit and self._fresh and self._blocked_at != self.send_limit:
+        if self.sent_bytes >= self.send_limit and fresh.head is not None and self._blocked_at != self.send_limit:
             self._blocked_at = self.send_limit
             self._control.say(BLOCKED)
         self._look()
 
-    def _write_fresh(self, packet: PacketWriter, stream: SendStream, credit: int) -> bool:
-        sent = stream.write_fresh(packet, credit)
-        if not sent:
-            return False
-        self._went(stream, sent)
-        return True
-
-    def _went(self, stream: SendStream, sent: int) -> None:
-        """So many bytes of it are in packets for the first time."""
-        self.sent_bytes += sent
-        if stream.has_fresh:
-            self._fresh.took_turn(stream)
-        else:
-            self._fresh.discard(stream)
-            if stream.is_blocked:
-                self._say_blocked(stream)
-            if stream.is_reset_due:
-                self._control.say(RESET, stream.stream_id)
-        if stream.was_full and stream.stop_offset - stream.next_offset < LOW_WATER_BYTES:
-            stream.was_full = False
-            self._stream_writable(stream)
+    def _all_sent(self, stream: SendStream) -> None:
+        """All that there is, or all that its credit is for."""
+        self._fresh.discard(stream)
+        if stream.is_blocked:
+            self._say_blocked(stream)
+        if stream.is_reset_due:
+            self._control.say(RESET, stream.stream_id)
 
     def _write_repeat(self, packet: PacketWriter, stream: SendStream) -> bool:
         if not stream.write_repeat(packet):
             return False
         if stream.has_repeats:
-            self._repeats.took_turn(stream)
+            self._repeats.took_turn()
         else:
             self._repeats.discard(stream)
         return True
@@ -142,7 +140,7 @@ class Outgoing:
 
     def next_run(self) -> SendStream | None:
         """The stream that alone fills the next packets; None where anything else has its turn."""
-        if self._control.due or self._repeats:
+        if self._control.due or self._repeats.head is not None:
             return None
         stream = self._fresh.only()
         return None if stream is None or stream.reset_code is not None else stream
@@ -158,9 +156,13 @@ class Outgoing:
 
     def sent_run(self, stream: SendStream, end: int) -> None:
         """Everything up to `end` is in packets."""
-        sent = end - stream.next_offset
+        self.sent_bytes += end - stream.next_offset
         stream.run_sent(end)
-        self._went(stream, sent)
+        if stream.was_full and stream.stop_offset - end < LOW_WATER_BYTES:
+            stream.was_full = False
+            self._stream_writable(stream)
+        if not stream.has_fresh:
+            self._all_sent(stream)
         self._look()
 
     def _stream_writable(self, stream: SendStream) -> None:
@@ -231,8 +233,11 @@ class Outgoing:
 
     def _look(self) -> None:
         """Whether there is anything to send."""
-        has_new = bool(self._fresh) and self.sent_bytes < self.send_limit
-        self.has_frames = has_new or bool(self._repeats) or bool(self._control.due)
+        self.has_frames = (
+            (self._fresh.head is not None and self.sent_bytes < self.send_limit)
+            or self._repeats.head is not None
+            or bool(self._control.due)
+        )
 
     def control_frame(self, key: Key) -> bytes | None:
         """As of `ControlOwner`."""

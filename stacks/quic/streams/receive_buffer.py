@@ -7,7 +7,6 @@ are counted over a whole connection (`GapBudget`), because each costs more than 
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Sequence
 
 from stacks.quic.errors import QuicError, TransportErrorCode
 
@@ -34,16 +33,21 @@ class GapBudget:
 
 
 class ReceiveBuffer:
-    """start: how far it was read. end: how far it is complete. Offsets in bytes of the stream."""
+    """start: how far it was read. end: how far it is complete, in bytes of the stream. chunks: what is between."""
 
-    __slots__ = ("_budget", "_chunks", "_head", "_runs", "end", "start")
+    __slots__ = ("_budget", "_head", "_runs", "chunks", "end", "start")
 
     def __init__(self, budget: GapBudget) -> None:
         self.start = self.end = 0
         self._budget = budget
-        self._chunks: list[Chunk] = []
+        self.chunks: list[Chunk] = []
         self._head = 0  # bytes of the first chunk that were read
         self._runs: list[_Run] | None = None
+
+    @property
+    def gaps(self) -> int:
+        """How many runs there are behind gaps."""
+        return 0 if self._runs is None else len(self._runs)
 
     def add(self, offset: int, view: memoryview) -> None:
         """Bytes at `offset`; copied as far as they are new."""
@@ -53,19 +57,14 @@ class ReceiveBuffer:
                 self._add_behind_gap(offset, behind, view)
             return
         if behind > self.end:
-            append(self._chunks, view if offset == self.end else view[self.end - offset :])
+            append(self.chunks, view if offset == self.end else view[self.end - offset :])
             self.end = behind
             if self._runs is not None:
                 self._close_gap(self._runs)
 
-    def add_run(self, views: Sequence[memoryview], end: int) -> None:
-        """Pieces that follow each other and what is complete, up to `end`; there are no gaps."""
-        self._chunks.append(b"".join(views))
-        self.end = end
-
     def read(self, limit: int) -> bytes:
         """The next bytes in order, `limit` at most."""
-        chunks = self._chunks
+        chunks = self.chunks
         if limit >= self.end - self.start:
             if not chunks:
                 return b""
@@ -80,7 +79,7 @@ class ReceiveBuffer:
 
     def discard(self) -> None:
         """Forget everything; nothing is to be read or added any more."""
-        self._chunks.clear()
+        self.chunks.clear()
         self.start, self._head = self.end, 0
         if self._runs is not None:
             self._budget.count -= len(self._runs)
@@ -88,7 +87,7 @@ class ReceiveBuffer:
 
     def _read_part(self, limit: int) -> bytes:
         parts: list[Chunk] = []
-        chunks, left, count = self._chunks, limit, 0
+        chunks, left, count = self.chunks, limit, 0
         while left > 0:
             chunk = chunks[count]
             rest = len(chunk) - self._head
@@ -150,7 +149,7 @@ class ReceiveBuffer:
             if skipped >= len(chunk):
                 skipped -= len(chunk)
                 continue
-            self._chunks.append(chunk[skipped:] if skipped else chunk)
+            self.chunks.append(chunk[skipped:] if skipped else chunk)
             skipped = 0
         self.end = run.end
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from stacks.quic.errors import QuicError, TransportErrorCode
-from stacks.quic.streams.receive_buffer import GapBudget, ReceiveBuffer
+from stacks.quic.streams.receive_buffer import GapBudget, ReceiveBuffer, append
 from stacks.quic.streams.states import RECEIVE_TABLE, ReceiveEvent, ReceiveState
 from stacks.runtime import Verdict
 from wire.quic.frame_types import FRAME_STREAM
@@ -17,12 +17,13 @@ class ReceiveStream:
     window: the limit that the peer was told. highest: how far it has sent, which is what counts as received.
     final_size: None until it is known; stop_offset: up to where it is delivered then, less where it was reset with a
     reliable part. reset_code: None while it was not reset. stop_code: of our STOP_SENDING; what comes is dropped then.
-    is_told: the application knows that there is something to read.
+    next_offset: where the next bytes begin if they may go the short way: no gap, the end unknown, nobody stopped it;
+    else NOWHERE. is_told: the application knows that there is something to read.
     """
 
     __slots__ = (
-        "_budget", "buffer", "final_size", "highest", "is_told", "reset_code", "state", "stop_code", "stop_offset",
-        "stream_id", "window",
+        "_budget", "buffer", "final_size", "highest", "is_told", "next_offset", "reset_code", "state", "stop_code",
+        "stop_offset", "stream_id", "window",
     )  # fmt: skip
 
     def __init__(self, stream_id: int, window: int, budget: GapBudget) -> None:
@@ -34,6 +35,7 @@ class ReceiveStream:
         self.stop_code: int | None = None
         self.state = ReceiveState.RECV
         self.is_told = False
+        self.next_offset = NOWHERE
         self.buffer: ReceiveBuffer | None = None
         self._budget = budget
 
@@ -46,6 +48,11 @@ class ReceiveStream:
     def readable_bytes(self) -> int:
         """In order, and not read."""
         return 0 if self.buffer is None else self.buffer.end - self.buffer.start
+
+    @property
+    def gaps(self) -> int:
+        """How many runs of bytes there are behind gaps."""
+        return 0 if self.buffer is None else self.buffer.gaps
 
     @property
     def is_complete(self) -> bool:
@@ -73,6 +80,7 @@ class ReceiveStream:
             return 0
         grown = end - self.highest
         self.highest = end
+        self.next_offset = NOWHERE
         return grown
 
     def add(self, offset: int, view: memoryview) -> None:
@@ -86,21 +94,23 @@ class ReceiveStream:
         if self.final_size is not None and buffer.end >= self.stop_offset:
             self.apply(ReceiveEvent.ALL_DATA)
 
-    def takes_run(self, start: int, end: int) -> bool:
-        """Whether [start, end) is next in order with nothing behind it, has credit, and will be read."""
+    def look_ahead(self) -> None:
+        """Whether the next bytes may go the short way."""
         buffer = self.buffer
-        return (
-            buffer is not None
-            and start == buffer.end == self.highest
-            and end <= self.window
-            and self.final_size is None
-            and self.stop_code is None
-        )
+        if buffer is not None and buffer.end == self.highest and self.final_size is None and self.stop_code is None:
+            self.next_offset = buffer.end
 
-    def add_run(self, views: Sequence[memoryview], end: int) -> None:
-        """What `takes_run` allowed, and `grow` has counted: it ends at `end`."""
+    def take_next(self, view: memoryview, end: int) -> None:
+        """Bytes at `next_offset`, up to `end`: the short way, after which it is open still."""
         assert self.buffer is not None
-        self.buffer.add_run(views, end)
+        append(self.buffer.chunks, view)
+        self.buffer.end = self.highest = self.next_offset = end
+
+    def take_run(self, views: Sequence[memoryview], end: int) -> None:
+        """As `take_next`, of pieces that follow each other."""
+        assert self.buffer is not None
+        self.buffer.chunks.append(b"".join(views))
+        self.buffer.end = self.highest = self.next_offset = end
 
     def end(self, final_size: int) -> int:
         """The stream ends there: by how much more than before was sent. QuicError where it cannot."""
@@ -138,6 +148,7 @@ class ReceiveStream:
 
     def drop(self) -> None:
         """Nothing of it will be read any more."""
+        self.next_offset = NOWHERE
         if self.buffer is not None:
             self.buffer.discard()
 
@@ -146,6 +157,7 @@ class ReceiveStream:
             raise self._final_size_error(final_size)
         grown = self.grow(final_size)
         self.final_size = final_size
+        self.next_offset = NOWHERE
         return grown
 
     def _look(self) -> None:
@@ -159,3 +171,6 @@ class ReceiveStream:
         known = f"ends at {self.final_size}" if self.final_size is not None else f"goes to {self.highest}"
         reason = f"stream {self.stream_id} {known}, and then ends at {end}"
         return QuicError(TransportErrorCode.FINAL_SIZE_ERROR, reason, frame_type=FRAME_STREAM)
+
+
+NOWHERE = -1

@@ -14,16 +14,14 @@ from stacks.quic.streams.send_stream import SendStream
 
 
 class Schedule:
-    """Streams that have something to send; empty when it is falsy."""
+    """Streams that have something to send. head: whose turn it is, None where it is empty."""
 
-    __slots__ = ("_levels", "_top")
+    __slots__ = ("_levels", "_top", "head")
 
     def __init__(self) -> None:
         self._levels: dict[int, _Level] = {}
         self._top: _Level | None = None
-
-    def __bool__(self) -> bool:
-        return self._top is not None
+        self.head: SendStream | None = None
 
     def add(self, stream: SendStream) -> None:
         """It has something to send now; nothing happens where that is known."""
@@ -33,26 +31,31 @@ class Schedule:
             if self._top is None or level.urgency < self._top.urgency:
                 self._top = level
         level.add(stream)
+        if level is self._top:
+            self.head = level.first()
 
     def discard(self, stream: SendStream) -> None:
         """It has nothing to send any more, or is about to change its priority."""
         level = self._levels.get(stream.urgency)
-        if level is not None and level.discard(stream):
+        if level is None:
+            return
+        if level.discard(stream):
             del self._levels[stream.urgency]
             self._top = self._levels[min(self._levels)] if self._levels else None
-
-    def first(self) -> SendStream | None:
-        """Whose turn it is."""
-        return None if self._top is None else self._top.first()
+        self.head = None if self._top is None else self._top.first()
 
     def only(self) -> SendStream | None:
-        """Whose turn it is when it stays so, packet after packet; None for nobody, or where several take turns."""
-        return self._top.first() if self._top is not None and self._top.is_single else None
+        """The head, where it stays that packet after packet; None for nobody, or where several take turns."""
+        return None if self._top is None or self._top.is_shared else self.head
 
-    def took_turn(self, stream: SendStream) -> None:
-        """It was served, and wants more."""
-        assert self._top is not None
-        self._top.took_turn(stream)
+    def took_turn(self) -> None:
+        """The head was served, and wants more."""
+        top, head = self._top, self.head
+        assert top is not None
+        assert head is not None
+        if top.is_shared:
+            top.took_turn(head)
+            self.head = top.first()
 
 
 class _Level:
@@ -65,11 +68,6 @@ class _Level:
         self._rotation: OrderedDict[int, SendStream | None] = OrderedDict()
         self._sequential: dict[int, SendStream] = {}
         self._numbers: list[int] = []
-
-    @property
-    def is_single(self) -> bool:
-        """Whether nobody takes turns."""
-        return len(self._rotation) == 1
 
     def add(self, stream: SendStream) -> None:
         number = stream.stream_id
@@ -106,8 +104,11 @@ class _Level:
         return sequential[numbers[0]]
 
     def took_turn(self, stream: SendStream) -> None:
-        if len(self._rotation) > 1:
-            self._rotation.move_to_end(stream.stream_id if stream.is_incremental else OTHERS)
+        self._rotation.move_to_end(stream.stream_id if stream.is_incremental else OTHERS)
+
+    @property
+    def is_shared(self) -> bool:
+        return len(self._rotation) > 1
 
 
 OTHERS = -1

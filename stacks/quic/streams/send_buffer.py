@@ -14,13 +14,14 @@ class SendBuffer:
     may still change is copied once.
     """
 
-    __slots__ = ("_chunks", "_ends", "_hint", "_tail", "end", "start")
+    __slots__ = ("_base", "_base_end", "_chunk", "_chunks", "_ends", "_tail", "end", "start")
 
     def __init__(self) -> None:
         self.start = self.end = 0
         self._chunks: list[bytes | memoryview] = []
         self._ends: list[int] = []
-        self._hint = 0
+        self._chunk: bytes | memoryview = b""  # the one at hand, and where it is
+        self._base = self._base_end = 0
         self._tail: bytearray | None = None
 
     def append(self, data: Data) -> None:
@@ -40,34 +41,43 @@ class SendBuffer:
 
     def copy(self, start: int, end: int, into: memoryview, at: int) -> None:
         """Put the bytes from `start` up to `end`, which are there, into `into` from `at` on."""
-        ends, index = self._ends, self._hint
-        if not ends or end > ends[-1]:
+        base = self._base
+        if not base <= start < end <= self._base_end:
+            base = self._find(start, end, into, at)
+            at += max(0, base - start)
+            start = max(start, base)
+        into[at : at + end - start] = self._chunk[start - base : end - base]
+
+    def _find(self, start: int, end: int, into: memoryview, at: int) -> int:
+        """Have the chunk at hand in which the bytes end; where it begins. Those that are in chunks before are put."""
+        if not self._ends or end > self._ends[-1]:
             self._freeze()
-        chunk = self._chunks[index] if index < len(ends) else b""
-        base = ends[index] - len(chunk) if chunk else end
-        if not base <= start < base + len(chunk):
-            index = self._hint = bisect_right(ends, start)
-            chunk = self._chunks[index]
-            base = ends[index] - len(chunk)
+        ends = self._ends
+        index = bisect_right(ends, start)
+        chunk = self._chunks[index]
+        base = ends[index] - len(chunk)
         while end > ends[index]:
             piece = chunk[start - base :]
-            behind = at + len(piece)
-            into[at:behind] = piece
-            at, start, base = behind, ends[index], ends[index]
+            into[at : at + len(piece)] = piece
+            at += len(piece)
+            start = base = ends[index]
             index += 1
             chunk = self._chunks[index]
-            self._hint = index
-        into[at : at + end - start] = chunk[start - base : end - base]
+        self._chunk, self._base, self._base_end = chunk, base, ends[index]
+        return base
 
     def release(self, start: int) -> None:
         """Forget what is below `start`."""
         self.start = start
         ends, count = self._ends, 0
+        if not ends or ends[0] > start:
+            return
         while count < len(ends) and ends[count] <= start:
             count += 1
         if count:
             del self._chunks[:count], ends[:count]
-            self._hint = max(0, self._hint - count)
+            if self._base_end <= start:
+                self._chunk, self._base, self._base_end = b"", 0, 0
 
     def _freeze(self) -> None:
         if self._tail:

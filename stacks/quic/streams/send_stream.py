@@ -151,7 +151,9 @@ class SendStream:
     def write_fresh(self, packet: PacketWriter, credit: int) -> int:
         """A STREAM frame of bytes that were never sent, `credit` at most; how many, 0 where it does not fit."""
         start = self.next_offset
-        end = self._put(packet, start, min(self.stop_offset - start, self.limit - start, credit))
+        stop, limit = self.stop_offset, self.limit
+        most = (limit if limit < stop else stop) - start  # noqa: FURB136 - of the hot path
+        end = self._put(packet, start, credit if credit < most else most)  # noqa: FURB136
         if end < 0:
             return 0
         self.next_offset = end
@@ -181,43 +183,40 @@ class SendStream:
 
         Its length is left out only where it fills the packet: else padding may follow.
         """
-        at = packet.offset
-        room = packet.limit - at - 1 - len(self.prefix)
-        kind = FRAME_STREAM
-        head = self.prefix
+        at, limit = packet.offset, packet.limit
         if start:
-            kind |= STREAM_OFF
-            offset = encode_varint(start)
-            head += offset
-            room -= len(offset)
-        if most >= room > 0:
-            count = room
+            kind = FRAME_STREAM | STREAM_OFF
+            head = HEADS[kind] + self.prefix + encode_varint(start)
         else:
-            kind |= STREAM_LEN
+            kind = FRAME_STREAM
+            head = HEADS[kind] + self.prefix
+        body = at + len(head)
+        count = limit - body
+        is_fin = False
+        if most < count or count <= 0:
             length = encode_varint(most)
-            count = min(most, room - len(length))
+            count = min(most, count - len(length))
             if count < 0 or (count == 0 and most):
                 return -1
-            head += length if count == most else encode_varint(count)
-        if count < most and count < LEAST_BYTES and packet.has_frames:
+            kind |= STREAM_LEN
+            head = HEADS[kind] + head[1:] + (length if count == most else encode_varint(count))
+            body = at + len(head)
+        elif count < most and count < LEAST_BYTES and packet.has_frames:
             return -1
         end = start + count
-        is_fin = self.is_fin and end == self.stop_offset
-        if is_fin:
-            kind |= STREAM_FIN
-            self.is_fin_due = False
         view = packet.view
-        view[at] = kind
-        body = at + 1 + len(head)
-        view[at + 1 : body] = head
+        view[at:body] = head
+        if self.is_fin and end == self.stop_offset:
+            is_fin = True
+            self.is_fin_due = False
+            view[at] = kind | STREAM_FIN
         if count:
-            assert self.buffer is not None
-            self.buffer.copy(start, end, view, body)
+            self.buffer.copy(start, end, view, body)  # type: ignore[union-attr]  # there are bytes, so there is one
         packet.wrote(body + count, StreamRecord(self, start, end, is_fin))
         if is_fin:
             self._apply(SendEvent.SENT_END)
         elif self.state is SendState.READY:
-            self.state = SendState.SEND
+            self._apply(SendEvent.SENT)
         return end
 
     # What became of it
@@ -310,5 +309,6 @@ class StreamRecord:
 
 
 URGENCY_DEFAULT = 3
+HEADS = tuple(kind.to_bytes(1, "big") for kind in range(FRAME_STREAM + 8))
 LEAST_BYTES = 16
 """A frame that splits a stream's bytes and has fewer is left for the next packet."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from stacks.congestion import Delivery, RttEstimator
-from stacks.model import DataPacket
 from stacks.congestion.reordering import MAX_PACKET_THRESHOLD
+from stacks.model import DataPacket
 from stacks.model.losses import LossDetector
 from tests.stacks.model.rig import MS, PACKET, Recorder, Rig, random_fate
 

@@ -322,7 +322,8 @@ def test_over_real_sockets() -> None:
         client_side = replace(client_configuration(), unix_epoch_ns=0)
         async with (
             serve("127.0.0.1", 0, server_side) as server,
-            connect("127.0.0.1", server.address[1], client_side) as client,trio.open_nursery() as nursery
+            connect("127.0.0.1", server.address[1], client_side) as client,
+            trio.open_nursery() as nursery,
         ):
             stream = client.open_stream()
             nursery.start_soon(stream.send_all, data)
@@ -332,5 +333,31 @@ def test_over_real_sockets() -> None:
                 while len(got) < len(data):
                     got += await accepted.receive_some()
             assert got == data
+
+    trio.run(main)
+
+
+def test_connection_moves_to_another_address() -> None:
+    """RFC 9000 9.2, over real sockets."""
+
+    async def main() -> None:
+        server_side = replace(server_configuration(), unix_epoch_ns=0)
+        client_side = replace(client_configuration(), unix_epoch_ns=0)
+        async with (
+            serve("127.0.0.1", 0, server_side) as server,
+            connect("127.0.0.1", server.address[1], client_side) as client,
+        ):
+            accepted = await server.accept()
+            with trio.fail_after(30):
+                stream = client.open_stream()
+                await stream.send_all(b"1")
+                far = await accepted.accept_stream()
+                assert await far.receive_some() == b"1"
+                await far.send_all(b"confirms")
+                await stream.receive_some()
+                await client.migrate("127.0.0.2")
+                await stream.send_all(b"2")
+                assert await far.receive_some() == b"2"
+                assert accepted.core.path.remote[0] == "127.0.0.2"
 
     trio.run(main)
