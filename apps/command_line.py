@@ -15,6 +15,7 @@ from apps.lab import commands as lab
 from apps.link import commands as link
 from apps.nvme import commands as nvme
 from apps.perf import commands as perf
+from apps.quic import commands as quic
 from apps.rdma import commands as rdma
 
 app = typer.Typer(
@@ -38,6 +39,7 @@ def options(
 
 app.add_typer(nvme.app, name="nvme")
 app.add_typer(rdma.app, name="rdma")
+app.add_typer(quic.app, name="quic")
 app.add_typer(perf.app, name="perf")
 app.add_typer(lab.app, name="lab")
 app.add_typer(link.app, name="link")

@@ -29,11 +29,11 @@ from apps.lab.arguments import (
 from apps.lab.comparing import compare_json, show_comparison
 from apps.lab.drawing import draw, obtain_any, page, short_name
 from apps.lab.obtaining import check_result, is_swept, obtain, open_store
-from apps.lab.pictures.canvas import PICTURES, check_canvas, check_file
 from apps.lab.sweep import run_sweep, show_sweep, sweep_json
 from apps.lab.tables import show_record
 from apps.link.report import INVALID
 from apps.output import console, print_json
+from apps.pictures.canvas import PICTURES, check_canvas, check_file
 from stacks.lab.experiment.loading import find_document
 from stacks.lab.library import ready_names
 from stacks.lab.results.files import write_whole

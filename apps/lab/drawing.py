@@ -7,13 +7,13 @@ from pathlib import Path
 
 from apps.errors import CommandError
 from apps.lab.obtaining import obtain, obtain_point
-from apps.lab.pictures.canvas import to_file
 from apps.lab.pictures.page import run_page, sweep_page
 from apps.lab.pictures.run import distributions, over_time
 from apps.lab.pictures.slowdowns import BY_SIZE, slowdowns, sweep_slowdowns
 from apps.lab.pictures.sweep import sweep_figure
 from apps.lab.sweep import chosen_metrics, run_sweep
 from apps.lab.sweep_file import SweepResult, is_sweep, load_sweep
+from apps.pictures.canvas import to_file
 from stacks.lab.experiment.loading import find_document
 from stacks.lab.experiment.sweeping import read_points
 from stacks.lab.results.keeping import Kept, Store

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping
 from rich.console import Console
 from rich.table import Table as RichTable
 
-from apps.lab.figures import show_number, show_value
+from apps.lab.figures import show_value
+from apps.pictures.numbers import show_number
 from stacks.lab.results.record import Record, Table
 
 

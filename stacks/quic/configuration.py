@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from stacks.congestion import ControllerFactory, Cubic
+from transports.datagram import Address
 
 VERSION_1 = 0x00000001
 VERSION_2 = 0x6B3343CF
@@ -22,8 +23,10 @@ class Configuration:
     0 not to offer it. ack_every: ack-eliciting packets that are acknowledged together. has_ecn: whether packets carry
     ECT(0), or what the controller says, and are validated (13.4). grease: RFC 9287 and reserved values.
     initial_datagram_bytes: UDP payload until path MTU discovery finds more; max_probe_bytes: the most that it tries.
+    preferred_addresses: of a server, to which clients go when the handshake is over: one of IPv4, one of IPv6 at most.
     crypto_buffer_bytes: CRYPTO data held out of order. key_update_packets: 1-RTT packets after which keys change, 0 for
     at the limit of the cipher alone. cipher_suites: numbers of RFC 8446 B.4 in order, empty for the library's.
+    shortcuts: take runs of equal packets together where they come so; without, each goes every step of its own.
     unix_epoch_ns: Unix time when `now` was 0: dates of certificates and ages of tickets are judged by it.
     """
 
@@ -43,6 +46,7 @@ class Configuration:
     max_datagram_frame_bytes: int = 65_535
     active_connection_id_limit: int = 8
     disable_active_migration: bool = False
+    preferred_addresses: tuple[Address, ...] = ()
     connection_id_bytes: int = 8
     has_ecn: bool = True
     grease: bool = True
@@ -58,5 +62,6 @@ class Configuration:
     private_key: bytes = field(default=b"", repr=False)
     is_retrying: bool = False
     has_early_data: bool = True
+    shortcuts: bool = True
     unix_epoch_ns: int = 0
     key_log: Callable[[str], None] | None = field(default=None, repr=False)

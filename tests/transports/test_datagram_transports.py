@@ -13,6 +13,7 @@ from transports.capture import CapturingTransport
 from transports.clock import VirtualClock
 from transports.errors import TransportError
 from transports.memory import MemoryNetwork
+from transports.several import SeveralTransports
 from transports.simulation import Impairments, Network, SimulatedTransport, Simulation
 from transports.udp import UdpTransport
 
@@ -50,6 +51,19 @@ class TestUdpOnIpv6(TestUdpOnIpv4):
 
 class TestUdpOnIpv6WithoutOffload(TestUdpOnIpv6):
     offload = False
+
+
+class TestSeveralSockets(TestUdpOnIpv4):
+    @contextlib.contextmanager
+    def rig(self) -> Iterator[Rig]:
+        near, far = (SeveralTransports(UdpTransport(address, 0)) for address in self.addresses)
+        for several in (near, far):
+            several.add(UdpTransport("127.0.0.83", 0))
+        rig = Rig(near, far, (self.addresses[1], 9))
+        try:
+            yield rig
+        finally:
+            rig.close()
 
 
 class TestMemory(WaitingContract):

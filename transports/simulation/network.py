@@ -191,13 +191,13 @@ class SimulatedTransport:
         self._inbox.put((packet,))
 
     def send(self, transmit: Transmit) -> bool:
-        """Send all datagrams of `transmit`; False while `is_full`."""
+        """Send all datagrams of `transmit`, from its `source` if it names one; False while `is_full`."""
         if self._is_closed:
             raise TransportError("the transport is closed")
         if self.is_full:
             self.statistics.full += 1
             return False
-        self.statistics.sent_datagrams += self._network.send(transmit, self._address)
+        self.statistics.sent_datagrams += self._network.send(transmit, transmit.source or self._address)
         self.statistics.sent_bytes += sum(map(len, transmit.views))
         return True
 

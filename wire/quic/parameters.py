@@ -202,7 +202,7 @@ PARAMETERS: dict[int, tuple[str, str]] = {
     0x20: ("max_datagram_frame_size", INTEGER),
     0x2AB2: ("grease_quic_bit", FLAG),
     0xFF04DE1B: ("min_ack_delay_us", INTEGER),
-    0x17F7586D2CB571: ("reset_stream_at", FLAG),
+    0x1D: ("reset_stream_at", FLAG),
 }
 DEFAULTS = {name: getattr(TransportParameters(), name) for name, _ in PARAMETERS.values()}
 DECODERS: dict[str, Callable[[bytes, str], object]] = {

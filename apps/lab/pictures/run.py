@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from apps.lab.pictures.canvas import (
+from apps.lab.pictures.lines import (
+    Bands,
+    Line,
+    end_s,
+    fairness_line,
+    flow_lines,
+    goodput_lines,
+    queue_lines,
+    state_bands,
+)
+from apps.pictures.canvas import (
     Axes,
     Figure,
     clip_peaks,
@@ -15,18 +25,8 @@ from apps.lab.pictures.canvas import (
     panels,
     tidy,
 )
-from apps.lab.pictures.colours import colour, state_colour
-from apps.lab.pictures.lines import (
-    Bands,
-    Line,
-    distribution,
-    end_s,
-    fairness_line,
-    flow_lines,
-    goodput_lines,
-    queue_lines,
-    state_bands,
-)
+from apps.pictures.colours import colour, state_colour
+from apps.pictures.points import distribution
 from stacks.lab.results.record import Record
 
 Panel = tuple[str, float, Callable[[Axes], object]]

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from apps.lab.pictures.canvas import Axes, Figure, label, legend, new_figure, tidy
-from apps.lab.pictures.colours import colour
 from apps.lab.pictures.sweep import varied
 from apps.lab.sweep_file import SweepResult
+from apps.pictures.canvas import Axes, Figure, label, legend, new_figure, tidy
+from apps.pictures.colours import colour
 from stacks.lab.results.keeping import load
 from stacks.lab.results.record import Record, Table
 

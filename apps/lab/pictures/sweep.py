@@ -7,9 +7,9 @@ import textwrap
 from collections.abc import Sequence
 
 from apps.lab.figures import short_word, show_value
-from apps.lab.pictures.canvas import Axes, Figure, Image, label, new_figure, tidy
-from apps.lab.pictures.colours import colour, controller_colour
 from apps.lab.sweep_file import SweepResult, SweepRow
+from apps.pictures.canvas import Axes, Figure, Image, label, new_figure, tidy
+from apps.pictures.colours import colour, controller_colour
 
 Number = int | float
 

@@ -135,8 +135,8 @@ class HttpCore:
             del self._readable[stream_id]
             data = self.connection.read(stream_id, READ_BYTES)
             is_end = self.connection.streams.is_finished(stream_id)
-            if len(data) == READ_BYTES and not is_end:
-                self._readable[stream_id] = None
+            if data and not is_end:
+                self._readable[stream_id] = None  # there may be more, and it is told of only once
             if data or is_end:
                 self._receive(stream_id, data, is_end=is_end)
         return self._events.popleft() if self._events else None
@@ -157,7 +157,7 @@ class HttpCore:
 
     def can_send(self, stream_id: int) -> bool:
         """Whether so little is unsent that more should be given; StreamWritable tells when it is so again."""
-        return self.connection.streams.unsent_bytes(stream_id) < UNSENT_BYTES
+        return self.connection.streams.unsent_bytes(stream_id) <= UNSENT_BYTES
 
     def cancel(self, stream_id: int) -> None:
         """Neither send nor receive any more on a stream."""
@@ -175,3 +175,4 @@ class HttpCore:
 
 READ_BYTES = 256 << 10
 UNSENT_BYTES = 256 << 10
+"""Where streams count as full: above it StreamWritable tells when they are no more (stacks/quic/streams)."""

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import struct
+from functools import lru_cache
 from typing import Protocol
 
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
 
 class Masks(Protocol):
-    """masks(samples): of samples of 16 bytes back to back, masks with the same stride, of which 5 bytes count."""
+    """masks(samples): of samples of 16 bytes back to back, two integers each: the mask of the first byte, and that of
+    four bytes of a packet number.
+    """
 
-    def __call__(self, samples: bytes | bytearray) -> bytes | bytearray: ...
+    def __call__(self, samples: bytes, /) -> tuple[int, ...]: ...
 
 
 class AesMasks:
@@ -21,22 +25,41 @@ class AesMasks:
     def __init__(self, key: bytes) -> None:
         self._update = Cipher(algorithms.AES(key), modes.ECB()).encryptor().update  # noqa: S305 - as RFC 9001 says
 
-    def __call__(self, samples: bytes | bytearray) -> bytes:
+    def __call__(self, samples: bytes, /) -> tuple[int, ...]:
         """As of `Masks`."""
-        return self._update(samples)
+        return _layout(len(samples) >> 4).unpack(self._update(samples))
 
 
 class ChaChaMasks:
-    """ChaCha20: counter and nonce are the sample. key: 32 bytes."""
+    """ChaCha20: counter and nonce are the sample, so each takes a call of its own. key: 32 bytes."""
 
-    __slots__ = ("_key",)
+    __slots__ = ("_reset_nonce", "_update")
 
     def __init__(self, key: bytes) -> None:
-        self._key = key
+        context = Cipher(algorithms.ChaCha20(key, bytes(16)), None).encryptor()
+        self._reset_nonce = context.reset_nonce
+        self._update = context.update
 
-    def __call__(self, samples: bytes | bytearray) -> bytes:
+    def __call__(self, samples: bytes, /) -> tuple[int, ...]:
         """As of `Masks`."""
-        return b"".join(
-            Cipher(algorithms.ChaCha20(self._key, bytes(samples[at : at + 16])), None).encryptor().update(bytes(16))
-            for at in range(0, len(samples), 16)
-        )
+        reset_nonce, update = self._reset_nonce, self._update
+        masks = []
+        for at in range(0, len(samples), SAMPLE_BYTES):
+            reset_nonce(samples[at : at + SAMPLE_BYTES])
+            masks.append(update(ZEROS))
+        return _layout(len(masks)).unpack(b"".join(masks))
+
+
+@lru_cache(maxsize=128)
+def _layout(count: int) -> struct.Struct:
+    """Of the first five bytes of `count` blocks."""
+    return struct.Struct(">" + "BI11x" * count)
+
+
+SAMPLE_BYTES = 16
+ZEROS = bytes(SAMPLE_BYTES)
+NUMBER = struct.Struct(">I")
+read_number, write_number = NUMBER.unpack_from, NUMBER.pack_into
+"""Of four bytes from the start of a packet number, of which the number may take fewer."""
+NUMBER_MASKS = (0, 0xFF00_0000, 0xFFFF_0000, 0xFFFF_FF00, 0xFFFF_FFFF)
+"""By the bytes of a packet number: those of the four that it takes."""

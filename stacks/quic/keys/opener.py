@@ -1,12 +1,16 @@
-"""Packets in: headers unmasked, a burst at a time, then decrypted in place (RFC 9001 5.3, 5.4)."""
+"""Packets in: headers unmasked, a burst at a time, then decrypted in place (RFC 9001 5.3, 5.4, RFC 9000 A.3).
+
+What is opened is overwritten, and so are the headers; what fails to open is of no meaning afterwards but for its last
+16 bytes, which stay as they came (a stateless reset is told by them).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from cryptography.exceptions import InvalidTag
 
-from stacks.quic.keys.header_protection import Masks
+from stacks.quic.keys.header_protection import NUMBER_MASKS, Masks, read_number, write_number
 from stacks.quic.keys.secrets import packet_keys
 from stacks.quic.keys.suites import Suite
 from wire.quic.packet import decode_number
@@ -15,12 +19,18 @@ OpenPlace = tuple[int, int, int]
 """Start, offset of the packet number, end, all offsets in one buffer."""
 Opened = tuple[int, int, memoryview]
 """Packet number, first byte without protection, payload (a slice of the buffer)."""
-Unmasked = tuple[int, int, int, int]
-"""Packet number in full, first byte, offset of the payload, end. The header in the buffer is without its mask."""
+Unmasked = tuple[int, int, int, int, int]
+"""Start, packet number in full, first byte, offset of the payload, end. The header in the buffer has no mask."""
+Run = Iterator[tuple[OpenPlace, int, int]]
+"""Places with the masks of their first bytes and packet numbers."""
 
 
 class Opener:
-    """One direction's keys of one level or key phase. failed: packets that could not be opened, of at most `limit`."""
+    """One direction's keys of one level or key phase.
+
+    failed: packets that could not be opened, of at most `limit` over all keys of a connection (6.6).
+    like: keys before an update, whose header protection stays (6.1).
+    """
 
     __slots__ = ("_decrypt_into", "_iv", "_masks", "failed", "limit", "secret", "suite", "version")
 
@@ -35,61 +45,84 @@ class Opener:
         self._iv = int.from_bytes(iv, "big")
         self._masks: Masks = suite.masks(hp) if like is None else like._masks  # noqa: SLF001 - another of this class
 
-    def open_burst(
-        self, buffer: memoryview, packets: Sequence[OpenPlace], largest: int
-    ) -> list[Opened | None]:
+    def open_burst(self, buffer: memoryview, packets: Sequence[OpenPlace], largest: int) -> list[Opened | None]:
         """Open `packets` in place; None for each that is not from the peer.
 
         largest: packet number received so far, -1 for none; it rises with each packet of the burst that opens.
         """
         opened: list[Opened | None] = []
-        for place, mask in zip(packets, self.masks_of(buffer, packets), strict=True):
-            packet = None if mask is None else self.unmask(buffer, place, mask, largest)
-            payload = None if packet is None else self.decrypt(buffer, place[0], packet)
-            if packet is None or payload is None:
-                opened.append(None)
-                continue
-            if packet[0] > largest:
-                largest = packet[0]
-            opened.append((packet[0], packet[1], payload))
+        self.open_run(buffer, self.start_run(buffer, packets), opened, largest)
         return opened
 
-    def masks_of(self, buffer: memoryview, packets: Sequence[OpenPlace]) -> list[bytes | None]:
-        """The masks of a burst; None for a packet that is too short to have a sample."""
-        samples = bytearray()
-        for _, number_offset, end in packets:
-            sample = buffer[number_offset + 4 : number_offset + 20]
-            samples += sample if number_offset + 20 <= end else bytes(16)
-        masks = self._masks(samples)
-        return [
-            masks[at : at + 5] if number_offset + 20 <= end else None  # type: ignore[misc]
-            for at, (_, number_offset, end) in zip(range(0, len(masks), 16), packets, strict=True)
-        ]
+    def start_run(self, buffer: memoryview, packets: Sequence[OpenPlace]) -> Run:
+        """The packets with their masks, all in one call, for `open_run` of this or another key phase."""
+        samples = b"".join([buffer[number_offset + 4 : number_offset + 20] for _, number_offset, _ in packets])
+        if len(samples) != 16 * len(packets):  # some are cut off: `open_run` tells which
+            padded = [bytes(buffer[place[1] + 4 : place[1] + 20]).ljust(16, b"\0") for place in packets]
+            samples = b"".join(padded)
+        masks = iter(self._masks(samples))
+        return zip(packets, masks, masks, strict=True)
 
-    def unmask(self, buffer: memoryview, place: OpenPlace, mask: bytes, largest: int) -> Unmasked:
-        """Take the mask off the header in the buffer."""
-        start, number_offset, end = place
-        first = buffer[start]
-        first ^= mask[0] & (0x0F if first & 0x80 else 0x1F)
-        length = (first & 3) + 1
-        payload = number_offset + length
-        truncated = int.from_bytes(buffer[number_offset:payload], "big") ^ int.from_bytes(mask[1 : 1 + length], "big")
-        buffer[start] = first
-        buffer[number_offset:payload] = truncated.to_bytes(length, "big")
-        return decode_number(truncated, length, largest + 1), first, payload, end
+    def open_run(
+        self,
+        buffer: memoryview,
+        run: Run,
+        opened: list[Opened | None],
+        largest: int,
+        lowest: int = -1,
+        phase_mask: int = 0,
+        phase: int = 0,
+    ) -> tuple[int, int, Unmasked | None]:
+        """Open packets until the run ends, or one has other bits under `phase_mask` of its first byte than `phase`.
 
-    def decrypt(self, buffer: memoryview, start: int, packet: Unmasked) -> memoryview | None:
-        """The payload of an unmasked packet, decrypted in place; None, and counted, where the tag is wrong."""
-        number, _, payload, end = packet
-        plain = buffer[payload : end - TAG_BYTES]
+        opened: gets what was opened, as of `open_burst`. lowest: packet number of this phase so far. Returned are
+        `largest` and `lowest` as they are now, and the packet of another phase, of which only the header was touched.
+        """
+        decrypt_into, iv = self._decrypt_into, self._iv
+        for (start, number_offset, end), first_mask, mask in run:
+            if end - number_offset < 20:  # too short for a sample (5.4.2)
+                opened.append(None)
+                continue
+            first = buffer[start]
+            first ^= first_mask & (0x0F if first & 0x80 else 0x1F)
+            length = (first & 3) + 1
+            payload = number_offset + length
+            (behind,) = read_number(buffer, number_offset)
+            behind ^= mask & NUMBER_MASKS[length]
+            buffer[start] = first
+            write_number(buffer, number_offset, behind)
+            truncated = behind >> SHIFTS[length]
+            number = largest + 1
+            if truncated != number & LOW_MASKS[length]:
+                number = decode_number(truncated, length, number)
+            if first & phase_mask != phase:
+                return largest, lowest, (start, number, first, payload, end)
+            plain = buffer[payload : end - 16]
+            try:
+                decrypt_into((iv ^ number).to_bytes(12, "big"), buffer[payload:end], buffer[start:payload], plain)
+            except InvalidTag:
+                self.failed += 1
+                opened.append(None)
+                continue
+            if number > largest:
+                largest = number
+            elif number < lowest:
+                lowest = number
+            opened.append((number, first, plain))
+        return largest, lowest, None
+
+    def decrypt(self, buffer: memoryview, packet: Unmasked) -> memoryview | None:
+        """The payload of an unmasked packet, decrypted in place; None where the tag is wrong."""
+        start, number, _, payload, end = packet
+        plain = buffer[payload : end - 16]
         try:
             self._decrypt_into(
                 (self._iv ^ number).to_bytes(12, "big"), buffer[payload:end], buffer[start:payload], plain
             )
         except InvalidTag:
-            self.failed += 1
             return None
         return plain
 
 
-TAG_BYTES = 16
+SHIFTS = (32, 24, 16, 8, 0)
+LOW_MASKS = (0, 0xFF, 0xFFFF, 0xFF_FFFF, 0xFFFF_FFFF)

@@ -1,10 +1,11 @@
 """1-RTT keys and their updates: one phase for sending, up to three for receiving (RFC 9001 6).
 
-    previous  packets from before the update that are late, for about three probe timeouts
+    previous  late packets from before the update; until three probe timeouts after the first packet of the current one
     current
     next      derived in advance, so that a packet of the next phase takes no longer to open than another (6.3)
 
-Header protection keeps its keys over updates, so the phase of a packet is known before it is decrypted.
+Header protection keeps its keys over updates, so the phase bit of a packet is known before it is decrypted; which of
+previous and next it means, its number says (6.5).
 """
 
 from __future__ import annotations
@@ -23,13 +24,14 @@ class OneRttKeys:
     """The 1-RTT keys of one connection.
 
     update_after: packets sent with one key before it is changed, 0 for at the cipher's limit alone.
-    is_handshake_complete: before that nothing is opened (5.7). is_confirmed: before that nothing is updated (6).
-    phase_bit: of the first byte of what is sent. updates: of the keys, by either end.
+    is_handshake_complete: before that nothing is opened (5.7). is_confirmed: before that we change no keys (6.1).
+    phase_bit: of the first byte of what is sent. updates: of the keys, by either end. failed: packets that could not
+    be opened, with any key.
     """
 
     __slots__ = (
-        "_acked_number", "_current", "_failed", "_first_received", "_first_sent", "_next", "_previous",
-        "_previous_until_ns", "_receive_phase", "_sealer", "_update_after", "_version", "is_confirmed",
+        "_acked_number", "_current", "_first_sent", "_lowest_received", "_next", "_previous", "_previous_until_ns",
+        "_receive_phase", "_sealer", "_settled_ns", "_update_after", "_version", "failed", "is_confirmed",
         "is_handshake_complete", "phase_bit", "updates",
     )  # fmt: skip
 
@@ -38,17 +40,18 @@ class OneRttKeys:
         self.is_confirmed = False
         self.phase_bit = 0
         self.updates = 0
+        self.failed = 0
         self._version = version
         self._update_after = update_after
         self._sealer: Sealer | None = None
         self._current: Opener | None = None
         self._previous: Opener | None = None
         self._next: Opener | None = None
-        self._previous_until_ns = 0
+        self._previous_until_ns = NEVER
         self._receive_phase = 0
-        self._failed = 0
-        self._first_sent = self._first_received = NEVER
+        self._first_sent = self._lowest_received = NEVER
         self._acked_number = -1
+        self._settled_ns = 0
 
     @property
     def can_seal(self) -> bool:
@@ -62,8 +65,12 @@ class OneRttKeys:
 
     @property
     def can_update(self) -> bool:
-        """Whether we may change keys: confirmed, and a packet of this phase was acknowledged (6.1)."""
-        return self.is_confirmed and self._acked_number >= self._first_sent
+        """Whether we may change keys: the handshake is confirmed, and since the last change a packet of ours was
+        acknowledged and one of the peer's came with the new keys (6.1).
+        """
+        if not self.is_confirmed or self._sealer is None or self._next is None:
+            return False
+        return not self.updates or (self._acked_number >= self._first_sent and self._lowest_received != NEVER)
 
     def install(self, suite: Suite, secret: bytes, *, is_sending: bool) -> None:
         """The first keys of one direction."""
@@ -73,37 +80,44 @@ class OneRttKeys:
             self._current = Opener(suite, secret, self._version)
             self._next = self._following(self._current)
 
-    def acked(self, number: int) -> None:
-        """The peer acknowledged packet `number` of ours."""
-        if number > self._acked_number:
-            self._acked_number = number
+    def acked(self, number: int, carrier: int = 1 << 62) -> None:
+        """The peer acknowledged packet `number` of ours, the largest of an ACK frame, in its packet `carrier`.
+
+        QuicError KEY_UPDATE_ERROR where it did so with older keys than it had seen (6.2).
+        """
+        if number <= self._acked_number:
+            return
+        if self.updates and number >= self._first_sent and carrier < self._lowest_received:
+            raise QuicError(TransportErrorCode.KEY_UPDATE_ERROR, "a packet was acknowledged with keys before its own")
+        self._acked_number = number
 
     # Out
 
     def sealer_for(self, number: int, now: int) -> Sealer:
         """The keys for packet `number`; changes them when it is time to.
 
-        QuicError AEAD_LIMIT_REACHED when no more may be sent with these keys, and they cannot be changed.
+        QuicError AEAD_LIMIT_REACHED when no more may be sent with these keys, and they cannot be changed (6.6).
         """
         sealer = self._sealer
         assert sealer is not None
-        if (self._update_after and sealer.sealed >= self._update_after) or sealer.sealed >= sealer.limit - MARGIN:
+        if sealer.sealed >= sealer.limit - EARLY or (
+            self._update_after and sealer.sealed >= self._update_after and now >= self._settled_ns
+        ):
             if self.can_update:
-                self.update(now)
+                self._change(now)
                 sealer = self._sealer
                 assert sealer is not None
-            elif sealer.sealed >= sealer.limit:
+            elif sealer.sealed >= sealer.limit - RESERVE:
                 raise QuicError(TransportErrorCode.AEAD_LIMIT_REACHED, "too many packets with one key")
-        if self._first_sent == NEVER:
+        if self._first_sent > number:
             self._first_sent = number
         return sealer
 
     def update(self, now: int) -> None:
         """Change to the next keys (6.1); LocalError where that is not allowed yet."""
         if not self.can_update:
-            raise LocalError("keys may change when the handshake is confirmed and a packet of these was acknowledged")
-        self._advance_sending()
-        self._advance_receiving(now + PREVIOUS_NS)
+            raise LocalError("keys may change once the handshake is confirmed and the peer followed the last change")
+        self._change(now)
 
     # In
 
@@ -115,65 +129,95 @@ class OneRttKeys:
         pto_ns: the probe timeout, three of which old keys are kept for. QuicError KEY_UPDATE_ERROR where the peer broke
         the rules of updates, AEAD_LIMIT_REACHED after too many forgeries.
         """
-        current = self._current
-        assert current is not None
-        if self._previous is not None and now >= self._previous_until_ns:
-            self._previous = None
+        opener = self._current
+        assert opener is not None
+        if now >= self._previous_until_ns:
+            self._previous, self._previous_until_ns = None, NEVER
         opened: list[Opened | None] = []
-        for place, mask in zip(packets, current.masks_of(view, packets), strict=True):
-            if mask is None:
-                opened.append(None)
-                continue
-            packet = current.unmask(view, place, mask, largest)
-            if packet[1] & PHASE_BIT == self._receive_phase:
-                payload = self._current.decrypt(view, place[0], packet)  # type: ignore[union-attr]
-                if payload is not None and packet[0] < self._first_received:
-                    self._first_received = packet[0]
-            else:
-                payload = self._open_other_phase(view, place[0], packet, now + 3 * pto_ns)
+        run = opener.start_run(view, packets)
+        while True:
+            done, failed, lowest = len(opened), opener.failed, self._lowest_received
+            largest, self._lowest_received, other = opener.open_run(
+                view, run, opened, largest, lowest, PHASE_BIT, self._receive_phase
+            )
+            if opener.failed != failed:
+                self._count_failed(opener.failed - failed, opener.limit)
+            if lowest == NEVER and len(opened) > done:
+                self._first_of_phase(opened[done:], now + 3 * pto_ns)
+            if other is None:
+                return opened
+            payload = self._open_other_phase(view, other, largest, now + 3 * pto_ns)
             if payload is None:
-                self._failed += 1
-                if self._failed > current.limit:
-                    raise QuicError(TransportErrorCode.AEAD_LIMIT_REACHED, "too many packets could not be opened")
+                self._count_failed(1, opener.limit)
                 opened.append(None)
-                continue
-            number = packet[0]
-            if number > largest:
-                largest = number
-            opened.append((number, packet[1], payload))
-        return opened
+            else:
+                largest = max(largest, other[1])
+                opened.append((other[1], other[2], payload))
+            opener = self._current
+            assert opener is not None
+
+    def _first_of_phase(self, opened: Sequence[Opened | None], until_ns: int) -> None:
+        """The first packets of the current phase came: from now on those of the one before are late (6.5)."""
+        numbers = [packet[0] for packet in opened if packet is not None]
+        if numbers:
+            self._lowest_received = min(numbers)
+            if self._previous is not None:
+                self._previous_until_ns = self._settled_ns = until_ns
 
     def _open_other_phase(
-        self, view: memoryview, start: int, packet: Unmasked, previous_until_ns: int
+        self, view: memoryview, packet: Unmasked, largest: int, until_ns: int
     ) -> memoryview | None:
-        """A packet of the phase before (late), or of the next one: the peer changed its keys."""
-        if packet[0] < self._first_received and self._previous is not None:
-            return self._previous.decrypt(view, start, packet)
+        """A packet of the phase before, which is late, or of the next one: then the peer has changed its keys."""
+        start, number, _, _, end = packet
         assert self._next is not None
-        payload = self._next.decrypt(view, start, packet)
-        if payload is None:
-            return None
-        if packet[0] < self._first_received != NEVER:
-            raise QuicError(TransportErrorCode.KEY_UPDATE_ERROR, "an older packet with newer keys")
-        if not self.is_confirmed and self.updates:
-            raise QuicError(TransportErrorCode.KEY_UPDATE_ERROR, "keys changed before the handshake was confirmed")
-        is_answer = self._receive_phase != self.phase_bit
-        if not is_answer and self.updates and self._acked_number < self._first_sent:
-            # 6.2: the peer may not change again before it has seen that we followed.
-            raise QuicError(TransportErrorCode.KEY_UPDATE_ERROR, "keys changed again without waiting")
-        self._advance_receiving(previous_until_ns)
-        self._first_received = packet[0]
-        if not is_answer:
-            self._advance_sending()
+        if self._previous is not None:
+            if number < self._lowest_received:
+                return self._previous.decrypt(view, packet)
+            copy = bytes(view[start:end])  # a failed attempt spoils what is in place
+            payload = self._next.decrypt(view, packet)
+            if payload is None:
+                view[start:end] = copy
+                if self._previous.decrypt(view, packet) is not None:
+                    raise QuicError(TransportErrorCode.KEY_UPDATE_ERROR, "older keys for a newer packet")
+                return None
+        else:
+            payload = self._next.decrypt(view, packet)
+            if payload is None:
+                return None
+        self._follow(number, largest, until_ns)
         return payload
 
-    def _advance_receiving(self, previous_until_ns: int) -> None:
+    def _follow(self, number: int, largest: int, until_ns: int) -> None:
+        """The peer has changed its keys with packet `number`, so we do (6.2)."""
+        if number < largest and self._lowest_received != NEVER:
+            raise QuicError(TransportErrorCode.KEY_UPDATE_ERROR, "newer keys for an older packet")
+        if self.updates and self._first_sent == NEVER:
+            raise QuicError(TransportErrorCode.KEY_UPDATE_ERROR, "keys changed again without waiting for an answer")
+        self._advance_receiving()
+        self._lowest_received = number
+        self._previous_until_ns = self._settled_ns = until_ns
+        self._advance_sending()
+
+    def _count_failed(self, failed: int, limit: int) -> None:
+        self.failed += failed
+        if self.failed > limit:
+            raise QuicError(TransportErrorCode.AEAD_LIMIT_REACHED, "too many packets could not be opened")
+
+    # Both
+
+    def _change(self, now: int) -> None:
+        self._advance_sending()
+        self._advance_receiving()
+        self._settled_ns = now
+
+    def _advance_receiving(self) -> None:
+        """The former keys stay until the peer was heard with new ones (6.1), and then for a while."""
         assert self._next is not None
         self._previous, self._current = self._current, self._next
-        self._previous_until_ns = previous_until_ns
+        self._previous_until_ns = NEVER
         self._receive_phase ^= PHASE_BIT
         self._next = self._following(self._current)
-        self._first_received = NEVER
+        self._lowest_received = NEVER
 
     def _advance_sending(self) -> None:
         sealer = self._sealer
@@ -191,7 +235,7 @@ class OneRttKeys:
 
 PHASE_BIT = 0x04
 NEVER = 1 << 62
-MARGIN = 1 << 16
+EARLY = 1 << 16
 """Packets before the cipher's limit from which on keys are changed."""
-PREVIOUS_NS = 3_000_000_000
-"""How long keys that we changed ourselves open what the peer still sends with its own old ones, at most."""
+RESERVE = 1 << 10
+"""Packets that may have been given these keys and are not counted yet: bursts are counted when they are sealed."""

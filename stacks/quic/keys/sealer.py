@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from stacks.quic.keys.header_protection import Masks
+from stacks.quic.keys.header_protection import NUMBER_MASKS, Masks, read_number, write_number
 from stacks.quic.keys.secrets import packet_keys
 from stacks.quic.keys.suites import Suite
 
@@ -15,7 +15,8 @@ PacketPlace = tuple[int, int, int, int, int]
 class Sealer:
     """One direction's keys of one level or key phase.
 
-    sealed: packets so far, of at most `limit`. masks: of header protection, kept over key updates when given.
+    sealed: packets so far, of at most `limit` (6.6), which the owner watches. like: keys before an update, whose header
+    protection stays (6.1).
     """
 
     __slots__ = ("_encrypt_into", "_iv", "_masks", "limit", "sealed", "secret", "suite", "version")
@@ -32,29 +33,25 @@ class Sealer:
         self._masks: Masks = suite.masks(hp) if like is None else like._masks  # noqa: SLF001 - another of this class
 
     def seal(self, buffer: memoryview, packets: Sequence[PacketPlace]) -> None:
-        """Protect `packets` in place: each has its header with the number as it is, its payload, room for the tag."""
+        """Protect `packets` in place: each has its header with the number as it is, its payload, room for the tag.
+
+        Number and payload have 4 bytes together at least, so that there is a sample (5.4.2).
+        """
         encrypt_into, iv = self._encrypt_into, self._iv
-        samples = bytearray()
+        samples = []
         for start, number_offset, number_bytes, number, end in packets:
             payload = number_offset + number_bytes
             encrypt_into(
                 (iv ^ number).to_bytes(12, "big"),
-                buffer[payload : end - TAG_BYTES],
+                buffer[payload : end - 16],
                 buffer[start:payload],
                 buffer[payload:end],
             )
-            samples += buffer[number_offset + 4 : number_offset + 20]
+            samples.append(buffer[number_offset + 4 : number_offset + 20])
         self.sealed += len(packets)
-        masks = self._masks(samples)
-        at = 0
-        for start, number_offset, number_bytes, _, _ in packets:
+        masks = iter(self._masks(b"".join(samples)))
+        for (start, number_offset, number_bytes, _, _), first_mask, mask in zip(packets, masks, masks, strict=True):
             first = buffer[start]
-            buffer[start] = first ^ masks[at] & (0x0F if first & 0x80 else 0x1F)
-            payload = number_offset + number_bytes
-            mask = int.from_bytes(masks[at + 1 : at + 1 + number_bytes], "big")
-            protected = int.from_bytes(buffer[number_offset:payload], "big") ^ mask
-            buffer[number_offset:payload] = protected.to_bytes(number_bytes, "big")
-            at += 16
-
-
-TAG_BYTES = 16
+            buffer[start] = first ^ first_mask & (0x0F if first & 0x80 else 0x1F)
+            (behind,) = read_number(buffer, number_offset)  # ciphertext behind a shorter number stays as it is
+            write_number(buffer, number_offset, behind ^ mask & NUMBER_MASKS[number_bytes])

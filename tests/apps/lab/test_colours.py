@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from apps.lab.drawing import draw
-from apps.lab.pictures.colours import CONTROLLERS, STATES, controller_colour, state_colour
+from apps.pictures.colours import CONTROLLERS, STATES, controller_colour, state_colour
 from stacks.congestion.bbr3.machine import State
 from stacks.lab.results.keeping import Kept
 from stacks.lab.runners.virtual import VirtualRunner

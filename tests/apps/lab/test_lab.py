@@ -17,8 +17,8 @@ import pytest
 
 from apps.errors import INTERRUPTED, CommandError, explain
 from apps.lab.obtaining import obtain, open_store
-from apps.lab.pictures.canvas import check_canvas
 from apps.lab.sweep import run_sweep
+from apps.pictures.canvas import check_canvas
 from apps.processes import environment
 from stacks.lab.results.keeping import Store
 from stacks.lab.sweeping.jobs import Job

@@ -6,17 +6,10 @@ from array import array
 
 import pytest
 
-from apps.lab.figures import short_word, show_number, show_value
-from apps.lab.pictures.lines import (
-    POINTS_MAX,
-    distribution,
-    fairness_line,
-    flow_lines,
-    goodput_lines,
-    queue_lines,
-    state_bands,
-    thin,
-)
+from apps.lab.figures import short_word, show_value
+from apps.lab.pictures.lines import fairness_line, flow_lines, goodput_lines, queue_lines, state_bands
+from apps.pictures.numbers import show_number
+from apps.pictures.points import POINTS_MAX, distribution, thin
 from stacks.lab.results.record import Record
 
 SECOND = 1_000_000_000

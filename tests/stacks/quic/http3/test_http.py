@@ -111,7 +111,7 @@ def test_sending_waits_for_room(make: type[HttpCore]) -> None:
     _, server = http_pair(make)
     end = server.connection
     assert isinstance(end, LoopbackEnd)
-    end.unsent[0] = UNSENT_BYTES
+    end.unsent[0] = UNSENT_BYTES + 1
     assert not server.can_send(0)
     end.unsent[0] -= 1
     assert server.can_send(0)

@@ -18,9 +18,9 @@ Image = Any
 """matplotlib.image.AxesImage."""
 
 
-def check_canvas() -> None:
-    """CommandError, which says what to install, when there is no matplotlib."""
-    _matplotlib()
+def check_canvas(extra: str = "lab") -> None:
+    """CommandError, which says what to install, when there is no matplotlib. extra: of ours, that brings it."""
+    _matplotlib(extra)
 
 
 def panels(heights: Sequence[float], *, title: str, share: bool = True) -> tuple[Figure, list[Axes]]:
@@ -56,13 +56,16 @@ def label(axes: Axes, text: str) -> None:
     axes.set_title(text, loc="left", fontsize=9, color="#30343a", pad=4)
 
 
-def legend(axes: Axes, *, columns: int = 0) -> None:
-    """Names of what is drawn: in so many columns above the panel, or (0) inside it, at the lower right."""
+def legend(axes: Axes, *, columns: int = 0, scale: float = 1.0) -> None:
+    """Names of what is drawn: in so many columns above the panel, or (0) inside it, at the lower right.
+
+    scale: how much larger markers are than where they are drawn.
+    """
     if columns:
         place = {"loc": "lower right", "bbox_to_anchor": (1.0, 1.0), "ncols": columns, "borderaxespad": 0.1}
     else:
         place = {"loc": "lower right"}
-    axes.legend(frameon=False, fontsize=8.5, **place)
+    axes.legend(frameon=False, fontsize=8.5, markerscale=scale, **place)
 
 
 def legend_below(axes: Axes, *, columns: int) -> None:
@@ -106,12 +109,12 @@ def check_file(path: Path, suffixes: Collection[str]) -> None:
         raise CommandError(f"{path} is a folder", "name a file", status=2)
 
 
-def _matplotlib() -> Any:
+def _matplotlib(extra: str = "lab") -> Any:
     try:
         return import_module("matplotlib")
     except ImportError as error:
         raise CommandError(
-            "pictures need matplotlib, which is missing", "pip install 'baremetal-emulator[lab]'", status=2
+            "pictures need matplotlib, which is missing", f"pip install 'baremetal-emulator[{extra}]'", status=2
         ) from error
 
 

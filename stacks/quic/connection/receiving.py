@@ -1,0 +1,267 @@
+"""Datagrams in: packets out of them, opened, and their frames handled, one packet after the other (RFC 9000 12.2).
+
+    datagram -> packets by their headers -> keys of their level -> number and payload -> Dispatcher
+
+A packet that cannot be opened never stops the next one in the datagram, and changes nothing but a counter. What comes
+before its keys is kept for a moment, since packets overtake each other (RFC 9001 5.7).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from stacks.quic.connection.closing import CloseReason
+from stacks.quic.connection.dispatch import Dispatcher
+from stacks.quic.connection.early import EarlyPackets
+from stacks.quic.connection.ending import end
+from stacks.quic.connection.handshake import Handshake
+from stacks.quic.connection.packet import ArrivedPacket
+from stacks.quic.connection.parts import Parts
+from stacks.quic.connection.receiving_runs import ReceivingRuns
+from stacks.quic.connection.states import ConnectionEvent, ConnectionState
+from stacks.quic.connection.versions import VersionSwitch
+from stacks.quic.errors import QuicError, TransportErrorCode
+from stacks.quic.keys import Opener
+from stacks.quic.levels import (
+    LEVEL_HANDSHAKE,
+    LEVEL_INITIAL,
+    LEVEL_ONE_RTT,
+    LEVEL_ZERO_RTT,
+    SPACE_APPLICATION,
+    SPACE_HANDSHAKE,
+    SPACE_OF_LEVEL,
+)
+from stacks.quic.paths import Path
+from wire.errors import WireError
+from wire.quic.packet import (
+    KIND_HANDSHAKE,
+    KIND_INITIAL,
+    KIND_ONE_RTT,
+    KIND_RETRY,
+    KIND_VERSION_NEGOTIATION,
+    KIND_ZERO_RTT,
+    Header,
+    decode_header,
+)
+
+
+class Receiving:
+    """The incoming side of one connection."""
+
+    __slots__ = ("_dispatcher", "_early", "_handshake", "_packet", "_parts", "_runs", "_versions")
+
+    def __init__(self, parts: Parts, handshake: Handshake, versions: VersionSwitch) -> None:
+        self._parts = parts
+        self._handshake = handshake
+        self._versions = versions
+        self._dispatcher = Dispatcher(parts, handshake)
+        self._early = EarlyPackets()
+        self._packet = ArrivedPacket()
+        self._runs = ReceivingRuns(parts)
+
+    def handle_datagram(self, datagram: memoryview, path: Path, ecn: int, now: int) -> None:
+        """One datagram of this connection, which may be overwritten. The path has counted its bytes already."""
+        parts = self._parts
+        parts.counters.datagrams_received += 1
+        parts.counters.bytes_received += len(datagram)
+        if parts.tracer is not None:
+            parts.tracer.datagrams_received(now, len(datagram), len(datagram), ecn)
+        start, end_offset = 0, len(datagram)
+        first_cid: bytes | None = None
+        while start < end_offset and self._is_listening():
+            try:
+                header = decode_header(datagram, start, end_offset, parts.configuration.connection_id_bytes)
+            except WireError:
+                parts.counters.dropped_malformed += 1
+                return
+            if not header.has_fixed_bit and not parts.configuration.grease:
+                parts.counters.dropped_malformed += 1  # RFC 9287 3: only who offers it takes them
+                start = header.end
+                continue
+            if first_cid is None:
+                first_cid = header.destination_cid
+            elif header.destination_cid != first_cid:
+                parts.counters.dropped_foreign += 1  # 12.2: later packets for other connections are dropped
+                start = header.end
+                continue
+            self._handle_packet(datagram, header, path, ecn, now)
+            start = header.end
+
+    def handle_burst(self, view: memoryview, segment_bytes: int, path: Path, ecn: int, now: int) -> None:
+        """Datagrams of one 1-RTT packet each, all for the same connection ID. The path has counted them."""
+        parts, end_offset = self._parts, len(view)
+        keys = parts.one_rtt
+        number_offset = 1 + parts.configuration.connection_id_bytes
+        if keys is None or not keys.can_open or not self._is_listening():
+            for start in range(0, end_offset, segment_bytes):
+                self.handle_datagram(view[start : start + segment_bytes], path, ecn, now)
+            return
+        packets = [
+            (start, start + number_offset, min(start + segment_bytes, end_offset))
+            for start in range(0, end_offset, segment_bytes)
+        ]
+        parts.counters.datagrams_received += len(packets)
+        parts.counters.bytes_received += end_offset
+        if parts.tracer is not None:
+            parts.tracer.datagrams_received(now, end_offset, segment_bytes, ecn)
+        self._handle_one_rtt(view, packets, bytes(view[1:number_offset]), path, ecn, now)
+
+    def keys_changed(self, now: int) -> None:
+        """There are new keys: what came too early may be opened."""
+        for datagram, path, ecn in self._early.take():
+            self._parts.counters.datagrams_received -= 1
+            self._parts.counters.bytes_received -= len(datagram)
+            self.handle_datagram(memoryview(datagram), path, ecn, now)
+
+    def _is_listening(self) -> bool:
+        """While CLOSING only CONNECTION_CLOSE matters, and it is told by packets that can be opened."""
+        return self._parts.state < ConnectionState.DRAINING
+
+    def _handle_packet(self, datagram: memoryview, header: Header, path: Path, ecn: int, now: int) -> None:
+        kind, counters = header.kind, self._parts.counters
+        if kind == KIND_ONE_RTT:
+            keys = self._parts.one_rtt
+            if keys is None or not keys.can_open:
+                self._keep(datagram, header, path, ecn)
+                return
+            packet = (header.start, header.number_offset, header.end)
+            self._handle_one_rtt(datagram, (packet,), header.destination_cid, path, ecn, now)
+        elif kind == KIND_RETRY:
+            self._versions.handle_retry(datagram[header.start : header.end], now)
+        elif kind == KIND_VERSION_NEGOTIATION:
+            self._versions.handle_negotiation(datagram[header.start : header.end], header, now)
+        elif kind in LEVEL_OF_KIND:
+            self._handle_long(datagram, header, path, ecn, now)
+        else:
+            counters.dropped_foreign += 1
+
+    def _handle_long(self, datagram: memoryview, header: Header, path: Path, ecn: int, now: int) -> None:
+        parts, level = self._parts, LEVEL_OF_KIND[header.kind]
+        space = parts.spaces[SPACE_OF_LEVEL[level]]
+        if not self._versions.is_acceptable(header) or not parts.peer_ids.is_source_acceptable(header.source_cid):
+            parts.counters.dropped_foreign += 1
+            return
+        if level == LEVEL_INITIAL and (header.token if parts.is_client else len(datagram) < MIN_INITIAL_BYTES):
+            parts.counters.dropped_foreign += 1  # 17.2.2: only clients send tokens; 14.1: in large datagrams
+            return
+        opener = self._opener(level, header.version)
+        if opener is None:
+            if space.is_open and level != LEVEL_INITIAL:
+                self._keep(datagram, header, path, ecn)
+            else:
+                parts.counters.dropped_keys += 1
+            return
+        place = (header.start, header.number_offset, header.end)
+        (opened,) = opener.open_burst(datagram, (place,), space.received.largest)
+        if opened is None:
+            parts.counters.dropped_forged += 1
+            return
+        number, first, payload = opened
+        self._versions.opened(header, now)
+        is_bad = bool(first & LONG_RESERVED_BITS)
+        if self._take(level, number, is_bad, payload, header.destination_cid, path, ecn, now):
+            if level == LEVEL_HANDSHAKE:
+                path.is_validated = True  # 8.1: the peer has our keys, so it gets what we send
+                if not parts.is_client:
+                    self._handshake.first_handshake_packet(now)
+
+    def _handle_one_rtt(
+        self,
+        view: memoryview,
+        packets: Sequence[tuple[int, int, int]],
+        destination_cid: bytes,
+        path: Path,
+        ecn: int,
+        now: int,
+    ) -> None:
+        parts = self._parts
+        keys = parts.one_rtt
+        assert keys is not None
+        received = parts.spaces[SPACE_APPLICATION].received
+        pto_ns = parts.recovery.pto_ns()
+        try:
+            opened_packets = keys.open_burst(view, packets, received.largest, now, pto_ns)
+        except QuicError as error:
+            self._mistake(error, now)
+            return
+        index = 0
+        if len(opened_packets) > 1:
+            index = self._runs.handle(opened_packets, 0, destination_cid, path, ecn, now)
+        while index < len(opened_packets):
+            opened = opened_packets[index]
+            index += 1
+            if opened is None:
+                parts.counters.dropped_forged += 1
+                continue
+            number, first, payload = opened
+            is_bad = bool(first & SHORT_RESERVED_BITS)
+            self._take(LEVEL_ONE_RTT, number, is_bad, payload, destination_cid, path, ecn, now)
+            if index < len(opened_packets):
+                index = self._runs.handle(opened_packets, index, destination_cid, path, ecn, now)
+
+    def _take(
+        self,
+        level: int,
+        number: int,
+        has_reserved_bits: bool,
+        payload: memoryview,
+        destination_cid: bytes,
+        path: Path,
+        ecn: int,
+        now: int,
+    ) -> bool:
+        """One packet that was opened; whether it was new, and in order."""
+        parts = self._parts
+        space = SPACE_OF_LEVEL[level]
+        received = parts.spaces[space].received
+        if received.is_duplicate(number):
+            parts.counters.dropped_duplicates += 1
+            return False
+        parts.counters.packets_received += 1
+        if parts.tracer is not None:
+            parts.tracer.packet_received(now, level, number, len(payload), payload)
+        packet = self._packet
+        packet.level, packet.level_bit, packet.number = level, 1 << level, number
+        packet.path, packet.destination_cid, packet.ecn, packet.now = path, destination_cid, ecn, now
+        packet.is_ack_eliciting, packet.is_probing = False, True
+        is_newest = number > received.largest
+        try:
+            if has_reserved_bits:
+                raise QuicError(TransportErrorCode.PROTOCOL_VIOLATION, "reserved bits of the header are set")
+            self._dispatcher.handle_payload(payload, packet)
+        except QuicError as error:
+            self._mistake(error, now)
+            return False
+        received.record(number, packet.is_ack_eliciting, ecn, now)
+        parts.idle.received(now)
+        if level == LEVEL_ONE_RTT:
+            parts.paths.packet_processed(
+                path,
+                destination_cid=destination_cid,
+                is_probing=packet.is_probing,
+                is_newest=is_newest,
+                now=now,
+            )
+        if parts.state == ConnectionState.CLOSING:
+            parts.repeater.arrived()
+        return True
+
+    def _mistake(self, error: QuicError, now: int) -> None:
+        reason = CloseReason(error.code, str(error), frame_type=error.frame_type)
+        end(self._parts, ConnectionEvent.CLOSE, reason, now)
+
+    def _opener(self, level: int, version: int) -> Opener | None:
+        if level == LEVEL_INITIAL:
+            return self._handshake.initial_opener(version)
+        if level == LEVEL_ZERO_RTT:
+            return self._parts.early_opener
+        return self._parts.spaces[SPACE_HANDSHAKE].opener
+
+    def _keep(self, datagram: memoryview, header: Header, path: Path, ecn: int) -> None:
+        if not self._early.keep(datagram[header.start : header.end], path, ecn):
+            self._parts.counters.dropped_keys += 1
+
+
+LEVEL_OF_KIND = {KIND_INITIAL: LEVEL_INITIAL, KIND_ZERO_RTT: LEVEL_ZERO_RTT, KIND_HANDSHAKE: LEVEL_HANDSHAKE}
+MIN_INITIAL_BYTES = 1200
+LONG_RESERVED_BITS, SHORT_RESERVED_BITS = 0x0C, 0x18

@@ -1,0 +1,66 @@
+"""A folder of logs: the file of a connection is named by its original destination connection ID and by the end."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from stacks.quic.qlog.tracer import QlogTracer
+
+
+class QlogFiles:
+    """A `TracerFactory`: `FOLDER/ODCID_client.sqlog` or `..._server.sqlog` for each connection (main schema 12.1).
+
+    folder: is made where it does not exist; OSError where it cannot be. wall_clock: of the logs, see `QlogTracer`.
+    failure: the first error of a file that could not be opened or written (a full disk); its log ends there, and
+    connections go on.
+    """
+
+    def __init__(self, folder: Path, *, wall_clock: str | None = None) -> None:
+        self.folder = folder
+        self.wall_clock = wall_clock
+        self.failure: OSError | None = None
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def __call__(self, *, is_client: bool) -> QlogTracer:
+        """The tracer of a connection that begins."""
+        return QlogTracer(self._open, is_client=is_client, wall_clock=self.wall_clock)
+
+    def _open(self, name: str) -> _File:
+        return _File(self.folder / f"{name}.sqlog", self)
+
+
+class _File:
+    """Written in pieces of `PIECE_BYTES`, so that an event is no system call."""
+
+    def __init__(self, path: Path, owner: QlogFiles) -> None:
+        self._path = path
+        self._owner = owner
+        self._parts: list[bytes] = []
+        self._waiting_bytes = 0
+        self._mode = "wb"
+        self._is_over = False
+
+    def write(self, data: bytes) -> None:
+        self._parts.append(data)
+        self._waiting_bytes += len(data)
+        if self._waiting_bytes >= PIECE_BYTES:
+            self._flush()
+
+    def close(self) -> None:
+        self._flush()
+
+    def _flush(self) -> None:
+        # Opened for each piece: a server of thousands of connections has no thousands of open files.
+        parts, self._parts, self._waiting_bytes = self._parts, [], 0
+        if self._is_over:
+            return
+        try:
+            with self._path.open(self._mode) as file:
+                file.write(b"".join(parts))
+            self._mode = "ab"
+        except OSError as error:
+            self._is_over = True
+            self._owner.failure = self._owner.failure or error
+
+
+PIECE_BYTES = 1 << 16

@@ -1,0 +1,47 @@
+"""Logs in a folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from stacks.quic.qlog import QlogFiles
+from stacks.quic.qlog.files import PIECE_BYTES
+from tests.stacks.quic.qlog.memory import ODCID
+from tests.stacks.quic.qlog.validator import problems
+
+
+def _start(files: QlogFiles, *, is_client: bool) -> None:
+    tracer = files(is_client=is_client)
+    tracer.connection_started(
+        0,
+        local=("::1", 1),
+        remote=("::1", 2),
+        source_cid=b"",
+        destination_cid=b"",
+        original_destination_cid=ODCID,
+    )
+    for index in range(3000):
+        tracer.packets_acked(index, 2, (index,))
+    tracer.finish()
+
+
+def test_each_end_of_a_connection_has_a_file_of_its_own(tmp_path: Path) -> None:
+    files = QlogFiles(tmp_path / "logs", wall_clock="2026-11-28T12:00:00.000Z")
+    _start(files, is_client=True)
+    _start(files, is_client=False)
+    names = sorted(each.name for each in (tmp_path / "logs").iterdir())
+    assert names == [f"{ODCID.hex()}_client.sqlog", f"{ODCID.hex()}_server.sqlog"]
+    for name in names:
+        log = (tmp_path / "logs" / name).read_bytes()
+        assert len(log) > 2 * PIECE_BYTES
+        assert b'"wall_clock_time":"2026-11-28T12:00:00.000Z"' in log
+        assert [each for each in problems(log) if "never sent" not in each] == []
+        assert log.count(b"packets_acked") == 3000
+    assert files.failure is None
+
+
+def test_a_folder_that_goes_away_is_told_and_stops_nothing(tmp_path: Path) -> None:
+    files = QlogFiles(tmp_path / "logs")
+    (tmp_path / "logs").rmdir()
+    _start(files, is_client=True)
+    assert isinstance(files.failure, FileNotFoundError)
