@@ -39,8 +39,8 @@ from apps.quic.session_file import SessionFile
 from apps.quic.urls import Url
 from apps.signals import end_tidily
 from apps.sizes import Nanoseconds, parse_duration
-from stacks.congestion import controller_factory
 from stacks.quic.configuration import VERSION_1, VERSION_2, Configuration
+from stacks.quic.controllers import quic_controller
 from stacks.quic.http3 import ALPN_HTTP09, ALPN_HTTP3
 from stacks.quic.tls import make_self_signed
 
@@ -92,7 +92,7 @@ def get(
         configuration = Configuration(
             versions=(version,) if version else (VERSION_1, VERSION_2),
             initial_version=version or VERSION_1,
-            controller=controller_factory(cc),
+            controller=quic_controller(cc),
             cipher_suites=(cipher,) if cipher else (),
             trusted_certificates=None if ca is None else ca.read_bytes(),
             is_verifying=not insecure,
@@ -157,7 +157,7 @@ def serve(
         configuration = Configuration(
             alpn=(alpn,) if alpn else (ALPN_HTTP3, ALPN_HTTP09),
             versions=(first, VERSION_1 if first == VERSION_2 else VERSION_2),
-            controller=controller_factory(cc),
+            controller=quic_controller(cc),
             cipher_suites=(cipher,) if cipher else (),
             certificate_chain=chain,
             private_key=secret,
