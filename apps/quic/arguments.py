@@ -78,12 +78,23 @@ Urls = Annotated[
 Listen = Annotated[
     Endpoint, typer.Option(parser=parse_endpoint, metavar="ADDRESS:PORT", help="Where to serve; port 0: any.")
 ]
+Preferred = Annotated[
+    list[Endpoint] | None,
+    typer.Option(
+        parser=parse_endpoint, metavar="ADDRESS:PORT", help="Where clients go after the handshake; one of each family."
+    ),
+]
 Cc = Annotated[
     str, typer.Option(parser=parse_controller, metavar="NAME", help="Congestion control: cubic, bbr1, bbr3, reno, ...")
 ]
 Qlog = Annotated[
     Path | None,
-    typer.Option(parser=parse_folder, metavar="DIR", help="Write a qlog file for each connection in this folder."),
+    typer.Option(
+        parser=parse_folder,
+        metavar="DIR",
+        envvar="QLOGDIR",
+        help="Write a qlog file for each connection in this folder.",
+    ),
 ]
 Version = Annotated[
     int,

@@ -23,11 +23,13 @@ from apps.quic.arguments import (
     Key,
     Listen,
     Local,
+    Preferred,
     Qlog,
     Urls,
     Version,
     parse_folder,
 )
+from apps.quic.commands_plot import plot
 from apps.quic.downloads import DASH
 from apps.quic.getting import GetOptions, get_all
 from apps.quic.key_log import key_log
@@ -47,6 +49,7 @@ app = typer.Typer(
     help="Files over HTTP/3, on a QUIC of our own.",
     epilog="baremetal quic serve .\n\nbaremetal quic get --insecure https://127.0.0.1:4433/README.md",
 )
+app.command(epilog="baremetal quic plot trace.sqlog --output pictures --from 1s --until 3s")(plot)
 
 TIMEOUT = Nanoseconds(10_000_000_000)
 Output = Annotated[Path | None, typer.Option(metavar="FILE", help="Where the one URL goes; -: standard output.")]
@@ -72,7 +75,10 @@ def get(
     version: Version = 0,
     cipher: Cipher = 0,
     key_update: Annotated[bool, typer.Option("--key-update", help="Change keys after the handshake.")] = False,
-    timeout: Annotated[int, typer.Option(parser=parse_duration, metavar="TIME", help="For a handshake.")] = TIMEOUT,
+    migrate: Annotated[bool, typer.Option("--migrate", help="Go on from another port in the middle of it.")] = False,
+    timeout: Annotated[
+        int, typer.Option(parser=parse_duration, metavar="TIME", help="How long to wait for an answer.")
+    ] = TIMEOUT,
     local: Local = "",
     offload: Offload = True,
     capture: Capture = None,
@@ -99,6 +105,7 @@ def get(
             version=version or None,
             timeout_ns=timeout,
             is_updating_keys=key_update,
+            is_migrating=migrate,
             offload=offload,
             local=local,
             capture=capture,
@@ -132,6 +139,7 @@ def serve(
     ] = None,
     cc: Cc = "cubic",
     qlog: Qlog = None,
+    preferred: Preferred = None,
     retry: Annotated[bool, typer.Option("--retry", help="Have every client prove its address first.")] = False,
     early_data: Annotated[bool, typer.Option(help="Take requests before the handshake is done.")] = True,
     alpn: Alpn = "",
@@ -154,6 +162,7 @@ def serve(
             certificate_chain=chain,
             private_key=secret,
             is_retrying=retry,
+            preferred_addresses=tuple((each.host, each.port) for each in preferred or ()),
             has_early_data=early_data,
             key_log=log,
         )

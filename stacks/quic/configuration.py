@@ -26,6 +26,7 @@ class Configuration:
     preferred_addresses: of a server, to which clients go when the handshake is over: one of IPv4, one of IPv6 at most.
     crypto_buffer_bytes: CRYPTO data held out of order. key_update_packets: 1-RTT packets after which keys change, 0 for
     at the limit of the cipher alone. cipher_suites: numbers of RFC 8446 B.4 in order, empty for the library's.
+    shortcuts: take runs of equal packets together where they come so; without, each goes every step of its own.
     unix_epoch_ns: Unix time when `now` was 0: dates of certificates and ages of tickets are judged by it.
     """
 
@@ -61,5 +62,6 @@ class Configuration:
     private_key: bytes = field(default=b"", repr=False)
     is_retrying: bool = False
     has_early_data: bool = True
+    shortcuts: bool = True
     unix_epoch_ns: int = 0
     key_log: Callable[[str], None] | None = field(default=None, repr=False)

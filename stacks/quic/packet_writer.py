@@ -21,14 +21,16 @@ class SentFrame(Protocol):
 class PacketWriter:
     """The payload of one packet that is being built: frames go from `offset` on, up to `limit`.
 
-    buffer: of the whole datagram. records: of the frames that someone wants to hear of, in order.
+    buffer: of the whole datagram; view: of it, the cheaper one to write much into. records: of the frames that someone
+    wants to hear of, in order.
     is_ack_eliciting, is_in_flight: of what is in the packet so far (RFC 9002 2). has_frames: anything at all.
     """
 
-    __slots__ = ("buffer", "has_frames", "is_ack_eliciting", "is_in_flight", "limit", "offset", "records")
+    __slots__ = ("buffer", "has_frames", "is_ack_eliciting", "is_in_flight", "limit", "offset", "records", "view")
 
     def __init__(self, buffer: bytearray, offset: int, limit: int) -> None:
         self.buffer = buffer
+        self.view = memoryview(buffer)
         self.offset = offset
         self.limit = limit
         self.records: list[SentFrame] = []

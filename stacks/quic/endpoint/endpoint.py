@@ -128,10 +128,12 @@ class Endpoint:
             first_id = bytes(view[1 : 1 + id_bytes])
             connection = self._by_id.get(first_id)
             if connection is not None and self._is_uniform(view, step, first_id):
-                if self._reset_tokens.count and self._is_reset(view, length, burst, now):
-                    return
+                forged = connection.counters.dropped_forged
                 connection.handle_burst(view, step, burst.source, burst.destination, burst.ecn, now)
                 self._touched(connection)
+                if connection.counters.dropped_forged != forged:
+                    for start in range(0, length, step):  # 10.3.1: what cannot be opened may be a reset
+                        self._is_reset(view[start : start + step], burst, now)
                 return
         for start in range(0, length, step):
             self._handle_datagram(view[start : start + step], burst, now)
@@ -185,11 +187,16 @@ class Endpoint:
             return
         connection = self._by_id.get(header.destination_cid)
         if connection is not None:
+            forged = connection.counters.dropped_forged
             connection.handle_datagram(datagram, burst.source, burst.destination, burst.ecn, now)
             self._touched(connection)
+            if connection.counters.dropped_forged != forged:
+                self._is_reset(datagram, burst, now)
+        elif self._is_reset(datagram, burst, now):
+            return  # of whatever header: other versions may have another one (10.3)
         elif header.is_long:
             self._admit(datagram, header, burst, now)
-        elif not self._is_reset(datagram, len(datagram), burst, now):
+        else:
             reset = self._resets.answer(datagram, header.destination_cid, burst, now)
             if reset is not None:
                 self._outbox.append(reset)
@@ -209,8 +216,10 @@ class Endpoint:
             outcome.handle_datagram(datagram, burst.source, burst.destination, burst.ecn, now)
             self._touched(outcome)
 
-    def _is_reset(self, datagram: memoryview, length: int, burst: Burst, now: int) -> bool:
-        connection = self._reset_tokens.match(bytes(datagram[length - RESET_TOKEN_BYTES :]), burst.source)
+    def _is_reset(self, datagram: memoryview, burst: Burst, now: int) -> bool:
+        if not self._reset_tokens.count or len(datagram) < MIN_RESET_BYTES:
+            return False
+        connection = self._reset_tokens.match(bytes(datagram[-RESET_TOKEN_BYTES:]), burst.source)
         if connection is None:
             return False
         self.counters.stateless_resets_received += 1
@@ -268,7 +277,8 @@ class Endpoint:
         for connection_id in connection.local_ids.all():
             self._by_id.pop(connection_id, None)
         self._reset_tokens.forget(connection)
+        connection.forgotten()
 
 
 LONG_HEADER = 0x80
-RESET_TOKEN_BYTES = 16
+RESET_TOKEN_BYTES, MIN_RESET_BYTES = 16, 21

@@ -7,7 +7,7 @@
 
 from stacks.quic.keys.opener import Opened, Opener
 from stacks.quic.keys.phases import OneRttKeys
-from stacks.quic.keys.sealer import Sealer
+from stacks.quic.keys.sealer import PacketPlace, Sealer
 from stacks.quic.keys.secrets import INITIAL_SUITE, initial_secrets, next_secret, packet_keys, retry_tag
 from stacks.quic.keys.suites import SUITES, Suite
 
@@ -16,6 +16,7 @@ __all__ = [
     "OneRttKeys",
     "Opened",
     "Opener",
+    "PacketPlace",
     "Sealer",
     "Suite",
     "initial_keys",

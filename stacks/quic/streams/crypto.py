@@ -1,66 +1,92 @@
-"""CRYPTO streams: one a level, without flow control, and bounded (RFC 9000 19.6, 7.5)."""
+"""CRYPTO streams: one a level, without flow control, and bounded (RFC 9000 7.5, 19.6)."""
 
 from __future__ import annotations
 
 from stacks.quic.errors import QuicError, TransportErrorCode
 from stacks.quic.packet_writer import PacketWriter
-from stacks.quic.streams.receiving import ReceiveStream
-from stacks.quic.streams.sending import SendStream
-from wire.quic.frames import Crypto
-from wire.quic.varint import VARINT_MAX, varint_bytes
+from stacks.quic.streams.ranges import Ranges
+from stacks.quic.streams.receive_buffer import GapBudget, ReceiveBuffer
+from stacks.quic.streams.send_buffer import SendBuffer
+from wire.quic.frame_types import FRAME_CRYPTO
+from wire.quic.varint import encode_varint
 
 
 class CryptoSender:
-    """A `FrameSource` for CRYPTO frames."""
+    """A `FrameSource` for CRYPTO frames. What was sent and acknowledged costs nothing any more."""
 
-    __slots__ = ("_stream", "has_frames")
+    __slots__ = ("_acked", "_buffer", "_lost", "_next_offset", "has_frames")
 
     def __init__(self) -> None:
         self.has_frames = False
-        self._stream: SendStream | None = None
+        self._next_offset = 0
+        self._buffer: SendBuffer | None = None
+        self._acked: Ranges | None = None
+        self._lost: Ranges | None = None
 
     def write(self, data: bytes) -> None:
-        """Send more."""
-        if self._stream is None:
-            self._stream = SendStream(-1, VARINT_MAX)
-        self._stream.buffer.append(data)
-        self.has_frames = True
+        """Send more of the handshake."""
+        if self._buffer is None:
+            self._buffer = SendBuffer()
+            self._acked, self._lost = Ranges(), Ranges()
+        self._buffer.append(data)
+        self._look()
 
     def write_frames(self, packet: PacketWriter, now: int) -> None:  # noqa: ARG002
-        """As of `FrameSource`."""
-        stream = self._stream
-        assert stream is not None
-        while self.has_frames:
-            room = packet.room_bytes - MAX_HEAD_BYTES
-            if room <= 0:
+        """As of `FrameSource`: what was lost first."""
+        buffer, lost = self._buffer, self._lost
+        while self.has_frames and buffer is not None and lost is not None:
+            is_repeat = bool(lost)
+            start, end = lost.spans[0] if is_repeat else (self._next_offset, buffer.end)
+            sent = self._put(packet, buffer, start, end)
+            if not sent:
                 return
-            if stream.lost.spans:
-                start, end = stream.lost.take_first(room)
+            if is_repeat:
+                lost.subtract(start, start + sent)
             else:
-                start = stream.next_offset
-                end = min(stream.buffer.end, start + room)
-                stream.next_offset = end
-            data = bytearray(end - start)
-            stream.buffer.copy(start, end, data, 0)
-            packet.put(Crypto(start, data).encode(), CryptoRecord(self, start, end))
-            self.has_frames = bool(stream.lost.spans) or stream.next_offset < stream.buffer.end
+                self._next_offset += sent
+            self._look()
 
     def acked(self, start: int, end: int) -> None:
         """The peer has it."""
-        assert self._stream is not None
-        self._stream.acked(start, end, is_fin=False)
+        buffer, acked, lost = self._buffer, self._acked, self._lost
+        assert buffer is not None
+        assert acked is not None
+        assert lost is not None
+        acked.add(start, end)
+        lost.subtract(start, end)
+        buffer.release(acked.merge_into(buffer.start))
         self._look()
 
     def lost(self, start: int, end: int) -> None:
-        """It is to be sent again."""
-        assert self._stream is not None
-        self._stream.was_lost(start, end, is_fin=False)
+        """It is to be sent again, as far as it has not arrived since."""
+        buffer, acked, lost = self._buffer, self._acked, self._lost
+        assert buffer is not None
+        assert acked is not None
+        assert lost is not None
+        start = max(start, buffer.start)
+        if start < end:
+            lost.add(start, end)
+            for acked_start, acked_end in acked.spans:
+                lost.subtract(acked_start, acked_end)
         self._look()
 
+    def _put(self, packet: PacketWriter, buffer: SendBuffer, start: int, end: int) -> int:
+        """One frame; how many bytes are in it, 0 where there is no room."""
+        head = FRAME_CRYPTO.to_bytes(1, "big") + encode_varint(start)
+        room = packet.limit - packet.offset - len(head)
+        count = min(end - start, room - len(encode_varint(end - start)))
+        if count <= 0:
+            return 0
+        head += encode_varint(count)
+        body = packet.offset + len(head)
+        packet.view[packet.offset : body] = head
+        buffer.copy(start, start + count, packet.view, body)
+        packet.wrote(body + count, CryptoRecord(self, start, start + count))
+        return count
+
     def _look(self) -> None:
-        stream = self._stream
-        assert stream is not None
-        self.has_frames = bool(stream.lost.spans) or stream.next_offset < stream.buffer.end
+        buffer = self._buffer
+        self.has_frames = buffer is not None and (bool(self._lost) or self._next_offset < buffer.end)
 
 
 class CryptoRecord:
@@ -83,25 +109,32 @@ class CryptoRecord:
 
 
 class CryptoReceiver:
-    """CRYPTO data in order. limit_bytes: that is kept out of order."""
+    """CRYPTO data in order. limit_bytes: how far ahead of what was taken the peer may send; at least 4096 (7.5)."""
 
-    __slots__ = ("_limit_bytes", "_stream")
+    __slots__ = ("_buffer", "_limit_bytes")
 
     def __init__(self, limit_bytes: int) -> None:
         self._limit_bytes = limit_bytes
-        self._stream: ReceiveStream | None = None
+        self._buffer: ReceiveBuffer | None = None
 
     def handle(self, offset: int, data: memoryview) -> None:
         """A CRYPTO frame; QuicError CRYPTO_BUFFER_EXCEEDED where it is too far ahead."""
-        if self._stream is None:
-            self._stream = ReceiveStream(-1, VARINT_MAX)
-        if offset + len(data) > self._stream.offset + self._limit_bytes:
-            raise QuicError(TransportErrorCode.CRYPTO_BUFFER_EXCEEDED, "CRYPTO data too far ahead")
-        self._stream.receive(offset, data, is_fin=False)
+        buffer = self._buffer
+        if buffer is None:
+            buffer = self._buffer = ReceiveBuffer(GapBudget(MAX_GAPS))
+        if offset + len(data) > buffer.start + self._limit_bytes:
+            raise QuicError(
+                TransportErrorCode.CRYPTO_BUFFER_EXCEEDED,
+                f"CRYPTO data up to {offset + len(data)}, and {buffer.start} bytes are complete",
+                frame_type=FRAME_CRYPTO,
+            )
+        buffer.add(offset, data)
 
     def take(self) -> bytes:
         """What is in order and was not taken."""
-        return b"" if self._stream is None else self._stream.take(VARINT_MAX)
+        buffer = self._buffer
+        return b"" if buffer is None else buffer.read(buffer.end - buffer.start)
 
 
-MAX_HEAD_BYTES = 1 + 8 + varint_bytes(0x3FFF)
+MAX_GAPS = 256
+"""Frames of a flight are as large as packets: there are never so many gaps between them."""

@@ -1,10 +1,12 @@
-"""Sets of byte ranges: acknowledged out of order, lost, received out of order."""
+"""Sets of byte ranges: acknowledged out of order, or lost."""
 
 from __future__ import annotations
 
+from bisect import bisect_left
+
 
 class Ranges:
-    """Half-open ranges, ascending, apart from each other."""
+    """Half-open ranges (start, end), ascending and apart from each other."""
 
     __slots__ = ("spans",)
 
@@ -15,35 +17,48 @@ class Ranges:
         return bool(self.spans)
 
     def add(self, start: int, end: int) -> None:
-        """Unite with [start, end)."""
+        """Have `start` up to `end` in it; those that touch become one."""
         spans = self.spans
         if not spans or start > spans[-1][1]:
             spans.append((start, end))
             return
-        kept = [span for span in spans if span[1] < start]
-        rest = [span for span in spans if span[0] > end]
-        for span in spans[len(kept) : len(spans) - len(rest)]:
-            start, end = min(start, span[0]), max(end, span[1])
-        self.spans = [*kept, (start, end), *rest]
+        first = self._first_that_ends_at_or_behind(start)
+        last = first
+        while last < len(spans) and spans[last][0] <= end:
+            last += 1
+        if first < last:
+            start, end = min(start, spans[first][0]), max(end, spans[last - 1][1])
+        spans[first:last] = [(start, end)]
 
-    def remove(self, start: int, end: int) -> None:
-        """Take [start, end) away."""
-        spans: list[tuple[int, int]] = []
-        for first, last in self.spans:
-            if last <= start or first >= end:
-                spans.append((first, last))
-                continue
-            if first < start:
-                spans.append((first, start))
-            if last > end:
-                spans.append((end, last))
-        self.spans = spans
+    def subtract(self, start: int, end: int) -> None:
+        """Have nothing from `start` up to `end` in it."""
+        spans = self.spans
+        first = self._first_that_ends_at_or_behind(start)
+        last = first
+        kept: list[tuple[int, int]] = []
+        while last < len(spans) and spans[last][0] < end:
+            before, behind = spans[last]
+            if before < start:
+                kept.append((before, min(behind, start)))
+            if behind > end:
+                kept.append((end, behind))
+            last += 1
+        spans[first:last] = kept
 
-    def take_first(self, limit: int) -> tuple[int, int]:
-        """Take away the first `limit` numbers at most, of the first range."""
-        first, last = self.spans[0]
-        if last - first <= limit:
-            del self.spans[0]
-            return first, last
-        self.spans[0] = first + limit, last
-        return first, first + limit
+    def cut(self, end: int) -> None:
+        """Have nothing from `end` on in it."""
+        if self.spans:
+            self.subtract(end, max(end, self.spans[-1][1]))
+
+    def merge_into(self, floor: int) -> int:
+        """Take off what reaches down to `floor`, and what is below; how far up it reaches."""
+        spans, count = self.spans, 0
+        while count < len(spans) and spans[count][0] <= floor:
+            floor = max(floor, spans[count][1])
+            count += 1
+        del spans[:count]
+        return floor
+
+    def _first_that_ends_at_or_behind(self, start: int) -> int:
+        at = bisect_left(self.spans, (start,))
+        return at - 1 if at and self.spans[at - 1][1] >= start else at

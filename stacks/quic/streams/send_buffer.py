@@ -1,55 +1,99 @@
-"""What an application wrote and the peer has not acknowledged, in the pieces in which it was written."""
+"""What was written to a stream and is not acknowledged yet: the application's own bytes, where they cannot change."""
 
 from __future__ import annotations
 
 from bisect import bisect_right
 
+Data = bytes | bytearray | memoryview
+
 
 class SendBuffer:
-    """Bytes by their offsets in the stream. start: the least that is kept; end: behind the last that was written."""
+    """Bytes from `start` up to `end` of the stream, in chunks.
 
-    __slots__ = ("_pieces", "_starts", "end", "start")
+    Large writes of `bytes` (or read-only views of them) are kept as they are; small ones are gathered; what the caller
+    may still change is copied once.
+    """
+
+    __slots__ = ("_base", "_base_end", "_chunk", "_chunks", "_ends", "_tail", "end", "start")
 
     def __init__(self) -> None:
         self.start = self.end = 0
-        self._pieces: list[memoryview] = []
-        self._starts: list[int] = []
+        self._chunks: list[bytes | memoryview] = []
+        self._ends: list[int] = []
+        self._chunk: bytes | memoryview = b""  # the one at hand, and where it is
+        self._base = self._base_end = 0
+        self._tail: bytearray | None = None
 
-    def append(self, data: bytes | bytearray | memoryview) -> None:
-        """Keep `data`; what may be changed by its owner is copied."""
-        if len(data):
-            self._pieces.append(memoryview(data if isinstance(data, bytes) else bytes(data)))
-            self._starts.append(self.end)
-            self.end += len(data)
+    def append(self, data: Data) -> None:
+        """More, behind all that is there."""
+        size = data.nbytes if isinstance(data, memoryview) else len(data)
+        if size < GATHERED_BYTES:
+            if self._tail is None:
+                self._tail = bytearray()
+            self._tail += data
+            self.end += size
+            if len(self._tail) >= CHUNK_BYTES:
+                self._freeze()
+        else:
+            self._freeze()
+            self.end += size
+            self._add(_kept(data))
 
-    def copy(self, start: int, end: int, into: bytearray, at: int) -> None:
-        """Copy the bytes from `start` to `end` into a packet."""
-        index = bisect_right(self._starts, start) - 1
-        while start < end:
-            piece, offset = self._pieces[index], start - self._starts[index]
-            part = piece[offset : offset + end - start]
-            stop = at + len(part)
-            into[at:stop] = part
-            at = stop
-            start += len(part)
+    def copy(self, start: int, end: int, into: memoryview, at: int) -> None:
+        """Put the bytes from `start` up to `end`, which are there, into `into` from `at` on."""
+        base = self._base
+        if not base <= start < end <= self._base_end:
+            base = self._find(start, end, into, at)
+            at += max(0, base - start)
+            start = max(start, base)
+        into[at : at + end - start] = self._chunk[start - base : end - base]
+
+    def _find(self, start: int, end: int, into: memoryview, at: int) -> int:
+        """Have the chunk at hand in which the bytes end; where it begins. Those that are in chunks before are put."""
+        if not self._ends or end > self._ends[-1]:
+            self._freeze()
+        ends = self._ends
+        index = bisect_right(ends, start)
+        chunk = self._chunks[index]
+        base = ends[index] - len(chunk)
+        while end > ends[index]:
+            piece = chunk[start - base :]
+            into[at : at + len(piece)] = piece
+            at += len(piece)
+            start = base = ends[index]
             index += 1
+            chunk = self._chunks[index]
+        self._chunk, self._base, self._base_end = chunk, base, ends[index]
+        return base
 
-    def release(self, until: int) -> None:
-        """Everything below `until` is acknowledged."""
-        self.start = until
-        starts = self._starts
-        count = 0
-        while count < len(starts) and starts[count] + len(self._pieces[count]) <= until:
+    def release(self, start: int) -> None:
+        """Forget what is below `start`."""
+        self.start = start
+        ends, count = self._ends, 0
+        if not ends or ends[0] > start:
+            return
+        while count < len(ends) and ends[count] <= start:
             count += 1
-        if count > RELEASE_PIECES or count == len(starts):
-            del starts[:count], self._pieces[:count]
+        if count:
+            del self._chunks[:count], ends[:count]
+            if self._base_end <= start:
+                self._chunk, self._base, self._base_end = b"", 0, 0
 
-    def clear(self) -> None:
-        """Nothing of it will be sent any more."""
-        self._pieces.clear()
-        self._starts.clear()
-        self.start = self.end
+    def _freeze(self) -> None:
+        if self._tail:
+            self._add(bytes(self._tail))
+            self._tail = None
+
+    def _add(self, chunk: bytes | memoryview) -> None:
+        self._chunks.append(chunk)
+        self._ends.append((self._ends[-1] if self._ends else self.end - len(chunk)) + len(chunk))
 
 
-RELEASE_PIECES = 16
-"""Pieces are forgotten together, since the front of a list is dear to delete."""
+def _kept(data: Data) -> bytes | memoryview:
+    if isinstance(data, memoryview) and isinstance(data.obj, bytes) and data.c_contiguous:
+        return data if data.format == "B" and data.ndim == 1 else data.cast("B")
+    return bytes(data)
+
+
+GATHERED_BYTES = 2048
+CHUNK_BYTES = 16_384

@@ -169,11 +169,11 @@ def test_close_before_the_handshake_is_done_reaches_the_server() -> None:
     assert server.close_reason.by_peer
 
 
-def test_two_runs_of_a_seed_are_the_same() -> None:
-    def run() -> list[tuple[int, int]]:
+def test_two_runs_of_a_seed_send_the_same_bytes_at_the_same_times() -> None:
+    def run() -> list[tuple[int, bytes]]:
         rig = Rig(seed=3)
-        trace: list[tuple[int, int]] = []
-        rig.network.trace = lambda now, what, packet: trace.append((now, len(packet.payload)))
+        trace: list[tuple[int, bytes]] = []
+        rig.network.trace = lambda now, what, packet: trace.append((now, bytes(packet.payload)))
         client, server = rig.establish()
         transfer(rig, client, server)
         return trace
