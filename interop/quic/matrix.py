@@ -9,7 +9,7 @@ from pathlib import Path
 from interop.quic.catalogue import CASES, QuicCase
 from interop.quic.peers import FOREIGN, OURS
 from interop.quic.play import Cell
-from interop.quic.verdict import Verdict, judge_cell
+from interop.quic.verdict import Outcome, Verdict, judge_cell
 
 CELLS_AT_ONCE = 2
 
@@ -22,9 +22,19 @@ def cells_with_ours(cases: Iterable[QuicCase]) -> list[Cell]:
     return [Cell(case, client, server) for case in cases for client, server in pairs]
 
 
-def cells_among_others(cases: Iterable[QuicCase]) -> list[Cell]:
-    """Each case with every pair of the others."""
-    return [Cell(case, client, server) for case in cases for client in FOREIGN for server in FOREIGN]
+def cells_in_doubt(verdicts: Iterable[Verdict]) -> list[Cell]:
+    """Of cells with ours that did not pass: the same with every other partner of that peer, to see whose fault."""
+    found: dict[Cell, None] = {}
+    for each in verdicts:
+        cell = each.cell
+        if each.outcome is Outcome.PASSED or each.outcome is Outcome.MISSING:
+            continue
+        for partner in FOREIGN:
+            if cell.client == OURS.name and cell.server != OURS.name:
+                found[Cell(cell.case, partner, cell.server)] = None
+            elif cell.server == OURS.name and cell.client != OURS.name:
+                found[Cell(cell.case, cell.client, partner)] = None
+    return list(found)
 
 
 def play_all(cells: Iterable[Cell], folder: Path, seed: int = 1, at_once: int = CELLS_AT_ONCE) -> Iterator[Verdict]:
