@@ -21,6 +21,7 @@ from stacks.quic.connection.receiving import Receiving
 from stacks.quic.connection.sending import Sending
 from stacks.quic.connection.states import ConnectionEvent, ConnectionState
 from stacks.quic.connection.versions import VersionSwitch
+from stacks.quic.connection.watching import Watch
 from stacks.quic.errors import QuicError, TransportErrorCode
 from stacks.quic.events import Event
 from stacks.quic.levels import SPACE_APPLICATION
@@ -40,7 +41,7 @@ class Connection:
     """
 
     __slots__ = (
-        "_handshake", "_parts", "_receiving", "_sending", "_versions", "context", "on_work",
+        "_handshake", "_parts", "_receiving", "_sending", "_versions", "_watch", "context", "on_work",
     )  # fmt: skip
 
     def __init__(self, parts: Parts, handshake: Handshake, versions: VersionSwitch, pool: BufferPool) -> None:
@@ -49,6 +50,8 @@ class Connection:
         self._versions = versions
         self._receiving = Receiving(parts, handshake, versions)
         self._sending = Sending(parts, handshake, pool)
+        tracer, packet = parts.tracer, self._receiving.packet
+        self._watch = None if tracer is None else Watch(parts, handshake, packet, tracer)
         self.on_work: Callable[[Connection], object] | None = None
         self.context: object = None
 
@@ -79,21 +82,30 @@ class Connection:
         text = "the peer has forgotten this connection"
         reason = CloseReason(TransportErrorCode.NO_ERROR, text, is_silent=True, by_peer=True)
         end(self._parts, ConnectionEvent.RESET, reason, now)
+        self._look(now)
 
     def handle_timeout(self, now: int) -> None:
         """Whatever is due."""
-        parts = self._parts
+        self._handle_timeout(now)
+        self._look(now)
+
+    def _handle_timeout(self, now: int) -> None:
+        parts, watch = self._parts, self._watch
         forget_if_drained(parts, now)
         if not parts.is_alive:
             return
         due_ns = parts.idle.due_ns(parts.recovery.pto_ns())
         if due_ns is not None and now >= due_ns:
+            if watch is not None:
+                watch.timer_expired("idle_timeout", now)
             seconds = parts.idle.timeout_ns / 1e9
             reason = CloseReason(TransportErrorCode.NO_ERROR, f"nothing was heard for {seconds:g} s", is_silent=True)
             end(parts, ConnectionEvent.SILENCE, reason, now)
             return
         probe = parts.recovery.handle_timeout(now)
         if probe is not None:
+            if watch is not None:
+                watch.timer_expired("pto", now, probe.space)
             parts.spaces[probe.space].probes = probe.count
             parts.paths.active.congestion.large_losses += 1
         parts.paths.handle_timeout(now)
@@ -101,11 +113,14 @@ class Connection:
 
     def poll_transmit(self, now: int) -> Transmit | None:
         """The next burst to send, or None."""
+        self._look(now)
         try:
-            return self._sending.poll_transmit(now)
+            transmit = self._sending.poll_transmit(now)
         except QuicError as error:  # the keys are used up (RFC 9001 6.6)
             end(self._parts, ConnectionEvent.CLOSE, CloseReason(error.code, str(error)), now)
-            return self._sending.poll_transmit(now)
+            transmit = self._sending.poll_transmit(now)
+        self._look(now)
+        return transmit
 
     def poll_deadline(self) -> int | None:
         """When `handle_timeout` and `poll_transmit` are due."""
@@ -123,6 +138,16 @@ class Connection:
         ]
         deadlines += [space.received.ack_due_ns for space in parts.spaces if space.is_open]
         return min((due_ns for due_ns in deadlines if due_ns is not None), default=None)
+
+    def started(self, now: int) -> None:
+        """It was made: its log begins."""
+        if self._watch is not None:
+            self._watch.started(now)
+
+    def forgotten(self) -> None:
+        """Nothing happens to it any more: its log ends."""
+        if self._parts.tracer is not None:
+            self._parts.tracer.finish()
 
     @property
     def local_ids(self) -> LocalConnectionIds:
@@ -247,6 +272,11 @@ class Connection:
         while self._handshake.has_new_keys:
             self._handshake.has_new_keys = False
             self._receiving.keys_changed(now)
+        self._look(now)
+
+    def _look(self, now: int) -> None:
+        if self._watch is not None:
+            self._watch.looked(now)
 
     def _follow_mtu(self, now: int) -> None:
         path = self._parts.paths.active

@@ -277,6 +277,7 @@ class Endpoint:
         for connection_id in connection.local_ids.all():
             self._by_id.pop(connection_id, None)
         self._reset_tokens.forget(connection)
+        connection.forgotten()
 
 
 LONG_HEADER = 0x80

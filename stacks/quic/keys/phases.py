@@ -25,21 +25,21 @@ class OneRttKeys:
 
     update_after: packets sent with one key before it is changed, 0 for at the cipher's limit alone.
     is_handshake_complete: before that nothing is opened (5.7). is_confirmed: before that we change no keys (6.1).
-    phase_bit: of the first byte of what is sent. updates: of the keys, by either end. failed: packets that could not
-    be opened, with any key.
+    phase_bit: of the first byte of what is sent. updates: of the keys, by either end; own_updates: that we began.
+    failed: packets that could not be opened, with any key.
     """
 
     __slots__ = (
         "_acked_number", "_current", "_first_sent", "_lowest_received", "_next", "_previous", "_previous_until_ns",
         "_receive_phase", "_sealer", "_settled_ns", "_update_after", "_version", "failed", "is_confirmed",
-        "is_handshake_complete", "phase_bit", "updates",
+        "is_handshake_complete", "own_updates", "phase_bit", "updates",
     )  # fmt: skip
 
     def __init__(self, version: int, *, update_after: int = 0) -> None:
         self.is_handshake_complete = False
         self.is_confirmed = False
         self.phase_bit = 0
-        self.updates = 0
+        self.updates = self.own_updates = 0
         self.failed = 0
         self._version = version
         self._update_after = update_after
@@ -209,6 +209,7 @@ class OneRttKeys:
         self._advance_sending()
         self._advance_receiving()
         self._settled_ns = now
+        self.own_updates += 1
 
     def _advance_receiving(self) -> None:
         """The former keys stay until the peer was heard with new ones (6.1), and then for a while."""

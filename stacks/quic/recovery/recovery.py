@@ -26,7 +26,8 @@ class Recovery:
     """Of one connection.
 
     path: the congestion of the path in use. timer: of probes. probes: timeouts so far; lost_packets, spurious_losses:
-    counters. on_lost: called with each packet that is found lost.
+    counters. on_lost: called with each packet that is found lost; on_acked: with the packets of a space that are
+    acknowledged for the first time, those that had been lost behind the others.
     """
 
     def __init__(self, path: PathCongestion, *, is_client: bool, rng: random.Random, now: int) -> None:
@@ -34,6 +35,7 @@ class Recovery:
         self.timer = ProbeTimer(is_client=is_client, peer_delay_ns=DEFAULT_ACK_DELAY_NS, now=now)
         self.probes = self.lost_packets = self.spurious_losses = 0
         self.on_lost: Callable[[SentPacket, int], object] | None = None
+        self.on_acked: Callable[[int, Sequence[SentPacket], int], object] | None = None
         self._spaces = tuple(SpaceRecovery() for _ in range(3))
         self._skipped = SkippedNumbers(rng)
         self._peer_exponent = DEFAULT_EXPONENT
@@ -125,6 +127,8 @@ class Recovery:
         arrived, late = space.take(ranges)
         if not arrived and not late:
             return 0
+        if self.on_acked is not None:
+            self.on_acked(number, [*arrived, *late], now)
         former = space.largest_acked
         is_plain = not late and self._count_together(space, arrived, now)
         if not is_plain:
@@ -142,12 +146,8 @@ class Recovery:
             self.path.acknowledged(arrived, (), (), rtt_ns, ack_delay_ns, ce_packets, self._next_numbers, now)
         else:
             self._tell_paths(arrived, late, lost, rtt_ns, ack_delay_ns, ce_packets, now)
-        for packet in arrived:
-            for record in packet.records:
-                record.acked(now)
-        for packet in late:
-            for record in packet.records:
-                record.acked(now)
+        self._tell_arrived(arrived, now)
+        self._tell_arrived(late, now)
         self._tell_lost(lost, now)
         if space.remembered:
             space.forget(now - REMEMBERED_TIMEOUTS * self.pto_ns())
@@ -316,6 +316,11 @@ class Recovery:
                 self._next_numbers,
                 now,
             )
+
+    def _tell_arrived(self, packets: Sequence[SentPacket], now: int) -> None:
+        for packet in packets:
+            for record in packet.records:
+                record.acked(now)
 
     def _tell_lost(self, lost: Sequence[SentPacket], now: int) -> None:
         for packet in lost:

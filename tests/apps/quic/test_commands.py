@@ -145,6 +145,19 @@ def test_server_asks_for_a_retry_and_for_version_two(folder: Path, loopback_addr
     assert (into / "hello.txt").read_bytes() == b"hello\n"
 
 
+def test_client_moves_to_another_port_and_to_the_preferred_address(
+    folder: Path, loopback_address: str, into: Path
+) -> None:
+    served = Site(folder, loopback_address, "--preferred", f"{loopback_address}:4434", "--qlog", str(into))
+    with served.process:
+        document = served.get_json(f"{served.url}hello.txt", f"{served.url}big", "--migrate", into=into)
+        assert served.process.stop(LIMIT_S) == 0
+    assert len(document["files"]) == 2
+    assert (into / "big").read_bytes() == (folder / "big").read_bytes()
+    (log,) = into.glob("*_server.sqlog")
+    assert "path_challenge" in log.read_text()
+
+
 def test_untrusted_certificate_is_refused_in_one_line(site: Site, into: Path) -> None:
     done = baremetal("quic", "get", f"{site.url}hello.txt", "--directory", str(into))
     line = only_line(done)
