@@ -27,6 +27,7 @@ from stacks.quic.events import Event
 from stacks.quic.keys import PacketViews
 from stacks.quic.levels import SPACE_APPLICATION
 from stacks.quic.paths import LocalConnectionIds, Path, PeerConnectionIds
+from stacks.quic.recovery import Recovery
 from stacks.quic.streams import Streams
 from stacks.quic.tls import Tls
 from stacks.runtime import LocalError
@@ -209,6 +210,11 @@ class Connection:
     def path(self) -> Path:
         """The path that is used at present."""
         return self._parts.paths.active
+
+    @property
+    def recovery(self) -> Recovery:
+        """What was sent and became of it, to look at: counters, `path`."""
+        return self._parts.recovery
 
     @property
     def tls(self) -> Tls:
