@@ -56,13 +56,16 @@ def label(axes: Axes, text: str) -> None:
     axes.set_title(text, loc="left", fontsize=9, color="#30343a", pad=4)
 
 
-def legend(axes: Axes, *, columns: int = 0) -> None:
-    """Names of what is drawn: in so many columns above the panel, or (0) inside it, at the lower right."""
+def legend(axes: Axes, *, columns: int = 0, scale: float = 1.0) -> None:
+    """Names of what is drawn: in so many columns above the panel, or (0) inside it, at the lower right.
+
+    scale: how much larger markers are than where they are drawn.
+    """
     if columns:
         place = {"loc": "lower right", "bbox_to_anchor": (1.0, 1.0), "ncols": columns, "borderaxespad": 0.1}
     else:
         place = {"loc": "lower right"}
-    axes.legend(frameon=False, fontsize=8.5, **place)
+    axes.legend(frameon=False, fontsize=8.5, markerscale=scale, **place)
 
 
 def legend_below(axes: Axes, *, columns: int) -> None:

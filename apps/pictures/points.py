@@ -24,4 +24,26 @@ def thin(x: Sequence[float], y: Sequence[float]) -> tuple[list[float], list[floa
     return [x[index] for index in kept], [y[index] for index in kept]
 
 
+def cloud(
+    x: Sequence[float], y: Sequence[float], *, x_range: tuple[float, float], y_range: tuple[float, float]
+) -> tuple[list[float], list[float]]:
+    """Of points that would lie on each other the first: one for each cell of a grid as fine as a picture.
+
+    Ranges: what the picture shows; points outside of them are left out.
+    """
+    (left, right), (bottom, top) = x_range, y_range
+    wide, high = CELLS_WIDE / ((right - left) or 1), CELLS_HIGH / ((top - bottom) or 1)
+    seen: set[int] = set()
+    kept_x, kept_y = [], []
+    for each_x, each_y in zip(x, y, strict=True):
+        if left <= each_x <= right and bottom <= each_y <= top:
+            cell = int((each_x - left) * wide) * CELLS_ROW + int((each_y - bottom) * high)
+            if cell not in seen:
+                seen.add(cell)
+                kept_x.append(each_x)
+                kept_y.append(each_y)
+    return kept_x, kept_y
+
+
+CELLS_WIDE, CELLS_HIGH, CELLS_ROW = 900, 360, 1 << 10
 POINTS_MAX = 1600

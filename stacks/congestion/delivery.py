@@ -124,6 +124,14 @@ class Delivery:
         ack.ack_elapsed_ns = now - packet.delivered_ns
         self.first_send_ns = sent_ns
 
+    def acked_before(self, packets: int, total_bytes: int) -> None:
+        """`packets` in flight, of `total_bytes`, are acknowledged with a newer one, which `acked` is told of next."""
+        self.inflight_bytes -= total_bytes
+        self.delivered_bytes += total_bytes
+        ack = self._sample
+        ack.acked_bytes += total_bytes
+        ack.acked_packets += packets
+
     def acked_late(self, packet: SentPacket, now: int) -> None:
         """A packet that had been found lost has arrived."""
         # It was not in flight when the end of the round was set: the round ends as much later.

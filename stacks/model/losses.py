@@ -1,11 +1,7 @@
 """Which packets are in flight, which were acknowledged, and which are lost (RFC 9002 section 6).
 
-A packet is lost when one sent `packet_threshold` later was acknowledged, or when one sent later was and 9/8 of a round
-trip has passed. Lost packets are remembered for a while: one that is acknowledged after all was no loss.
-
-Where packets that were found lost arrive out of order, both thresholds rise (RFC 9002 6.1.1 encourages it): the number
-to the distance that was seen, as Linux's; the time by quarters of the smallest round trip, one a round trip, up to a
-smoothed one (RFC 8985 6.2). After 16 recoveries without that they are as they were.
+A packet is lost when one sent so much later was acknowledged as `ReorderingThresholds` says. Lost packets are kept in
+mind for a while: one that is acknowledged after all was no loss, and raises the thresholds if it was out of order.
 """
 
 from __future__ import annotations
@@ -13,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from stacks.congestion.delivery import Delivery
+from stacks.congestion.reordering import ReorderingThresholds
 from stacks.congestion.rtt import RttEstimator
 from stacks.model.packets import DataPacket
 
@@ -22,17 +19,13 @@ class LossDetector:
 
     outstanding: in flight, by number, in the order of sending. floor: the least number that still matters.
     largest_acked: the highest number acknowledged, -1 before. loss_due_ns: when a packet will be lost by time alone.
-    packet_threshold: as it is now. reordering_steps: quarters of a round trip that are waited for what is out of order.
+    thresholds: how far out of order packets may be.
     """
 
     def __init__(self, delivery: Delivery, rtt: RttEstimator) -> None:
         self.outstanding: dict[int, DataPacket] = {}
         self.largest_acked = -1
-        self.packet_threshold = PACKET_THRESHOLD
-        self.reordering_steps = 0
-        # Recoveries until the thresholds are as they were; when the step that was taken last may show.
-        self._persist = 0
-        self._stepped_ns = -1
+        self.thresholds = ReorderingThresholds(rtt)
         self._delivery = delivery
         self._rtt = rtt
         self._remembered: dict[int, DataPacket] = {}
@@ -70,8 +63,8 @@ class LossDetector:
                 elif self._remembered and (packet := self._remembered.pop(number, None)) is not None:
                     delivery.acked_late(packet, now)
                     late.append(packet)
-        if late:
-            self._tolerate(late, now)
+        for packet in late:
+            self.thresholds.arrived_late(packet, self.largest_acked, now)
         if arrived or late:
             if len(ranges) == 1:
                 known.clear()
@@ -88,11 +81,11 @@ class LossDetector:
         largest = self.largest_acked
         if next(iter(self.outstanding), largest) >= largest:
             return []
-        delay_ns = self._delay_ns()
+        delay_ns, threshold = self.thresholds.delay_ns(), self.thresholds.packets
         for number, packet in self.outstanding.items():
             if number > largest:
                 break
-            if number > largest - self.packet_threshold and packet.sent_ns + delay_ns > now:
+            if number > largest - threshold and packet.sent_ns + delay_ns > now:
                 self.loss_due_ns = packet.sent_ns + delay_ns
                 break
             lost.append(packet)
@@ -118,42 +111,8 @@ class LossDetector:
         while remembered and next(iter(remembered.values())).lost_ns < horizon_ns:
             del remembered[next(iter(remembered))]
 
-    def recovered(self) -> None:
-        """A recovery is over, whose losses were losses."""
-        if self._persist:
-            self._persist -= 1
-            if not self._persist:
-                self.packet_threshold = PACKET_THRESHOLD
-                self.reordering_steps = 0
-
-    def _delay_ns(self) -> int:
-        rtt = self._rtt
-        delay_ns = max(max(rtt.smoothed_ns, rtt.latest_ns) * 9 // 8, rtt.granularity_ns)
-        if self.reordering_steps:
-            delay_ns += min(self.reordering_steps * rtt.min_ns // 4, rtt.smoothed_ns)
-        return delay_ns
-
-    def _tolerate(self, late: list[DataPacket], now: int) -> None:
-        """What is late since packets sent after it came first, and not since the path stood still, is reordering."""
-        for packet in late:
-            distance = self.largest_acked - packet.number
-            if distance <= 0:
-                continue
-            self._persist = REORDERING_PERSISTS
-            if distance >= self.packet_threshold:
-                self.packet_threshold = min(distance + 1, MAX_PACKET_THRESHOLD)
-            if now - packet.sent_ns > self._delay_ns() and packet.sent_ns > self._stepped_ns:
-                self.reordering_steps += 1
-                self._stepped_ns = now
-
     def _remember(self, lost: list[DataPacket], now: int) -> None:
         for packet in lost:
             self._delivery.lost(packet)
             packet.lost_ns = now
             self._remembered[packet.number] = packet
-
-
-PACKET_THRESHOLD = 3
-MAX_PACKET_THRESHOLD = 300
-"""As Linux's tcp_max_reordering."""
-REORDERING_PERSISTS = 16

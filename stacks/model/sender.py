@@ -163,7 +163,7 @@ class Sender:
             self._awaited.difference_update(self._copies.arrived(arrived, self._floor))
         if self._is_recovering and newest.number >= self._recovery_start and not self._awaited:
             self._is_recovering = False
-            losses.recovered()
+            losses.thresholds.recovered()
             self.controller.handle_recovered(now)
         lost = losses.find_lost(now)
         if lost:

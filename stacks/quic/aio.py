@@ -38,10 +38,12 @@ from stacks.quic.endpoint import Endpoint
 from stacks.quic.lost import ConnectionLost, StreamAborted
 from stacks.quic.tls import Ticket
 from stacks.quic.tracing import TracerFactory
+from stacks.runtime import LocalError
 from transports.clock import Clock, RealClock
 from transports.datagram import Address, DatagramTransport
 from transports.driver import Driver
 from transports.routes import source_address
+from transports.several import SeveralTransports
 from transports.udp import UdpTransport
 
 __all__ = [
@@ -79,7 +81,7 @@ async def connect(
     udp = UdpTransport(source_address(host), 0, offload=offload)
     clock = RealClock()
     core = Endpoint(udp.address, rng=rng or random.SystemRandom(), tracer=tracer)
-    async with run_endpoint(core, udp, clock=clock) as endpoint:
+    async with run_endpoint(core, SeveralTransports(udp), clock=clock) as endpoint:
         yield await endpoint.connect((host, port), at_wall_clock(configuration, clock), ticket=ticket, token=token)
 
 
@@ -95,18 +97,21 @@ async def serve(
 ) -> AsyncIterator[QuicEndpoint]:
     """A server at one of this machine's addresses, in numeric text form, as long as the block; port 0: any.
 
-    configuration: with `alpn`, `certificate_chain` and `private_key`. Other arguments as of `connect`.
+    configuration: with `alpn`, `certificate_chain` and `private_key`; there are sockets at its `preferred_addresses`,
+    too. Other arguments as of `connect`.
     Raises LocalError, TransportError where it cannot be.
     """
-    udp = UdpTransport(address, port, offload=offload)
+    transport = SeveralTransports(UdpTransport(address, port, offload=offload))
     clock = RealClock()
     try:
+        for preferred in configuration.preferred_addresses:
+            transport.add(UdpTransport(*preferred, offload=offload))
         configuration = at_wall_clock(configuration, clock)
-        core = Endpoint(udp.address, rng=rng or random.SystemRandom(), server=configuration, tracer=tracer)
+        core = Endpoint(transport.address, rng=rng or random.SystemRandom(), server=configuration, tracer=tracer)
     except BaseException:
-        udp.close()
+        transport.close()
         raise
-    async with run_endpoint(core, udp, clock=clock) as endpoint:
+    async with run_endpoint(core, transport, clock=clock) as endpoint:
         yield endpoint
 
 
@@ -145,7 +150,7 @@ class QuicEndpoint:
     def __init__(self, core: Endpoint, transport: DatagramTransport, clock: Clock) -> None:
         self.core = core
         self.transport = transport
-        self.driver = Driver(core, transport, clock, [self])
+        self.driver = Driver(core, transport, clock, [self], receive_budget=RECEIVE_BUDGET_BURSTS)
         self._clock = clock
         self._accepted: deque[QuicConnection] = deque()
         self._arrived = trio.lowlevel.ParkingLot()
@@ -187,6 +192,19 @@ class QuicEndpoint:
         while self.driver.pump() and not self.driver.is_blocked and not self.driver.has_more:
             pass
 
+    def open(self, address: str) -> Address:
+        """One more socket, on any port of an address; LocalError on a transport that is no `SeveralTransports`."""
+        if not isinstance(self.transport, SeveralTransports):
+            raise LocalError("this endpoint has a transport to which no socket can be added")
+        udp = UdpTransport(address, 0)
+        self.transport.add(udp)
+        return udp.address
+
+    def close(self, address: Address) -> None:
+        """Close a socket that `open` made."""
+        if isinstance(self.transport, SeveralTransports):
+            self.transport.remove(address)
+
     def pump(self, now: int) -> bool:  # noqa: ARG002
         """As of `Service`: tell tasks what happened."""
         did = False
@@ -201,9 +219,13 @@ class QuicEndpoint:
         return did
 
     def _face(self, core: Connection) -> QuicConnection:
-        face = QuicConnection(core, self._clock, self.driver.wake)
+        face = QuicConnection(core, self._clock, self.driver.wake, self)
         core.context = face
         return face
+
+
+RECEIVE_BUDGET_BURSTS = 4
+"""Acknowledgements leave after a pass: many bursts in one would have the peer wait for them."""
 
 
 def at_wall_clock(configuration: Configuration, clock: Clock) -> Configuration:

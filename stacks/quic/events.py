@@ -86,6 +86,14 @@ class PathChanged(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class PathFailed(Event):
+    """Nobody answered there in time: packets go, or go on, the way they last went with success."""
+
+    local: Address
+    remote: Address
+
+
+@dataclass(frozen=True, slots=True)
 class TicketReceived(Event):
     """For a later connection: resumption and 0-RTT. ticket: `stacks.quic.tls.Ticket.from_bytes` reads it."""
 

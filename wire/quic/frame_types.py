@@ -1,4 +1,8 @@
-"""Frame types (RFC 9000 19, RFC 9221 4, draft-ietf-quic-ack-frequency, draft-ietf-quic-reliable-stream-reset)."""
+"""Frame types (RFC 9000 19, RFC 9221 4, and of the drafts below, whose numbers may change until they are RFCs).
+
+ACK frequency: draft-ietf-quic-ack-frequency-13 4, 5. RESET_STREAM_AT: draft-ietf-quic-reliable-stream-reset-10 4.
+Multipath: draft-ietf-quic-multipath-21 4; earlier ones had numbers of their own.
+"""
 
 from __future__ import annotations
 
@@ -20,10 +24,17 @@ FRAME_CONNECTION_CLOSE, FRAME_CONNECTION_CLOSE_APPLICATION = 0x1C, 0x1D
 FRAME_HANDSHAKE_DONE, FRAME_IMMEDIATE_ACK, FRAME_RESET_STREAM_AT = 0x1E, 0x1F, 0x24
 FRAME_DATAGRAM, FRAME_DATAGRAM_LENGTH = 0x30, 0x31
 FRAME_ACK_FREQUENCY = 0xAF
+FRAME_PATH_ACK, FRAME_PATH_ACK_ECN = 0x3E, 0x3F
+FRAME_PATH_ABANDON, FRAME_PATH_STATUS_BACKUP, FRAME_PATH_STATUS_AVAILABLE = 0x3E75, 0x3E76, 0x3E77
+FRAME_PATH_NEW_CONNECTION_ID, FRAME_PATH_RETIRE_CONNECTION_ID = 0x3E78, 0x3E79
+FRAME_MAX_PATH_ID, FRAME_PATHS_BLOCKED, FRAME_PATH_CIDS_BLOCKED = 0x3E7A, 0x3E7B, 0x3E7C
 
 
 def decode_type(buffer: Buffer, offset: int) -> tuple[int, int]:
-    """The type of the frame at `offset`; WireError where it is not in its shortest form (RFC 9000 12.4)."""
+    """The type of the frame at `offset`, and the offset behind it.
+
+    WireError where it is cut off, or not in its shortest form (RFC 9000 12.4).
+    """
     frame_type, end = read_varint(buffer, offset)
     if end - offset != varint_bytes(frame_type):
         raise WireError(f"frame type {frame_type:#x} is not in its shortest form", format="QuicFrame", offset=offset)

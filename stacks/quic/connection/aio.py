@@ -2,72 +2,37 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
+from typing import Protocol
 
 import trio
 
 from stacks.quic.connection.connection import Connection
-from stacks.quic.connection.states import ConnectionState
-from stacks.quic.events import (
-    ConnectionClosed,
-    DatagramReceived,
-    Event,
-    HandshakeCompleted,
-    StopSending,
-    StreamOpened,
-    StreamReadable,
-    StreamReset,
-    StreamWritable,
-    TicketReceived,
-    TokenReceived,
-)
+from stacks.quic.connection.face import UNSENT_BYTES, ConnectionFace
 from stacks.quic.lost import ConnectionLost, StreamAborted, lost
-from stacks.quic.tls import Ticket
 from stacks.runtime import LocalError
 from transports.clock import Clock
+from transports.datagram import Address
 
 
-class QuicConnection:
-    """One connection. core: everything that has no short way here, `path` and `counters` for example.
+class Sockets(Protocol):
+    """What an endpoint opens and closes for a connection that moves."""
 
-    alpn, is_resumed, is_early_data_accepted: as negotiated. tickets, tokens: that the server gave, for later
-    connections; the newest is last.
-    """
+    def open(self, address: str) -> Address:
+        """A socket at one of this machine's addresses; where it is."""
 
-    def __init__(self, core: Connection, clock: Clock, wake: Callable[[], None]) -> None:
-        self.core = core
-        self.tickets: deque[Ticket] = deque(maxlen=KEPT)
-        self.tokens: deque[bytes] = deque(maxlen=KEPT)
-        self.is_connected = False
-        self._clock = clock
-        self._wake = wake
+    def close(self, address: Address) -> None:
+        """Close it again, unless it is the endpoint's first."""
+
+
+class QuicConnection(ConnectionFace):
+    """One connection, for tasks; what is at once is in `ConnectionFace`."""
+
+    def __init__(self, core: Connection, clock: Clock, wake: Callable[[], None], sockets: Sockets) -> None:
+        super().__init__(core, clock, wake)
+        self._sockets = sockets
         self._changed = trio.lowlevel.ParkingLot()
         self._streams: dict[int, QuicStream] = {}
-        self._incoming: deque[QuicStream] = deque()
-        self._datagrams: deque[bytes] = deque(maxlen=DATAGRAMS_KEPT)
-
-    @property
-    def alpn(self) -> str:
-        """The protocol, empty while it is not known."""
-        return self.core.tls.alpn
-
-    @property
-    def is_resumed(self) -> bool:
-        """Whether a ticket was used."""
-        return self.core.tls.is_resumed
-
-    @property
-    def is_early_data_accepted(self) -> bool:
-        """Whether the server took what was sent before the handshake was done."""
-        return self.core.tls.is_early_data_accepted
-
-    @property
-    def is_closed(self) -> bool:
-        """Whether it has ended, by whomever."""
-        return self.core.state > ConnectionState.CONFIRMED
-
-    # Tasks
 
     async def wait_connected(self) -> None:
         """Return when the handshake is done. ConnectionLost where nothing comes of it."""
@@ -81,86 +46,68 @@ class QuicConnection:
             await self._changed.park()
         return lost(self.core)
 
+    def open_stream(self, *, is_unidirectional: bool = False) -> QuicStream:
+        """A new stream; it may wait for the peer's permission before anything leaves."""
+        return self._stream(self.core.open_stream(is_unidirectional=is_unidirectional))
+
     async def accept_stream(self) -> QuicStream:
         """The next stream that the peer began. ConnectionLost where none can come any more."""
         await self._wait_until(lambda: bool(self._incoming))
-        return self._incoming.popleft()
+        return self._stream(self._incoming.popleft())
 
     async def receive_datagram(self) -> bytes:
         """The next datagram (RFC 9221); the oldest of more than 256 are dropped."""
         await self._wait_until(lambda: bool(self._datagrams))
         return self._datagrams.popleft()
 
-    async def aclose(self, code: int = 0, reason: str = "") -> None:
-        """End the connection; what was not sent yet is dropped. Idempotent.
+    async def migrate(self, address: str = "") -> None:
+        """Go on from a new socket, at another address of this machine or on another port (RFC 9000 9.2).
 
-        code, reason: for the peer's application.
+        Returns when the peer answered there; where it never does, the connection goes on as before, so bound this with
+        a timeout. Cancelled, it goes on alone. LocalError where the peer or the state forbids it, or on a transport
+        that has no sockets to add.
         """
+        old = self.core.path.local
+        new = self._sockets.open(address or old[0])
+        try:
+            self.core.migrate(new, self._clock.now())
+        except BaseException:
+            self._sockets.close(new)
+            raise
+        self.work()
+        await self._wait_until(lambda: self.core.path.local == new)
+        self._sockets.close(old)
+
+    async def aclose(self, code: int = 0, reason: str = "") -> None:
+        """As `close`, and a checkpoint."""
         self.close(code, reason)
         await trio.lowlevel.checkpoint()
 
-    # At once
-
-    def open_stream(self, *, is_unidirectional: bool = False) -> QuicStream:
-        """A new stream; it may wait for the peer's permission before anything leaves."""
-        stream = QuicStream(self, self.core.open_stream(is_unidirectional=is_unidirectional))
-        self._streams[stream.stream_id] = stream
-        return stream
-
-    def send_datagram(self, data: bytes | bytearray | memoryview) -> None:
-        """Send an unreliable datagram; LocalError where the peer takes none, or none so large."""
-        self.core.send_datagram(data)
-        self.work()
-
-    def close(self, code: int = 0, reason: str = "") -> None:
-        """As `aclose`, without a checkpoint."""
-        self.core.close(code, reason, now=self._clock.now())
-        self.work()
-
-    def update_keys(self) -> None:
-        """Change the keys (RFC 9001 6); LocalError before the handshake is confirmed, or too soon after the last."""
-        self.core.update_keys(self._clock.now())
-        self.work()
-
-    # What the endpoint calls, and streams
-
-    def work(self) -> None:
-        """Something may be to be sent."""
-        self._wake()
-
     def take_events(self) -> bool:
-        """All that happened; whether anything did."""
-        did = False
-        while (event := self.core.poll_event()) is not None:
-            did = True
-            self._handle(event)
+        """As of `ConnectionFace`; wakes the tasks that wait."""
+        did = super().take_events()
         if did:
             self._changed.unpark_all()
         return did
 
-    def forget(self, stream: QuicStream) -> None:
-        """A stream is closed on our side."""
-        self._streams.pop(stream.stream_id, None)
+    def forget(self, stream_id: int) -> None:
+        """As of `ConnectionFace`."""
+        self._streams.pop(stream_id, None)
+        super().forget(stream_id)
 
-    def _handle(self, event: Event) -> None:
-        if isinstance(event, StreamReadable | StreamWritable | StreamReset | StopSending):
-            stream = self._streams.get(event.stream_id)
-            if stream is not None:
-                stream.handle(event)
-        elif isinstance(event, StreamOpened):
-            stream = self._streams[event.stream_id] = QuicStream(self, event.stream_id)
-            self._incoming.append(stream)
-        elif isinstance(event, HandshakeCompleted):
-            self.is_connected = True
-        elif isinstance(event, DatagramReceived):
-            self._datagrams.append(event.data)
-        elif isinstance(event, TicketReceived):
-            self.tickets.append(Ticket.from_bytes(event.ticket))
-        elif isinstance(event, TokenReceived):
-            self.tokens.append(event.token)
-        elif isinstance(event, ConnectionClosed):
-            for stream in self._streams.values():
-                stream.handle(event)
+    def _stream(self, stream_id: int) -> QuicStream:
+        stream = self._streams[stream_id] = QuicStream(self, stream_id)
+        return stream
+
+    def _stream_changed(self, stream_id: int, *, is_readable: bool) -> None:
+        stream = self._streams.get(stream_id)
+        if stream is not None:
+            stream.wake(is_readable=is_readable)
+
+    def _ended(self) -> None:
+        for stream in self._streams.values():
+            stream.wake(is_readable=True)
+            stream.wake(is_readable=False)
 
     async def _wait_until(self, condition: Callable[[], bool]) -> None:
         if condition():
@@ -183,22 +130,17 @@ class QuicStream(trio.abc.HalfCloseableStream):
         self._core = connection.core
         self._readable = trio.lowlevel.ParkingLot()
         self._writable = trio.lowlevel.ParkingLot()
-        self._is_sending = False
-        self._is_receiving = False
+        self._sending = _Conflict("sending")
+        self._receiving = _Conflict("receiving")
         self._is_closed = False
         self._is_sent = False
-        self._reset_code: int | None = None
-        self._stop_code: int | None = None
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
         """Send all of `data`; waits while more than 256 KiB of the stream are unsent.
 
         trio.BrokenResourceError where the peer wants no more or the connection is lost.
         """
-        if self._is_sending:
-            raise trio.BusyResourceError("another task is sending on this stream")
-        self._is_sending = True
-        try:
+        with self._sending:
             await trio.lowlevel.checkpoint()
             view = memoryview(data)
             self._check_sending()
@@ -206,41 +148,30 @@ class QuicStream(trio.abc.HalfCloseableStream):
                 self._write(view[:PIECE_BYTES])
                 view = view[PIECE_BYTES:]
                 await self._wait_room()
-        finally:
-            self._is_sending = False
 
     async def wait_send_all_might_not_block(self) -> None:
         """Return when there is room."""
-        if self._is_sending:
-            raise trio.BusyResourceError("another task is sending on this stream")
-        self._is_sending = True
-        try:
+        with self._sending:
             await trio.lowlevel.checkpoint()
             self._check_sending()
             await self._wait_room()
-        finally:
-            self._is_sending = False
 
     async def send_eof(self) -> None:
         """No more follows. Idempotent."""
-        if self._is_sending:
-            raise trio.BusyResourceError("another task is sending on this stream")
-        await trio.lowlevel.checkpoint()
-        if self._is_closed:
-            raise trio.ClosedResourceError("the stream is closed")
-        if not self._is_sent:
-            self._check_sending()
-            self._write(b"", is_fin=True)
-            self._is_sent = True
+        with self._sending:
+            await trio.lowlevel.checkpoint()
+            if self._is_closed:
+                raise trio.ClosedResourceError("the stream is closed")
+            if not self._is_sent:
+                self._check_sending()
+                self._write(b"", is_fin=True)
+                self._is_sent = True
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes:
         """The next bytes, b"" at the end. trio.BrokenResourceError where the peer reset the stream or is gone."""
         if max_bytes is not None and max_bytes < 1:
             raise ValueError("max_bytes must be at least 1")
-        if self._is_receiving:
-            raise trio.BusyResourceError("another task is receiving on this stream")
-        self._is_receiving = True
-        try:
+        with self._receiving:
             await trio.lowlevel.checkpoint()
             while True:
                 if self._is_closed:
@@ -249,26 +180,25 @@ class QuicStream(trio.abc.HalfCloseableStream):
                 if data:
                     self.connection.work()  # the peer may be owed credit
                     return data
-                if self._reset_code is not None:
-                    raise trio.BrokenResourceError from StreamAborted(self.stream_id, self._reset_code)
+                if self.stream_id in self.connection.resets:
+                    raise trio.BrokenResourceError from self._aborted(self.connection.resets)
                 if self._core.streams.is_finished(self.stream_id):
                     return b""
                 if self.connection.is_closed:
                     raise trio.BrokenResourceError from lost(self._core)
                 await self._readable.park()
-        finally:
-            self._is_receiving = False
 
     async def aclose(self) -> None:
         """End what is sent, and take no more of what comes. Idempotent."""
         if not self._is_closed:
             self._is_closed = True
             if not self.connection.is_closed:
-                if not self._is_sent and self._stop_code is None and self._can_send:
+                if not self._is_sent and self.stream_id not in self.connection.stops and self._can_send:
                     self._write(b"", is_fin=True)
-                self._core.stop_sending(self.stream_id, 0)
+                if self._can_receive:
+                    self._core.stop_sending(self.stream_id, 0)
                 self.connection.work()
-            self.connection.forget(self)
+            self.connection.forget(self.stream_id)
             self._readable.unpark_all()
             self._writable.unpark_all()
         await trio.lowlevel.checkpoint()
@@ -288,21 +218,24 @@ class QuicStream(trio.abc.HalfCloseableStream):
         """Which stream goes first: urgency 0 to 7 (RFC 9218 4)."""
         self._core.set_priority(self.stream_id, urgency, is_incremental=is_incremental)
 
-    def handle(self, event: Event) -> None:
-        """Something happened to the stream, or to its connection."""
-        if isinstance(event, StreamReset):
-            self._reset_code = event.code
-        elif isinstance(event, StopSending):
-            self._stop_code = event.code
-        if not isinstance(event, StreamWritable):
-            self._readable.unpark_all()
-        if not isinstance(event, StreamReadable):
-            self._writable.unpark_all()
+    def wake(self, *, is_readable: bool) -> None:
+        """Whoever receives, or whoever sends, is to look again."""
+        (self._readable if is_readable else self._writable).unpark_all()
+
+    @property
+    def _is_ours(self) -> bool:
+        return (self.stream_id & 1 == 0) == self._core.is_client
 
     @property
     def _can_send(self) -> bool:
-        is_own = (self.stream_id & 1 == 0) == self._core.is_client
-        return not self.stream_id & 2 or is_own
+        return not self.stream_id & 2 or self._is_ours
+
+    @property
+    def _can_receive(self) -> bool:
+        return not self.stream_id & 2 or not self._is_ours
+
+    def _aborted(self, codes: dict[int, int]) -> StreamAborted:
+        return StreamAborted(self.stream_id, codes[self.stream_id])
 
     def _write(self, data: bytes | memoryview, *, is_fin: bool = False) -> None:
         try:
@@ -320,14 +253,27 @@ class QuicStream(trio.abc.HalfCloseableStream):
     def _check_sending(self) -> None:
         if self._is_closed or self._is_sent:
             raise trio.ClosedResourceError("the sending half is closed")
-        if self._stop_code is not None:
-            raise trio.BrokenResourceError from StreamAborted(self.stream_id, self._stop_code)
+        if self.stream_id in self.connection.stops:
+            raise trio.BrokenResourceError from self._aborted(self.connection.stops)
         if self.connection.is_closed:
             raise trio.BrokenResourceError from lost(self._core)
 
 
-KEPT = 8
-DATAGRAMS_KEPT = 256
+class _Conflict:
+    """Refuses a second task in the same block."""
+
+    def __init__(self, what: str) -> None:
+        self._what = what
+        self._is_busy = False
+
+    def __enter__(self) -> None:
+        if self._is_busy:
+            raise trio.BusyResourceError(f"another task is {self._what} on this stream")
+        self._is_busy = True
+
+    def __exit__(self, *_: object) -> None:
+        self._is_busy = False
+
+
 PIECE_BYTES = 256 << 10
 RECEIVE_BYTES = 64 << 10
-UNSENT_BYTES = 256 << 10

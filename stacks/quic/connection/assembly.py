@@ -8,14 +8,15 @@ protection of all of a level's packets is one call of the cipher.
 
 from __future__ import annotations
 
-from stacks.quic.keys import Sealer
+from stacks.quic.connection.buffers import BurstBuffer
+from stacks.quic.keys import PacketPlace, Sealer
 from stacks.quic.levels import LEVEL_HANDSHAKE, LEVEL_INITIAL, LEVEL_ONE_RTT, LEVEL_ZERO_RTT
 from stacks.quic.packet_writer import PacketWriter, SentFrame
 from wire.quic.packet import (
+    FIXED_BIT,
     KIND_HANDSHAKE,
     KIND_INITIAL,
     KIND_ZERO_RTT,
-    SHORT_FIRST,
     encode_long_header,
     write_length,
 )
@@ -48,20 +49,21 @@ class BuiltPacket:
 class Assembly:
     """One burst: datagrams back to back in `buffer`, at most `limit_bytes` of it.
 
-    writer: of the packet at hand. datagram: its packets so far. used_bytes: of the buffer.
+    writer: of the packet at hand. datagram: its packets so far. used_bytes: of the buffer. fixed_bit: of all packets.
     """
 
-    __slots__ = ("_packet", "_sealing", "_start", "buffer", "datagram", "used_bytes", "view", "writer")
+    __slots__ = ("_packet", "_sealing", "_start", "buffer", "datagram", "fixed_bit", "used_bytes", "view", "writer")
 
-    def __init__(self, buffer: bytearray) -> None:
+    def __init__(self, buffer: BurstBuffer, fixed_bit: int = FIXED_BIT) -> None:
         self.buffer = buffer
-        self.view = memoryview(buffer)
+        self.view = buffer.view
+        self.fixed_bit = fixed_bit
         self.used_bytes = 0
         self.datagram: list[BuiltPacket] = []
         self.writer = PacketWriter(buffer, 0, 0)
         self._start = 0
         self._packet: BuiltPacket | None = None
-        self._sealing: dict[Sealer, list[tuple[int, int, int, int, int]]] = {}
+        self._sealing: dict[Sealer, list[PacketPlace]] = {}
 
     def begin_datagram(self) -> None:
         """Another datagram, behind those that are there."""
@@ -94,13 +96,14 @@ class Assembly:
         if limit - start < overhead + LEAST_PAYLOAD_BYTES:
             return None
         if level == LEVEL_ONE_RTT:
-            buffer[start] = SHORT_FIRST | first_bits | (number_bytes - 1)
+            buffer[start] = self.fixed_bit | first_bits | (number_bytes - 1)
             number_offset = start + 1 + len(destination_cid)
             buffer[start + 1 : number_offset] = destination_cid
         else:
             packet.length_offset, number_offset = encode_long_header(
                 buffer, start, KIND_OF_LEVEL[level], version, destination_cid, source_cid, token, number_bytes
             )
+            buffer[start] &= ~FIXED_BIT | self.fixed_bit
         packet.number_offset, packet.number_bytes = number_offset, number_bytes
         payload = number_offset + number_bytes
         buffer[number_offset:payload] = (number & NUMBER_MASKS[number_bytes]).to_bytes(number_bytes, "big")
@@ -143,6 +146,10 @@ class Assembly:
             place = (packet.start, packet.number_offset, packet.number_bytes, packet.number, packet.end)
             self._sealing.setdefault(packet.sealer, []).append(place)
         return self.used_bytes - self._start
+
+    def extend(self, used_bytes: int) -> None:
+        """Datagrams were written behind the others, up to `used_bytes`, and are sealed already."""
+        self.used_bytes = used_bytes
 
     def seal(self) -> None:
         """Encrypt everything."""

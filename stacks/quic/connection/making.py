@@ -11,12 +11,13 @@ from stacks.quic.connection.handshake import Handshake
 from stacks.quic.connection.own_parameters import own_parameters
 from stacks.quic.connection.parts import Parts
 from stacks.quic.connection.versions import VersionSwitch
-from stacks.quic.paths import LocalConnectionIds, Paths, PeerConnectionIds, Token, TokenKeeper, reset_token
+from stacks.quic.paths import LocalConnectionIds, Path, Paths, PeerConnectionIds, Token, TokenKeeper, reset_token
 from stacks.quic.randomness import random_bytes
 from stacks.quic.recovery import PathCongestion
 from stacks.quic.tls import Ticket, Tls, TlsSettings, check_parameters
 from stacks.quic.tracing import Tracer
 from transports.datagram import Address
+from wire.quic.frames import NewToken
 from wire.quic.packet import Header
 from wire.quic.parameters import PreferredAddress, TransportParameters
 
@@ -45,6 +46,7 @@ def connect(
         version=version,
         source_cid=source_cid,
         destination_cid=destination_cid,
+        original_destination_cid=destination_cid,
         local=local,
         remote=remote,
         rng=rng,
@@ -54,6 +56,9 @@ def connect(
     )
     parts.token = token
     own = own_parameters(configuration, source_cid=source_cid, version=version, rng=rng)
+    parts.own_parameters = own
+    if tracer is not None:
+        tracer.parameters_set(now, is_local=True, parameters=own)
     tls = Tls(settings, is_client=True, rng=rng, now=now, version=version, parameters=own.encode(), ticket=ticket)
     handshake = Handshake(parts, tls)
     versions = VersionSwitch(parts, handshake)
@@ -69,12 +74,16 @@ def connect(
         versions.check(peer)
 
     handshake.check = check
-    handshake.derive_initial_keys(destination_cid)
+    handshake.derive_initial_keys(destination_cid, now)
     handshake.start(now)
     if tls.is_early_data_offered and tls.remembered is not None:
         parts.streams.apply_peer_parameters(tls.remembered)
         parts.datagrams.apply_peer_parameters(tls.remembered)
-    return Connection(parts, handshake, versions, pool)
+        if tracer is not None:
+            tracer.parameters_restored(now, tls.remembered)
+    connection = Connection(parts, handshake, versions, pool)
+    connection.started(now)
+    return connection
 
 
 def accept(
@@ -97,12 +106,15 @@ def accept(
     token: that the packet carried, if it is good: the address is validated then (RFC 9000 8.1).
     """
     source_cid = random_bytes(rng, configuration.connection_id_bytes)
+    is_retried = token is not None and token.is_retry
+    original = token.original_destination_cid if token is not None and is_retried else header.destination_cid
     parts = _parts(
         configuration,
         is_client=False,
         version=header.version,
         source_cid=source_cid,
         destination_cid=header.source_cid,
+        original_destination_cid=original,
         local=local,
         remote=remote,
         rng=rng,
@@ -112,7 +124,6 @@ def accept(
     )
     parts.local_ids.add_original(header.destination_cid)
     parts.paths.active.is_validated = token is not None
-    is_retried = token is not None and token.is_retry
     versions: VersionSwitch
 
     def answer(peer: TransportParameters) -> bytes:
@@ -121,33 +132,42 @@ def accept(
         )
         versions.choose(peer)
         own = own_parameters(configuration, source_cid=source_cid, version=parts.version, rng=rng)
-        own.original_destination_connection_id = header.destination_cid
-        if token is not None and is_retried:
-            own.original_destination_connection_id = token.original_destination_cid
+        own.original_destination_connection_id = original
+        if is_retried:
             own.retry_source_connection_id = header.destination_cid
         own.stateless_reset_token = reset_token(reset_key, source_cid)
         if configuration.preferred_addresses:
-            own.preferred_address = _preferred_address(configuration, parts, reset_key)
+            own.preferred_address = _preferred_address(configuration, parts)
+        parts.own_parameters = own
         return own.encode()
 
     tls = Tls(settings, is_client=False, rng=rng, now=now, version=header.version, parameters_for=answer)
     handshake = Handshake(parts, tls)
     versions = VersionSwitch(parts, handshake)
-    handshake.new_token = lambda at: tokens.seal_new_token(parts.paths.active.remote, at, rng)
-    handshake.derive_initial_keys(header.destination_cid)
-    return Connection(parts, handshake, versions, pool)
+
+    def new_token(at: int) -> bytes:
+        return tokens.seal_new_token(parts.paths.active.remote, version=parts.version, now=at, rng=rng)
+
+    def say_token(_: Path, at: int) -> None:
+        parts.control.say("new_token", NewToken(new_token(at)).encode())  # 9.3: the former one is for another address
+
+    handshake.new_token = new_token
+    parts.paths.on_validated = say_token
+    handshake.derive_initial_keys(header.destination_cid, now)
+    connection = Connection(parts, handshake, versions, pool)
+    connection.started(now)
+    return connection
 
 
-def _preferred_address(configuration: Configuration, parts: Parts, reset_key: bytes) -> PreferredAddress:
+def _preferred_address(configuration: Configuration, parts: Parts) -> PreferredAddress:
     """Where clients should go (RFC 9000 9.6), with the connection ID for it."""
-    connection_id = random_bytes(parts.rng, configuration.connection_id_bytes)
-    parts.local_ids.use_preferred(connection_id)
+    connection_id, token = parts.local_ids.issue_preferred()
     addresses = configuration.preferred_addresses
     return PreferredAddress(
         next((address for address in addresses if ":" not in address[0]), None),
         next((address for address in addresses if ":" in address[0]), None),
         connection_id,
-        reset_token(reset_key, connection_id),
+        token,
     )
 
 
@@ -158,6 +178,7 @@ def _parts(
     version: int,
     source_cid: bytes,
     destination_cid: bytes,
+    original_destination_cid: bytes,
     local: Address,
     remote: Address,
     rng: random.Random,
@@ -200,8 +221,13 @@ def _parts(
             remote=remote,
             source_cid=source_cid,
             destination_cid=destination_cid,
-            original_destination_cid=destination_cid,
+            original_destination_cid=original_destination_cid,
         )
+        spoken = configuration.versions
+        if is_client:
+            tracer.version_information(now, chosen=version, client=spoken)
+        else:
+            tracer.version_information(now, chosen=version, server=spoken)
     return parts
 
 

@@ -58,7 +58,7 @@ class Admission:
         if header.kind != KIND_INITIAL or len(header.destination_cid) < MIN_DESTINATION_CID_BYTES:
             self._counters.dropped_unknown += 1
             return None
-        token = self.tokens.open(header.token, burst.source, now) if header.token else None
+        token = self.tokens.open(header.token, burst.source, version=header.version, now=now) if header.token else None
         if token is not None and token.is_retry and token.retry_source_cid != header.destination_cid:
             token = None
         if header.token and token is None and self.tokens.is_retry_token(header.token):
@@ -102,7 +102,9 @@ class Admission:
         """17.2.5: a new connection ID of ours, and a token that says which the client's first was."""
         self._counters.retries_sent += 1
         source_cid = random_bytes(self._rng, self._configuration.connection_id_bytes)
-        token = self.tokens.seal_retry(burst.source, header.destination_cid, source_cid, now, self._rng)
+        token = self.tokens.seal_retry(
+            burst.source, header.destination_cid, source_cid, version=header.version, now=now, rng=self._rng
+        )
         packet = encode_retry(header.version, header.source_cid, source_cid, token, int(self._rng.random() * 16))
         tag = retry_tag(header.version, header.destination_cid, packet)
         return Transmit([packet + tag], 0, burst.destination, burst.source)

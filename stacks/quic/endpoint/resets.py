@@ -44,7 +44,7 @@ class ResetTokens:
     """The tokens that peers gave us, by their hashes: looking one up takes the same time for each guess (10.3.1)."""
 
     def __init__(self) -> None:
-        self._by_digest: dict[tuple[bytes, Address], Connection] = {}
+        self._by_digest: dict[bytes, Connection] = {}
 
     @property
     def count(self) -> int:
@@ -52,16 +52,17 @@ class ResetTokens:
         return len(self._by_digest)
 
     def change(self, token: ResetToken, connection: Connection) -> None:
-        """The peer gave, or one of us retired, a connection ID with this token."""
-        key = _digest(token.token), token.remote
+        """A connection ID with this token is used, or is no more."""
+        digest = _digest(token.token)
         if token.is_addition:
-            self._by_digest[key] = connection
-        else:
-            self._by_digest.pop(key, None)
+            self._by_digest.setdefault(digest, connection)
+        elif self._by_digest.get(digest) is connection:
+            del self._by_digest[digest]
 
     def match(self, tail: bytes, remote: Address) -> Connection | None:
-        """The connection that a datagram with these last 16 bytes resets, or None."""
-        return self._by_digest.get((_digest(tail), remote)) if self._by_digest else None
+        """The connection that a datagram with these last 16 bytes resets, or None; it has to come from the peer."""
+        connection = self._by_digest.get(_digest(tail)) if self._by_digest else None
+        return connection if connection is not None and connection.is_peer(remote) else None
 
     def forget(self, connection: Connection) -> None:
         """Forget all of a connection."""

@@ -6,8 +6,9 @@
 """
 
 from stacks.quic.keys.opener import Opened, Opener
+from stacks.quic.keys.packet_views import PacketViews
 from stacks.quic.keys.phases import OneRttKeys
-from stacks.quic.keys.sealer import Sealer
+from stacks.quic.keys.sealer import PacketPlace, Sealer
 from stacks.quic.keys.secrets import INITIAL_SUITE, initial_secrets, next_secret, packet_keys, retry_tag
 from stacks.quic.keys.suites import SUITES, Suite
 
@@ -16,6 +17,8 @@ __all__ = [
     "OneRttKeys",
     "Opened",
     "Opener",
+    "PacketPlace",
+    "PacketViews",
     "Sealer",
     "Suite",
     "initial_keys",

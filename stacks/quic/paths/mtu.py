@@ -1,43 +1,64 @@
-"""Datagram packetization layer path MTU discovery (RFC 8899; RFC 9000 14.3, 14.4).
+"""Datagram packetization layer path MTU discovery (RFC 8899 5; RFC 9000 14.3, 14.4).
 
-The largest size that may work is tried first, since on most paths it does; where three probes of a size are lost, the
-next is half way down to what is known to work. Losing a probe says nothing of congestion.
+    searching -- probe acknowledged --> that size is used, the next larger one is tried
+              -- probe lost, three times --> that size fails, a smaller one is tried
+    nothing left to try: search again ten minutes later (PMTU_RAISE_TIMER)
+    black hole: full datagrams vanish -> the base, and the search begins anew
+
+The largest size that is allowed is tried first, since on most paths it works: one round trip. Where it fails, sizes
+that links are known to have are halved down to one; what lies between them is not searched. That a probe is lost may
+have other reasons, so it takes three.
 """
 
 from __future__ import annotations
 
 
 class MtuDiscovery:
-    """One path. datagram_bytes: the largest UDP payload that is known to arrive.
+    """One path. datagram_bytes: the largest UDP payload that is known to arrive; has_changed: it is another one, which
+    its reader clears.
 
-    base_bytes: what every path carries; max_bytes: the most that is tried. on_change: is told by `changed`.
+    base_bytes: what every path carries that a connection could begin on; max_bytes: the most that is tried.
     """
 
     __slots__ = (
-        "_base_bytes", "_ceiling", "_is_probing", "_lost", "_next_ns", "_probe_bytes", "_timeouts", "datagram_bytes",
-        "has_changed",
+        "_base_bytes", "_failed_bytes", "_is_probing", "_lost", "_max_bytes", "_probe_bytes", "_raise_ns",
+        "datagram_bytes", "has_changed",
     )  # fmt: skip
 
     def __init__(self, base_bytes: int, max_bytes: int) -> None:
         self.datagram_bytes = base_bytes
         self.has_changed = False
         self._base_bytes = base_bytes
-        self._ceiling = max(max_bytes, base_bytes)
-        self._probe_bytes = self._ceiling
+        self._max_bytes = max(max_bytes, base_bytes)
+        self._failed_bytes = self._max_bytes + 1  # the least that is known not to arrive
+        self._probe_bytes = self._next_size()
         self._is_probing = False
         self._lost = 0
-        self._timeouts = 0
-        self._next_ns = 0
+        self._raise_ns = 0
+
+    @property
+    def is_done(self) -> bool:
+        """Whether no larger size is looked for at present."""
+        return not self._probe_bytes
 
     def limit(self, max_bytes: int) -> None:
         """The peer takes no more than this."""
-        self._ceiling = max(min(self._ceiling, max_bytes), self._base_bytes)
-        self._probe_bytes = min(self._probe_bytes, self._ceiling)
+        self._max_bytes = max(min(self._max_bytes, max_bytes), self._base_bytes)
+        self._failed_bytes = min(self._failed_bytes, self._max_bytes + 1)
+        self._probe_bytes = self._next_size()
 
-    def poll_probe(self, now: int) -> int | None:
-        """The size of a probe that should be sent now, or None."""
-        if self._is_probing or self._probe_bytes - self.datagram_bytes < STEP_BYTES or now < self._next_ns:
-            return None
+    def is_searching(self, now: int) -> bool:
+        """Whether a probe should be sent now."""
+        if self._is_probing:
+            return False
+        if not self._probe_bytes:
+            if self.datagram_bytes >= self._max_bytes or now < self._raise_ns:
+                return False
+            self._search_again()
+        return True
+
+    def begin_probe(self) -> int:
+        """The size of the probe that is sent now."""
         self._is_probing = True
         return self._probe_bytes
 
@@ -49,34 +70,47 @@ class MtuDiscovery:
         """A probe was acknowledged."""
         self._is_probing = False
         self._lost = 0
-        if size > self.datagram_bytes:
+        if self.datagram_bytes < size < self._failed_bytes:
             self.datagram_bytes = size
             self.has_changed = True
-        self._probe_bytes = self._ceiling
+        self._probe_bytes = self._next_size()
 
     def lost(self, size: int, now: int) -> None:
         """A probe was lost."""
         self._is_probing = False
-        self._lost += 1
-        if self._lost < MAX_PROBES:
+        if size != self._probe_bytes:
             return
+        self._lost += 1
+        if self._lost >= MAX_PROBES:
+            self._lost = 0
+            self._failed_bytes = size
+            self._probe_bytes = self._next_size()
+            self._raise_ns = now + RAISE_NS
+
+    def suspect(self, losses: int) -> bool:
+        """Whether the path has become a black hole, and the base is used again (RFC 8899 4.3, 5.1.4).
+
+        losses: times in a row that full datagrams were lost, or nothing came back, without one that arrived.
+        """
+        if losses < BLACK_HOLE_LOSSES or self.datagram_bytes == self._base_bytes:
+            return False
+        self.datagram_bytes = self._base_bytes
+        self.has_changed = True
+        self._search_again()
+        return True
+
+    def _search_again(self) -> None:
+        self._failed_bytes = self._max_bytes + 1
         self._lost = 0
-        self._ceiling = size - 1
-        self._probe_bytes = (self.datagram_bytes + size) // 2
-        if self._probe_bytes - self.datagram_bytes < STEP_BYTES:
-            self._next_ns = now + RAISE_NS
+        self._probe_bytes = self._next_size()
 
-    def timed_out(self) -> None:
-        """A probe timeout of the connection: after some in a row, larger datagrams may vanish (RFC 8899 4.3)."""
-        self._timeouts += 1
-        if self._timeouts >= BLACK_HOLE_TIMEOUTS and self.datagram_bytes > self._base_bytes:
-            self._ceiling = self._probe_bytes = self.datagram_bytes = self._base_bytes
-            self._timeouts = 0
-            self.has_changed = True
-
-    def alive(self) -> None:
-        """Something was acknowledged."""
-        self._timeouts = 0
+    def _next_size(self) -> int:
+        """What to try next, 0 for nothing."""
+        low, failed = self.datagram_bytes, self._failed_bytes
+        if failed > self._max_bytes:
+            return self._max_bytes if low < self._max_bytes else 0
+        sizes = [size for size in LADDER if low < size < failed]
+        return sizes[len(sizes) // 2] if sizes else 0
 
 
 class MtuProbe:
@@ -98,7 +132,10 @@ class MtuProbe:
 
 
 MAX_PROBES = 3
-STEP_BYTES = 20
 RAISE_NS = 600_000_000_000
 """PMTU_RAISE_TIMER (RFC 8899 5.1.1)."""
-BLACK_HOLE_TIMEOUTS = 3
+BLACK_HOLE_LOSSES = 3
+LADDER = (
+    1232, 1280, 1352, 1372, 1400, 1420, 1432, 1452, 1472, 2002, 4052, 8152, 8900, 8952, 8972, 16_384, 32_768, 65_507,
+)  # fmt: skip
+"""UDP payloads of links: IPv6's least MTU, tunnels, PPPoE, Ethernet with either IP, larger ones, jumbo frames."""

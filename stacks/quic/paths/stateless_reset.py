@@ -8,7 +8,6 @@ import random
 from dataclasses import dataclass
 
 from stacks.quic.randomness import random_bytes
-from transports.datagram import Address
 
 RESET_TOKEN_BYTES = 16
 MIN_RESET_BYTES = 21
@@ -16,10 +15,9 @@ MIN_RESET_BYTES = 21
 
 @dataclass(frozen=True, slots=True)
 class ResetToken:
-    """A token that the peer gave with a connection ID, or that is no longer good. remote: where it may come from."""
+    """A token that the peer gave with a connection ID which we use from now on, or use no more (10.3.1)."""
 
     token: bytes
-    remote: Address
     is_addition: bool
 
 

@@ -1,10 +1,15 @@
-"""Whether ECN works on a path (RFC 9000 13.4.2, appendix A.4)."""
+"""Whether ECN works on a path (RFC 9000 13.4.2, appendix A.4), and what the peer's counts say.
+
+Counts belong to a packet number space (`EcnFeedback`), marks to a path (`EcnValidation`).
+"""
 
 from __future__ import annotations
 
 import enum
 
 from wire.quic.ack_frames import EcnCounts
+
+ECT1, ECT0 = 1, 2
 
 
 class EcnState(enum.IntEnum):
@@ -17,17 +22,14 @@ class EcnState(enum.IntEnum):
 
 
 class EcnValidation:
-    """One path. sent: marked packets so far; state as of `EcnState`. ce: marks that the peer reported, in all."""
+    """One path. sent: packets that were marked in the test; state as of `EcnState`."""
 
-    __slots__ = ("_acked", "_counts", "_lost", "ce", "sent", "state")
+    __slots__ = ("_lost", "sent", "state")
 
     def __init__(self, *, is_enabled: bool) -> None:
         self.state = EcnState.TESTING if is_enabled else EcnState.FAILED
         self.sent = 0
-        self.ce = 0
-        self._acked = 0
         self._lost = 0
-        self._counts: EcnCounts = (0, 0, 0)
 
     @property
     def is_marking(self) -> bool:
@@ -35,7 +37,7 @@ class EcnValidation:
         return self.state in (EcnState.TESTING, EcnState.CAPABLE)
 
     def packet_sent(self) -> None:
-        """A marked packet leaves."""
+        """A marked packet leaves while the path is tested."""
         self.sent += 1
         if self.state == EcnState.TESTING and self.sent >= TESTING_PACKETS:
             self.state = EcnState.UNKNOWN
@@ -43,38 +45,49 @@ class EcnValidation:
     def packet_lost(self) -> None:
         """A marked packet is lost: where all of the first are, the path may throw marked packets away."""
         self._lost += 1
-        if self.state in (EcnState.TESTING, EcnState.UNKNOWN) and not self._acked and self._lost >= TESTING_PACKETS:
+        if self.state in (EcnState.TESTING, EcnState.UNKNOWN) and self._lost >= TESTING_PACKETS:
             self.state = EcnState.FAILED
 
-    def acknowledged(self, counts: EcnCounts | None, newly_marked: int, codepoint: int) -> int:
-        """An ACK that raises the largest acknowledged came; how many packets it newly reports as CE.
-
-        counts: of the ACK, None where it had none. newly_marked: packets that it newly acknowledges and that were
-        sent with `codepoint` (2 for ECT(0), 1 for ECT(1)).
-        """
-        if self.state == EcnState.FAILED or (not newly_marked and counts is None):
-            return 0
-        self._acked += newly_marked
-        if counts is None or not self._is_plausible(counts, newly_marked, codepoint):
-            if newly_marked:
-                self.state = EcnState.FAILED
-            return 0
-        self._counts = counts
-        new_ce = counts[2] - self.ce
-        self.ce = counts[2]
-        if self._acked:
+    def acknowledged(self, *, is_plausible: bool) -> None:
+        """An ACK that raises the largest acknowledged came, and newly acknowledges marked packets of this path."""
+        if not is_plausible:
+            self.state = EcnState.FAILED
+        elif self.state != EcnState.FAILED:
             self.state = EcnState.CAPABLE
-        return new_ce
 
-    def _is_plausible(self, counts: EcnCounts, newly_marked: int, codepoint: int) -> bool:
-        increases = [now - before for now, before in zip(counts, self._counts, strict=True)]
-        if min(increases) < 0 or sum(counts) > self.sent:
-            return False
-        ours = 0 if codepoint == ECT0 else 1
-        if counts[1 - ours]:
-            return False  # marked as nothing of ours was
-        return increases[ours] + increases[2] >= newly_marked
+
+class EcnFeedback:
+    """One packet number space. sent_ect0, sent_ect1: packets that left with each codepoint."""
+
+    __slots__ = ("_counts", "sent_ect0", "sent_ect1")
+
+    def __init__(self) -> None:
+        self.sent_ect0 = self.sent_ect1 = 0
+        self._counts: EcnCounts = (0, 0, 0)
+
+    def new_marks(self, counts: EcnCounts | None, acked_ect0: int, acked_ect1: int) -> int | None:
+        """How many more packets an ACK that raises the largest acknowledged reports as CE; None where it is wrong.
+
+        counts: of the ACK, None where it had none. acked_ect0, acked_ect1: packets that left with each codepoint, and
+        that it newly acknowledges (13.4.2.1).
+        """
+        if counts is None:
+            return None if acked_ect0 or acked_ect1 else 0
+        ect0, ect1, ce = counts
+        before0, before1, before_ce = self._counts
+        more0, more1, more_ce = ect0 - before0, ect1 - before1, ce - before_ce
+        if (
+            min(more0, more1, more_ce) < 0
+            or more0 + more_ce < acked_ect0
+            or more1 + more_ce < acked_ect1
+            or more0 + more1 + more_ce < acked_ect0 + acked_ect1
+            or ect0 > self.sent_ect0
+            or ect1 > self.sent_ect1
+            or ect0 + ect1 + ce > self.sent_ect0 + self.sent_ect1
+        ):
+            return None
+        self._counts = counts
+        return more_ce
 
 
 TESTING_PACKETS = 10
-ECT1, ECT0 = 1, 2

@@ -6,6 +6,7 @@ Every rule about streams that a peer can break gives the `QuicError` that the do
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 
 from stacks.quic.configuration import Configuration
 from stacks.quic.errors import QuicError, TransportErrorCode
@@ -91,6 +92,22 @@ class Incoming(Outgoing):
                 stream.look_ahead()
             if not stream.is_told:
                 self._tell(stream)
+
+    def handle_run(self, stream_id: int, start: int, end: int, views: Sequence[memoryview], now: int) -> None:
+        """STREAM frames without an end, back to back from `start` to `end`: as `handle_stream` with each."""
+        stream = self._receiving.get(stream_id)
+        received = self._received_bytes + end - start
+        if (
+            stream is None or start != stream.next_offset or end > stream.window or received > self.receive_limit
+        ):
+            for view in views:
+                self.handle_stream(stream_id, start, view, False, now)
+                start += len(view)
+            return
+        self._received_bytes = received
+        stream.take_run(views, end)
+        if not stream.is_told:
+            self._tell(stream)
 
     def handle_reset(
         self, stream_id: int, code: int, final_size: int, now: int, *, reliable_bytes: int = 0  # noqa: ARG002

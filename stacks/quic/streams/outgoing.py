@@ -11,7 +11,7 @@ from stacks.quic.packet_writer import PacketWriter
 from stacks.quic.streams.control import BLOCKED, RESET, STREAM_BLOCKED, STREAMS_BLOCKED, ControlFrames, Key
 from stacks.quic.streams.identifiers import BIDI, SERVER_BIT, UNI, UNI_BIT, OwnStreams, kind_of
 from stacks.quic.streams.schedule import Schedule
-from stacks.quic.streams.send_stream import SendStream
+from stacks.quic.streams.send_stream import SendStream, StreamRecord
 from wire.quic.parameters import TransportParameters
 
 
@@ -136,6 +136,35 @@ class Outgoing:
         else:
             self._repeats.discard(stream)
         return True
+
+    # Runs of packets that one stream fills with bytes never sent
+
+    def next_run(self) -> SendStream | None:
+        """The stream that alone fills the next packets; None where anything else has its turn."""
+        if self._control.due or self._repeats.head is not None:
+            return None
+        stream = self._fresh.only()
+        return None if stream is None or stream.reset_code is not None else stream
+
+    def run_end(self, stream: SendStream) -> int:
+        """Up to where credit and what was written let it go in frames that do not end it."""
+        end = min(stream.stop_offset, stream.limit, stream.next_offset + self.send_limit - self.sent_bytes)
+        return end - 1 if stream.is_fin and end == stream.stop_offset else end
+
+    def run_record(self, stream: SendStream, start: int, end: int) -> StreamRecord:
+        """Of a STREAM frame of [start, end) without an end."""
+        return StreamRecord(stream, start, end, False)
+
+    def sent_run(self, stream: SendStream, end: int) -> None:
+        """Everything up to `end` is in packets."""
+        self.sent_bytes += end - stream.next_offset
+        stream.run_sent(end)
+        if stream.was_full and stream.stop_offset - end < LOW_WATER_BYTES:
+            stream.was_full = False
+            self._stream_writable(stream)
+        if not stream.has_fresh:
+            self._all_sent(stream)
+        self._look()
 
     def _stream_writable(self, stream: SendStream) -> None:
         """Little waits to be sent on it."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from stacks.quic.errors import QuicError, TransportErrorCode
 from stacks.quic.streams.receive_buffer import GapBudget, ReceiveBuffer, append
 from stacks.quic.streams.states import RECEIVE_TABLE, ReceiveEvent, ReceiveState
@@ -102,6 +104,12 @@ class ReceiveStream:
         """Bytes at `next_offset`, up to `end`: the short way, after which it is open still."""
         assert self.buffer is not None
         append(self.buffer.chunks, view)
+        self.buffer.end = self.highest = self.next_offset = end
+
+    def take_run(self, views: Sequence[memoryview], end: int) -> None:
+        """As `take_next`, of pieces that follow each other."""
+        assert self.buffer is not None
+        self.buffer.chunks.append(b"".join(views))
         self.buffer.end = self.highest = self.next_offset = end
 
     def end(self, final_size: int) -> int:

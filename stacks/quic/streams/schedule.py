@@ -44,6 +44,10 @@ class Schedule:
             self._top = self._levels[min(self._levels)] if self._levels else None
         self.head = None if self._top is None else self._top.first()
 
+    def only(self) -> SendStream | None:
+        """The head, where it stays that packet after packet; None for nobody, or where several take turns."""
+        return None if self._top is None or self._top.is_shared else self.head
+
     def took_turn(self) -> None:
         """The head was served, and wants more."""
         top, head = self._top, self.head

@@ -48,6 +48,16 @@ class SendBuffer:
             start = max(start, base)
         into[at : at + end - start] = self._chunk[start - base : end - base]
 
+    def chunk_at(self, start: int) -> tuple[memoryview, int]:
+        """The chunk that the byte `start`, which is there, lies in, and where in it."""
+        if not self._base <= start < self._base_end:
+            if not self._ends or start >= self._ends[-1]:
+                self._freeze()
+            index = bisect_right(self._ends, start)
+            self._chunk, self._base_end = self.chunks[index], self._ends[index]
+            self._base = self._base_end - len(self._chunk)
+        return memoryview(self._chunk), start - self._base
+
     def _find(self, start: int, end: int, into: memoryview, at: int) -> int:
         """Have the chunk at hand in which the bytes end; where it begins. Those that are in chunks before are put."""
         if not self._ends or end > self._ends[-1]:

@@ -172,6 +172,12 @@ class SendStream:
             self.lost_ranges.subtract(start, sent)
         return True
 
+    def run_sent(self, end: int) -> None:
+        """Frames of its bytes up to `end`, never sent before and not the last, were written elsewhere."""
+        self.next_offset = end
+        if self.state is SendState.READY:
+            self.state = SendState.SEND
+
     def _put(self, packet: PacketWriter, start: int, most: int) -> int:
         """One frame from `start` on, `most` bytes at most; where it ends, or -1.
 

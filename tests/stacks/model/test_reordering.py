@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from stacks.congestion import Delivery, RttEstimator
+from stacks.congestion.reordering import MAX_PACKET_THRESHOLD
 from stacks.model import DataPacket
-from stacks.model.losses import MAX_PACKET_THRESHOLD, LossDetector
+from stacks.model.losses import LossDetector
 from tests.stacks.model.rig import MS, PACKET, Recorder, Rig, random_fate
 
 
@@ -34,17 +35,17 @@ def test_the_packet_threshold_becomes_the_distance_that_was_seen() -> None:
     made = Detector()
     assert made.arrive(8) == ([], [0, 1, 2, 3, 4, 5])
     assert made.arrive(2)[0] == [2]
-    assert made.losses.packet_threshold == 7
+    assert made.losses.thresholds.packets == 7
     # A distance of 6 is no loss any more, of 7 it is.
     assert made.arrive(15)[1] == [6, 7]
-    assert made.losses.reordering_steps == 0
+    assert made.losses.thresholds.steps == 0
 
 
 def test_the_threshold_has_a_bound() -> None:
     made = Detector()
     made.arrive(900, 100 * MS)
     made.arrive(0, 100 * MS)
-    assert made.losses.packet_threshold == MAX_PACKET_THRESHOLD
+    assert made.losses.thresholds.packets == MAX_PACKET_THRESHOLD
 
 
 def test_what_is_late_in_order_is_no_reordering() -> None:
@@ -53,7 +54,7 @@ def test_what_is_late_in_order_is_no_reordering() -> None:
     made.losses.find_all_lost(500 * MS)
     for number in range(1, 20):
         assert made.arrive(number, 600 * MS)[0] == [number]
-    assert (made.losses.packet_threshold, made.losses.reordering_steps) == (3, 0)
+    assert (made.losses.thresholds.packets, made.losses.thresholds.steps) == (3, 0)
 
 
 def test_the_time_threshold_grows_by_one_step_for_what_was_sent_after_the_last() -> None:
@@ -64,7 +65,7 @@ def test_the_time_threshold_grows_by_one_step_for_what_was_sent_after_the_last()
         # Both were found lost, and come 400 ms after they left, which is more than any threshold here.
         made.arrive(first, (first + 400) * MS)
         made.arrive(first + 1, (first + 400) * MS)
-        steps.append(made.losses.reordering_steps)
+        steps.append(made.losses.thresholds.steps)
     # 160 and 320 left before the step at 400 ms, 640 before that at 880.
     assert steps == [1, 1, 1, 2, 2]
 
@@ -74,7 +75,7 @@ def test_a_step_is_a_quarter_of_the_smallest_round_trip_and_all_are_a_smoothed_o
     steps: int, due_us: int
 ) -> None:
     made = Detector()
-    made.losses.reordering_steps = steps
+    made.losses.thresholds.steps = steps
     made.arrive(1)
     assert made.losses.loss_due_ns == due_us * 1000
 
@@ -84,10 +85,10 @@ def test_sixteen_recoveries_without_it_and_all_is_as_before() -> None:
     made.arrive(20)
     made.arrive(3, 500 * MS)
     for _ in range(15):
-        made.losses.recovered()
-    assert (made.losses.packet_threshold, made.losses.reordering_steps) == (18, 1)
-    made.losses.recovered()
-    assert (made.losses.packet_threshold, made.losses.reordering_steps) == (3, 0)
+        made.losses.thresholds.recovered()
+    assert (made.losses.thresholds.packets, made.losses.thresholds.steps) == (18, 1)
+    made.losses.thresholds.recovered()
+    assert (made.losses.thresholds.packets, made.losses.thresholds.steps) == (3, 0)
 
 
 @pytest.mark.parametrize(("granularity_ns", "due_ms"), [(MS, 112.5), (500 * MS, 500)])

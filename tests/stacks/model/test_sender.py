@@ -295,15 +295,15 @@ def test_packets_of_another_size_from_here_on_and_the_window_as_it_was() -> None
 
 def test_the_sender_counts_the_recoveries_after_which_reordering_is_forgotten() -> None:
     sender = make()
-    sender.losses.packet_threshold = 3
+    sender.losses.thresholds.packets = 3
     sender.write(1 << 30)
     sender.poll_packets(0)
     ack(sender, MS, (8, 8))
     ack(sender, MS, (8, 8), (2, 2))  # six packets after it came first
-    assert sender.losses.packet_threshold == 7
+    assert sender.losses.thresholds.packets == 7
     now = MS
     for recovery in range(16):
-        assert sender.losses.packet_threshold == 7, recovery
+        assert sender.losses.thresholds.packets == 7, recovery
         sender.poll_packets(now)
         now += 100 * MS
         # All but the oldest arrive: it is lost, and what is sent from here ends the recovery.
@@ -313,4 +313,4 @@ def test_the_sender_counts_the_recoveries_after_which_reordering_is_forgotten() 
         now += MS
         ack(sender, now, (outstanding[1], sent[-1].number))
     assert controller(sender).told.count("recovered") >= 16
-    assert sender.losses.packet_threshold == 3
+    assert sender.losses.thresholds.packets == 3
