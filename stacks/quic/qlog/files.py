@@ -12,21 +12,41 @@ class QlogFiles:
 
     folder: is made where it does not exist; OSError where it cannot be. wall_clock: of the logs, see `QlogTracer`.
     failure: the first error of a file that could not be opened or written (a full disk); its log ends there, and
-    connections go on.
+    connections go on. `close` writes out the logs of connections that are not over; `with` does it.
     """
 
     def __init__(self, folder: Path, *, wall_clock: str | None = None) -> None:
         self.folder = folder
         self.wall_clock = wall_clock
         self.failure: OSError | None = None
+        self._open_files: dict[_File, None] = {}
         folder.mkdir(parents=True, exist_ok=True)
 
     def __call__(self, *, is_client: bool) -> QlogTracer:
         """The tracer of a connection that begins."""
         return QlogTracer(self._open, is_client=is_client, wall_clock=self.wall_clock)
 
+    def close(self) -> None:
+        """Write out what is buffered. What connections report afterwards is written when they end."""
+        for file in self._open_files:
+            file.flush()
+
+    def __enter__(self) -> QlogFiles:
+        """Itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close."""
+        self.close()
+
     def _open(self, name: str) -> _File:
-        return _File(self.folder / f"{name}.sqlog", self)
+        file = _File(self.folder / f"{name}.sqlog", self)
+        self._open_files[file] = None
+        return file
+
+    def forget(self, file: _File) -> None:
+        """It is closed."""
+        self._open_files.pop(file, None)
 
 
 class _File:
@@ -44,15 +64,16 @@ class _File:
         self._parts.append(data)
         self._waiting_bytes += len(data)
         if self._waiting_bytes >= PIECE_BYTES:
-            self._flush()
+            self.flush()
 
     def close(self) -> None:
-        self._flush()
+        self.flush()
+        self._owner.forget(self)
 
-    def _flush(self) -> None:
+    def flush(self) -> None:
         # Opened for each piece: a server of thousands of connections has no thousands of open files.
         parts, self._parts, self._waiting_bytes = self._parts, [], 0
-        if self._is_over:
+        if self._is_over or not parts:
             return
         try:
             with self._path.open(self._mode) as file:
