@@ -63,6 +63,8 @@ class Dispatcher:
             if offset - start != varint_bytes(frame_type):  # 12.4
                 raise QuicError(TransportErrorCode.PROTOCOL_VIOLATION, f"frame type {frame_type:#x} in a longer form")
             rule = RULES.get(frame_type)
+            if rule is None and frame_type & STREAM_MASK == t.FRAME_STREAM:
+                raise QuicError(TransportErrorCode.PROTOCOL_VIOLATION, "STREAM in a packet that may not carry it")
             if rule is None:
                 raise QuicError(TransportErrorCode.FRAME_ENCODING_ERROR, f"frame type {frame_type:#x} is unknown")
             levels, is_ack_eliciting, is_probing, handle = rule
