@@ -43,13 +43,18 @@ PLACES = (
 )  # fmt: skip
 
 
-@pytest.mark.parametrize(("victim", "level", "letter"), PLACES, ids=lambda value: value)
-@pytest.mark.parametrize("name", FRAMES, ids=lambda name: name.replace(" ", "-"))
+CASES = [
+    pytest.param(name, *place, id=f"{name}-{'-'.join(place)}".replace(" ", "-"))
+    for name in FRAMES
+    for place in PLACES
+    if (name, *place) != ("ACK", "client", "handshake", "H")  # which has not sent any of which that could tell
+]
+
+
+@pytest.mark.parametrize(("name", "victim", "level", "letter"), CASES)
 def test_each_frame_in_each_packet(name: str, victim: str, level: str, letter: str) -> None:
     frame, where = FRAMES[name]
     opening = Opening(victim, level)
-    if victim == "client" and name == "ACK" and level == "handshake":
-        pytest.skip("the client has not sent a Handshake packet of which that could tell")
     code = opening.attack(frame)
     if letter in where:
         assert code is None
