@@ -23,6 +23,7 @@ from apps.quic.arguments import (
     Key,
     Listen,
     Local,
+    MaxDatagram,
     Preferred,
     Qlog,
     Urls,
@@ -38,7 +39,7 @@ from apps.quic.serving import ServeOptions, run_server
 from apps.quic.session_file import SessionFile
 from apps.quic.urls import Url
 from apps.signals import end_tidily
-from apps.sizes import Nanoseconds, parse_duration
+from apps.sizes import Bytes, Nanoseconds, parse_duration
 from stacks.quic.configuration import VERSION_1, VERSION_2, Configuration
 from stacks.quic.controllers import quic_controller
 from stacks.quic.http3 import ALPN_HTTP09, ALPN_HTTP3
@@ -52,6 +53,7 @@ app = typer.Typer(
 app.command(epilog="baremetal quic plot trace.sqlog --output pictures --from 1s --until 3s")(plot)
 
 TIMEOUT = Nanoseconds(10_000_000_000)
+MAX_DATAGRAM = Bytes(Configuration().max_probe_bytes)
 Output = Annotated[Path | None, typer.Option(metavar="FILE", help="Where the one URL goes; -: standard output.")]
 Directory = Annotated[Path, typer.Option(parser=parse_folder, metavar="DIR", help="Where files go, by their names.")]
 Session = Annotated[
@@ -80,6 +82,7 @@ def get(
         int, typer.Option(parser=parse_duration, metavar="TIME", help="How long to wait for an answer.")
     ] = TIMEOUT,
     local: Local = "",
+    max_datagram: MaxDatagram = MAX_DATAGRAM,
     offload: Offload = True,
     capture: Capture = None,
     as_json: Json = False,
@@ -97,6 +100,7 @@ def get(
             trusted_certificates=None if ca is None else ca.read_bytes(),
             is_verifying=not insecure,
             has_early_data=early_data,
+            max_probe_bytes=max_datagram,
             key_log=log,
         )
         options = GetOptions(
@@ -113,12 +117,12 @@ def get(
             sessions=sessions,
         )
         is_on_stdout = any(path == DASH for _, path in places)
-        started_ns = time.perf_counter_ns()
+        started_ns, started_cpu_ns = time.perf_counter_ns(), time.process_time_ns()
         with progress_bar(is_hidden=as_json) as advance:
             origins = get_all(places, options, on_bytes=advance)
-        duration_ns = time.perf_counter_ns() - started_ns
+        duration_ns, cpu_ns = time.perf_counter_ns() - started_ns, time.process_time_ns() - started_cpu_ns
     if as_json:
-        console(stderr=is_on_stdout).print_json(data=document(origins, duration_ns))
+        console(stderr=is_on_stdout).print_json(data=document(origins, duration_ns, cpu_ns))
     else:
         report(origins, duration_ns, is_text_on_stderr=is_on_stdout)
     return _complaints([(fetch.url, fetch.problem) for origin in origins for fetch in origin.fetches])
@@ -145,6 +149,7 @@ def serve(
     alpn: Alpn = "",
     version: Version = 0,
     cipher: Cipher = 0,
+    max_datagram: MaxDatagram = MAX_DATAGRAM,
     offload: Offload = True,
     capture: Capture = None,
     until_stdin_ends: Annotated[bool, typer.Option(hidden=True)] = False,
@@ -164,6 +169,7 @@ def serve(
             is_retrying=retry,
             preferred_addresses=tuple((each.host, each.port) for each in preferred or ()),
             has_early_data=early_data,
+            max_probe_bytes=max_datagram,
             key_log=log,
         )
         if save_cert is not None:
