@@ -23,6 +23,7 @@ from apps.quic.arguments import (
     Key,
     Listen,
     Local,
+    MaxDatagram,
     Preferred,
     Qlog,
     Urls,
@@ -53,6 +54,7 @@ app.command(epilog="baremetal quic plot trace.sqlog --output pictures --from 1s 
 
 TIMEOUT = Nanoseconds(10_000_000_000)
 WINDOW = Bytes(4 << 20)
+MAX_DATAGRAM = Bytes(Configuration().max_probe_bytes)
 Output = Annotated[Path | None, typer.Option(metavar="FILE", help="Where the one URL goes; -: standard output.")]
 Directory = Annotated[Path, typer.Option(parser=parse_folder, metavar="DIR", help="Where files go, by their names.")]
 Session = Annotated[
@@ -85,6 +87,7 @@ def get(
         int, typer.Option(parser=parse_duration, metavar="TIME", help="How long to wait for an answer.")
     ] = TIMEOUT,
     local: Local = "",
+    max_datagram: MaxDatagram = MAX_DATAGRAM,
     offload: Offload = True,
     capture: Capture = None,
     as_json: Json = False,
@@ -104,6 +107,7 @@ def get(
             trusted_certificates=None if ca is None else ca.read_bytes(),
             is_verifying=not insecure,
             has_early_data=early_data,
+            max_probe_bytes=max_datagram,
             key_log=log,
         )
         options = GetOptions(
@@ -120,12 +124,12 @@ def get(
             sessions=sessions,
         )
         is_on_stdout = any(path == DASH for _, path in places)
-        started_ns = time.perf_counter_ns()
+        started_ns, started_cpu_ns = time.perf_counter_ns(), time.process_time_ns()
         with progress_bar(is_hidden=as_json) as advance:
             origins = get_all(places, options, on_bytes=advance)
-        duration_ns = time.perf_counter_ns() - started_ns
+        duration_ns, cpu_ns = time.perf_counter_ns() - started_ns, time.process_time_ns() - started_cpu_ns
     if as_json:
-        console(stderr=is_on_stdout).print_json(data=document(origins, duration_ns))
+        console(stderr=is_on_stdout).print_json(data=document(origins, duration_ns, cpu_ns))
     else:
         report(origins, duration_ns, is_text_on_stderr=is_on_stdout)
     return _complaints([(fetch.url, fetch.problem) for origin in origins for fetch in origin.fetches])
@@ -152,6 +156,7 @@ def serve(
     alpn: Alpn = "",
     version: Version = 0,
     cipher: Cipher = 0,
+    max_datagram: MaxDatagram = MAX_DATAGRAM,
     offload: Offload = True,
     capture: Capture = None,
     until_stdin_ends: Annotated[bool, typer.Option(hidden=True)] = False,
@@ -171,6 +176,7 @@ def serve(
             is_retrying=retry,
             preferred_addresses=tuple((each.host, each.port) for each in preferred or ()),
             has_early_data=early_data,
+            max_probe_bytes=max_datagram,
             key_log=log,
         )
         if save_cert is not None:

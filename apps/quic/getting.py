@@ -96,17 +96,18 @@ class Origin:
             if self._addresses and not fetcher.connected_ns:
                 self._try_next()
                 return True
-            raise self._no_answer()
+            self._give_up()
+            return True
         return did
 
     def deadline_ns(self) -> int | None:
         """When to look again although nothing came."""
         return self._heard_ns + self._options.timeout_ns
 
-    def abandon(self) -> None:
-        """End the connection, whatever it is doing, and tell the server."""
+    def abandon(self, problem: str = "broken off") -> None:
+        """End the connection, whatever it is doing, and tell the server. problem: what became of its fetches."""
         for fetch in self.fetches:
-            fetch.fail("broken off")
+            fetch.fail(problem)
         with contextlib.suppress(TransportError, OSError):
             self.fetcher.connection.close(0, "", now=self._clock.now())
             self._flush()
@@ -194,6 +195,11 @@ class Origin:
         is_refused = self._udp.last_unreachable == self.remote and waited_ns > REFUSED_NS
         return is_refused or waited_ns >= self._options.timeout_ns
 
+    def _give_up(self) -> None:
+        """This server does not answer (any more); others may."""
+        self.abandon(str(self._no_answer()))
+        self.is_over = True
+
     def _no_answer(self) -> CommandError:
         assert self._udp is not None
         host, port = self.remote
@@ -209,7 +215,9 @@ class Origin:
 
 
 def get_all(urls: Iterable[tuple[Url, Path]], options: GetOptions, *, on_bytes: Callable[[int], None]) -> list[Origin]:
-    """Fetch everything; what each fetch came to is in the origins. CommandError where a server cannot be reached."""
+    """Fetch everything; what each fetch came to is in the origins. CommandError for names that nobody knows, and
+    where a file cannot be written.
+    """
     by_origin: dict[str, list[Fetch]] = {}
     for url, path in urls:
         by_origin.setdefault(url.origin, []).append(Fetch(url, path))

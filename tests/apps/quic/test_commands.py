@@ -182,6 +182,26 @@ def test_nobody_there_is_told(loopback_address: str) -> None:
     assert f"nothing listens at {loopback_address} port 9" in line
 
 
+def test_server_that_is_not_there_does_not_keep_others_from_answering(
+    site: Site, loopback_address: str, into: Path
+) -> None:
+    done = site.get(f"{site.url}hello.txt", f"https://{loopback_address}:9/x", "--timeout", "2s", into=into)
+    assert "nothing listens" in only_line(done)
+    assert [path.name for path in into.iterdir()] == ["hello.txt"]
+
+
+def test_reader_that_stops_is_told_of(site: Site) -> None:
+    words = command_line(["quic", "get", "--insecure", f"{site.url}huge", "--output", "-"])
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment()) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.read(10)
+        process.stdout.close()
+        errors = process.stderr.read().decode()
+        assert process.wait(LIMIT_S) == 1
+    assert errors == "baremetal: standard output: broken pipe, the transfer is not complete\n"
+
+
 def test_unknown_host_is_told() -> None:
     assert "no-such-host.invalid" in only_line(baremetal("quic", "get", "https://no-such-host.invalid/x"))
 

@@ -86,7 +86,7 @@ def test_a_count_of_ranges_beyond_all_bounds_costs_no_more_than_the_bytes_that_a
 def test_data_that_ends_above_the_largest_offset_is_a_wire_error() -> None:
     last = VARINT_MAX - 3
     for whole in (f.Stream(4, last, b"abc"), f.Crypto(last, b"abc")):
-        assert next(iter(f.read_frames(memoryview(whole.encode()))))[1] == whole
+        assert list(f.read_frames(memoryview(whole.encode()))) == [(whole.encode()[0], whole)]
     for beyond in (f.Stream(4, last, b"abcd"), f.Crypto(last, b"abcd")):
         with pytest.raises(WireError, match=r"2\^62"):
             list(f.read_frames(memoryview(beyond.encode())))
