@@ -20,7 +20,10 @@ class Datagrams:
     dropped: that fitted no packet, that made room for newer ones, or that the application did not take in time.
     """
 
-    __slots__ = ("_events", "_limit_bytes", "_peer_limit_bytes", "_waiting", "_waiting_bytes", "dropped", "has_frames")
+    __slots__ = (
+        "_events", "_limit_bytes", "_peer_limit_bytes", "_unread_bytes", "_waiting", "_waiting_bytes", "dropped",
+        "has_frames",
+    )  # fmt: skip
 
     def __init__(self, configuration: Configuration, *, events: deque[Event]) -> None:
         self.has_frames = False
@@ -29,7 +32,7 @@ class Datagrams:
         self._limit_bytes = configuration.max_datagram_frame_bytes
         self._peer_limit_bytes = 0
         self._waiting: deque[bytes] | None = None
-        self._waiting_bytes = 0
+        self._waiting_bytes = self._unread_bytes = 0
 
     @property
     def peer_limit_bytes(self) -> int:
@@ -96,13 +99,21 @@ class Datagrams:
                 f"a DATAGRAM frame of {frame_bytes} bytes, and {announced} announced",
                 frame_type=FRAME_DATAGRAM_LENGTH,
             )
-        if len(self._events) >= MAX_EVENTS:
+        size = len(data) + OVERHEAD_BYTES
+        if self._unread_bytes + size > MAX_UNREAD_BYTES:
             self.dropped += 1
         else:
+            self._unread_bytes += size
             self._events.append(DatagramReceived(bytes(data)))
+
+    def taken(self, event: DatagramReceived) -> None:
+        """The application has taken one."""
+        self._unread_bytes -= len(event.data) + OVERHEAD_BYTES
 
 
 DATAGRAM_TYPE = FRAME_DATAGRAM_LENGTH.to_bytes(1, "big")
 MAX_WAITING_BYTES = 1 << 20
-MAX_EVENTS = 4096
-"""Events that wait for the application; more datagrams than that are dropped, as the network does."""
+MAX_UNREAD_BYTES = 1 << 20
+"""Of datagrams that the application did not take yet: those that come then are dropped (RFC 9221 5.3)."""
+OVERHEAD_BYTES = 128
+"""Of each: an empty one costs something as well."""

@@ -11,7 +11,7 @@ from stacks.quic.errors import QuicError, TransportErrorCode
 from stacks.quic.events import DatagramReceived, Event
 from stacks.quic.packet_writer import PacketWriter
 from stacks.quic.streams import Datagrams
-from stacks.quic.streams.datagrams import MAX_EVENTS
+from stacks.quic.streams.datagrams import MAX_UNREAD_BYTES
 from stacks.runtime import LocalError
 from wire.quic.parameters import TransportParameters
 
@@ -73,10 +73,16 @@ def test_larger_than_announced_is_a_protocol_violation(limit: int) -> None:
 
 def test_an_application_that_takes_nothing_loses_datagrams_and_no_memory() -> None:
     source, events = datagrams()
-    for _ in range(MAX_EVENTS + 10):
+    for _ in range(20_000):
         source.handle_datagram(memoryview(b"x"), 3, 0)
-    assert len(events) == MAX_EVENTS
-    assert source.dropped == 10
+    kept = len(events)
+    assert kept * 129 <= MAX_UNREAD_BYTES < (kept + 1) * 129
+    assert source.dropped == 20_000 - kept
+    event = events.popleft()
+    assert isinstance(event, DatagramReceived)
+    source.taken(event)
+    source.handle_datagram(memoryview(b"y"), 3, 0)
+    assert events[-1] == DatagramReceived(b"y")
 
 
 def test_what_waits_to_be_sent_is_bounded_and_the_oldest_make_room() -> None:
