@@ -42,6 +42,7 @@ class QuicRig:
         executor: Callable[[Target], Service] = InlineExecutor,
         streams_max: int = 64,
         base: Configuration | None = None,
+        client: Configuration | None = None,
     ) -> None:
         self.simulation = Simulation(seed)
         self.network = Network(self.simulation, impairments)
@@ -54,13 +55,12 @@ class QuicRig:
         self._server = target_configuration(
             base, rng=random.Random(0), unix_ns=EPOCH_NS, streams_max=streams_max
         )
-        self._client = initiator_configuration(base)
         self._seed = seed
         self.quic_target = QuicTarget(self.target, TARGET, config=target)
         self.target_carrier, self.target_host = self.serve(self.quic_target)
         self.initiator = QuicInitiator(config=initiator)
         endpoint = Endpoint((INITIATOR, 49152), rng=random.Random(seed + 1))
-        self.carrier = QuicCarrier(endpoint, self.initiator, client=self._client)
+        self.carrier = QuicCarrier(endpoint, self.initiator, client=initiator_configuration(client or base))
         self.initiator_host = self.network.attach(self.carrier, endpoint.address)
 
     def serve(self, core: QuicTarget, port: int = 4420) -> tuple[QuicCarrier, Host]:
