@@ -4,18 +4,25 @@ from __future__ import annotations
 
 import os
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 import typer
 
 from apps.errors import CommandError
+from apps.processes import environment
+from apps.quic import arguments
 from apps.quic.documents import Document, Documents
 from apps.quic.downloads import Download, Outflow, sink
 from apps.quic.key_log import key_log
 from apps.quic.session_file import SessionFile
 from apps.quic.urls import Url, parse_url
+from stacks.quic.configuration import VERSION_1, VERSION_2
+from stacks.quic.http3 import ALPN_HTTP09, ALPN_HTTP3
 from stacks.quic.tls import Ticket
+from stacks.quic.tls.context import DEFAULT_SUITES
 
 
 @pytest.mark.parametrize(
@@ -225,3 +232,16 @@ def test_key_log_is_appended_to_and_private(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.delenv("SSLKEYLOGFILE")
     with key_log() as log:
         assert log is None
+
+
+def test_short_names_are_those_of_the_stack() -> None:
+    assert arguments.VERSIONS == {"1": VERSION_1, "2": VERSION_2}
+    assert (arguments.NEW_HTTP, arguments.OLD_HTTP) == (ALPN_HTTP3, ALPN_HTTP09)
+    assert set(arguments.CIPHERS.values()) == set(DEFAULT_SUITES)
+
+
+def test_command_line_does_not_load_the_transport() -> None:
+    """Every command would start slower."""
+    loaded = "any(name.startswith(('stacks.quic', 'aioquic')) for name in sys.modules)"
+    script = f"import sys, apps.command_line; sys.exit({loaded})"
+    assert subprocess.run([sys.executable, "-c", script], check=False, env=environment()).returncode == 0
