@@ -16,8 +16,8 @@ from apps.quic.serving import ServeOptions, run_server
 from apps.quic.session_file import SessionFile
 from apps.quic.wanted import WantedGet, WantedServe
 from apps.signals import end_tidily
-from stacks.congestion import controller_factory
 from stacks.quic.configuration import VERSION_1, VERSION_2, Configuration
+from stacks.quic.controllers import quic_controller
 from stacks.quic.http3 import ALPN_HTTP09, ALPN_HTTP3
 from stacks.quic.tls import make_self_signed
 
@@ -31,7 +31,7 @@ def run_get(wanted: WantedGet) -> int:
         configuration = Configuration(
             versions=(wanted.version,) if wanted.version else (VERSION_1, VERSION_2),
             initial_version=wanted.version or VERSION_1,
-            controller=controller_factory(wanted.cc),
+            controller=quic_controller(wanted.cc),
             cipher_suites=(wanted.cipher,) if wanted.cipher else (),
             trusted_certificates=None if wanted.ca is None else wanted.ca.read_bytes(),
             is_verifying=not wanted.is_insecure,
@@ -70,7 +70,7 @@ def run_serve(wanted: WantedServe) -> None:
         configuration = Configuration(
             alpn=(wanted.alpn,) if wanted.alpn else (ALPN_HTTP3, ALPN_HTTP09),
             versions=(first, VERSION_1 if first == VERSION_2 else VERSION_2),
-            controller=controller_factory(wanted.cc),
+            controller=quic_controller(wanted.cc),
             cipher_suites=(wanted.cipher,) if wanted.cipher else (),
             certificate_chain=chain,
             private_key=secret,

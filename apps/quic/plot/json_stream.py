@@ -19,8 +19,8 @@ class JsonError(Exception):
 class JsonStream:
     """A document, from its front to its end, once.
 
-    `value` takes a whole value; `members` and `elements` go through an object or array, and whoever goes through takes the
-    value of each key, or each element, before the next. has_separator: whether a record separator was skipped so far.
+    `value` takes a whole value; `members` and `elements` go through an object or array, and whoever goes through takes
+    the value of each key, or each element, before the next. has_separator: whether a record separator was skipped.
     """
 
     def __init__(self, file: IO[str], *, piece: int = 1 << 18, value_max: int = 1 << 25) -> None:

@@ -90,14 +90,6 @@ class Building:
         path.sent_bytes += length
         return length
 
-    def trace(self, packet: BuiltPacket, assembly: Assembly, now: int, *, is_mtu_probe: bool = False) -> None:
-        """Report a packet, before it is sealed."""
-        tracer = self._parts.tracer
-        if tracer is not None:
-            payload = assembly.view[packet.number_offset + packet.number_bytes : packet.end - TAG_BYTES]
-            size = packet.end - packet.start
-            tracer.packet_sent(now, packet.level, packet.number, size, payload, is_mtu_probe=is_mtu_probe)
-
     def transmit(
         self, assembly: Assembly, path: Path, segment: int, count: int, now: int, *, is_probe: bool = False
     ) -> Transmit | None:
@@ -133,7 +125,11 @@ class Building:
         if level == LEVEL_HANDSHAKE and parts.is_client and parts.spaces[SPACE_INITIAL].is_open:
             self._has_sent_handshake = True
         if parts.tracer is not None:
-            self.trace(packet, assembly, now, is_mtu_probe=is_mtu_probe)
+            payload = assembly.view[packet.number_offset + packet.number_bytes : packet.end - TAG_BYTES]
+            size = packet.end - packet.start
+            parts.tracer.packet_sent(
+                now, level, packet.number, size, payload, is_mtu_probe=is_mtu_probe, tuple_id=path.number
+            )
         parts.counters.packets_sent += 1
         congestion = path.congestion
         sent = SentPacket(

@@ -21,10 +21,13 @@ from stacks.quic.connection.receiving import Receiving
 from stacks.quic.connection.sending import Sending
 from stacks.quic.connection.states import ConnectionEvent, ConnectionState
 from stacks.quic.connection.versions import VersionSwitch
+from stacks.quic.connection.watching import Watch
 from stacks.quic.errors import QuicError, TransportErrorCode
 from stacks.quic.events import Event
+from stacks.quic.keys import PacketViews
 from stacks.quic.levels import SPACE_APPLICATION
 from stacks.quic.paths import LocalConnectionIds, Path, PeerConnectionIds
+from stacks.quic.recovery import Recovery
 from stacks.quic.streams import Streams
 from stacks.quic.tls import Tls
 from stacks.runtime import LocalError
@@ -40,7 +43,7 @@ class Connection:
     """
 
     __slots__ = (
-        "_handshake", "_parts", "_receiving", "_sending", "_versions", "context", "on_work",
+        "_handshake", "_parts", "_receiving", "_sending", "_versions", "_watch", "context", "on_work",
     )  # fmt: skip
 
     def __init__(self, parts: Parts, handshake: Handshake, versions: VersionSwitch, pool: BufferPool) -> None:
@@ -49,6 +52,8 @@ class Connection:
         self._versions = versions
         self._receiving = Receiving(parts, handshake, versions)
         self._sending = Sending(parts, handshake, pool)
+        tracer, packet = parts.tracer, self._receiving.packet
+        self._watch = None if tracer is None else Watch(parts, handshake, packet, tracer)
         self.on_work: Callable[[Connection], object] | None = None
         self.context: object = None
 
@@ -62,12 +67,22 @@ class Connection:
             self._after_input(now)
 
     def handle_burst(
-        self, view: memoryview, segment_bytes: int, remote: Address, local: Address, ecn: int, now: int
+        self,
+        view: memoryview,
+        segment_bytes: int,
+        remote: Address,
+        local: Address,
+        ecn: int,
+        now: int,
+        views: PacketViews | None = None,
     ) -> None:
-        """Several datagrams with short headers, all for the same of our connection IDs."""
+        """Several datagrams with short headers, all for the same of our connection IDs.
+
+        views: of the buffer that `view` is the front of, where it is used again and again.
+        """
         path = self._parts.paths.received(local, remote, len(view), now)
         if path is not None:
-            self._receiving.handle_burst(view, segment_bytes, path, ecn, now)
+            self._receiving.handle_burst(view, segment_bytes, path, ecn, now, views)
             self._after_input(now)
 
     def is_peer(self, remote: Address) -> bool:
@@ -79,21 +94,30 @@ class Connection:
         text = "the peer has forgotten this connection"
         reason = CloseReason(TransportErrorCode.NO_ERROR, text, is_silent=True, by_peer=True)
         end(self._parts, ConnectionEvent.RESET, reason, now)
+        self._look(now)
 
     def handle_timeout(self, now: int) -> None:
         """Whatever is due."""
-        parts = self._parts
+        self._handle_timeout(now)
+        self._look(now)
+
+    def _handle_timeout(self, now: int) -> None:
+        parts, watch = self._parts, self._watch
         forget_if_drained(parts, now)
         if not parts.is_alive:
             return
         due_ns = parts.idle.due_ns(parts.recovery.pto_ns())
         if due_ns is not None and now >= due_ns:
+            if watch is not None:
+                watch.timer_expired("idle_timeout", now)
             seconds = parts.idle.timeout_ns / 1e9
             reason = CloseReason(TransportErrorCode.NO_ERROR, f"nothing was heard for {seconds:g} s", is_silent=True)
             end(parts, ConnectionEvent.SILENCE, reason, now)
             return
         probe = parts.recovery.handle_timeout(now)
         if probe is not None:
+            if watch is not None:
+                watch.timer_expired("pto", now, probe.space)
             parts.spaces[probe.space].probes = probe.count
             parts.paths.active.congestion.large_losses += 1
         parts.paths.handle_timeout(now)
@@ -101,11 +125,14 @@ class Connection:
 
     def poll_transmit(self, now: int) -> Transmit | None:
         """The next burst to send, or None."""
+        self._look(now)
         try:
-            return self._sending.poll_transmit(now)
+            transmit = self._sending.poll_transmit(now)
         except QuicError as error:  # the keys are used up (RFC 9001 6.6)
             end(self._parts, ConnectionEvent.CLOSE, CloseReason(error.code, str(error)), now)
-            return self._sending.poll_transmit(now)
+            transmit = self._sending.poll_transmit(now)
+        self._look(now)
+        return transmit
 
     def poll_deadline(self) -> int | None:
         """When `handle_timeout` and `poll_transmit` are due."""
@@ -123,6 +150,16 @@ class Connection:
         ]
         deadlines += [space.received.ack_due_ns for space in parts.spaces if space.is_open]
         return min((due_ns for due_ns in deadlines if due_ns is not None), default=None)
+
+    def started(self, now: int) -> None:
+        """It was made: its log begins."""
+        if self._watch is not None:
+            self._watch.started(now)
+
+    def forgotten(self) -> None:
+        """Nothing happens to it any more: its log ends."""
+        if self._parts.tracer is not None:
+            self._parts.tracer.finish()
 
     @property
     def local_ids(self) -> LocalConnectionIds:
@@ -173,6 +210,11 @@ class Connection:
     def path(self) -> Path:
         """The path that is used at present."""
         return self._parts.paths.active
+
+    @property
+    def recovery(self) -> Recovery:
+        """What was sent and became of it, to look at: counters, `path`."""
+        return self._parts.recovery
 
     @property
     def tls(self) -> Tls:
@@ -247,6 +289,11 @@ class Connection:
         while self._handshake.has_new_keys:
             self._handshake.has_new_keys = False
             self._receiving.keys_changed(now)
+        self._look(now)
+
+    def _look(self, now: int) -> None:
+        if self._watch is not None:
+            self._watch.looked(now)
 
     def _follow_mtu(self, now: int) -> None:
         path = self._parts.paths.active

@@ -15,6 +15,7 @@ from stacks.quic.connection.states import ConnectionEvent
 from stacks.quic.events import HandshakeCompleted, HandshakeConfirmed, TicketReceived
 from stacks.quic.keys import SUITES, OneRttKeys, Opener, Sealer, initial_keys
 from stacks.quic.levels import (
+    LEVEL_INITIAL,
     LEVEL_ONE_RTT,
     LEVEL_ZERO_RTT,
     SPACE_APPLICATION,
@@ -32,12 +33,14 @@ class Handshake:
 
     are_parameters_known: the peer's. has_new_keys: packets that came too early may be opened now.
     check: of the server's parameters, at a client. new_token: makes what NEW_TOKEN carries, at a server.
+    suite_name: of the cipher that was agreed on.
     Initial packets are opened in any version that is spoken: a server that changes it still gets some of the first one
     (RFC 9369 4.1).
     """
 
     __slots__ = (
-        "_initial_cid", "_openers", "_parts", "are_parameters_known", "check", "has_new_keys", "new_token", "tls",
+        "_initial_cid", "_openers", "_parts", "are_parameters_known", "check", "has_new_keys", "new_token",
+        "suite_name", "tls",
     )  # fmt: skip
 
     def __init__(self, parts: Parts, tls: Tls) -> None:
@@ -48,10 +51,14 @@ class Handshake:
         self.has_new_keys = False
         self.check: Callable[[TransportParameters], None] | None = None
         self.new_token: Callable[[int], bytes] | None = None
+        self.suite_name = ""
         self._parts = parts
 
-    def derive_initial_keys(self, destination_cid: bytes) -> None:
+    def derive_initial_keys(self, destination_cid: bytes, now: int) -> None:
         """Initial keys from the client's Destination Connection ID (RFC 9001 5.2)."""
+        if self._parts.tracer is not None:
+            for is_sending in (True, False):
+                self._parts.tracer.key_updated(now, LEVEL_INITIAL, is_sending=is_sending)
         self._initial_cid = destination_cid
         self._openers.clear()
         self._derive()
@@ -117,6 +124,7 @@ class Handshake:
     def _install(self, secret: Secret, now: int) -> None:
         parts, suite = self._parts, SUITES[secret.suite]
         self.has_new_keys = True
+        self.suite_name = suite.name
         if parts.tracer is not None:
             parts.tracer.key_updated(now, secret.level, is_sending=secret.is_sending)
         if secret.level == LEVEL_ONE_RTT:
@@ -152,12 +160,17 @@ class Handshake:
             if parts.early_sealer is not None and not tls.is_early_data_accepted:
                 parts.streams.early_data_rejected()
                 parts.recovery.early_data_rejected(now)
+            self._forget_early(parts.early_sealer is not None, now)
             parts.early_sealer = None
             return
         parts.control.say("handshake_done", HandshakeDone().encode())
         if self.new_token is not None:
             parts.control.say("new_token", NewToken(self.new_token(now)).encode())
         self._confirm(now)
+
+    def _forget_early(self, had_keys: bool, now: int) -> None:
+        if had_keys and self._parts.tracer is not None:
+            self._parts.tracer.key_discarded(now, LEVEL_ZERO_RTT)
 
     def _confirm(self, now: int) -> None:
         parts = self._parts
@@ -185,6 +198,8 @@ class Handshake:
         parts.idle.agree(peer.max_idle_timeout_ms * MILLISECOND_NS)
         parts.spaces[SPACE_APPLICATION].received.apply_peer_parameters(peer)
         if parts.tracer is not None:
+            if parts.own_parameters is not None and not parts.is_client:
+                parts.tracer.parameters_set(now, is_local=True, parameters=parts.own_parameters)
             parts.tracer.parameters_set(now, is_local=False, parameters=peer)
 
 

@@ -46,6 +46,7 @@ def connect(
         version=version,
         source_cid=source_cid,
         destination_cid=destination_cid,
+        original_destination_cid=destination_cid,
         local=local,
         remote=remote,
         rng=rng,
@@ -55,6 +56,9 @@ def connect(
     )
     parts.token = token
     own = own_parameters(configuration, source_cid=source_cid, version=version, rng=rng)
+    parts.own_parameters = own
+    if tracer is not None:
+        tracer.parameters_set(now, is_local=True, parameters=own)
     tls = Tls(settings, is_client=True, rng=rng, now=now, version=version, parameters=own.encode(), ticket=ticket)
     handshake = Handshake(parts, tls)
     versions = VersionSwitch(parts, handshake)
@@ -70,12 +74,16 @@ def connect(
         versions.check(peer)
 
     handshake.check = check
-    handshake.derive_initial_keys(destination_cid)
+    handshake.derive_initial_keys(destination_cid, now)
     handshake.start(now)
     if tls.is_early_data_offered and tls.remembered is not None:
         parts.streams.apply_peer_parameters(tls.remembered)
         parts.datagrams.apply_peer_parameters(tls.remembered)
-    return Connection(parts, handshake, versions, pool)
+        if tracer is not None:
+            tracer.parameters_restored(now, tls.remembered)
+    connection = Connection(parts, handshake, versions, pool)
+    connection.started(now)
+    return connection
 
 
 def accept(
@@ -98,12 +106,15 @@ def accept(
     token: that the packet carried, if it is good: the address is validated then (RFC 9000 8.1).
     """
     source_cid = random_bytes(rng, configuration.connection_id_bytes)
+    is_retried = token is not None and token.is_retry
+    original = token.original_destination_cid if token is not None and is_retried else header.destination_cid
     parts = _parts(
         configuration,
         is_client=False,
         version=header.version,
         source_cid=source_cid,
         destination_cid=header.source_cid,
+        original_destination_cid=original,
         local=local,
         remote=remote,
         rng=rng,
@@ -113,7 +124,6 @@ def accept(
     )
     parts.local_ids.add_original(header.destination_cid)
     parts.paths.active.is_validated = token is not None
-    is_retried = token is not None and token.is_retry
     versions: VersionSwitch
 
     def answer(peer: TransportParameters) -> bytes:
@@ -122,13 +132,13 @@ def accept(
         )
         versions.choose(peer)
         own = own_parameters(configuration, source_cid=source_cid, version=parts.version, rng=rng)
-        own.original_destination_connection_id = header.destination_cid
-        if token is not None and is_retried:
-            own.original_destination_connection_id = token.original_destination_cid
+        own.original_destination_connection_id = original
+        if is_retried:
             own.retry_source_connection_id = header.destination_cid
         own.stateless_reset_token = reset_token(reset_key, source_cid)
         if configuration.preferred_addresses:
             own.preferred_address = _preferred_address(configuration, parts)
+        parts.own_parameters = own
         return own.encode()
 
     tls = Tls(settings, is_client=False, rng=rng, now=now, version=header.version, parameters_for=answer)
@@ -143,8 +153,10 @@ def accept(
 
     handshake.new_token = new_token
     parts.paths.on_validated = say_token
-    handshake.derive_initial_keys(header.destination_cid)
-    return Connection(parts, handshake, versions, pool)
+    handshake.derive_initial_keys(header.destination_cid, now)
+    connection = Connection(parts, handshake, versions, pool)
+    connection.started(now)
+    return connection
 
 
 def _preferred_address(configuration: Configuration, parts: Parts) -> PreferredAddress:
@@ -166,6 +178,7 @@ def _parts(
     version: int,
     source_cid: bytes,
     destination_cid: bytes,
+    original_destination_cid: bytes,
     local: Address,
     remote: Address,
     rng: random.Random,
@@ -208,8 +221,13 @@ def _parts(
             remote=remote,
             source_cid=source_cid,
             destination_cid=destination_cid,
-            original_destination_cid=destination_cid,
+            original_destination_cid=original_destination_cid,
         )
+        spoken = configuration.versions
+        if is_client:
+            tracer.version_information(now, chosen=version, client=spoken)
+        else:
+            tracer.version_information(now, chosen=version, server=spoken)
     return parts
 
 

@@ -24,9 +24,10 @@ from stacks.quic.levels import (
 )
 from stacks.quic.paths import LocalConnectionIds, Paths, PeerConnectionIds
 from stacks.quic.recovery import ReceivedPackets, Recovery
-from stacks.quic.streams import Datagrams, Streams
+from stacks.quic.streams import Datagrams, Streams, TracedDatagrams, TracedStreams
 from stacks.quic.tracing import Tracer
 from stacks.runtime import Verdict
+from wire.quic.parameters import TransportParameters
 
 
 class Parts:
@@ -34,16 +35,16 @@ class Parts:
 
     version: that is spoken; original_version: that the client began with. events: for the application.
     one_rtt: None before there are 1-RTT keys for sending. early_sealer, early_opener: of 0-RTT packets.
-    token: that the client's Initial packets carry. close_reason: why the connection ended, None while it has not;
+    token: that the client's Initial packets carry. own_parameters: that are announced, once they are decided.
     is_greasing: the peer takes packets with and without the fixed bit (RFC 9287), by grease_pattern.
-    drained_ns: when it may be forgotten then.
+    close_reason: why the connection ended, None while it has not; drained_ns: when it may be forgotten then.
     """
 
     __slots__ = (
         "close_reason", "configuration", "control", "counters", "datagrams", "drained_ns", "early_opener",
         "early_sealer", "events", "grease_pattern", "idle", "is_client", "is_greasing", "local_ids", "one_rtt",
-        "original_version", "paths", "peer_ids", "peer_max_payload_bytes", "recovery", "repeater", "rng", "spaces",
-        "state", "streams", "token", "tracer", "version",
+        "original_version", "own_parameters", "paths", "peer_ids", "peer_max_payload_bytes", "recovery", "repeater",
+        "rng", "spaces", "state", "streams", "token", "tracer", "version",
     )  # fmt: skip
 
     def __init__(
@@ -75,8 +76,12 @@ class Parts:
         self.local_ids = local_ids
         self.peer_ids = peer_ids
         self.control = ControlFrames()
-        self.streams = Streams(configuration, is_client=is_client, events=self.events)
-        self.datagrams = Datagrams(configuration, events=self.events)
+        if tracer is None:
+            self.streams = Streams(configuration, is_client=is_client, events=self.events)
+            self.datagrams = Datagrams(configuration, events=self.events)
+        else:
+            self.streams = TracedStreams(configuration, is_client=is_client, events=self.events)
+            self.datagrams = TracedDatagrams(configuration, events=self.events)
         self.recovery = Recovery(paths.active.congestion, is_client=is_client, rng=rng, now=now)
         self.idle = IdleTimer(configuration.max_idle_timeout_ns, now)
         self.spaces = tuple(_space(number, configuration) for number in range(3))
@@ -85,6 +90,7 @@ class Parts:
         self.is_greasing = False
         self.grease_pattern = int(rng.random() * (1 << 48))
         self.early_opener: Opener | None = None
+        self.own_parameters: TransportParameters | None = None
         self.peer_max_payload_bytes = MAX_PAYLOAD_BYTES
 
     def apply(self, event: ConnectionEvent) -> bool:

@@ -46,7 +46,7 @@ class VersionSwitch:
             return not self._has_accepted and header.version in parts.configuration.versions
         return header.version == parts.original_version
 
-    def opened(self, header: Header, now: int) -> None:
+    def opened(self, header: Header) -> None:
         """A long packet was opened: it is the peer's."""
         parts = self._parts
         if self._has_accepted:
@@ -57,8 +57,6 @@ class VersionSwitch:
             parts.paths.server_chose_id()
             if header.version != parts.version:
                 self._handshake.change_version(header.version)
-                if parts.tracer is not None:
-                    parts.tracer.version_information(now, chosen=header.version)
 
     def handle_retry(self, packet: memoryview, now: int) -> None:
         """A Retry came (RFC 9000 17.2.5)."""
@@ -66,15 +64,20 @@ class VersionSwitch:
         retry = None
         if parts.is_client and not self._has_accepted and self.retry_source_cid is None:
             retry = _read_retry(packet, parts)
+        tracer = parts.tracer
         if retry is None:
             parts.counters.dropped_foreign += 1
+            if tracer is not None:
+                tracer.packet_dropped(now, None, len(packet), "rejected")
             return
         source_cid, token = retry
+        if tracer is not None:
+            tracer.retry_received(now, len(packet), source_cid=source_cid, token=token)
         self.retry_source_cid = source_cid
         parts.token = token
         parts.peer_ids.follow_retry(source_cid)
         parts.paths.server_chose_id()
-        self._handshake.derive_initial_keys(source_cid)
+        self._handshake.derive_initial_keys(source_cid, now)
         parts.recovery.retry_received(now)
 
     def handle_negotiation(self, packet: memoryview, header: Header, now: int) -> None:
@@ -87,7 +90,12 @@ class VersionSwitch:
         is_ours = header.source_cid == parts.peer_ids.current and parts.local_ids.is_ours(header.destination_cid)
         if not (parts.is_client and is_ours and versions) or self._has_accepted or parts.version in versions:
             parts.counters.dropped_foreign += 1
+            if parts.tracer is not None:
+                parts.tracer.packet_dropped(now, None, len(packet), "rejected")
             return
+        if parts.tracer is not None:
+            parts.tracer.version_negotiation_received(now, len(packet), versions)
+            parts.tracer.version_information(now, chosen=None, client=parts.configuration.versions, server=versions)
         parts.events.append(VersionsOffered(tuple(versions)))
         offered = ", ".join(f"{version:#x}" for version in versions)
         reason = f"the server does not speak version {parts.version:#x}; it offers {offered}"

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 
 from stacks.quic.errors import QuicError, TransportErrorCode
 from stacks.quic.keys.opener import Opened, Opener, OpenPlace, Unmasked
+from stacks.quic.keys.packet_views import PacketViews
 from stacks.quic.keys.sealer import Sealer
 from stacks.quic.keys.secrets import next_secret
 from stacks.quic.keys.suites import Suite
@@ -25,21 +26,21 @@ class OneRttKeys:
 
     update_after: packets sent with one key before it is changed, 0 for at the cipher's limit alone.
     is_handshake_complete: before that nothing is opened (5.7). is_confirmed: before that we change no keys (6.1).
-    phase_bit: of the first byte of what is sent. updates: of the keys, by either end. failed: packets that could not
-    be opened, with any key.
+    phase_bit: of the first byte of what is sent. updates: of the keys, by either end; own_updates: that we began.
+    failed: packets that could not be opened, with any key.
     """
 
     __slots__ = (
         "_acked_number", "_current", "_first_sent", "_lowest_received", "_next", "_previous", "_previous_until_ns",
         "_receive_phase", "_sealer", "_settled_ns", "_update_after", "_version", "failed", "is_confirmed",
-        "is_handshake_complete", "phase_bit", "updates",
+        "is_handshake_complete", "own_updates", "phase_bit", "updates",
     )  # fmt: skip
 
     def __init__(self, version: int, *, update_after: int = 0) -> None:
         self.is_handshake_complete = False
         self.is_confirmed = False
         self.phase_bit = 0
-        self.updates = 0
+        self.updates = self.own_updates = 0
         self.failed = 0
         self._version = version
         self._update_after = update_after
@@ -156,6 +157,24 @@ class OneRttKeys:
             opener = self._current
             assert opener is not None
 
+    def open_views(self, views: PacketViews, end: int, largest: int, now: int, pto_ns: int) -> list[Opened | None]:
+        """As `open_burst` with all packets of `views` up to offset `end`, where the last may be shorter."""
+        opener, step, buffer = self._current, views.step, views.buffer
+        assert opener is not None
+        opened: list[Opened | None] = []
+        failed = opener.failed
+        largest = opener.open_plain(views, end // step, opened, largest, PHASE_BIT, self._receive_phase)
+        if opener.failed != failed:
+            self._count_failed(1, opener.limit)
+        if opened and self._lowest_received == NEVER:
+            self._first_of_phase(opened, now + 3 * pto_ns)
+        start = len(opened) * step
+        if start < end:
+            number_offset = views.number_offset
+            rest = [(at, at + number_offset, min(at + step, end)) for at in range(start, end, step)]
+            opened += self.open_burst(buffer, rest, largest, now, pto_ns)
+        return opened
+
     def _first_of_phase(self, opened: Sequence[Opened | None], until_ns: int) -> None:
         """The first packets of the current phase came: from now on those of the one before are late (6.5)."""
         numbers = [packet[0] for packet in opened if packet is not None]
@@ -209,6 +228,7 @@ class OneRttKeys:
         self._advance_sending()
         self._advance_receiving()
         self._settled_ns = now
+        self.own_updates += 1
 
     def _advance_receiving(self) -> None:
         """The former keys stay until the peer was heard with new ones (6.1), and then for a while."""

@@ -36,6 +36,11 @@ class MtuDiscovery:
         self._lost = 0
         self._raise_ns = 0
 
+    @property
+    def is_done(self) -> bool:
+        """Whether no larger size is looked for at present."""
+        return not self._probe_bytes
+
     def limit(self, max_bytes: int) -> None:
         """The peer takes no more than this."""
         self._max_bytes = max(min(self._max_bytes, max_bytes), self._base_bytes)

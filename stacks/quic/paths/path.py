@@ -19,12 +19,12 @@ class Path:
     received_bytes, sent_bytes: of UDP payload. is_validated: the peer is known to be at `remote`, so that nothing but
     congestion limits what is sent (8.1). congestion, mtu: of the path alone, but for one whose port alone differs from
     another's (9.4). frames: its challenges and responses. is_wanted: it is to be used once it is validated.
-    forget_ns: when it is of no more use, None while it is.
+    forget_ns: when it is of no more use, None while it is. number: counted from 0, the handshake's.
     """
 
     __slots__ = (
-        "congestion", "forget_ns", "frames", "is_validated", "is_wanted", "local", "local_cid", "mtu", "peer_cid",
-        "received_bytes", "remote", "sent_bytes",
+        "congestion", "forget_ns", "frames", "is_validated", "is_wanted", "local", "local_cid", "mtu", "number",
+        "peer_cid", "received_bytes", "remote", "sent_bytes",
     )  # fmt: skip
 
     def __init__(
@@ -40,6 +40,7 @@ class Path:
         self.local = local
         self.remote = remote
         self.peer_cid = peer_cid
+        self.number = 0
         self.local_cid = b""
         self.congestion = congestion
         self.mtu = mtu

@@ -36,9 +36,9 @@ class Paths:
     """
 
     __slots__ = (
-        "_candidate", "_configuration", "_first_remote", "_is_client", "_is_confirmed", "_late", "_make_congestion",
-        "_max_bytes", "_others", "_parameters", "_peer_ids", "_rng", "_validated", "active", "events", "on_change",
-        "on_validated",
+        "_candidate", "_configuration", "_first_remote", "_is_client", "_is_confirmed", "_late", "_made",
+        "_make_congestion", "_max_bytes", "_others", "_parameters", "_peer_ids", "_rng", "_validated", "active",
+        "events", "on_change", "on_validated",
     )  # fmt: skip
 
     def __init__(
@@ -63,6 +63,7 @@ class Paths:
         self._make_congestion = make_congestion
         self._is_confirmed = False
         self._first_remote = remote
+        self._made = 0
         self._parameters: TransportParameters | None = None
         self._max_bytes = configuration.max_probe_bytes
         self._others: list[Path] = []
@@ -151,6 +152,10 @@ class Paths:
                 self._try(local, remote, preferred.connection_id, now)
 
     # Out
+
+    def all(self) -> tuple[Path, ...]:
+        """The path in use first, then those that are tried or were used."""
+        return (self.active, *self._others)
 
     def with_frames(self, now: int) -> list[Path]:  # noqa: ARG002
         """Paths on which a datagram of its own is to be sent, if their budget allows."""
@@ -263,7 +268,10 @@ class Paths:
     def _make(
         self, local: Address, remote: Address, peer_cid: bytes, congestion: PathCongestion, mtu: MtuDiscovery
     ) -> Path:
-        return Path(local, remote, peer_cid=peer_cid, congestion=congestion, mtu=mtu, rng=self._rng)
+        path = Path(local, remote, peer_cid=peer_cid, congestion=congestion, mtu=mtu, rng=self._rng)
+        path.number = self._made
+        self._made += 1
+        return path
 
     def _discovery(self) -> MtuDiscovery:
         return MtuDiscovery(self._configuration.initial_datagram_bytes, self._max_bytes)

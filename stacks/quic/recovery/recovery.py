@@ -25,15 +25,17 @@ from wire.quic.parameters import TransportParameters
 class Recovery:
     """Of one connection.
 
-    path: the congestion of the path in use. timer: of probes. probes: timeouts so far; lost_packets, spurious_losses:
-    counters. on_lost: called with each packet that is found lost.
+    path: the congestion of the path in use. timer: of probes. probes: timeouts so far; lost_packets, spurious_losses,
+    ce_packets (marks that the peer reported): counters. on_lost: called with each packet that is found lost; on_acked:
+    with the packets of a space that are acknowledged for the first time, those that had been lost behind the others.
     """
 
     def __init__(self, path: PathCongestion, *, is_client: bool, rng: random.Random, now: int) -> None:
         self.path = path
         self.timer = ProbeTimer(is_client=is_client, peer_delay_ns=DEFAULT_ACK_DELAY_NS, now=now)
-        self.probes = self.lost_packets = self.spurious_losses = 0
+        self.probes = self.lost_packets = self.spurious_losses = self.ce_packets = 0
         self.on_lost: Callable[[SentPacket, int], object] | None = None
+        self.on_acked: Callable[[int, Sequence[SentPacket], int], object] | None = None
         self._spaces = tuple(SpaceRecovery() for _ in range(3))
         self._skipped = SkippedNumbers(rng)
         self._peer_exponent = DEFAULT_EXPONENT
@@ -125,6 +127,8 @@ class Recovery:
         arrived, late = space.take(ranges)
         if not arrived and not late:
             return 0
+        if self.on_acked is not None:
+            self.on_acked(number, [*arrived, *late], now)
         former = space.largest_acked
         is_plain = not late and self._count_together(space, arrived, now)
         if not is_plain:
@@ -138,16 +142,13 @@ class Recovery:
         if not space.eliciting:
             self.timer.idle_base_ns = now
         ce_packets = self._read_feedback(space, arrived, ecn) if largest > former else 0
+        self.ce_packets += ce_packets
         if is_plain and not lost:
             self.path.acknowledged(arrived, (), (), rtt_ns, ack_delay_ns, ce_packets, self._next_numbers, now)
         else:
             self._tell_paths(arrived, late, lost, rtt_ns, ack_delay_ns, ce_packets, now)
-        for packet in arrived:
-            for record in packet.records:
-                record.acked(now)
-        for packet in late:
-            for record in packet.records:
-                record.acked(now)
+        self._tell_arrived(arrived, now)
+        self._tell_arrived(late, now)
         self._tell_lost(lost, now)
         if space.remembered:
             space.forget(now - REMEMBERED_TIMEOUTS * self.pto_ns())
@@ -316,6 +317,11 @@ class Recovery:
                 self._next_numbers,
                 now,
             )
+
+    def _tell_arrived(self, packets: Sequence[SentPacket], now: int) -> None:
+        for packet in packets:
+            for record in packet.records:
+                record.acked(now)
 
     def _tell_lost(self, lost: Sequence[SentPacket], now: int) -> None:
         for packet in lost:

@@ -9,5 +9,6 @@ One object a direction of a stream, made when it is needed and gone when its sta
 from stacks.quic.streams.crypto import CryptoReceiver, CryptoSender
 from stacks.quic.streams.datagrams import Datagrams
 from stacks.quic.streams.streams import Streams
+from stacks.quic.streams.traced import TracedDatagrams, TracedStreams
 
-__all__ = ["CryptoReceiver", "CryptoSender", "Datagrams", "Streams"]
+__all__ = ["CryptoReceiver", "CryptoSender", "Datagrams", "Streams", "TracedDatagrams", "TracedStreams"]
