@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import os
 import stat
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import typer
 
 from apps.errors import CommandError
-from apps.processes import environment
 from apps.quic import arguments
 from apps.quic.documents import Document, Documents
 from apps.quic.downloads import Download, Outflow, sink
@@ -238,10 +235,3 @@ def test_short_names_are_those_of_the_stack() -> None:
     assert arguments.VERSIONS == {"1": VERSION_1, "2": VERSION_2}
     assert (arguments.NEW_HTTP, arguments.OLD_HTTP) == (ALPN_HTTP3, ALPN_HTTP09)
     assert set(arguments.CIPHERS.values()) == set(DEFAULT_SUITES)
-
-
-def test_command_line_does_not_load_the_transport() -> None:
-    """Every command would start slower."""
-    loaded = "any(name.startswith(('stacks.quic', 'aioquic')) for name in sys.modules)"
-    script = f"import sys, apps.command_line; sys.exit({loaded})"
-    assert subprocess.run([sys.executable, "-c", script], check=False, env=environment()).returncode == 0
