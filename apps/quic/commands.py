@@ -10,6 +10,7 @@ import typer
 from apps.arguments import TIMES, Capture, Json, Offload
 from apps.quic.arguments import (
     LISTEN,
+    MAX_PROBE_BYTES,
     OLD_HTTP,
     Alpn,
     Ca,
@@ -19,6 +20,7 @@ from apps.quic.arguments import (
     Key,
     Listen,
     Local,
+    MaxDatagram,
     Preferred,
     Qlog,
     Urls,
@@ -28,7 +30,7 @@ from apps.quic.arguments import (
 from apps.quic.commands_plot import plot
 from apps.quic.urls import Url
 from apps.quic.wanted import WantedGet, WantedServe
-from apps.sizes import Nanoseconds, parse_duration
+from apps.sizes import Bytes, Nanoseconds, parse_duration
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -38,6 +40,7 @@ app = typer.Typer(
 app.command(epilog="baremetal quic plot trace.sqlog --output pictures --from 1s --until 3s")(plot)
 
 TIMEOUT = Nanoseconds(10_000_000_000)
+MAX_DATAGRAM = Bytes(MAX_PROBE_BYTES)
 Output = Annotated[Path | None, typer.Option(metavar="FILE", help="Where the one URL goes; -: standard output.")]
 Directory = Annotated[Path, typer.Option(parser=parse_folder, metavar="DIR", help="Where files go, by their names.")]
 Session = Annotated[
@@ -66,6 +69,7 @@ def get(
         int, typer.Option(parser=parse_duration, metavar="TIME", help="How long to wait for an answer.")
     ] = TIMEOUT,
     local: Local = "",
+    max_datagram: MaxDatagram = MAX_DATAGRAM,
     offload: Offload = True,
     capture: Capture = None,
     as_json: Json = False,
@@ -82,6 +86,7 @@ def get(
         alpn=OLD_HTTP if http09 else alpn,
         version=version,
         cipher=cipher,
+        max_datagram_bytes=max_datagram,
         is_updating_keys=key_update,
         is_migrating=migrate,
         timeout_ns=timeout,
@@ -116,6 +121,7 @@ def serve(
     alpn: Alpn = "",
     version: Version = 0,
     cipher: Cipher = 0,
+    max_datagram: MaxDatagram = MAX_DATAGRAM,
     offload: Offload = True,
     capture: Capture = None,
     until_stdin_ends: Annotated[bool, typer.Option(hidden=True)] = False,
@@ -142,6 +148,7 @@ def serve(
         alpn=alpn,
         version=version,
         cipher=cipher,
+        max_datagram_bytes=max_datagram,
         offload=offload,
         capture=capture,
         ends_with_stdin=until_stdin_ends,

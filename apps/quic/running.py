@@ -33,6 +33,7 @@ def run_get(wanted: WantedGet) -> int:
             initial_version=wanted.version or VERSION_1,
             controller=quic_controller(wanted.cc),
             cipher_suites=(wanted.cipher,) if wanted.cipher else (),
+            max_probe_bytes=wanted.max_datagram_bytes,
             trusted_certificates=None if wanted.ca is None else wanted.ca.read_bytes(),
             is_verifying=not wanted.is_insecure,
             has_early_data=wanted.has_early_data,
@@ -51,12 +52,12 @@ def run_get(wanted: WantedGet) -> int:
             qlog=wanted.qlog,
             sessions=sessions,
         )
-        started_ns = time.perf_counter_ns()
+        started_ns, started_cpu_ns = time.perf_counter_ns(), time.process_time_ns()
         with progress_bar(is_hidden=wanted.as_json) as advance:
             origins = get_all(wanted.places, options, on_bytes=advance)
-        duration_ns = time.perf_counter_ns() - started_ns
+        duration_ns, cpu_ns = time.perf_counter_ns() - started_ns, time.process_time_ns() - started_cpu_ns
     if wanted.as_json:
-        console(stderr=is_on_stdout).print_json(data=document(origins, duration_ns))
+        console(stderr=is_on_stdout).print_json(data=document(origins, duration_ns, cpu_ns))
     else:
         report(origins, duration_ns, is_text_on_stderr=is_on_stdout)
     return complaints(origins)
@@ -72,6 +73,7 @@ def run_serve(wanted: WantedServe) -> None:
             versions=(first, VERSION_1 if first == VERSION_2 else VERSION_2),
             controller=quic_controller(wanted.cc),
             cipher_suites=(wanted.cipher,) if wanted.cipher else (),
+            max_probe_bytes=wanted.max_datagram_bytes,
             certificate_chain=chain,
             private_key=secret,
             is_retrying=wanted.is_retrying,

@@ -22,6 +22,7 @@ class WantedGet:
     alpn: str
     version: int
     cipher: int
+    max_datagram_bytes: int
     is_updating_keys: bool
     is_migrating: bool
     timeout_ns: int
@@ -50,6 +51,7 @@ class WantedServe:
     alpn: str
     version: int
     cipher: int
+    max_datagram_bytes: int
     offload: bool
     capture: Path | None
     ends_with_stdin: bool
