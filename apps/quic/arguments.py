@@ -78,6 +78,12 @@ Urls = Annotated[
 Listen = Annotated[
     Endpoint, typer.Option(parser=parse_endpoint, metavar="ADDRESS:PORT", help="Where to serve; port 0: any.")
 ]
+Preferred = Annotated[
+    list[Endpoint] | None,
+    typer.Option(
+        parser=parse_endpoint, metavar="ADDRESS:PORT", help="Where clients go after the handshake; one of each family."
+    ),
+]
 Cc = Annotated[
     str, typer.Option(parser=parse_controller, metavar="NAME", help="Congestion control: cubic, bbr1, bbr3, reno, ...")
 ]

@@ -23,6 +23,7 @@ from apps.quic.arguments import (
     Key,
     Listen,
     Local,
+    Preferred,
     Qlog,
     Urls,
     Version,
@@ -38,8 +39,8 @@ from apps.quic.session_file import SessionFile
 from apps.quic.urls import Url
 from apps.signals import end_tidily
 from apps.sizes import Nanoseconds, parse_duration
-from stacks.congestion import controller_factory
 from stacks.quic.configuration import VERSION_1, VERSION_2, Configuration
+from stacks.quic.controllers import quic_controller
 from stacks.quic.http3 import ALPN_HTTP09, ALPN_HTTP3
 from stacks.quic.tls import make_self_signed
 
@@ -74,6 +75,7 @@ def get(
     version: Version = 0,
     cipher: Cipher = 0,
     key_update: Annotated[bool, typer.Option("--key-update", help="Change keys after the handshake.")] = False,
+    migrate: Annotated[bool, typer.Option("--migrate", help="Go on from another port in the middle of it.")] = False,
     timeout: Annotated[
         int, typer.Option(parser=parse_duration, metavar="TIME", help="How long to wait for an answer.")
     ] = TIMEOUT,
@@ -90,7 +92,7 @@ def get(
         configuration = Configuration(
             versions=(version,) if version else (VERSION_1, VERSION_2),
             initial_version=version or VERSION_1,
-            controller=controller_factory(cc),
+            controller=quic_controller(cc),
             cipher_suites=(cipher,) if cipher else (),
             trusted_certificates=None if ca is None else ca.read_bytes(),
             is_verifying=not insecure,
@@ -103,6 +105,7 @@ def get(
             version=version or None,
             timeout_ns=timeout,
             is_updating_keys=key_update,
+            is_migrating=migrate,
             offload=offload,
             local=local,
             capture=capture,
@@ -136,6 +139,7 @@ def serve(
     ] = None,
     cc: Cc = "cubic",
     qlog: Qlog = None,
+    preferred: Preferred = None,
     retry: Annotated[bool, typer.Option("--retry", help="Have every client prove its address first.")] = False,
     early_data: Annotated[bool, typer.Option(help="Take requests before the handshake is done.")] = True,
     alpn: Alpn = "",
@@ -153,11 +157,12 @@ def serve(
         configuration = Configuration(
             alpn=(alpn,) if alpn else (ALPN_HTTP3, ALPN_HTTP09),
             versions=(first, VERSION_1 if first == VERSION_2 else VERSION_2),
-            controller=controller_factory(cc),
+            controller=quic_controller(cc),
             cipher_suites=(cipher,) if cipher else (),
             certificate_chain=chain,
             private_key=secret,
             is_retrying=retry,
+            preferred_addresses=tuple((each.host, each.port) for each in preferred or ()),
             has_early_data=early_data,
             key_log=log,
         )

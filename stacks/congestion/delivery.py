@@ -125,7 +125,7 @@ class Delivery:
         self.first_send_ns = sent_ns
 
     def acked_before(self, packets: int, total_bytes: int) -> None:
-        """`packets` in flight, `total_bytes` together, are acknowledged with a newer one: `acked` is told of it next."""
+        """`packets` in flight, of `total_bytes`, are acknowledged with a newer one, which `acked` is told of next."""
         self.inflight_bytes -= total_bytes
         self.delivered_bytes += total_bytes
         ack = self._sample

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from stacks.congestion.guarded import GuardedController
+from stacks.lab.counts import FlowCounts
 from stacks.model import AckPacket, CnpPacket, DataPacket, Receiver, Sender
 from transports.link import Sink
 from transports.timeline import NEVER, Timeline
@@ -47,10 +49,38 @@ class ModelFlow:
         self._ack_timer = timeline.timer(self._ack_late)
         self._is_pumping = self._is_called_back = False
 
+    @property
+    def goodput_bytes(self) -> int:
+        """Data that was new."""
+        return self.receiver.goodput_bytes
+
+    @property
+    def state(self) -> str:
+        """Of its controller."""
+        return self.sender.controller.state
+
+    def sample(self) -> Sequence[int]:
+        """Window, pacing rate, RTT, in flight, goodput, lost packets; -1 for what is not there."""
+        return model_sample(self.sender, self.receiver)
+
+    def counts(self) -> FlowCounts:
+        """What it came to, so far."""
+        return model_counts(self.sender, self.receiver)
+
+    def bound(self, inflight_max_bytes: int) -> None:
+        """A controller of the user's own may have so much in flight at most."""
+        controller = self.sender.controller
+        if isinstance(controller, GuardedController):
+            controller.inflight_max_bytes = min(controller.inflight_max_bytes, inflight_max_bytes)
+
     def write(self, length_bytes: int) -> None:
         """The application has so many more bytes."""
         self.sender.write(length_bytes)
         self.pump()
+
+    def stop(self) -> None:
+        """It has no more; what it has sent may still be sent again."""
+        self.sender.unsent_bytes = 0
 
     def pump(self) -> None:
         """Send what may be sent now, and see when to look again."""
@@ -137,6 +167,31 @@ class ModelFlow:
                     self._timer.arm(due_ns)
             else:
                 self.pump()
+
+
+def model_counts(sender: Sender, receiver: Receiver) -> FlowCounts:
+    """What a model flow came to."""
+    return FlowCounts(
+        sender.sent_packets,
+        sender.lost_packets,
+        sender.retransmitted_packets,
+        sender.timeouts,
+        sender.spurious_losses,
+        receiver.ce_packets,
+    )
+
+
+def model_sample(sender: Sender, receiver: Receiver) -> Sequence[int]:
+    """Window, pacing rate, RTT, in flight, goodput, lost packets; -1 for what is not there."""
+    window_bytes, rate_bps = sender.controller.window_bytes, sender.controller.rate_bps
+    return (
+        -1 if window_bytes is None else window_bytes,
+        -1 if rate_bps is None else rate_bps,
+        sender.rtt.latest_ns or -1,
+        sender.delivery.inflight_bytes,
+        receiver.goodput_bytes,
+        sender.lost_packets,
+    )
 
 
 NO_END = 1 << 62

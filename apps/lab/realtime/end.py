@@ -7,11 +7,11 @@ from array import array
 from collections.abc import Sequence
 
 from apps.lab.realtime.loop import Loop
+from stacks.lab.counts import FlowCounts
 from stacks.lab.experiment.values import FlowConfig
 from stacks.lab.network.line import Way
 from stacks.lab.running.flows import empty_delay_ns
 from stacks.lab.running.plan import PlannedFlow
-from stacks.lab.running.seen import FlowCounts
 
 Place = tuple[str, str]
 """A node: its namespace, and its address there."""

@@ -13,9 +13,9 @@ from dataclasses import replace
 
 from apps.lab.realtime.end import FlowEnd, Place, Sizes
 from apps.lab.realtime.loop import Loop
+from stacks.lab.counts import FlowCounts
 from stacks.lab.network.line import Way
 from stacks.lab.running.plan import PlannedFlow
-from stacks.lab.running.seen import FlowCounts
 from transports import namespaces
 from transports.errors import TransportError
 from transports.tcp_info import BbrInfo, TcpInfo, bbr_info, set_congestion, tcp_info

@@ -10,10 +10,11 @@ from collections.abc import Callable, Sequence
 from apps.lab.realtime.end import FlowEnd, Place, Sizes
 from apps.lab.realtime.loop import Loop
 from stacks.congestion import Delivery, Flow, controller_factory
+from stacks.lab.counts import FlowCounts
+from stacks.lab.flow import model_counts, model_sample
 from stacks.lab.network.line import Way
-from stacks.lab.running.flows import NO_RATE_BPS, model_counts
+from stacks.lab.running.flows import NO_RATE_BPS
 from stacks.lab.running.plan import PlannedFlow
-from stacks.lab.running.seen import FlowCounts
 from stacks.model import Receiver, ReceiverConfig, Sender
 from stacks.model.endpoint import ReceivingEndpoint, SendingEndpoint
 from transports import namespaces
@@ -76,15 +77,7 @@ class ModelEnd(FlowEnd):
         """As of `FlowEnd`."""
         sender = self._sender
         assert sender is not None
-        window_bytes, rate_bps = sender.controller.window_bytes, sender.controller.rate_bps
-        return (
-            -1 if window_bytes is None else window_bytes,
-            -1 if rate_bps is None else rate_bps,
-            sender.rtt.latest_ns or -1,
-            sender.delivery.inflight_bytes,
-            self.goodput_bytes,
-            sender.lost_packets,
-        )
+        return model_sample(sender, self._receiver)
 
     def write(self, length_bytes: int) -> None:
         """The application has so many more bytes."""

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from stacks.congestion.own import blame, own_file
 from stacks.lab.experiment.values import Experiment
+from stacks.lab.quic.refusals import quic_refusals
 from stacks.lab.results.record import Record
 from stacks.lab.runners.runner import Progress
 from stacks.lab.running.collect import collect
@@ -18,14 +19,14 @@ from stacks.runtime.toml_places import Place
 
 
 class VirtualRunner:
-    """Model senders on one timeline."""
+    """Model senders and the real QUIC stack on one timeline."""
 
     name = "virtual"
-    senders = ("model",)
+    senders = ("model", "quic")
 
-    def check(self, experiment: Experiment) -> Iterable[tuple[Place, str]]:  # noqa: ARG002
-        """It can do whatever can be said."""
-        return ()
+    def check(self, experiment: Experiment) -> Iterable[tuple[Place, str]]:
+        """It can do whatever can be said with models."""
+        return quic_refusals(experiment)
 
     def run(self, experiment: Experiment, progress: Progress) -> Record:
         """Run all of it. LocalError, with file and line, when a controller in a file of its own fails."""

@@ -6,11 +6,12 @@ import random
 from array import array
 
 from stacks.congestion import ControllerFactory, Delivery, Flow
-from stacks.congestion.guarded import GuardedController
+from stacks.lab.counts import FlowCounts
 from stacks.lab.experiment.values import FlowConfig
 from stacks.lab.flow import NO_END, ModelFlow
 from stacks.lab.network.line import Way
-from stacks.lab.running.seen import FlowCounts
+from stacks.lab.quic.flow import QuicFlow
+from stacks.lab.quic.host import DatagramPacket
 from stacks.model import DataPacket, Receiver, ReceiverConfig, Sender
 from transports.timeline import Timeline
 
@@ -45,7 +46,7 @@ class FlowRun:
         self.way = way
         self.start_ns = start_ns
         self.completed_ns = -1
-        self.model: ModelFlow | None = None
+        self.model: ModelFlow | QuicFlow | None = None
         self.delays: array[int] | None = None
         self.warm_bytes = 0
         self.warm_counts = FlowCounts()
@@ -65,34 +66,21 @@ class FlowRun:
     @property
     def goodput_bytes(self) -> int:
         """Data that was new, so far."""
-        return self.model.receiver.goodput_bytes if self.model is not None else 0
+        return self.model.goodput_bytes if self.model is not None else 0
 
     @property
     def counts(self) -> FlowCounts:
         """What it came to, so far."""
-        return FlowCounts() if self.model is None else model_counts(self.model.sender, self.model.receiver)
+        return FlowCounts() if self.model is None else self.model.counts()
 
     def start(self, measure_from_ns: int | None) -> None:
         """Begin to send. measure_from_ns: from when one-way delays are wanted, None for not at all."""
-        config, timeline, packet_bytes = self.config, self._timeline, self._full_bytes
-        flow = Flow(
-            line_rate_bps=self.way.rate_bps or NO_RATE_BPS,
-            packet_bytes=packet_bytes,
-            rng=random.Random((self._seed << 24) + self.number),
-            delivery=Delivery(config.initial_window_packets * packet_bytes),
-            start_ns=timeline.now,
-            base_rtt_ns=self.way.rtt_ns,
-        )
-        self.model = model = ModelFlow(
-            timeline,
-            Sender(self._factory, flow, overhead_bytes=self._header_bytes),
-            Receiver(ReceiverConfig(ack_packets=config.ack_packets)),
-            forward=self.way.forward,
-            backward=self.way.backward,
-            number=self.number,
-        )
-        if isinstance(model.sender.controller, GuardedController):
-            self._bound(model.sender.controller)
+        config = self.config
+        self.model = model = self._make_quic() if config.sender == "quic" else self._make_model()
+        way = self.way
+        # What the way and its queues hold, many times: a sender learns of what was lost within a few round trips.
+        held_bytes = way.rate_bps * way.rtt_ns // BIT_NS_PER_BYTE_S + sum(link.limit_bytes for link in way.links)
+        model.bound(HELD_TIMES * held_bytes + SPARE_PACKETS * self._full_bytes)
         if measure_from_ns is not None:
             self._measure(measure_from_ns)
         if config.size_bytes is not None:
@@ -108,7 +96,37 @@ class FlowRun:
         """The application has no more; what it has sent may still be sent again."""
         self._is_stopped = True
         if self.model is not None:
-            self.model.sender.unsent_bytes = 0
+            self.model.stop()
+
+    def _make_model(self) -> ModelFlow:
+        config, timeline, packet_bytes = self.config, self._timeline, self._full_bytes
+        flow = Flow(
+            line_rate_bps=self.way.rate_bps or NO_RATE_BPS,
+            packet_bytes=packet_bytes,
+            rng=random.Random((self._seed << 24) + self.number),
+            delivery=Delivery(config.initial_window_packets * packet_bytes),
+            start_ns=timeline.now,
+            base_rtt_ns=self.way.rtt_ns,
+        )
+        return ModelFlow(
+            timeline,
+            Sender(self._factory, flow, overhead_bytes=self._header_bytes),
+            Receiver(ReceiverConfig(ack_packets=config.ack_packets)),
+            forward=self.way.forward,
+            backward=self.way.backward,
+            number=self.number,
+        )
+
+    def _make_quic(self) -> QuicFlow:
+        return QuicFlow(
+            self._timeline,
+            self._factory,
+            self.config,
+            self.way,
+            number=self.number,
+            packet_bytes=self._full_bytes,
+            seed=self._seed,
+        )
 
     def _complete(self) -> None:
         self.completed_ns = self._timeline.now
@@ -122,35 +140,16 @@ class FlowRun:
         wait_ns = -(-payload_bytes * BIT_NS_PER_BYTE_S // rate_bps)
         self._timeline.at(self._timeline.now + wait_ns, self._write, rate_bps)
 
-    def _bound(self, controller: GuardedController) -> None:
-        # What the way and its queues hold, many times: a sender learns of what was lost within a few round trips.
-        way = self.way
-        held_bytes = way.rate_bps * way.rtt_ns // BIT_NS_PER_BYTE_S + sum(link.limit_bytes for link in way.links)
-        limit_bytes = HELD_TIMES * held_bytes + SPARE_PACKETS * self._full_bytes
-        controller.inflight_max_bytes = min(controller.inflight_max_bytes, limit_bytes)
-
     def _measure(self, from_ns: int) -> None:
         assert self.model is not None
         self.delays = delays = array("q")
         timeline, add = self._timeline, delays.append
 
-        def arrived(packet: DataPacket) -> None:
+        def arrived(packet: DataPacket | DatagramPacket) -> None:
             if timeline.now >= from_ns:
                 add(timeline.now - packet.sent_ns)
 
         self.model.on_arrival = arrived
-
-
-def model_counts(sender: Sender, receiver: Receiver) -> FlowCounts:
-    """What a model flow came to."""
-    return FlowCounts(
-        sender.sent_packets,
-        sender.lost_packets,
-        sender.retransmitted_packets,
-        sender.timeouts,
-        sender.spurious_losses,
-        receiver.ce_packets,
-    )
 
 
 def empty_delay_ns(way: Way, packet_bytes: int) -> int:

@@ -50,20 +50,8 @@ class Samples:
 
     def _take_flow(self, flow: FlowRun, now: int) -> None:
         assert flow.model is not None
-        sender = flow.model.sender
-        controller = sender.controller
-        window_bytes, rate_bps = controller.window_bytes, controller.rate_bps
-        values = (
-            now,
-            flow.number,
-            -1 if window_bytes is None else window_bytes,
-            -1 if rate_bps is None else rate_bps,
-            sender.rtt.latest_ns or -1,
-            sender.delivery.inflight_bytes,
-            flow.model.receiver.goodput_bytes,
-            sender.lost_packets,
-            self._states.setdefault(controller.state, len(self._states)),
-        )
+        state = self._states.setdefault(flow.model.state, len(self._states))
+        values = (now, flow.number, *flow.model.sample(), state)
         for add, value in zip(self._flow_adders, values, strict=True):
             add(value)
 

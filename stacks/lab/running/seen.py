@@ -7,29 +7,12 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Mapping, Sequence
-from dataclasses import astuple, dataclass
 from typing import Protocol
 
+from stacks.lab.counts import FlowCounts
 from stacks.lab.experiment.values import Experiment, FlowConfig, TrafficConfig
 from stacks.lab.network.line import Way
 from stacks.lab.network.seen import SeenLink
-
-
-@dataclass(frozen=True, slots=True)
-class FlowCounts:
-    """Of a flow; -1 for what nobody knows."""
-
-    sent_packets: int = 0
-    lost_packets: int = 0
-    retransmitted_packets: int = 0
-    timeouts: int = 0
-    spurious_losses: int = 0
-    ce_packets: int = 0
-
-    def since(self, before: FlowCounts) -> FlowCounts:
-        """What of it came after `before`."""
-        then = astuple(before)
-        return FlowCounts(*(-1 if now < 0 else now - old for now, old in zip(astuple(self), then, strict=True)))
 
 
 class SeenFlow(Protocol):

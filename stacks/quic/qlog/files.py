@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Self
 
 from stacks.quic.qlog.tracer import QlogTracer
 
@@ -31,7 +32,7 @@ class QlogFiles:
         for file in self._open_files:
             file.flush()
 
-    def __enter__(self) -> QlogFiles:
+    def __enter__(self) -> Self:
         """Itself."""
         return self
 

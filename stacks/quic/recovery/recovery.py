@@ -25,15 +25,15 @@ from wire.quic.parameters import TransportParameters
 class Recovery:
     """Of one connection.
 
-    path: the congestion of the path in use. timer: of probes. probes: timeouts so far; lost_packets, spurious_losses:
-    counters. on_lost: called with each packet that is found lost; on_acked: with the packets of a space that are
-    acknowledged for the first time, those that had been lost behind the others.
+    path: the congestion of the path in use. timer: of probes. probes: timeouts so far; lost_packets, spurious_losses,
+    ce_packets (marks that the peer reported): counters. on_lost: called with each packet that is found lost; on_acked:
+    with the packets of a space that are acknowledged for the first time, those that had been lost behind the others.
     """
 
     def __init__(self, path: PathCongestion, *, is_client: bool, rng: random.Random, now: int) -> None:
         self.path = path
         self.timer = ProbeTimer(is_client=is_client, peer_delay_ns=DEFAULT_ACK_DELAY_NS, now=now)
-        self.probes = self.lost_packets = self.spurious_losses = 0
+        self.probes = self.lost_packets = self.spurious_losses = self.ce_packets = 0
         self.on_lost: Callable[[SentPacket, int], object] | None = None
         self.on_acked: Callable[[int, Sequence[SentPacket], int], object] | None = None
         self._spaces = tuple(SpaceRecovery() for _ in range(3))
@@ -142,6 +142,7 @@ class Recovery:
         if not space.eliciting:
             self.timer.idle_base_ns = now
         ce_packets = self._read_feedback(space, arrived, ecn) if largest > former else 0
+        self.ce_packets += ce_packets
         if is_plain and not lost:
             self.path.acknowledged(arrived, (), (), rtt_ns, ack_delay_ns, ce_packets, self._next_numbers, now)
         else:

@@ -110,9 +110,9 @@ def test_a_cluster_that_is_not_there_is_one_line() -> None:
 
 
 def test_a_sender_that_is_not_there_is_refused_with_its_line() -> None:
-    text = PLAIN.replace('controller = "reno"', 'sender = "quic"\ncontroller = "reno"')
+    text = PLAIN.replace('controller = "reno"', 'sender = "toe"\ncontroller = "reno"')
     (point,) = read_points(document(text))
-    with pytest.raises(LocalError, match=r"^e\.toml:15: a has the sender quic .* not there yet; in virtual time"):
+    with pytest.raises(LocalError, match=r"^e\.toml:15: a has the sender toe .* not there yet; in virtual time"):
         catalogue.runner_for(point.experiment, document(text).origin)
 
 
