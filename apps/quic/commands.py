@@ -23,6 +23,7 @@ from apps.quic.arguments import (
     Key,
     Listen,
     Local,
+    MaxDatagram,
     Preferred,
     Qlog,
     Urls,
@@ -38,7 +39,7 @@ from apps.quic.serving import ServeOptions, run_server
 from apps.quic.session_file import SessionFile
 from apps.quic.urls import Url
 from apps.signals import end_tidily
-from apps.sizes import Nanoseconds, parse_duration
+from apps.sizes import Bytes, Nanoseconds, parse_duration, parse_some
 from stacks.quic.configuration import VERSION_1, VERSION_2, Configuration
 from stacks.quic.controllers import quic_controller
 from stacks.quic.http3 import ALPN_HTTP09, ALPN_HTTP3
@@ -52,6 +53,8 @@ app = typer.Typer(
 app.command(epilog="baremetal quic plot trace.sqlog --output pictures --from 1s --until 3s")(plot)
 
 TIMEOUT = Nanoseconds(10_000_000_000)
+WINDOW = Bytes(4 << 20)
+MAX_DATAGRAM = Bytes(Configuration().max_probe_bytes)
 Output = Annotated[Path | None, typer.Option(metavar="FILE", help="Where the one URL goes; -: standard output.")]
 Directory = Annotated[Path, typer.Option(parser=parse_folder, metavar="DIR", help="Where files go, by their names.")]
 Session = Annotated[
@@ -73,6 +76,10 @@ def get(
     alpn: Alpn = "",
     http09: Annotated[bool, typer.Option("--http09", help="The same as --alpn hq-interop.")] = False,
     version: Version = 0,
+    upgrade: Annotated[bool, typer.Option("--upgrade", help="Begin with version 1 and ask for version 2.")] = False,
+    window: Annotated[
+        int, typer.Option(parser=parse_some, metavar="SIZE", help="What a stream may bring before it is read.")
+    ] = WINDOW,
     cipher: Cipher = 0,
     key_update: Annotated[bool, typer.Option("--key-update", help="Change keys after the handshake.")] = False,
     migrate: Annotated[bool, typer.Option("--migrate", help="Go on from another port in the middle of it.")] = False,
@@ -80,6 +87,7 @@ def get(
         int, typer.Option(parser=parse_duration, metavar="TIME", help="How long to wait for an answer.")
     ] = TIMEOUT,
     local: Local = "",
+    max_datagram: MaxDatagram = MAX_DATAGRAM,
     offload: Offload = True,
     capture: Capture = None,
     as_json: Json = False,
@@ -90,13 +98,16 @@ def get(
     end_tidily()
     with key_log() as log:
         configuration = Configuration(
-            versions=(version,) if version else (VERSION_1, VERSION_2),
+            versions=_versions(version, is_upgrading=upgrade),
             initial_version=version or VERSION_1,
+            stream_window_bytes=window,
+            connection_window_bytes=2 * window,
             controller=quic_controller(cc),
             cipher_suites=(cipher,) if cipher else (),
             trusted_certificates=None if ca is None else ca.read_bytes(),
             is_verifying=not insecure,
             has_early_data=early_data,
+            max_probe_bytes=max_datagram,
             key_log=log,
         )
         options = GetOptions(
@@ -113,12 +124,12 @@ def get(
             sessions=sessions,
         )
         is_on_stdout = any(path == DASH for _, path in places)
-        started_ns = time.perf_counter_ns()
+        started_ns, started_cpu_ns = time.perf_counter_ns(), time.process_time_ns()
         with progress_bar(is_hidden=as_json) as advance:
             origins = get_all(places, options, on_bytes=advance)
-        duration_ns = time.perf_counter_ns() - started_ns
+        duration_ns, cpu_ns = time.perf_counter_ns() - started_ns, time.process_time_ns() - started_cpu_ns
     if as_json:
-        console(stderr=is_on_stdout).print_json(data=document(origins, duration_ns))
+        console(stderr=is_on_stdout).print_json(data=document(origins, duration_ns, cpu_ns))
     else:
         report(origins, duration_ns, is_text_on_stderr=is_on_stdout)
     return _complaints([(fetch.url, fetch.problem) for origin in origins for fetch in origin.fetches])
@@ -145,6 +156,7 @@ def serve(
     alpn: Alpn = "",
     version: Version = 0,
     cipher: Cipher = 0,
+    max_datagram: MaxDatagram = MAX_DATAGRAM,
     offload: Offload = True,
     capture: Capture = None,
     until_stdin_ends: Annotated[bool, typer.Option(hidden=True)] = False,
@@ -164,6 +176,7 @@ def serve(
             is_retrying=retry,
             preferred_addresses=tuple((each.host, each.port) for each in preferred or ()),
             has_early_data=early_data,
+            max_probe_bytes=max_datagram,
             key_log=log,
         )
         if save_cert is not None:
@@ -182,6 +195,15 @@ def serve(
                 as_json=as_json,
             )
         )
+
+
+def _versions(version: int, *, is_upgrading: bool) -> tuple[int, ...]:
+    """What a client speaks, the preferred first."""
+    if version and is_upgrading:
+        raise typer.BadParameter("--upgrade is from version 1 to 2, --version is for one alone")
+    if version:
+        return (version,)
+    return (VERSION_2, VERSION_1) if is_upgrading else (VERSION_1, VERSION_2)
 
 
 def _places(urls: list[Url], output: Path | None, directory: Path) -> list[tuple[Url, Path]]:

@@ -69,7 +69,6 @@ class Admission:
             return self._refuse(header, burst, TransportErrorCode.CONNECTION_REFUSED)
         if configuration.is_retrying and token is None:
             return self._retry(header, burst, now)
-        self._counters.connections_accepted += 1
         return accept(
             configuration,
             header=header,

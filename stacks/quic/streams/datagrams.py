@@ -16,7 +16,7 @@ from wire.quic.stream_frames import Datagram
 class Datagrams:
     """A `FrameSource` for DATAGRAM frames. dropped: that nobody read in time, or that fit no packet."""
 
-    __slots__ = ("_events", "_limit_bytes", "_peer_limit_bytes", "_waiting", "dropped", "has_frames")
+    __slots__ = ("_events", "_limit_bytes", "_peer_limit_bytes", "_unread_bytes", "_waiting", "dropped", "has_frames")
 
     def __init__(self, configuration: Configuration, *, events: deque[Event]) -> None:
         self.has_frames = False
@@ -24,6 +24,7 @@ class Datagrams:
         self._events = events
         self._limit_bytes = configuration.max_datagram_frame_bytes
         self._peer_limit_bytes = 0
+        self._unread_bytes = 0
         self._waiting: deque[bytes] = deque()
 
     @property
@@ -57,11 +58,20 @@ class Datagrams:
         """A DATAGRAM frame of `frame_bytes`, type and length included."""
         if frame_bytes > self._limit_bytes:
             raise QuicError(TransportErrorCode.PROTOCOL_VIOLATION, "a DATAGRAM larger than announced")
-        if len(self._events) >= MAX_EVENTS:
+        size = len(data) + OVERHEAD_BYTES
+        if self._unread_bytes + size > MAX_UNREAD_BYTES:
             self.dropped += 1
         else:
+            self._unread_bytes += size
             self._events.append(DatagramReceived(bytes(data)))
+
+    def taken(self, event: DatagramReceived) -> None:
+        """The application has taken one."""
+        self._unread_bytes -= len(event.data) + OVERHEAD_BYTES
 
 
 FRAME_BYTES = 3
-MAX_EVENTS = 65_536
+MAX_UNREAD_BYTES = 1 << 20
+"""Of datagrams that the application did not take yet: those that come then are dropped (RFC 9221 5.3)."""
+OVERHEAD_BYTES = 128
+"""Of each: an empty one costs something as well."""
