@@ -40,6 +40,8 @@ from interop.nvme_guest.session import Act
 from interop.nvme_guest.session import play as play_nvme
 from interop.outcome import DisagreementError, require
 from interop.pyverbs.case import rdma_core_tests
+from interop.quic import cases as quic
+from interop.quic.peers import FOREIGN
 from interop.runner import Case
 from interop.rxe_programs import PROGRAMS, Program, sweep
 from interop.simulated_session import SimulatedSession
@@ -183,9 +185,11 @@ CASES = (
     Case("nbd-fio-tcp", partial(nbd.fio, transport="tcp", size=16 * MIB)),
     Case("nbd-fio-rdma", partial(nbd.fio, transport="rdma", size=16 * MIB)),
     Case("pyverbs", rdma_core_tests),
+    *(Case(f"quic-{peer}", partial(quic.with_peer, peer=peer)) for peer in FOREIGN),
     Case("kernel-bbr-live", partial(congestion.live, congestion="bbr", seconds=24)),
     Case("kernel-cubic-live", partial(congestion.live, congestion="cubic", seconds=15)),
     Case("kernel-beside-ours-live", beside),
+    Case("quic-matrix", quic.all_cells, is_long=True),
     Case("tshark-session-matrix", session_matrix, is_long=True),
     *(
         Case(f"kernel-envelope-{name}", partial(congestion.envelopes, congestion=name), is_long=True)

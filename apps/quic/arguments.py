@@ -10,6 +10,7 @@ import typer
 from apps.arguments import parse_address
 from apps.link.arguments import Endpoint, parse_endpoint
 from apps.quic.urls import Url, parse_url
+from apps.sizes import parse_size
 from stacks.congestion import controller_factory
 from stacks.quic.configuration import VERSION_1, VERSION_2
 from stacks.quic.http3 import ALPN_HTTP09, ALPN_HTTP3
@@ -43,6 +44,14 @@ def parse_cipher(text: str | int) -> int:
     return CIPHERS[text]
 
 
+def parse_datagram(text: str | int) -> int:
+    """Bytes of UDP payload that QUIC may come to send."""
+    size = parse_size(text)
+    if not LEAST_DATAGRAM_BYTES <= size <= MOST_DATAGRAM_BYTES:
+        raise typer.BadParameter(f"from {LEAST_DATAGRAM_BYTES} to {MOST_DATAGRAM_BYTES} bytes, not {size}")
+    return size
+
+
 def parse_alpn(text: str) -> str:
     """One of the protocols that there is HTTP for; empty where it is left out."""
     if text not in {"", ALPN_HTTP3, ALPN_HTTP09}:
@@ -68,6 +77,7 @@ def parse_folder(text: str | Path) -> Path:
     return path
 
 
+LEAST_DATAGRAM_BYTES, MOST_DATAGRAM_BYTES = 1200, 65_507
 VERSIONS = {"1": VERSION_1, "2": VERSION_2}
 CIPHERS = {"aes128": 0x1301, "aes256": 0x1302, "chacha20": 0x1303}
 LISTEN = Endpoint("127.0.0.1", 4433)
@@ -77,6 +87,12 @@ Urls = Annotated[
 ]
 Listen = Annotated[
     Endpoint, typer.Option(parser=parse_endpoint, metavar="ADDRESS:PORT", help="Where to serve; port 0: any.")
+]
+Preferred = Annotated[
+    list[Endpoint] | None,
+    typer.Option(
+        parser=parse_endpoint, metavar="ADDRESS:PORT", help="Where clients go after the handshake; one of each family."
+    ),
 ]
 Cc = Annotated[
     str, typer.Option(parser=parse_controller, metavar="NAME", help="Congestion control: cubic, bbr1, bbr3, reno, ...")
@@ -104,6 +120,12 @@ Cipher = Annotated[
     int,
     typer.Option(
         parser=parse_cipher, metavar="NAME", help="Only this one: aes128, aes256 or chacha20.", show_default="all"
+    ),
+]
+MaxDatagram = Annotated[
+    int,
+    typer.Option(
+        parser=parse_datagram, metavar="SIZE", help="The largest UDP payload that is tried, from 1200 bytes on."
     ),
 ]
 Ca = Annotated[

@@ -23,6 +23,8 @@ from apps.quic.arguments import (
     Key,
     Listen,
     Local,
+    MaxDatagram,
+    Preferred,
     Qlog,
     Urls,
     Version,
@@ -37,9 +39,9 @@ from apps.quic.serving import ServeOptions, run_server
 from apps.quic.session_file import SessionFile
 from apps.quic.urls import Url
 from apps.signals import end_tidily
-from apps.sizes import Nanoseconds, parse_duration
-from stacks.congestion import controller_factory
+from apps.sizes import Bytes, Nanoseconds, parse_duration
 from stacks.quic.configuration import VERSION_1, VERSION_2, Configuration
+from stacks.quic.controllers import quic_controller
 from stacks.quic.http3 import ALPN_HTTP09, ALPN_HTTP3
 from stacks.quic.tls import make_self_signed
 
@@ -51,6 +53,7 @@ app = typer.Typer(
 app.command(epilog="baremetal quic plot trace.sqlog --output pictures --from 1s --until 3s")(plot)
 
 TIMEOUT = Nanoseconds(10_000_000_000)
+MAX_DATAGRAM = Bytes(Configuration().max_probe_bytes)
 Output = Annotated[Path | None, typer.Option(metavar="FILE", help="Where the one URL goes; -: standard output.")]
 Directory = Annotated[Path, typer.Option(parser=parse_folder, metavar="DIR", help="Where files go, by their names.")]
 Session = Annotated[
@@ -74,10 +77,12 @@ def get(
     version: Version = 0,
     cipher: Cipher = 0,
     key_update: Annotated[bool, typer.Option("--key-update", help="Change keys after the handshake.")] = False,
+    migrate: Annotated[bool, typer.Option("--migrate", help="Go on from another port in the middle of it.")] = False,
     timeout: Annotated[
         int, typer.Option(parser=parse_duration, metavar="TIME", help="How long to wait for an answer.")
     ] = TIMEOUT,
     local: Local = "",
+    max_datagram: MaxDatagram = MAX_DATAGRAM,
     offload: Offload = True,
     capture: Capture = None,
     as_json: Json = False,
@@ -90,11 +95,12 @@ def get(
         configuration = Configuration(
             versions=(version,) if version else (VERSION_1, VERSION_2),
             initial_version=version or VERSION_1,
-            controller=controller_factory(cc),
+            controller=quic_controller(cc),
             cipher_suites=(cipher,) if cipher else (),
             trusted_certificates=None if ca is None else ca.read_bytes(),
             is_verifying=not insecure,
             has_early_data=early_data,
+            max_probe_bytes=max_datagram,
             key_log=log,
         )
         options = GetOptions(
@@ -103,6 +109,7 @@ def get(
             version=version or None,
             timeout_ns=timeout,
             is_updating_keys=key_update,
+            is_migrating=migrate,
             offload=offload,
             local=local,
             capture=capture,
@@ -110,12 +117,12 @@ def get(
             sessions=sessions,
         )
         is_on_stdout = any(path == DASH for _, path in places)
-        started_ns = time.perf_counter_ns()
+        started_ns, started_cpu_ns = time.perf_counter_ns(), time.process_time_ns()
         with progress_bar(is_hidden=as_json) as advance:
             origins = get_all(places, options, on_bytes=advance)
-        duration_ns = time.perf_counter_ns() - started_ns
+        duration_ns, cpu_ns = time.perf_counter_ns() - started_ns, time.process_time_ns() - started_cpu_ns
     if as_json:
-        console(stderr=is_on_stdout).print_json(data=document(origins, duration_ns))
+        console(stderr=is_on_stdout).print_json(data=document(origins, duration_ns, cpu_ns))
     else:
         report(origins, duration_ns, is_text_on_stderr=is_on_stdout)
     return _complaints([(fetch.url, fetch.problem) for origin in origins for fetch in origin.fetches])
@@ -136,11 +143,13 @@ def serve(
     ] = None,
     cc: Cc = "cubic",
     qlog: Qlog = None,
+    preferred: Preferred = None,
     retry: Annotated[bool, typer.Option("--retry", help="Have every client prove its address first.")] = False,
     early_data: Annotated[bool, typer.Option(help="Take requests before the handshake is done.")] = True,
     alpn: Alpn = "",
     version: Version = 0,
     cipher: Cipher = 0,
+    max_datagram: MaxDatagram = MAX_DATAGRAM,
     offload: Offload = True,
     capture: Capture = None,
     until_stdin_ends: Annotated[bool, typer.Option(hidden=True)] = False,
@@ -153,12 +162,14 @@ def serve(
         configuration = Configuration(
             alpn=(alpn,) if alpn else (ALPN_HTTP3, ALPN_HTTP09),
             versions=(first, VERSION_1 if first == VERSION_2 else VERSION_2),
-            controller=controller_factory(cc),
+            controller=quic_controller(cc),
             cipher_suites=(cipher,) if cipher else (),
             certificate_chain=chain,
             private_key=secret,
             is_retrying=retry,
+            preferred_addresses=tuple((each.host, each.port) for each in preferred or ()),
             has_early_data=early_data,
+            max_probe_bytes=max_datagram,
             key_log=log,
         )
         if save_cert is not None:

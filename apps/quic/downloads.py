@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import stat
 import tempfile
@@ -33,15 +34,20 @@ class Download:
             )
         except OSError as error:
             raise CommandError(
-                f"{path}: cannot write in {self._real.parent}, {(error.strerror or str(error)).lower()}",
+                f"{path}: cannot write in {self._real.parent}, {_words(error)}",
                 "choose another folder",
             ) from error
         self._part = Path(name)
         os.fchmod(self._descriptor, stat.S_IMODE(status.st_mode) if status else 0o666 & ~current_umask())
 
     def write(self, data: bytes) -> None:
-        """Append; OSError where the file does not take it."""
-        write_all(self._descriptor, memoryview(data))
+        """Append; CommandError where the file does not take it."""
+        try:
+            write_all(self._descriptor, memoryview(data))
+        except OSError as error:
+            fate = f"{self.path} is left as it was" if self.path.exists() else f"the incomplete {self.path} is removed"
+            remedy = "free some space" if error.errno in {errno.ENOSPC, errno.EDQUOT} else ""
+            raise CommandError(f"{self.path}: {_words(error)}, {fate}", remedy) from error
         self.size_bytes += len(data)
 
     def finish(self) -> None:
@@ -67,8 +73,12 @@ class Outflow:
         self._descriptor = os.dup(1) if self.is_standard_output else os.open(path, os.O_WRONLY | os.O_CLOEXEC)
 
     def write(self, data: bytes) -> None:
-        """Pass on; OSError where it is not taken."""
-        write_all(self._descriptor, memoryview(data))
+        """Pass on; CommandError where it is not taken."""
+        try:
+            write_all(self._descriptor, memoryview(data))
+        except OSError as error:
+            what = "standard output" if self.is_standard_output else str(self.path)
+            raise CommandError(f"{what}: {_words(error)}, the transfer is not complete") from error
         self.size_bytes += len(data)
 
     def finish(self) -> None:
@@ -89,6 +99,10 @@ def sink(path: Path) -> Download | Outflow:
     if status is not None and not stat.S_ISREG(status.st_mode) and not stat.S_ISDIR(status.st_mode):
         return Outflow(path)
     return Download(path)
+
+
+def _words(error: OSError) -> str:
+    return (error.strerror or str(error)).lower()
 
 
 DASH = Path("-")

@@ -37,6 +37,7 @@ class FileServer:
         self._documents = documents
         self._on_request = on_request
         self._clients: dict[Connection, _Client] = {}
+        self._busy: dict[_Client, None] = {}
 
     @property
     def client_count(self) -> int:
@@ -56,15 +57,29 @@ class FileServer:
                 did |= client.take(now)
                 if client.is_over:
                     del self._clients[connection]
-        for client in list(self._clients.values()):
-            did |= client.send(now)
-        return did
+                    self._busy.pop(client, None)
+                elif client.has_work:
+                    self._busy[client] = None
+        return self._send(now) or did
 
     def close(self, now: int) -> None:
         """End all connections, and close the files that are open."""
         for client in self._clients.values():
             client.close(now)
         self._clients.clear()
+
+    def _send(self, now: int) -> bool:
+        """Pieces of files, each client in turn, and so many that timers and packets do not wait for long."""
+        pieces = 0
+        for _ in range(len(self._busy)):
+            if pieces >= PIECES_PER_PASS:
+                break
+            client = next(iter(self._busy))
+            del self._busy[client]
+            pieces += client.send(now, PIECES_PER_PASS - pieces)
+            if client.has_work:
+                self._busy[client] = None
+        return pieces > 0
 
     def answer(self, http: HttpCore, request: RequestReceived) -> Document | None:
         """Begin the answer to a request; the file whose content is to follow, if any is."""
@@ -77,7 +92,11 @@ class FileServer:
         if isinstance(found, int):
             http.respond(request.stream_id, found, (("content-length", "0"),), is_end=True)
             return None
-        headers = (("content-type", found.content_type), ("content-length", str(found.size_bytes)))
+        headers = [("content-type", found.content_type)]
+        if (
+            request.method == "GET"
+        ):  # of HEAD it may be left out, and clients with aioquic's HTTP/3 take it for a promise
+            headers.append(("content-length", str(found.size_bytes)))
         is_bare = request.method == "HEAD" or not found.size_bytes
         try:
             http.respond(request.stream_id, OK, headers, is_end=is_bare)
@@ -99,6 +118,11 @@ class _Client:
         self._http: HttpCore | None = None
         self._sending: dict[int, _Sending] = {}
         self._waiting: dict[int, _Sending] = {}
+
+    @property
+    def has_work(self) -> bool:
+        """Whether a stream may have room for more of its file."""
+        return bool(self._sending)
 
     def take(self, now: int) -> bool:
         """All events of the connection."""
@@ -124,19 +148,23 @@ class _Client:
                 self._server.counters.aborted += self._drop(what.stream_id)
         return did
 
-    def send(self, now: int) -> bool:
-        """A piece of each file whose stream has room; whether there was any."""
-        http, did = self._http, False
-        if http is None or not self._sending:
-            return False
+    def send(self, now: int, limit: int) -> int:
+        """A piece of each file whose stream has room, `limit` at most; how many there were."""
+        http, pieces = self._http, 0
+        assert http is not None
         http.now = now
-        for stream_id, sending in list(self._sending.items()):
+        for _ in range(len(self._sending)):
+            if pieces >= limit:
+                break
+            stream_id = next(iter(self._sending))
+            sending = self._sending.pop(stream_id)
             if not http.can_send(stream_id):
-                self._waiting[stream_id] = self._sending.pop(stream_id)
+                self._waiting[stream_id] = sending
                 continue
-            did = True
+            self._sending[stream_id] = sending
             self._send_piece(http, stream_id, sending)
-        return did
+            pieces += 1
+        return pieces
 
     def close(self, now: int) -> None:
         """The server ends."""
@@ -191,3 +219,4 @@ class _Sending:
 METHODS = ("GET", "HEAD")
 OK, METHOD_NOT_ALLOWED = 200, 405
 PIECE_BYTES = 128 << 10
+PIECES_PER_PASS = 32

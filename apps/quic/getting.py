@@ -17,7 +17,7 @@ from apps.quic.session_file import SessionFile
 from apps.quic.urls import Url
 from apps.recording import Recording
 from stacks.quic.configuration import Configuration
-from stacks.quic.connection import Connection
+from stacks.quic.connection import Connection, ConnectionState
 from stacks.quic.endpoint import Endpoint
 from stacks.quic.http3 import ALPN_HTTP09, ALPN_HTTP3
 from stacks.quic.qlog import QlogFiles
@@ -26,6 +26,7 @@ from transports.datagram import Address
 from transports.errors import TransportError
 from transports.pump import Pump, wait_for
 from transports.routes import source_address
+from transports.several import SeveralTransports
 from transports.udp import UdpTransport
 
 
@@ -40,6 +41,7 @@ class GetOptions:
     version: int | None = None
     timeout_ns: int
     is_updating_keys: bool = False
+    is_migrating: bool = False
     offload: bool = True
     local: str = ""
     capture: Path | None = None
@@ -67,6 +69,7 @@ class Origin:
         self._qlog = None if options.qlog is None else QlogFiles(options.qlog)
         self._addresses = resolve(self.url)
         self._udp: UdpTransport | None = None
+        self._transport: SeveralTransports | None = None
         self.remote: Address = ("", 0)
         self.is_over = False
         self._try_next()
@@ -81,6 +84,8 @@ class Origin:
         did = self.pump.pump()
         now = self._clock.now()
         fetcher = self.fetcher
+        if self._is_migrating:
+            self._migrate(now)
         if fetcher.is_over:
             if fetcher.failure is not None and self._addresses and not fetcher.connected_ns:
                 self._try_next()
@@ -91,17 +96,18 @@ class Origin:
             if self._addresses and not fetcher.connected_ns:
                 self._try_next()
                 return True
-            raise self._no_answer()
+            self._give_up()
+            return True
         return did
 
     def deadline_ns(self) -> int | None:
         """When to look again although nothing came."""
         return self._heard_ns + self._options.timeout_ns
 
-    def abandon(self) -> None:
-        """End the connection, whatever it is doing, and tell the server."""
+    def abandon(self, problem: str = "broken off") -> None:
+        """End the connection, whatever it is doing, and tell the server. problem: what became of its fetches."""
         for fetch in self.fetches:
-            fetch.fail("broken off")
+            fetch.fail(problem)
         with contextlib.suppress(TransportError, OSError):
             self.fetcher.connection.close(0, "", now=self._clock.now())
             self._flush()
@@ -109,8 +115,10 @@ class Origin:
 
     def close(self) -> None:
         """Close the socket; idempotent."""
-        if self._udp is not None:
-            self._udp.close()
+        if self._transport is not None:
+            self._transport.close()
+        if self._qlog is not None:
+            self._qlog.close()
 
     def _finish(self) -> None:
         self.is_over = True
@@ -135,6 +143,8 @@ class Origin:
         options, url = self._options, self.url
         local = options.local or source_address(self.remote[0])
         udp = self._udp = UdpTransport(local, 0, offload=options.offload)
+        transport = self._transport = SeveralTransports(udp)
+        self._is_migrating = options.is_migrating
         ticket, token = options.sessions.take(url.origin, version=options.version)
         alpn: tuple[str, ...] = (options.alpn,) if options.alpn else (ALPN_HTTP3, ALPN_HTTP09)
         if ticket is not None and ticket.alpn in alpn:
@@ -156,7 +166,24 @@ class Origin:
             wants_ticket=options.sessions.is_kept,
             on_bytes=self._on_bytes,
         )
-        self.pump = Pump(endpoint, self._recording.transport(udp), self._clock, [self.fetcher])
+        self.pump = Pump(
+            endpoint,
+            self._recording.transport(transport),
+            self._clock,
+            [self.fetcher],
+            receive_budget=RECEIVE_BUDGET_BURSTS,
+        )
+
+    def _migrate(self, now: int) -> None:
+        """Go on from another port as soon as that is allowed and the first bytes are there."""
+        connection = self.fetcher.connection
+        if connection.state != ConnectionState.CONFIRMED or not any(fetch.size_bytes for fetch in self.fetches):
+            return
+        assert self._transport is not None
+        self._is_migrating = False
+        udp = UdpTransport(connection.path.local[0], 0, offload=self._options.offload)
+        self._transport.add(udp)
+        connection.migrate(udp.address, now)
 
     def _is_hopeless(self, now: int) -> bool:
         """Whether nothing came for too long; what the network says of the address counts only in silence."""
@@ -167,6 +194,11 @@ class Origin:
         waited_ns = now - self._heard_ns
         is_refused = self._udp.last_unreachable == self.remote and waited_ns > REFUSED_NS
         return is_refused or waited_ns >= self._options.timeout_ns
+
+    def _give_up(self) -> None:
+        """This server does not answer (any more); others may."""
+        self.abandon(str(self._no_answer()))
+        self.is_over = True
 
     def _no_answer(self) -> CommandError:
         assert self._udp is not None
@@ -183,7 +215,9 @@ class Origin:
 
 
 def get_all(urls: Iterable[tuple[Url, Path]], options: GetOptions, *, on_bytes: Callable[[int], None]) -> list[Origin]:
-    """Fetch everything; what each fetch came to is in the origins. CommandError where a server cannot be reached."""
+    """Fetch everything; what each fetch came to is in the origins. CommandError for names that nobody knows, and
+    where a file cannot be written.
+    """
     by_origin: dict[str, list[Fetch]] = {}
     for url, path in urls:
         by_origin.setdefault(url.origin, []).append(Fetch(url, path))
@@ -238,5 +272,7 @@ def _run(origins: Sequence[Origin]) -> None:
 
 
 FLUSH_PASSES = 3
+RECEIVE_BUDGET_BURSTS = 4
+"""Acknowledgements leave after a pass: many bursts in one would have the server wait for them."""
 REFUSED_NS = 1_000_000_000
 WAIT_NS = 1_000_000_000

@@ -26,6 +26,7 @@ from stacks.quic.qlog import QlogFiles
 from transports.clock import RealClock
 from transports.control import ControlServer, Json
 from transports.driver import Driver
+from transports.several import SeveralTransports
 from transports.udp import UdpTransport
 
 
@@ -48,11 +49,14 @@ class ServeOptions:
 def run_server(options: ServeOptions) -> None:
     """Serve until told to end, and return. LocalError, TransportError or OSError for what cannot be had."""
     documents = Documents(options.folder)
-    with closing(UdpTransport(options.host, options.port, offload=options.offload)) as udp:
-        trio.run(_serve, options, documents, udp)
+    udp = UdpTransport(options.host, options.port, offload=options.offload)
+    with closing(SeveralTransports(udp)) as transport:
+        for address in options.configuration.preferred_addresses:
+            transport.add(UdpTransport(*address, offload=options.offload))
+        trio.run(_serve, options, documents, udp, transport)
 
 
-async def _serve(options: ServeOptions, documents: Documents, udp: UdpTransport) -> None:
+async def _serve(options: ServeOptions, documents: Documents, udp: UdpTransport, transport: SeveralTransports) -> None:
     clock = RealClock()
     configuration = replace(options.configuration, unix_epoch_ns=time.time_ns() - clock.now())
     qlog = None if options.qlog is None else QlogFiles(options.qlog)
@@ -70,7 +74,7 @@ async def _serve(options: ServeOptions, documents: Documents, udp: UdpTransport)
         }
 
     with Recording(options.capture) as recording:
-        driver = Driver(endpoint, recording.transport(udp), clock, [server])
+        driver = Driver(endpoint, recording.transport(transport), clock, [server], receive_budget=RECEIVE_BUDGET_BURSTS)
         try:
             await run_until_told(
                 ControlServer("quic-server", snapshot),
@@ -82,6 +86,8 @@ async def _serve(options: ServeOptions, documents: Documents, udp: UdpTransport)
             server.close(clock.now())
             for _ in range(FLUSH_PASSES):
                 driver.pump()
+            if qlog is not None:
+                qlog.close()
     if qlog is not None and qlog.failure is not None:
         raise qlog.failure
 
@@ -133,3 +139,5 @@ def certificate_fingerprint(chain: bytes) -> str:
 
 
 FLUSH_PASSES = 3
+RECEIVE_BUDGET_BURSTS = 4
+"""Acknowledgements leave after a pass: many bursts in one would have clients wait for them."""

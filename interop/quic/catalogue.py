@@ -26,7 +26,8 @@ class QuicCase:
     """One case. link: more words for `baremetal link`. timeout_s: of the client. alpn: h3 where that is the point.
 
     certificates: in the server's chain. host: of the link, between sockets; between_namespaces: instead of sockets, for
-    what needs addresses of its own. is_short: in `make interop`. has_cross_traffic: a TCP flow of the kernel beside it.
+    what needs addresses of its own. is_short: in `make interop`. repetitions: of a measurement, with other seeds.
+    has_cross_traffic: a TCP flow of the kernel beside it.
     """
 
     name: str
@@ -42,6 +43,7 @@ class QuicCase:
     host: str = "127.0.0.1"
     between_namespaces: bool = False
     is_short: bool = False
+    repetitions: int = 1
     is_measurement: bool = False
     has_cross_traffic: bool = False
 
@@ -230,6 +232,7 @@ CASES = (
         text="10 MiB, five times",
         files=Files((10 * MIB,)),
         criteria=ONE,
+        repetitions=5,
         is_measurement=True,
     ),
     QuicCase(

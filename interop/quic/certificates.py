@@ -25,7 +25,7 @@ def write_certificates(folder: Path, length: int = 1) -> tuple[Path, Path]:
         chain = [_certificate("localhost", key, "localhost", key, is_authority=False)]
     else:
         authority = rsa.generate_private_key(65537, 2048)
-        names = ["localhost", *(f"authority {number} of a chain that is long on purpose, for what is amplified" for number in range(length - 1, 0, -1)), "root"]
+        names = ["localhost", *(f"authority {number}" for number in range(length - 1, 0, -1)), "root"]
         keys: list[Key] = [key, *[authority] * (length - 1)]
         chain = [
             _certificate(name, of, issuer, authority, is_authority=number > 0)
@@ -62,4 +62,5 @@ def _certificate(name: str, key: Key, issuer: str, issuer_key: Key, *, is_author
 
 
 def _name(text: str) -> x509.Name:
-    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text)])
+    organisation = x509.NameAttribute(NameOID.ORGANIZATION_NAME, "An organisation whose name is long, as is its chain")
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text), organisation])

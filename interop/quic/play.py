@@ -13,6 +13,7 @@ from pathlib import Path
 from interop.outcome import DisagreementError, MissingToolError
 from interop.quic.catalogue import QuicCase
 from interop.quic.certificates import write_certificates
+from interop.quic.criteria.goodput import goodput_kbps
 from interop.quic.crosstraffic import beside_tcp
 from interop.quic.dissect.trace import Trace, read_trace
 from interop.quic.files import compare
@@ -44,11 +45,11 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Played:
-    """seconds: of the client. facts: what was seen. trace: what passed."""
+    """seconds: of the client. facts: what was seen. goodput_kbps: of each repetition of a measurement."""
 
     seconds: float
     facts: str
-    trace: Trace
+    goodput_kbps: tuple[float, ...] = ()
 
 
 def play(cell: Cell, scratch: Path, seed: int = 1) -> Played:
@@ -78,7 +79,8 @@ def play(cell: Cell, scratch: Path, seed: int = 1) -> Played:
     facts = _judge(case, trace, scratch, names, trouble)
     for each in ("served", "got", "link.pcapng"):
         _remove(scratch / each)  # what failed is kept, to be looked at
-    return Played(seconds, facts, trace)
+    rates = (goodput_kbps(trace, sum(case.files.sizes)),) if case.is_measurement else ()
+    return Played(seconds, facts, rates)
 
 
 @contextlib.contextmanager

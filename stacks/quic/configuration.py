@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from stacks.congestion import ControllerFactory, Cubic
+from stacks.congestion import ControllerFactory
+from stacks.quic.controllers import quic_controller
 from transports.datagram import Address
 
 VERSION_1 = 0x00000001
 VERSION_2 = 0x6B3343CF
+PACED_CUBIC = quic_controller("cubic")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,7 +19,7 @@ class Configuration:
     """Limits in bytes, counts, and times in integer nanoseconds; RFC 9000 18.2 where the names are its own.
 
     alpn: protocols, the preferred first. versions: that are spoken, the preferred first; a client begins with
-    `initial_version`. controller: of congestion (`stacks.congestion.controller_factory` finds one by name).
+    `initial_version`. controller: of congestion (`stacks.quic.controllers.quic_controller` finds one by name).
     connection_window_bytes, stream_window_bytes: of flow control, as initially announced and as kept open beyond what
     the application has read. max_datagram_frame_bytes: RFC 9221, 0 for no datagrams. min_ack_delay_ns: ACK frequency,
     0 not to offer it. ack_every: ack-eliciting packets that are acknowledged together. has_ecn: whether packets carry
@@ -33,7 +35,7 @@ class Configuration:
     alpn: tuple[str, ...] = ()
     versions: tuple[int, ...] = (VERSION_1, VERSION_2)
     initial_version: int = VERSION_1
-    controller: ControllerFactory = Cubic
+    controller: ControllerFactory = PACED_CUBIC
     max_idle_timeout_ns: int = 30_000_000_000
     connection_window_bytes: int = 8 << 20
     stream_window_bytes: int = 4 << 20

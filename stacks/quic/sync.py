@@ -48,12 +48,14 @@ def open_endpoint(
     offload: bool = True,
     tracer: TracerFactory | None = None,
     rng: random.Random | None = None,
+    beside: QuicEndpoint | None = None,
 ) -> QuicEndpoint:
     """An endpoint at one of this machine's addresses, in numeric text form; use it as a context manager.
 
     address: empty for 127.0.0.1; `source_address` of `transports.routes` finds the one towards a peer. port: 0 for any.
     server: to accept connections, with `alpn`, `certificate_chain` and `private_key`; the time of certificates and
     tickets is the system's. tracer: makes tracers, for qlog. rng: `random.SystemRandom` by default.
+    beside: an endpoint of the same thread; when either waits, both move.
     Raises LocalError, TransportError where it cannot be.
     """
     udp = UdpTransport(address or "127.0.0.1", port, offload=offload)
@@ -64,19 +66,28 @@ def open_endpoint(
     except BaseException:
         udp.close()
         raise
-    return QuicEndpoint(core, udp, clock=clock)
+    return QuicEndpoint(core, udp, clock=clock, beside=beside)
 
 
 class QuicEndpoint:
     """An endpoint on a transport with a file descriptor, which is closed with it. One thread at a time may use it."""
 
-    def __init__(self, core: Endpoint, transport: DatagramTransport, *, clock: Clock) -> None:
+    def __init__(
+        self,
+        core: Endpoint,
+        transport: DatagramTransport,
+        *,
+        clock: Clock,
+        beside: QuicEndpoint | None = None,
+    ) -> None:
         self.core = core
         self.transport = transport
         self._clock = clock
         self._accepted: deque[QuicConnection] = deque()
         self._service = _Service(self)
-        self._pump = Pump(core, transport, clock, [self._service])
+        self._pump = Pump(core, transport, clock, [self._service], receive_budget=RECEIVE_BUDGET_BURSTS)
+        self._pumps: list[Pump] = beside._pumps if beside is not None else []  # noqa: SLF001 (of the same class)
+        self._pumps.append(self._pump)
         self._is_closed = False
 
     @property
@@ -121,18 +132,21 @@ class QuicEndpoint:
 
     def pump(self) -> bool:
         """Make one pass without waiting: take what came, send what was written. True when anything was done."""
-        return self._pump.pump()
+        did = False
+        for pump in self._pumps:
+            did |= pump.pump()
+        return did
 
     def wait_until(self, condition: Callable[[], bool], *, timeout_ns: int | None = None) -> bool:
         """Make passes until `condition` holds, for `timeout_ns` at most; whether it holds."""
         end = None if timeout_ns is None else self._clock.now() + timeout_ns
         while not condition():
-            if self._pump.pump():
+            if self.pump():
                 continue
             remaining = None if end is None else end - self._clock.now()
             if remaining is not None and remaining <= 0:
                 return False
-            self._pump.wait(remaining)
+            self._pump.wait(remaining, beside=[pump for pump in self._pumps if pump is not self._pump])
         return True
 
     def close(self, code: int = 0, reason: str = "") -> None:
@@ -146,6 +160,7 @@ class QuicEndpoint:
             while self._pump.pump() and not self._pump.is_blocked:
                 pass
         finally:
+            self._pumps.remove(self._pump)
             self.transport.close()
 
     def face(self, core: Connection) -> QuicConnection:
@@ -296,3 +311,5 @@ def _nothing() -> None:
 
 
 PIECE_BYTES = 256 << 10
+RECEIVE_BUDGET_BURSTS = 4
+"""Acknowledgements leave after a pass: many bursts in one would have the peer wait for them."""

@@ -51,7 +51,7 @@ def fuzz(name: str, corpus: Path, *, seconds: int) -> int:
     except ImportError:
         sys.stderr.write("fuzz: atheris is not installed; `make fuzz` does that, or pip install atheris\n")
         return 2
-    with atheris.instrument_imports(include=["stacks.nvme", "wire.nvme", "transports"]):
+    with atheris.instrument_imports(include=["stacks.nvme", "wire.nvme", "stacks.quic", "wire.quic", "transports"]):
         fuzzer = module_of(name)
     folder = corpus / name
     folder.mkdir(parents=True, exist_ok=True)
@@ -99,6 +99,7 @@ NAMES = {
     "initiator": "tests.fuzz.tcp_initiator",
     "capsules": "tests.fuzz.capsules",
     "nbd": "tests.fuzz.nbd",
+    "quic-formats": "tests.fuzz.quic_formats",
 }
 
 if __name__ == "__main__":

@@ -16,7 +16,9 @@ VERSION_NEGOTIATION, VERSION_1, VERSION_2 = 0, 0x00000001, 0x6B3343CF
 LONG_BIT, FIXED_BIT = 0x80, 0x40
 SHORT_FIRST = FIXED_BIT
 RETRY_TAG_BYTES = 16
-MAX_CID_BYTES = 20
+MAX_CID_BYTES, MAX_INVARIANT_CID_BYTES = 20, 255
+MAX_NUMBER_BYTES, LENGTH_BYTES = 4, 2
+NUMBERS = 1 << 62
 
 
 class Header:
@@ -32,16 +34,27 @@ class Header:
         "destination_cid", "end", "first", "kind", "number_offset", "source_cid", "start", "token", "version",
     )  # fmt: skip
 
-    def __init__(self, kind: int, first: int, version: int, destination_cid: bytes, source_cid: bytes) -> None:
+    def __init__(
+        self,
+        kind: int,
+        first: int,
+        version: int,
+        destination_cid: bytes,
+        source_cid: bytes,
+        token: bytes,
+        start: int,
+        number_offset: int,
+        end: int,
+    ) -> None:
         self.kind = kind
         self.first = first
         self.version = version
         self.destination_cid = destination_cid
         self.source_cid = source_cid
-        self.token = b""
-        self.start = 0
-        self.number_offset = 0
-        self.end = 0
+        self.token = token
+        self.start = start
+        self.number_offset = number_offset
+        self.end = end
 
     @property
     def is_long(self) -> bool:
@@ -66,9 +79,8 @@ def decode_header(buffer: Buffer, start: int, end: int, short_cid_bytes: int) ->
         number_offset = start + 1 + short_cid_bytes
         if number_offset > end:
             raise _short(start)
-        header = Header(KIND_ONE_RTT, first, 0, bytes(buffer[start + 1 : number_offset]), b"")
-        header.start, header.number_offset, header.end = start, number_offset, end
-        return header
+        cid = bytes(buffer[start + 1 : number_offset])
+        return Header(KIND_ONE_RTT, first, 0, cid, b"", b"", start, number_offset, end)
     return _decode_long(buffer, start, end, first)
 
 
@@ -87,23 +99,19 @@ def _decode_long(buffer: Buffer, start: int, end: int, first: int) -> Header:
         kind = kinds[first >> 4 & 3]
         if len(destination_cid) > MAX_CID_BYTES or len(source_cid) > MAX_CID_BYTES:
             raise WireError("a connection ID of more than 20 bytes", format="QuicHeader", offset=start)
-    header = Header(kind, first, version, destination_cid, source_cid)
-    header.start = start
     if kind not in KINDS_WITH_LENGTH:
-        header.number_offset, header.end = offset, end
-        return header
+        return Header(kind, first, version, destination_cid, source_cid, b"", start, offset, end)
+    token = b""
     if kind == KIND_INITIAL:
         token_bytes, offset = read_varint(buffer, offset)
         if offset + token_bytes > end:
             raise _short(start)
-        header.token = bytes(buffer[offset : offset + token_bytes])
+        token = bytes(buffer[offset : offset + token_bytes])
         offset += token_bytes
     length, offset = read_varint(buffer, offset)
-    header.number_offset = offset
-    header.end = offset + length
-    if header.end > end:
+    if offset + length > end:
         raise _short(start)
-    return header
+    return Header(kind, first, version, destination_cid, source_cid, token, start, offset, offset + length)
 
 
 def encode_long_header(
@@ -119,21 +127,26 @@ def encode_long_header(
     """Write a long header without the number; where its Length is (`write_length` fills it), where the number goes.
 
     kind: KIND_INITIAL, KIND_ZERO_RTT or KIND_HANDSHAKE. number_bytes: of the packet number, 1 to 4. token: of an
-    Initial packet.
+    Initial packet. WireError for a version that is not known here, for a connection ID of more than 20 bytes, and where
+    there is no room.
     """
-    first = LONG_BIT | FIXED_BIT | WIRE_TYPES[version][kind] << 4 | (number_bytes - 1)
-    head = b"".join((
-        first.to_bytes(1, "big"), version.to_bytes(4, "big"),
-        len(destination_cid).to_bytes(1, "big"), destination_cid, len(source_cid).to_bytes(1, "big"), source_cid,
-        encode_varint(len(token)) + token if kind == KIND_INITIAL else b"",
-    ))  # fmt: skip
+    if not 1 <= number_bytes <= MAX_NUMBER_BYTES:
+        raise WireError(f"a packet number of {number_bytes} bytes", format="QuicHeader", field="number", offset=offset)
+    head = _long_head(kind, version, destination_cid, source_cid, number_bytes - 1)
+    if kind == KIND_INITIAL:
+        head += encode_varint(len(token)) + token
     length_offset = offset + len(head)
+    number_offset = length_offset + LENGTH_BYTES
+    if number_offset > len(buffer):
+        raise WireError("no room", format="QuicHeader", offset=offset)
     buffer[offset:length_offset] = head
-    return length_offset, length_offset + 2
+    return length_offset, number_offset
 
 
 def write_length(buffer: bytearray | memoryview, length_offset: int, length: int) -> None:
-    """Fill in Length: of the packet number, payload and tag together, below 16,384."""
+    """Fill in Length: of the packet number, payload and tag together. WireError where it is not below 16,384."""
+    if not 0 <= length < 0x4000:
+        raise WireError(f"{length} bytes do not fit", format="QuicHeader", field="length", offset=length_offset)
     buffer[length_offset : length_offset + 2] = (0x4000 | length).to_bytes(2, "big")
 
 
@@ -151,11 +164,14 @@ class VersionNegotiation:
 def encode_version_negotiation(
     destination_cid: bytes, source_cid: bytes, versions: Sequence[int], first_bits: int = 0
 ) -> bytes:
-    """first_bits: the seven bits of the first byte that mean nothing."""
+    """first_bits: the seven bits of the first byte that mean nothing; 0x40 is set, as 17.2.1 advises.
+
+    WireError where a connection ID has more than 255 bytes, which is what other versions may have (RFC 8999).
+    """
+    first = LONG_BIT | FIXED_BIT | first_bits & 0x7F
     return b"".join((
-        (LONG_BIT | FIXED_BIT | first_bits & 0x7F).to_bytes(1, "big"), bytes(4),
-        len(destination_cid).to_bytes(1, "big"), destination_cid, len(source_cid).to_bytes(1, "big"), source_cid,
-        *(version.to_bytes(4, "big") for version in versions),
+        first.to_bytes(1, "big"), bytes(4), _cid(destination_cid, MAX_INVARIANT_CID_BYTES),
+        _cid(source_cid, MAX_INVARIANT_CID_BYTES), *(_version(version) for version in versions),
     ))  # fmt: skip
 
 
@@ -183,12 +199,11 @@ class Retry:
 
 
 def encode_retry(version: int, destination_cid: bytes, source_cid: bytes, token: bytes, first_bits: int = 0) -> bytes:
-    """A Retry without its integrity tag. first_bits: the four bits of the first byte that mean nothing."""
-    first = LONG_BIT | FIXED_BIT | WIRE_TYPES[version][KIND_RETRY] << 4 | first_bits & 0xF
-    return b"".join((
-        first.to_bytes(1, "big"), version.to_bytes(4, "big"),
-        len(destination_cid).to_bytes(1, "big"), destination_cid, len(source_cid).to_bytes(1, "big"), source_cid, token,
-    ))  # fmt: skip
+    """A Retry without its integrity tag. first_bits: the four bits of the first byte that mean nothing.
+
+    WireError for a version that is not known here, and for a connection ID of more than 20 bytes.
+    """
+    return _long_head(KIND_RETRY, version, destination_cid, source_cid, first_bits & 0xF) + token
 
 
 def decode_retry(packet: Buffer) -> Retry:
@@ -202,13 +217,16 @@ def decode_retry(packet: Buffer) -> Retry:
 
 
 def number_bytes(number: int, largest_acked: int) -> int:
-    """In how many bytes a packet number has to be sent, 1 to 4. largest_acked: -1 for none (RFC 9000 A.2)."""
+    """In how many bytes a packet number has to be sent, 1 to 4. largest_acked: -1 for none (RFC 9000 A.2).
+
+    Four bytes are all there are: with more than 2^31 packets in flight the peer might read another number.
+    """
     unacked = number - largest_acked
-    if unacked < 0x80:
+    if unacked <= 0x80:
         return 1
-    if unacked < 0x8000:
+    if unacked <= 0x8000:
         return 2
-    return 3 if unacked < 0x80_0000 else 4
+    return 3 if unacked <= 0x80_0000 else 4
 
 
 def decode_number(truncated: int, length: int, expected: int) -> int:
@@ -216,7 +234,7 @@ def decode_number(truncated: int, length: int, expected: int) -> int:
     window = 1 << 8 * length
     candidate = (expected & -window) | truncated
     half = window >> 1
-    if candidate <= expected - half and candidate < (1 << 62) - window:
+    if candidate <= expected - half and candidate < NUMBERS - window:
         return candidate + window
     if candidate > expected + half and candidate >= window:
         return candidate - window
@@ -230,6 +248,27 @@ def _read_cid(buffer: Buffer, offset: int, end: int) -> tuple[bytes, int]:
     if stop > end:
         raise _short(offset)
     return bytes(buffer[offset + 1 : stop]), stop
+
+
+def _long_head(kind: int, version: int, destination_cid: bytes, source_cid: bytes, low_bits: int) -> bytes:
+    wire_type = WIRE_TYPES.get(version, {}).get(kind)
+    if wire_type is None:
+        raise WireError(f"no packet of kind {kind} in version {version:#x}", format="QuicHeader", field="version")
+    first = LONG_BIT | FIXED_BIT | wire_type << 4 | low_bits
+    head = first.to_bytes(1, "big") + version.to_bytes(4, "big")
+    return head + _cid(destination_cid, MAX_CID_BYTES) + _cid(source_cid, MAX_CID_BYTES)
+
+
+def _cid(cid: bytes, most: int) -> bytes:
+    if len(cid) > most:
+        raise WireError(f"{len(cid)} bytes, {most} at most", format="QuicHeader", field="connection_id")
+    return len(cid).to_bytes(1, "big") + cid
+
+
+def _version(version: int) -> bytes:
+    if not 0 <= version < 1 << 32:
+        raise WireError(f"{version} is no version", format="QuicHeader", field="versions")
+    return version.to_bytes(4, "big")
 
 
 def _short(offset: int) -> WireError:

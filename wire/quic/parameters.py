@@ -1,4 +1,8 @@
-"""Transport parameters (RFC 9000 18, 9221 3, 9287 3, 9368 3, ACK frequency, reliable reset)."""
+"""Transport parameters (RFC 9000 18, 9221 3, 9287 3, 9368 3, and of drafts: draft-ietf-quic-ack-frequency-13 3,
+draft-ietf-quic-reliable-stream-reset-10 3, draft-ietf-quic-multipath-21 2.1).
+
+What a value means, and who may send it, is judged elsewhere.
+"""
 
 from __future__ import annotations
 
@@ -58,15 +62,16 @@ class TransportParameters:
     version_information: VersionInformation | None = None
     min_ack_delay_us: int | None = None
     reset_stream_at: bool = False
+    initial_max_path_id: int | None = None
     unknown: dict[int, bytes] = dataclasses.field(default_factory=dict)
 
     def encode(self) -> bytes:
-        """All that differ from their defaults, in the order of their identifiers."""
+        """All that differ from their defaults, in the order of their identifiers; WireError where one does not fit."""
         parts: dict[int, bytes] = dict(self.unknown)
         for identifier, (name, kind) in PARAMETERS.items():
             value = getattr(self, name)
             if value != DEFAULTS[name]:
-                parts[identifier] = ENCODERS[kind](value)
+                parts[identifier] = ENCODERS[kind](value, name)
         return b"".join(
             encode_varint(identifier) + encode_varint(len(parts[identifier])) + parts[identifier]
             for identifier in sorted(parts)
@@ -105,13 +110,13 @@ def _read_integer(value: bytes, name: str) -> int:
     return number
 
 
-def _read_token(value: bytes, name: str) -> bytes:
+def _token(value: bytes, name: str) -> bytes:
     if len(value) != RESET_TOKEN_BYTES:
         raise _wrong(f"{len(value)} bytes, not 16", name, 0)
     return value
 
 
-def _read_cid(value: bytes, name: str) -> bytes:
+def _cid(value: bytes, name: str) -> bytes:
     if len(value) > MAX_CID_BYTES:
         raise _wrong(f"{len(value)} bytes, 20 at most", name, 0)
     return value
@@ -132,8 +137,12 @@ def _read_versions(value: bytes, name: str) -> VersionInformation:
     return VersionInformation(versions[0], versions[1:])
 
 
-def _write_versions(value: VersionInformation) -> bytes:
-    return b"".join(version.to_bytes(4, "big") for version in (value.chosen, *value.available))
+def _write_integer(value: int, _: str) -> bytes:
+    return encode_varint(value)
+
+
+def _write_versions(value: VersionInformation, name: str) -> bytes:
+    return b"".join(_fixed(version, 4, name) for version in (value.chosen, *value.available))
 
 
 def _read_preferred(value: bytes, name: str) -> PreferredAddress:
@@ -142,34 +151,46 @@ def _read_preferred(value: bytes, name: str) -> PreferredAddress:
     v4, v4_port = value[:4], int.from_bytes(value[4:6], "big")
     v6, v6_port = value[6:22], int.from_bytes(value[22:24], "big")
     return PreferredAddress(
-        (_ipv4_text(v4), v4_port) if any(value[:6]) else None,
+        (str(ipaddress.IPv4Address(v4)), v4_port) if any(value[:6]) else None,
         (_ipv6_text(v6), v6_port) if any(value[6:24]) else None,
         value[25:-RESET_TOKEN_BYTES],
         value[-RESET_TOKEN_BYTES:],
     )
 
 
-def _write_preferred(value: PreferredAddress) -> bytes:
-    v4 = bytes(6) if value.ipv4 is None else _ipv4_bytes(value.ipv4[0]) + value.ipv4[1].to_bytes(2, "big")
-    v6 = bytes(18) if value.ipv6 is None else _ipv6_bytes(value.ipv6[0]) + value.ipv6[1].to_bytes(2, "big")
-    cid = value.connection_id
-    return v4 + v6 + len(cid).to_bytes(1, "big") + cid + value.stateless_reset_token
+def _write_preferred(value: PreferredAddress, name: str) -> bytes:
+    cid = _cid(value.connection_id, name)
+    return b"".join((
+        _endpoint(value.ipv4, ipaddress.IPv4Address, 4, name), _endpoint(value.ipv6, ipaddress.IPv6Address, 16, name),
+        len(cid).to_bytes(1, "big"), cid, _token(value.stateless_reset_token, name),
+    ))  # fmt: skip
 
 
-def _ipv4_text(value: bytes) -> str:
-    return str(ipaddress.IPv4Address(value))
+def _endpoint(
+    endpoint: tuple[str, int] | None,
+    kind: type[ipaddress.IPv4Address | ipaddress.IPv6Address],
+    address_bytes: int,
+    name: str,
+) -> bytes:
+    if endpoint is None:
+        return bytes(address_bytes + 2)
+    try:
+        return kind(endpoint[0]).packed + _fixed(endpoint[1], 2, name)
+    except ValueError:
+        raise _wrong(f"{endpoint[0]!r} is no address of {address_bytes} bytes", name, 0) from None
+
+
+def _fixed(value: int, length: int, name: str) -> bytes:
+    try:
+        return value.to_bytes(length, "big")
+    except OverflowError:
+        raise _wrong(f"{value} does not fit in {length} bytes", name, 0) from None
 
 
 def _ipv6_text(value: bytes) -> str:
-    return str(ipaddress.IPv6Address(value))
-
-
-def _ipv4_bytes(text: str) -> bytes:
-    return ipaddress.IPv4Address(text).packed
-
-
-def _ipv6_bytes(text: str) -> bytes:
-    return ipaddress.IPv6Address(text).packed
+    address = ipaddress.IPv6Address(value)
+    # Python writes these one way up to 3.12, and another since.
+    return str(address) if address.ipv4_mapped is None else f"::ffff:{address.ipv4_mapped}"
 
 
 def _wrong(reason: str, name: str, offset: int) -> WireError:
@@ -199,25 +220,26 @@ PARAMETERS: dict[int, tuple[str, str]] = {
     0x0F: ("initial_source_connection_id", CID),
     0x10: ("retry_source_connection_id", CID),
     0x11: ("version_information", VERSIONS),
+    0x1D: ("reset_stream_at", FLAG),
     0x20: ("max_datagram_frame_size", INTEGER),
+    0x3E: ("initial_max_path_id", INTEGER),
     0x2AB2: ("grease_quic_bit", FLAG),
     0xFF04DE1B: ("min_ack_delay_us", INTEGER),
-    0x1D: ("reset_stream_at", FLAG),
 }
 DEFAULTS = {name: getattr(TransportParameters(), name) for name, _ in PARAMETERS.values()}
 DECODERS: dict[str, Callable[[bytes, str], object]] = {
     INTEGER: _read_integer,
-    TOKEN: _read_token,
-    CID: _read_cid,
+    TOKEN: _token,
+    CID: _cid,
     FLAG: _read_flag,
     VERSIONS: _read_versions,
     PREFERRED: _read_preferred,
 }
 ENCODERS: dict[str, Callable[..., bytes]] = {
-    INTEGER: encode_varint,
-    TOKEN: bytes,
-    CID: bytes,
-    FLAG: lambda _: b"",
+    INTEGER: _write_integer,
+    TOKEN: _token,
+    CID: _cid,
+    FLAG: lambda _, __: b"",
     VERSIONS: _write_versions,
     PREFERRED: _write_preferred,
 }

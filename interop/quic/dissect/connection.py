@@ -60,6 +60,7 @@ class SeenConnection:
         self.cids: dict[bool, set[bytes]] = {True: set(), False: {initial_cid}}
         self.crypto: dict[tuple[int, bool], CryptoStream] = {}
         self.packets: list[SeenPacket] = []
+        self._retry_cids: set[bytes] = set()
         self._logs = logs
         self._contexts: dict[tuple[int, bool, int], CryptoContext] = {}
         self._largest: dict[tuple[int, bool], int] = {}
@@ -71,10 +72,9 @@ class SeenConnection:
         return None if hello is None else chosen_suite(hello)
 
     def retried(self, source_cid: bytes) -> None:
-        """A Retry was sent."""
-        self.initial_cid = source_cid
+        """A Retry was sent. Which of several the client follows shows in its next Initial packet."""
+        self._retry_cids.add(source_cid)
         self.cids[False].add(source_cid)
-        self._contexts.clear()
 
     def stream(self, kind: int, *, is_from_client: bool) -> CryptoStream:
         """The CRYPTO data of a level."""
@@ -83,6 +83,10 @@ class SeenConnection:
     def open(self, packet: bytes, seen: SeenPacket) -> None:
         """Open it, read its frames, and learn from them. packet: from its first to its last byte."""
         header, is_from_client = seen.header, seen.is_from_client
+        if header.destination_cid in self._retry_cids and header.kind == KIND_INITIAL:
+            self.initial_cid = header.destination_cid
+            self._retry_cids.clear()
+            self._contexts.clear()
         offset = header.number_offset - header.start
         seen.payload_bytes = len(packet) - offset
         context = self._context(header, is_from_client)

@@ -56,7 +56,7 @@ class Trace:
     def _read(self, seen: SeenDatagram) -> SentDatagram:
         found = SentDatagram(seen)
         payload, at = seen.payload, 0
-        while at < len(payload):
+        while any(payload[at:]):  # some fill a datagram up behind its packets
             try:
                 header = self._header(payload, at, is_from_client=found.is_from_client)
             except WireError as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -80,28 +81,31 @@ class _Requests:
     """What a client does on a connection: mixed into the library's QuicConnectionProtocol."""
 
     _quic: Any
-    transmit: Any
     settings: Settings
 
     def __init__(self, *given: Any, **named: Any) -> None:
         super().__init__(*given, **named)
         self.http: Any = None
         self.parts: dict[int, list[bytes]] = {}
-        self.done: dict[int, asyncio.Future[bool]] = {}
+        self.asked: dict[int, str] = {}
+        self.waiting: list[str] = []
+        self.results: dict[str, asyncio.Future[bytes | None]] = {}
 
     async def fetch(self, urls: Sequence[str], arguments: argparse.Namespace, missing: list[str]) -> None:
         """Ask for all at once, write each that comes, and take it from `missing`."""
         self.begin()
-        asked = [(url, self.ask(url)) for url in urls]
+        self.waiting = list(reversed(urls))
+        self.results = {url: asyncio.get_running_loop().create_future() for url in urls}
+        self.ask_more()
         self.transmit()
         if arguments.key_update:
             await asyncio.sleep(KEY_UPDATE_S)
             self._quic.request_key_update()
             self.transmit()
-        for url, stream_id in asked:
-            if await self.done[stream_id]:
-                path = Path(urlsplit(url).path)
-                (arguments.out / path.name).write_bytes(b"".join(self.parts.pop(stream_id)))
+        for url, result in self.results.items():
+            body = await result
+            if body is not None:
+                (arguments.out / Path(urlsplit(url).path).name).write_bytes(body)
                 missing.remove(url)
 
     def begin(self) -> None:
@@ -109,19 +113,31 @@ class _Requests:
         if self.settings.alpn == "h3" and self.http is None:
             self.http = self.settings.module("h3.connection").H3Connection(self._quic)
 
-    def ask(self, url: str) -> int:
-        """Request one; the stream."""
+    def ask_more(self) -> None:
+        """What waits, as far as the server's limit of streams goes: aioquic sees to that itself, qh3 raises."""
+        while self.waiting:
+            limit = getattr(self._quic, "max_concurrent_bidi_streams", None)
+            if limit and self._quic.get_next_available_stream_id() // 4 >= limit:
+                return
+            self.ask(self.waiting.pop())
+
+    def transmit(self) -> None:
+        """The library calls this behind all that it does; a raised limit comes without an event."""
+        self.ask_more()
+        super().transmit()  # type: ignore[misc]
+
+    def ask(self, url: str) -> None:
+        """Request one."""
         parts = urlsplit(url)
         stream_id: int = self._quic.get_next_available_stream_id()
         self.parts[stream_id] = []
-        self.done[stream_id] = asyncio.get_running_loop().create_future()
+        self.asked[stream_id] = url
         if self.http is None:
             self._quic.send_stream_data(stream_id, f"GET {parts.path}\r\n".encode(), end_stream=True)
         else:
             headers = {":method": "GET", ":scheme": "https", ":authority": parts.netloc, ":path": parts.path}
             sent = [(name.encode(), value.encode()) for name, value in headers.items()]
             self.http.send_headers(stream_id, sent, end_stream=True)
-        return stream_id
 
     def quic_event_received(self, event: Any) -> None:
         """The library calls this."""
@@ -129,9 +145,7 @@ class _Requests:
             case "ProtocolNegotiated":
                 self.begin()
             case "ConnectionTerminated":
-                for future in self.done.values():
-                    if not future.done():
-                        future.set_exception(ConnectionError(f"{event.error_code:#x} {event.reason_phrase}"))
+                self.fail(f"closed with error {event.error_code:#x} {event.reason_phrase}")
         if self.http is not None:
             for each in self.http.handle_event(event):
                 self.http_event_received(each)
@@ -158,9 +172,17 @@ class _Requests:
 
     def finish(self, stream_id: int, *, is_whole: bool) -> None:
         """No more will come."""
-        future = self.done[stream_id]
-        if not future.done():
-            future.set_result(is_whole)
+        result = self.results[self.asked[stream_id]]
+        if not result.done():
+            result.set_result(b"".join(self.parts.pop(stream_id)) if is_whole else None)
+
+    def fail(self, words: str) -> None:
+        """The connection is no more."""
+        open_results = [result for result in self.results.values() if not result.done()]
+        if open_results:
+            print(words, file=sys.stderr)
+        for result in open_results:
+            result.set_result(None)
 
 
 TICKET_S = 5.0

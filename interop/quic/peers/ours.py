@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import apps
 from apps.processes import command_line
-from interop.quic.peers.peer import ClientTask, Command, ServerTask
+from interop.quic.peers.peer import ClientTask, Command, Connections, ServerTask
 
 
 class Ours:
@@ -16,11 +16,8 @@ class Ours:
     alpns: Sequence[str] = ("hq-interop", "h3")
 
     def missing(self) -> str:
-        """Whether the commands are there yet."""
-        from apps.command_line import app
-
-        names = {group.name for group in app.registered_groups}
-        return "" if "quic" in names else "`baremetal quic`, which is not there yet"
+        """Nothing ever is."""
+        return ""
 
     def version(self) -> str:
         """Of the tree."""
@@ -28,11 +25,31 @@ class Ours:
 
     def server(self, task: ServerTask) -> Command:
         """`baremetal quic serve`."""
-        raise NotImplementedError
+        host, port = task.address
+        listen = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        words = ["quic", "serve", str(task.directory), "--listen", listen, "--alpn", task.alpn, "--until-stdin-ends"]
+        words += ["--cert", str(task.certificate), "--key", str(task.key)]
+        words += ["--retry"] * task.wishes.is_retrying
+        words += ["--version", "2"] * task.wishes.is_version2
+        return Command(command_line(words), {"SSLKEYLOGFILE": str(task.key_log)}, ends_with_stdin=True)
 
     def client(self, task: ClientTask) -> list[Command]:
-        """`baremetal quic get`."""
-        raise NotImplementedError
+        """`baremetal quic get`, once a connection."""
+        urls = task.urls
+        match task.wishes.connections:
+            case Connections.ONE:
+                return [self._get(task, urls)]
+            case Connections.EACH:
+                return [self._get(task, [url]) for url in urls]
+            case _:
+                return [self._get(task, urls[:1]), self._get(task, urls[1:])]
 
-
-COMMAND = command_line(["quic"])
+    def _get(self, task: ClientTask, urls: Sequence[str]) -> Command:
+        wishes = task.wishes
+        words = ["quic", "get", "--insecure", "--directory", str(task.out), "--alpn", task.alpn, "--timeout", "60s"]
+        if wishes.connections in (Connections.RESUME, Connections.EARLY):
+            words += ["--session", str(task.scratch / "session")]
+            words += ["--no-early-data"] * (wishes.connections is Connections.RESUME)
+        words += ["--cipher", "chacha20"] * wishes.is_chacha
+        words += ["--key-update"] * wishes.updates_keys
+        return Command(command_line([*words, *urls]), {"SSLKEYLOGFILE": str(task.key_log)})

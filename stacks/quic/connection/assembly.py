@@ -8,6 +8,7 @@ protection of all of a level's packets is one call of the cipher.
 
 from __future__ import annotations
 
+from stacks.quic.connection.buffers import BurstBuffer
 from stacks.quic.keys import PacketPlace, Sealer
 from stacks.quic.levels import LEVEL_HANDSHAKE, LEVEL_INITIAL, LEVEL_ONE_RTT, LEVEL_ZERO_RTT
 from stacks.quic.packet_writer import PacketWriter, SentFrame
@@ -53,9 +54,9 @@ class Assembly:
 
     __slots__ = ("_packet", "_sealing", "_start", "buffer", "datagram", "fixed_bit", "used_bytes", "view", "writer")
 
-    def __init__(self, buffer: bytearray, fixed_bit: int = FIXED_BIT) -> None:
+    def __init__(self, buffer: BurstBuffer, fixed_bit: int = FIXED_BIT) -> None:
         self.buffer = buffer
-        self.view = memoryview(buffer)
+        self.view = buffer.view
         self.fixed_bit = fixed_bit
         self.used_bytes = 0
         self.datagram: list[BuiltPacket] = []
@@ -146,9 +147,8 @@ class Assembly:
             self._sealing.setdefault(packet.sealer, []).append(place)
         return self.used_bytes - self._start
 
-    def add_run(self, sealer: Sealer, places: list[PacketPlace], used_bytes: int) -> None:
-        """Datagrams of one 1-RTT packet each that were written behind the others, up to `used_bytes`."""
-        self._sealing.setdefault(sealer, []).extend(places)
+    def extend(self, used_bytes: int) -> None:
+        """Datagrams were written behind the others, up to `used_bytes`, and are sealed already."""
         self.used_bytes = used_bytes
 
     def seal(self) -> None:

@@ -24,6 +24,7 @@ from stacks.quic.connection.versions import VersionSwitch
 from stacks.quic.connection.watching import Watch
 from stacks.quic.errors import QuicError, TransportErrorCode
 from stacks.quic.events import Event
+from stacks.quic.keys import PacketViews
 from stacks.quic.levels import SPACE_APPLICATION
 from stacks.quic.paths import LocalConnectionIds, Path, PeerConnectionIds
 from stacks.quic.recovery import Recovery
@@ -66,12 +67,22 @@ class Connection:
             self._after_input(now)
 
     def handle_burst(
-        self, view: memoryview, segment_bytes: int, remote: Address, local: Address, ecn: int, now: int
+        self,
+        view: memoryview,
+        segment_bytes: int,
+        remote: Address,
+        local: Address,
+        ecn: int,
+        now: int,
+        views: PacketViews | None = None,
     ) -> None:
-        """Several datagrams with short headers, all for the same of our connection IDs."""
+        """Several datagrams with short headers, all for the same of our connection IDs.
+
+        views: of the buffer that `view` is the front of, where it is used again and again.
+        """
         path = self._parts.paths.received(local, remote, len(view), now)
         if path is not None:
-            self._receiving.handle_burst(view, segment_bytes, path, ecn, now)
+            self._receiving.handle_burst(view, segment_bytes, path, ecn, now, views)
             self._after_input(now)
 
     def is_peer(self, remote: Address) -> bool:

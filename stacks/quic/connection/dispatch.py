@@ -25,6 +25,7 @@ from wire.quic import frame_types as t
 from wire.quic import frames as f
 from wire.quic.ack_frames import decode_ack
 from wire.quic.stream_frames import Datagram, decode_stream
+from wire.quic.varint import read_varint, varint_bytes
 
 
 class Dispatcher:
@@ -58,7 +59,9 @@ class Dispatcher:
     def _handle_frame(self, payload: memoryview, offset: int, packet: ArrivedPacket) -> int:
         frame_type = 0
         try:
-            frame_type, offset = t.decode_type(payload, offset)
+            start, (frame_type, offset) = offset, read_varint(payload, offset)
+            if offset - start != varint_bytes(frame_type):  # 12.4
+                raise QuicError(TransportErrorCode.PROTOCOL_VIOLATION, f"frame type {frame_type:#x} in a longer form")
             rule = RULES.get(frame_type)
             if rule is None:
                 raise QuicError(TransportErrorCode.FRAME_ENCODING_ERROR, f"frame type {frame_type:#x} is unknown")

@@ -21,7 +21,7 @@ from stacks.quic.connection.receiving_runs import ReceivingRuns
 from stacks.quic.connection.states import ConnectionEvent, ConnectionState
 from stacks.quic.connection.versions import VersionSwitch
 from stacks.quic.errors import QuicError, TransportErrorCode
-from stacks.quic.keys import Opener
+from stacks.quic.keys import Opened, Opener, PacketViews
 from stacks.quic.levels import (
     LEVEL_HANDSHAKE,
     LEVEL_INITIAL,
@@ -94,8 +94,13 @@ class Receiving:
             self._handle_packet(datagram, header, path, ecn, now)
             start = header.end
 
-    def handle_burst(self, view: memoryview, segment_bytes: int, path: Path, ecn: int, now: int) -> None:
-        """Datagrams of one 1-RTT packet each, all for the same connection ID. The path has counted them."""
+    def handle_burst(
+        self, view: memoryview, segment_bytes: int, path: Path, ecn: int, now: int, views: PacketViews | None = None
+    ) -> None:
+        """Datagrams of one 1-RTT packet each, all for the same connection ID. The path has counted them.
+
+        views: of the buffer that `view` is the front of, where there are any.
+        """
         parts, end_offset = self._parts, len(view)
         keys = parts.one_rtt
         number_offset = 1 + parts.configuration.connection_id_bytes
@@ -103,15 +108,31 @@ class Receiving:
             for start in range(0, end_offset, segment_bytes):
                 self.handle_datagram(view[start : start + segment_bytes], path, ecn, now)
             return
-        packets = [
-            (start, start + number_offset, min(start + segment_bytes, end_offset))
-            for start in range(0, end_offset, segment_bytes)
-        ]
-        parts.counters.datagrams_received += len(packets)
+        parts.counters.datagrams_received += -(-end_offset // segment_bytes)
         parts.counters.bytes_received += end_offset
         if parts.tracer is not None:
             parts.tracer.datagrams_received(now, end_offset, segment_bytes, ecn)
-        self._handle_one_rtt(view, packets, bytes(view[1:number_offset]), path, ecn, now)
+        if views is not None and (
+            parts.tracer is not None
+            or not parts.configuration.shortcuts
+            or views.number_offset != number_offset
+            or end_offset > views.count * segment_bytes
+        ):
+            views = None
+        largest, pto_ns = parts.spaces[SPACE_APPLICATION].received.largest, parts.recovery.pto_ns()
+        try:
+            if views is None:
+                packets = [
+                    (start, start + number_offset, min(start + segment_bytes, end_offset))
+                    for start in range(0, end_offset, segment_bytes)
+                ]
+                opened = keys.open_burst(view, packets, largest, now, pto_ns)
+            else:
+                opened = keys.open_views(views, end_offset, largest, now, pto_ns)
+        except QuicError as error:
+            self._mistake(error, now)
+            return
+        self._take_opened(opened, segment_bytes, end_offset, bytes(view[1:number_offset]), path, ecn, now)
 
     def keys_changed(self, now: int) -> None:
         """There are new keys: what came too early may be opened."""
@@ -129,8 +150,7 @@ class Receiving:
             if keys is None or not keys.can_open:
                 self._keep(datagram, header, LEVEL_ONE_RTT, path, ecn, now)
                 return
-            packet = (header.start, header.number_offset, header.end)
-            self._handle_one_rtt(datagram, (packet,), header.destination_cid, path, ecn, now)
+            self._handle_one_rtt(datagram, header, path, ecn, now)
         elif kind == KIND_RETRY:
             self._versions.handle_retry(datagram[header.start : header.end], now)
         elif kind == KIND_VERSION_NEGOTIATION:
@@ -175,32 +195,36 @@ class Receiving:
                 if not parts.is_client:
                     self._handshake.first_handshake_packet(now)
 
-    def _handle_one_rtt(
+    def _handle_one_rtt(self, datagram: memoryview, header: Header, path: Path, ecn: int, now: int) -> None:
+        parts, size = self._parts, header.end - header.start
+        keys = parts.one_rtt
+        assert keys is not None
+        place = (header.start, header.number_offset, header.end)
+        largest, pto_ns = parts.spaces[SPACE_APPLICATION].received.largest, parts.recovery.pto_ns()
+        try:
+            opened = keys.open_burst(datagram, (place,), largest, now, pto_ns)
+        except QuicError as error:
+            self._mistake(error, now)
+            return
+        self._take_opened(opened, size, size, header.destination_cid, path, ecn, now)
+
+    def _take_opened(
         self,
-        view: memoryview,
-        packets: Sequence[tuple[int, int, int]],
+        packets: Sequence[Opened | None],
+        step: int,
+        end_offset: int,
         destination_cid: bytes,
         path: Path,
         ecn: int,
         now: int,
     ) -> None:
-        parts = self._parts
-        keys = parts.one_rtt
-        assert keys is not None
-        received = parts.spaces[SPACE_APPLICATION].received
-        pto_ns = parts.recovery.pto_ns()
-        try:
-            opened_packets = keys.open_burst(view, packets, received.largest, now, pto_ns)
-        except QuicError as error:
-            self._mistake(error, now)
-            return
-        index = 0
-        if len(opened_packets) > 1:
-            index = self._runs.handle(opened_packets, 0, destination_cid, path, ecn, now)
-        while index < len(opened_packets):
-            opened = opened_packets[index]
-            start, _, end_offset = packets[index]
-            size = end_offset - start
+        """1-RTT packets of `step` bytes, but for the last, which ends at `end_offset`."""
+        parts, count, index = self._parts, len(packets), 0
+        if count > 1:
+            index = self._runs.handle(packets, 0, destination_cid, path, ecn, now)
+        while index < count:
+            opened = packets[index]
+            size = min(step, end_offset - index * step)
             index += 1
             if opened is None:
                 parts.counters.dropped_forged += 1
@@ -209,8 +233,8 @@ class Receiving:
             number, first, payload = opened
             is_bad = bool(first & SHORT_RESERVED_BITS)
             self._take(LEVEL_ONE_RTT, number, size, is_bad, payload, destination_cid, path, ecn, now)
-            if index < len(opened_packets):
-                index = self._runs.handle(opened_packets, index, destination_cid, path, ecn, now)
+            if index < count:
+                index = self._runs.handle(packets, index, destination_cid, path, ecn, now)
 
     def _take(
         self,

@@ -8,14 +8,16 @@ the complete way goes on; both ways make the same packets.
 
 from __future__ import annotations
 
-from functools import partial
+import struct
+from functools import lru_cache, partial
 
 from stacks.quic.connection.assembly import Assembly
 from stacks.quic.connection.parts import Parts
 from stacks.quic.connection.states import ConnectionState
-from stacks.quic.keys import PacketPlace
+from stacks.quic.keys.header_protection import LOW_MASKS
 from stacks.quic.levels import SPACE_APPLICATION
 from stacks.quic.paths import Path
+from stacks.quic.streams.send_buffer import SendBuffer
 from wire.quic.frame_types import FRAME_STREAM, STREAM_OFF
 from wire.quic.packet import number_bytes
 from wire.quic.varint import encode_varint
@@ -78,31 +80,22 @@ class SendingRuns:
             NUMBER_LIMITS[width] + acked - number,
             (OFFSET_LIMITS[offset_bytes] - 1 - offset) // data_bytes + 1,
         )
-        if count <= 0:
+        if count <= 0 or start % segment:
             return 0
         sealer = keys.sealer_for(number, now)
         front = (assembly.fixed_bit | keys.phase_bit | (width - 1)).to_bytes(1, "big") + path.peer_cid
-        number_mask, offset_bits = (1 << 8 * width) - 1, OFFSET_BITS[offset_bytes]
-        view, copy = assembly.view, stream.buffer.copy
-        places: list[PacketPlace] = []
-        first_offset = offset
-        for _ in range(count):
-            data = start + head_bytes
-            end, behind = start + segment, offset + data_bytes
-            view[start:data] = b"".join((
-                front, (number & number_mask).to_bytes(width, "big"),
-                head, (offset | offset_bits).to_bytes(offset_bytes, "big"),
-            ))  # fmt: skip
-            copy(offset, behind, view, data)
-            places.append((start, start + cid_end, width, number, end))
-            start, offset = end, behind
-            number += 1
-        streams.sent_run(stream, offset)
-        assembly.add_run(sealer, places, start)
+        end = write_run(
+            assembly.view, start, segment, count, stream.buffer,
+            (front, number, width, head, offset, offset_bytes),
+        )  # fmt: skip
+        views = assembly.buffer.packets(segment, cid_end)
+        sealer.seal_run(views, start // segment, count, number=number, number_bytes=width)
+        streams.sent_run(stream, end)
+        assembly.extend(start + count * segment)
         recovery.sent_run(
             count,
             segment,
-            offset=first_offset,
+            offset=offset,
             data_bytes=data_bytes,
             make_record=partial(streams.run_record, stream),
             congestion=path.congestion,
@@ -114,12 +107,60 @@ class SendingRuns:
         return count
 
 
+def write_run(
+    view: memoryview,
+    start: int,
+    segment: int,
+    count: int,
+    source: SendBuffer,
+    fields: tuple[bytes, int, int, bytes, int, int],
+) -> int:
+    """Write `count` packets of `segment` bytes at `start`, without protection; the offset of the stream behind them.
+
+    fields: what is before the packet number; the first number, and in how many bytes; what is before the offset in the
+    stream; the first offset, and in how many bytes.
+    """
+    front, number, width, head, offset, offset_bytes = fields
+    layout = _layout(len(front), width, len(head), offset_bytes)
+    pack, head_bytes = layout.pack_into, layout.size
+    data_bytes = segment - head_bytes - TAG_BYTES
+    number_mask, offset_bits = LOW_MASKS[width], OFFSET_BITS[offset_bytes]
+    while count:
+        chunk, at = source.chunk_at(offset)
+        inside = min(count, (len(chunk) - at) // data_bytes)
+        for _ in range(inside):
+            pack(view, start, front, number & number_mask, head, offset | offset_bits)
+            data = start + head_bytes
+            view[data : data + data_bytes] = chunk[at : at + data_bytes]
+            at += data_bytes
+            start += segment
+            offset += data_bytes
+            number += 1
+        count -= inside
+        if count:  # the next one has its bytes from two chunks or more
+            pack(view, start, front, number & number_mask, head, offset | offset_bits)
+            source.copy(offset, offset + data_bytes, view, start + head_bytes)
+            start += segment
+            offset += data_bytes
+            number += 1
+            count -= 1
+    return offset
+
+
+@lru_cache(maxsize=64)
+def _layout(front_bytes: int, number_bytes: int, head_bytes: int, offset_bytes: int) -> struct.Struct:
+    return struct.Struct(f">{front_bytes}s{CODES[number_bytes]}{head_bytes}s{CODES[offset_bytes]}")
+
+
+CODES = {1: "B", 2: "H", 4: "I", 8: "Q"}
 TAG_BYTES = 16
 MAX_BURST_BYTES = 65_507
 MAX_SEGMENT_BYTES = 16_000
 """In longer packets STREAM frames say how long they are."""
-NUMBER_LIMITS = (0, 0x80, 0x8000, 0x80_0000, 1 << 62)
-"""By the bytes of a packet number: how far above the largest acknowledged it may be (RFC 9000 A.2)."""
+NUMBER_LIMITS = (0, 0x80, 0x8000, 0, 1 << 62)
+"""By the bytes of a packet number: how far above the largest acknowledged it may be (RFC 9000 A.2). Those of three
+bytes, which 32,768 unacknowledged packets take, have no shortcut.
+"""
 OFFSET_LIMITS = {1: 0x40, 2: 0x4000, 4: 0x4000_0000, 8: 1 << 62}
 OFFSET_BITS = {1: 0, 2: 0x4000, 4: 0x8000_0000, 8: 0xC000_0000_0000_0000}
 """By the bytes of a varint."""

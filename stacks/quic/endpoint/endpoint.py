@@ -12,14 +12,17 @@ A connection that may have something to send stands in line; each gets one burst
 from __future__ import annotations
 
 import random
+import struct
 from collections import deque
+from functools import lru_cache
 
 from stacks.quic.configuration import Configuration
 from stacks.quic.connection import Connection, ConnectionState, connect
-from stacks.quic.connection.buffers import BUFFER_BYTES, BufferPool
+from stacks.quic.connection.buffers import BufferPool, BurstBuffer
 from stacks.quic.connection.counters import EndpointCounters
 from stacks.quic.endpoint.admission import Admission
 from stacks.quic.endpoint.resets import ResetTokens, StatelessResets
+from stacks.quic.keys import PacketViews
 from stacks.quic.tls import Ticket, TlsSettings
 from stacks.quic.tracing import TracerFactory
 from stacks.runtime import Timers
@@ -52,6 +55,8 @@ class Endpoint:
         self._rng = rng
         self._tracer = tracer
         self._pool = BufferPool()
+        self._views: PacketViews | None = None
+        self._step_before = 0
         self._by_id: dict[bytes, Connection] = {}
         self._connections: dict[Connection, None] = {}
         self._ready: dict[Connection, None] = {}
@@ -129,7 +134,8 @@ class Endpoint:
             connection = self._by_id.get(first_id)
             if connection is not None and self._is_uniform(view, step, first_id):
                 forged = connection.counters.dropped_forged
-                connection.handle_burst(view, step, burst.source, burst.destination, burst.ecn, now)
+                views = self._views_of(burst.staging, step) if length > step else None
+                connection.handle_burst(view, step, burst.source, burst.destination, burst.ecn, now, views)
                 self._touched(connection)
                 if connection.counters.dropped_forged != forged:
                     for start in range(0, length, step):  # 10.3.1: what cannot be opened may be a reset
@@ -166,18 +172,34 @@ class Endpoint:
     def sent(self, transmit: Transmit) -> None:
         """As of `DatagramCore`."""
         view = transmit.views[0]
-        if isinstance(view, memoryview) and isinstance(view.obj, bytearray) and len(view.obj) == BUFFER_BYTES:
+        if isinstance(view, memoryview) and isinstance(view.obj, BurstBuffer):
             self._pool.give_back(view.obj)
 
     # In
 
     def _is_uniform(self, view: memoryview, step: int, first_id: bytes) -> bool:
         """Whether all datagrams of a burst have short headers with this connection ID."""
-        end = 1 + len(first_id)
-        for start in range(step, len(view), step):
-            if view[start] & LONG_HEADER or view[start + 1 : start + end] != first_id:
-                return False
-        return True
+        length = len(view)
+        if length <= step:
+            return True
+        count = -(-length // step)
+        layout = _ids_layout(len(first_id), step, count)
+        if 1 + layout.size > length or layout.unpack_from(view, 1).count(first_id) != count:
+            return False
+        return bytes(view[::step]).isascii()
+
+    def _views_of(self, staging: memoryview | None, step: int) -> PacketViews | None:
+        """Slices of the buffer that a transport receives into, as long as datagrams of one size come with it."""
+        if staging is None:
+            return None
+        views = self._views
+        if views is None or views.step != step or views.buffer is not staging:
+            if step != self._step_before:
+                self._step_before = step
+                return None  # only once: other sizes may follow at once
+            count = min(len(staging) // step, MAX_VIEWS)
+            views = self._views = PacketViews(staging, step, 1 + self._id_bytes, count)
+        return views
 
     def _handle_datagram(self, datagram: memoryview, burst: Burst, now: int) -> None:
         try:
@@ -280,5 +302,14 @@ class Endpoint:
         connection.forgotten()
 
 
+@lru_cache(maxsize=256)
+def _ids_layout(id_bytes: int, step: int, count: int) -> struct.Struct:
+    """Of the connection IDs of `count` datagrams with short headers, from behind the first byte of the first."""
+    gap = step - id_bytes
+    return struct.Struct(f"{id_bytes}s{gap}x" * (count - 1) + f"{id_bytes}s")
+
+
+MAX_VIEWS = 64
+"""Datagrams that a kernel puts together at most."""
 LONG_HEADER = 0x80
 RESET_TOKEN_BYTES, MIN_RESET_BYTES = 16, 21

@@ -6,6 +6,7 @@
 """
 
 from stacks.quic.keys.opener import Opened, Opener
+from stacks.quic.keys.packet_views import PacketViews
 from stacks.quic.keys.phases import OneRttKeys
 from stacks.quic.keys.sealer import PacketPlace, Sealer
 from stacks.quic.keys.secrets import INITIAL_SUITE, initial_secrets, next_secret, packet_keys, retry_tag
@@ -17,6 +18,7 @@ __all__ = [
     "Opened",
     "Opener",
     "PacketPlace",
+    "PacketViews",
     "Sealer",
     "Suite",
     "initial_keys",

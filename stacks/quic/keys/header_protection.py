@@ -61,5 +61,10 @@ ZEROS = bytes(SAMPLE_BYTES)
 NUMBER = struct.Struct(">I")
 read_number, write_number = NUMBER.unpack_from, NUMBER.pack_into
 """Of four bytes from the start of a packet number, of which the number may take fewer."""
+NUMBER_WRITERS = {1: struct.Struct(">B").pack_into, 2: struct.Struct(">H").pack_into, 4: NUMBER.pack_into}
+"""By the bytes of a packet number."""
+SHIFTS = (32, 24, 16, 8, 0)
+LOW_MASKS = (0, 0xFF, 0xFFFF, 0xFF_FFFF, 0xFFFF_FFFF)
+"""By the bytes of a packet number: how far it is shifted up in four bytes, and its own bits alone."""
 NUMBER_MASKS = (0, 0xFF00_0000, 0xFFFF_0000, 0xFFFF_FF00, 0xFFFF_FFFF)
 """By the bytes of a packet number: those of the four that it takes."""

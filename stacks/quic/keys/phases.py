@@ -14,6 +14,7 @@ from collections.abc import Sequence
 
 from stacks.quic.errors import QuicError, TransportErrorCode
 from stacks.quic.keys.opener import Opened, Opener, OpenPlace, Unmasked
+from stacks.quic.keys.packet_views import PacketViews
 from stacks.quic.keys.sealer import Sealer
 from stacks.quic.keys.secrets import next_secret
 from stacks.quic.keys.suites import Suite
@@ -155,6 +156,24 @@ class OneRttKeys:
                 opened.append((other[1], other[2], payload))
             opener = self._current
             assert opener is not None
+
+    def open_views(self, views: PacketViews, end: int, largest: int, now: int, pto_ns: int) -> list[Opened | None]:
+        """As `open_burst` with all packets of `views` up to offset `end`, where the last may be shorter."""
+        opener, step, buffer = self._current, views.step, views.buffer
+        assert opener is not None
+        opened: list[Opened | None] = []
+        failed = opener.failed
+        largest = opener.open_plain(views, end // step, opened, largest, PHASE_BIT, self._receive_phase)
+        if opener.failed != failed:
+            self._count_failed(1, opener.limit)
+        if opened and self._lowest_received == NEVER:
+            self._first_of_phase(opened, now + 3 * pto_ns)
+        start = len(opened) * step
+        if start < end:
+            number_offset = views.number_offset
+            rest = [(at, at + number_offset, min(at + step, end)) for at in range(start, end, step)]
+            opened += self.open_burst(buffer, rest, largest, now, pto_ns)
+        return opened
 
     def _first_of_phase(self, opened: Sequence[Opened | None], until_ns: int) -> None:
         """The first packets of the current phase came: from now on those of the one before are late (6.5)."""

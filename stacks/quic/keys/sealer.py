@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from stacks.quic.keys.header_protection import NUMBER_MASKS, Masks, read_number, write_number
+from stacks.quic.keys.header_protection import (
+    LOW_MASKS,
+    NUMBER_MASKS,
+    NUMBER_WRITERS,
+    SHIFTS,
+    Masks,
+    read_number,
+    write_number,
+)
+from stacks.quic.keys.packet_views import PacketViews
 from stacks.quic.keys.secrets import packet_keys
 from stacks.quic.keys.suites import Suite
 
@@ -55,3 +64,29 @@ class Sealer:
             buffer[start] = first ^ first_mask & (0x0F if first & 0x80 else 0x1F)
             (behind,) = read_number(buffer, number_offset)  # ciphertext behind a shorter number stays as it is
             write_number(buffer, number_offset, behind ^ mask & NUMBER_MASKS[number_bytes])
+
+    def seal_run(self, views: PacketViews, index: int, count: int, *, number: int, number_bytes: int) -> None:
+        """As `seal` with `count` packets of `views` from `index` on, numbered from `number` on, with equal first bytes.
+
+        number_bytes: 1, 2 or 4.
+        """
+        encrypt_into, iv, end = self._encrypt_into, self._iv, index + count
+        headers, payloads, sealed = views.parts(number_bytes)
+        first = headers[index][0]
+        nonce = number
+        for header, payload, into in zip(headers[index:end], payloads[index:end], sealed[index:end], strict=True):
+            encrypt_into((iv ^ nonce).to_bytes(12, "big"), payload, header, into)
+            nonce += 1
+        self.sealed += count
+        masks = iter(self._masks(b"".join(views.samples[index:end])))
+        buffer, step, write = views.buffer, views.step, NUMBER_WRITERS[number_bytes]
+        shift, low_mask = SHIFTS[number_bytes], LOW_MASKS[number_bytes]
+        first_bits = 0x0F if first & 0x80 else 0x1F
+        start = index * step
+        number_at = start + views.number_offset
+        for first_mask, mask in zip(masks, masks, strict=True):
+            buffer[start] = first ^ first_mask & first_bits
+            write(buffer, number_at, (number ^ mask >> shift) & low_mask)
+            start += step
+            number_at += step
+            number += 1

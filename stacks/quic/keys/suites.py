@@ -16,11 +16,11 @@ class Aead(Protocol):
     """What `cryptography` offers of an AEAD."""
 
     def encrypt_into(
-        self, nonce: bytes, data: memoryview, associated_data: memoryview, buf: memoryview, /
+        self, nonce: bytes, data: memoryview, associated_data: memoryview | bytes, buf: memoryview, /
     ) -> int: ...
 
     def decrypt_into(
-        self, nonce: bytes, data: memoryview, associated_data: memoryview, buf: memoryview, /
+        self, nonce: bytes, data: memoryview, associated_data: memoryview | bytes, buf: memoryview, /
     ) -> int: ...
 
 

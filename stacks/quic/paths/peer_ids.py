@@ -50,7 +50,7 @@ class PeerConnectionIds:
         self._is_first_known = not is_client
         self._ids: dict[int, PeerId] = {0: PeerId(first, is_used=True)}
         self._retire_prior_to = 0
-        self._floor = 0  # all numbers below were retired, or are when they come
+        self._floor = 0  # numbers below that are not active were retired, or are when they come
         self._retired: set[int] = set()  # and these, above it
         self._waiting: deque[int] = deque()
         self._unacked: dict[int, None] = {}
@@ -195,11 +195,11 @@ class PeerConnectionIds:
             self._retired = {number for number in self._retired if number >= floor}
 
     def _compress(self) -> None:
-        """Retired numbers with nothing active below are the floor; a peer that leaves gaps loses what is in them."""
-        least = min(self._ids, default=self._floor)
-        below = [number for number in self._retired if number < least]
-        if len(self._retired) > MAX_GAPS and below:
-            self._raise_floor(max(below) + 1)
+        """Few retired numbers are kept: of many the lower half becomes the floor, and what is below it and comes late
+        is of no use any more.
+        """
+        if len(self._retired) > MAX_RETIRED:
+            self._raise_floor(sorted(self._retired)[MAX_RETIRED // 2] + 1)
         floor = self._floor
         while floor in self._retired:
             floor += 1
@@ -226,4 +226,4 @@ class RetireRecord:
 
 RETIRING_LIMITS = 4
 """Times the announced limit: how many may be retired and not acknowledged. RFC 9000 5.1.2 asks for two at least."""
-MAX_GAPS = 16
+MAX_RETIRED = 16

@@ -19,14 +19,26 @@ class QlogFiles:
         self.folder = folder
         self.wall_clock = wall_clock
         self.failure: OSError | None = None
+        self._open_files: dict[_File, None] = {}
         folder.mkdir(parents=True, exist_ok=True)
 
     def __call__(self, *, is_client: bool) -> QlogTracer:
         """The tracer of a connection that begins."""
         return QlogTracer(self._open, is_client=is_client, wall_clock=self.wall_clock)
 
+    def close(self) -> None:
+        """Write out the logs of connections that still live; a program calls it at its end."""
+        for file in tuple(self._open_files):
+            file.close()
+
+    def forget(self, file: _File) -> None:
+        """A log is complete."""
+        self._open_files.pop(file, None)
+
     def _open(self, name: str) -> _File:
-        return _File(self.folder / f"{name}.sqlog", self)
+        file = _File(self.folder / f"{name}.sqlog", self)
+        self._open_files[file] = None
+        return file
 
 
 class _File:
@@ -48,6 +60,7 @@ class _File:
 
     def close(self) -> None:
         self._flush()
+        self._owner.forget(self)
 
     def _flush(self) -> None:
         # Opened for each piece: a server of thousands of connections has no thousands of open files.

@@ -70,6 +70,11 @@ class CryptoSender:
                 lost.subtract(acked_start, acked_end)
         self._look()
 
+    def send_again(self) -> None:
+        """For a probe (RFC 9002 6.2.4): what was sent and is not acknowledged is to be sent once more."""
+        if self._buffer is not None:
+            self.lost(self._buffer.start, self._next_offset)
+
     def _put(self, packet: PacketWriter, buffer: SendBuffer, start: int, end: int) -> int:
         """One frame; how many bytes are in it, 0 where there is no room."""
         head = FRAME_CRYPTO.to_bytes(1, "big") + encode_varint(start)

@@ -182,6 +182,7 @@ class Outgoing:
             self._sending_over(stream)
         else:
             self._repeats.discard(stream)
+        self._look()
 
     def stream_lost(self, stream: SendStream) -> None:
         """As of `SendOwner`."""

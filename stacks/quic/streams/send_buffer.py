@@ -8,17 +8,17 @@ Data = bytes | bytearray | memoryview
 
 
 class SendBuffer:
-    """Bytes from `start` up to `end` of the stream, in chunks.
+    """Bytes from `start` up to `end` of the stream; chunks: they, in order, but for the newest small ones.
 
     Large writes of `bytes` (or read-only views of them) are kept as they are; small ones are gathered; what the caller
     may still change is copied once.
     """
 
-    __slots__ = ("_base", "_base_end", "_chunk", "_chunks", "_ends", "_tail", "end", "start")
+    __slots__ = ("_base", "_base_end", "_chunk", "_ends", "_tail", "chunks", "end", "start")
 
     def __init__(self) -> None:
         self.start = self.end = 0
-        self._chunks: list[bytes | memoryview] = []
+        self.chunks: list[bytes | memoryview] = []
         self._ends: list[int] = []
         self._chunk: bytes | memoryview = b""  # the one at hand, and where it is
         self._base = self._base_end = 0
@@ -48,13 +48,23 @@ class SendBuffer:
             start = max(start, base)
         into[at : at + end - start] = self._chunk[start - base : end - base]
 
+    def chunk_at(self, start: int) -> tuple[memoryview, int]:
+        """The chunk that the byte `start`, which is there, lies in, and where in it."""
+        if not self._base <= start < self._base_end:
+            if not self._ends or start >= self._ends[-1]:
+                self._freeze()
+            index = bisect_right(self._ends, start)
+            self._chunk, self._base_end = self.chunks[index], self._ends[index]
+            self._base = self._base_end - len(self._chunk)
+        return memoryview(self._chunk), start - self._base
+
     def _find(self, start: int, end: int, into: memoryview, at: int) -> int:
         """Have the chunk at hand in which the bytes end; where it begins. Those that are in chunks before are put."""
         if not self._ends or end > self._ends[-1]:
             self._freeze()
         ends = self._ends
         index = bisect_right(ends, start)
-        chunk = self._chunks[index]
+        chunk = self.chunks[index]
         base = ends[index] - len(chunk)
         while end > ends[index]:
             piece = chunk[start - base :]
@@ -62,7 +72,7 @@ class SendBuffer:
             at += len(piece)
             start = base = ends[index]
             index += 1
-            chunk = self._chunks[index]
+            chunk = self.chunks[index]
         self._chunk, self._base, self._base_end = chunk, base, ends[index]
         return base
 
@@ -75,7 +85,7 @@ class SendBuffer:
         while count < len(ends) and ends[count] <= start:
             count += 1
         if count:
-            del self._chunks[:count], ends[:count]
+            del self.chunks[:count], ends[:count]
             if self._base_end <= start:
                 self._chunk, self._base, self._base_end = b"", 0, 0
 
@@ -85,7 +95,7 @@ class SendBuffer:
             self._tail = None
 
     def _add(self, chunk: bytes | memoryview) -> None:
-        self._chunks.append(chunk)
+        self.chunks.append(chunk)
         self._ends.append((self._ends[-1] if self._ends else self.end - len(chunk)) + len(chunk))
 
 

@@ -38,6 +38,7 @@ class ClientTickets:
             or ticket.alpn not in settings.alpn
             or ticket.suite not in settings.suites
             or not ticket.is_current(unix_ns)
+            or (settings.trust is not None and not ticket.is_verified)
         ):
             return None
         self.offered_alpn = ticket.alpn
@@ -73,6 +74,7 @@ class ClientTickets:
             lifetime_ns=min(new.lifetime_seconds * 1_000_000_000, MAX_LIFETIME_NS),
             parameters=encode_remembered(read_parameters(parameters)),
             has_early_data=new.early_data_size is not None,
+            is_verified=self._settings.trust is not None,
         )
 
 

@@ -19,7 +19,7 @@ from stacks.runtime.errors import LocalError
 from wire.errors import WireError
 from wire.quic.parameters import TransportParameters
 
-MAGIC = b"baremetal quic ticket 1\n"
+MAGIC = b"baremetal quic ticket 2\n"
 NONCE_BYTES = 12
 DAY_NS = 86_400_000_000_000
 MAX_LIFETIME_NS = 7 * DAY_NS
@@ -32,6 +32,8 @@ class Ticket:
     version: of QUIC, as negotiated. alpn: of that connection: early data is for it. secret: the PSK. identity: what the
     server recognises. issued_unix_ns, lifetime_ns: when it came, and for how long it is good. parameters: the server's
     transport parameters that a client remembers, encoded (RFC 9000 7.4.1). has_early_data: whether 0-RTT is offered.
+    is_verified: whether the server's certificate was verified when the session began; else the ticket is only for
+    clients that do not verify, since resumption shows no certificate.
     """
 
     version: int
@@ -45,6 +47,7 @@ class Ticket:
     lifetime_ns: int
     parameters: bytes
     has_early_data: bool
+    is_verified: bool = False
 
     def to_bytes(self) -> bytes:
         """For a file; it holds a secret. At most about 64 KiB."""
@@ -60,7 +63,7 @@ class Ticket:
                 self.issued_unix_ns.to_bytes(8, "big"),
                 self.lifetime_ns.to_bytes(8, "big"),
                 self.parameters,
-                bytes([self.has_early_data]),
+                bytes([self.has_early_data, self.is_verified]),
             ]
         )
 
@@ -68,7 +71,7 @@ class Ticket:
     def from_bytes(cls, data: bytes) -> Ticket:
         """The reverse; LocalError where the data is not a ticket of this format."""
         fields = split_fields(data[len(MAGIC) :], 11) if data.startswith(MAGIC) else None
-        if fields is None:
+        if fields is None or len(fields[10]) != 2:
             raise LocalError("not a session ticket, or a damaged one")
         number = [int.from_bytes(field, "big") for field in fields]
         try:
@@ -86,7 +89,8 @@ class Ticket:
             issued_unix_ns=number[7],
             lifetime_ns=number[8],
             parameters=fields[9],
-            has_early_data=bool(number[10]),
+            has_early_data=bool(fields[10][0]),
+            is_verified=bool(fields[10][1]),
         )
 
     @property

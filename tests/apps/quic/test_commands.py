@@ -145,6 +145,19 @@ def test_server_asks_for_a_retry_and_for_version_two(folder: Path, loopback_addr
     assert (into / "hello.txt").read_bytes() == b"hello\n"
 
 
+def test_client_moves_to_another_port_and_to_the_preferred_address(
+    folder: Path, loopback_address: str, into: Path
+) -> None:
+    served = Site(folder, loopback_address, "--preferred", f"{loopback_address}:4434", "--qlog", str(into))
+    with served.process:
+        document = served.get_json(f"{served.url}hello.txt", f"{served.url}big", "--migrate", into=into)
+        assert served.process.stop(LIMIT_S) == 0
+    assert len(document["files"]) == 2
+    assert (into / "big").read_bytes() == (folder / "big").read_bytes()
+    (log,) = into.glob("*_server.sqlog")
+    assert "path_challenge" in log.read_text()
+
+
 def test_untrusted_certificate_is_refused_in_one_line(site: Site, into: Path) -> None:
     done = baremetal("quic", "get", f"{site.url}hello.txt", "--directory", str(into))
     line = only_line(done)
@@ -156,6 +169,26 @@ def test_untrusted_certificate_is_refused_in_one_line(site: Site, into: Path) ->
 def test_nobody_there_is_told(loopback_address: str) -> None:
     line = only_line(baremetal("quic", "get", f"https://{loopback_address}:9/x", "--timeout", "3s"))
     assert f"nothing listens at {loopback_address} port 9" in line
+
+
+def test_server_that_is_not_there_does_not_keep_others_from_answering(
+    site: Site, loopback_address: str, into: Path
+) -> None:
+    done = site.get(f"{site.url}hello.txt", f"https://{loopback_address}:9/x", "--timeout", "2s", into=into)
+    assert "nothing listens" in only_line(done)
+    assert [path.name for path in into.iterdir()] == ["hello.txt"]
+
+
+def test_reader_that_stops_is_told_of(site: Site) -> None:
+    words = command_line(["quic", "get", "--insecure", f"{site.url}huge", "--output", "-"])
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment()) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.read(10)
+        process.stdout.close()
+        errors = process.stderr.read().decode()
+        assert process.wait(LIMIT_S) == 1
+    assert errors == "baremetal: standard output: broken pipe, the transfer is not complete\n"
 
 
 def test_unknown_host_is_told() -> None:

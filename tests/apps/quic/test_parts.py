@@ -153,7 +153,7 @@ def test_devices_are_written_as_it_comes() -> None:
 
 def test_full_disk_is_the_error_of_the_write() -> None:
     into = sink(Path("/dev/full"))
-    with pytest.raises(OSError, match="No space"):
+    with pytest.raises(CommandError, match="no space left on device, the transfer is not complete"):
         into.write(b"12")
     into.discard()
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import pytest
 from aioquic import tls
 
+from stacks.quic.errors import QuicError
 from stacks.quic.levels import LEVEL_INITIAL, LEVEL_ZERO_RTT
 from stacks.quic.tls import Ticket, Tls, TlsSettings
 from tests.stacks.quic.tls.bare import BareClient, BarePeer, BareServer
-from tests.stacks.quic.tls.rig import PARAMETERS, SECOND, ends, server_settings
+from tests.stacks.quic.tls.rig import PARAMETERS, SECOND, certificate, client_settings, ends, server_settings
 
 EXTENSIONS = [(0x39, PARAMETERS.encode())]
 
@@ -96,10 +98,6 @@ def test_client_that_cannot_resume_gets_no_ticket() -> None:
 
 def test_early_data_accepted_without_being_offered_is_refused() -> None:
     """RFC 8446 4.2: an extension that answers nothing is unsupported_extension."""
-    import pytest
-
-    from stacks.quic.errors import QuicError
-
     server = BareServer(extensions=EXTENSIONS)
     server.context.early_data_accepted = True
     client = ends().client
@@ -107,3 +105,19 @@ def test_early_data_accepted_without_being_offered_is_refused() -> None:
     with pytest.raises(QuicError, match="not offered") as caught:
         _run(client, server)
     assert caught.value.code == 0x100 + 110
+
+
+@pytest.mark.parametrize("has_certificate", [False, True])
+def test_server_that_asks_for_a_certificate_gets_ours_or_none(has_certificate: bool) -> None:
+    """RFC 8446 4.4.2: an empty Certificate where there is none."""
+    chain, key = certificate()
+    own = {"certificate_chain": chain, "private_key": key} if has_certificate else {}
+    server = BareServer(extensions=EXTENSIONS)
+    server.context._request_client_certificate = True  # noqa: SLF001 - the library's own tests do so
+    client = ends(client=client_settings(**own)).client
+    client.start()
+    _run(client, server)
+    assert client.is_complete
+    assert server.context.state is tls.State.SERVER_POST_HANDSHAKE
+    assert (server.context._peer_certificate is not None) == has_certificate  # noqa: SLF001
+    assert _shared(client, server)

@@ -105,6 +105,15 @@ def test_ticket_that_does_not_fit_is_not_offered(server: TlsSettings, changes: d
     assert not run.client.is_early_data_offered
 
 
+def test_ticket_of_an_unverified_session_is_no_way_around_verification(server: TlsSettings) -> None:
+    careless = client_settings(is_verifying=False)
+    ticket = ticket_of(server, client=careless)
+    assert not ticket.is_verified
+    assert _outcome(_again(server, ticket)) == (False, False)
+    assert _outcome(_again(server, ticket, client=careless)) == (True, True)
+    assert ticket_of(server).is_verified
+
+
 @pytest.mark.parametrize("field", ["version", "server_name"])
 def test_server_takes_no_ticket_of_another_version_or_name(server: TlsSettings, field: str) -> None:
     """RFC 9369 5; a client that offers it all the same gets a full handshake."""
