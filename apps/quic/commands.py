@@ -39,7 +39,7 @@ from apps.quic.serving import ServeOptions, run_server
 from apps.quic.session_file import SessionFile
 from apps.quic.urls import Url
 from apps.signals import end_tidily
-from apps.sizes import Bytes, Nanoseconds, parse_duration
+from apps.sizes import Bytes, Nanoseconds, parse_duration, parse_some
 from stacks.quic.configuration import VERSION_1, VERSION_2, Configuration
 from stacks.quic.controllers import quic_controller
 from stacks.quic.http3 import ALPN_HTTP09, ALPN_HTTP3
@@ -53,6 +53,7 @@ app = typer.Typer(
 app.command(epilog="baremetal quic plot trace.sqlog --output pictures --from 1s --until 3s")(plot)
 
 TIMEOUT = Nanoseconds(10_000_000_000)
+WINDOW = Bytes(4 << 20)
 MAX_DATAGRAM = Bytes(Configuration().max_probe_bytes)
 Output = Annotated[Path | None, typer.Option(metavar="FILE", help="Where the one URL goes; -: standard output.")]
 Directory = Annotated[Path, typer.Option(parser=parse_folder, metavar="DIR", help="Where files go, by their names.")]
@@ -75,6 +76,10 @@ def get(
     alpn: Alpn = "",
     http09: Annotated[bool, typer.Option("--http09", help="The same as --alpn hq-interop.")] = False,
     version: Version = 0,
+    upgrade: Annotated[bool, typer.Option("--upgrade", help="Begin with version 1 and ask for version 2.")] = False,
+    window: Annotated[
+        int, typer.Option(parser=parse_some, metavar="SIZE", help="What a stream may bring before it is read.")
+    ] = WINDOW,
     cipher: Cipher = 0,
     key_update: Annotated[bool, typer.Option("--key-update", help="Change keys after the handshake.")] = False,
     migrate: Annotated[bool, typer.Option("--migrate", help="Go on from another port in the middle of it.")] = False,
@@ -93,8 +98,10 @@ def get(
     end_tidily()
     with key_log() as log:
         configuration = Configuration(
-            versions=(version,) if version else (VERSION_1, VERSION_2),
+            versions=_versions(version, is_upgrading=upgrade),
             initial_version=version or VERSION_1,
+            stream_window_bytes=window,
+            connection_window_bytes=2 * window,
             controller=quic_controller(cc),
             cipher_suites=(cipher,) if cipher else (),
             trusted_certificates=None if ca is None else ca.read_bytes(),
@@ -188,6 +195,15 @@ def serve(
                 as_json=as_json,
             )
         )
+
+
+def _versions(version: int, *, is_upgrading: bool) -> tuple[int, ...]:
+    """What a client speaks, the preferred first."""
+    if version and is_upgrading:
+        raise typer.BadParameter("--upgrade is from version 1 to 2, --version is for one alone")
+    if version:
+        return (version,)
+    return (VERSION_2, VERSION_1) if is_upgrading else (VERSION_1, VERSION_2)
 
 
 def _places(urls: list[Url], output: Path | None, directory: Path) -> list[tuple[Url, Path]]:

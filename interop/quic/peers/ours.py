@@ -31,6 +31,8 @@ class Ours:
         words += ["--cert", str(task.certificate), "--key", str(task.key)]
         words += ["--retry"] * task.wishes.is_retrying
         words += ["--version", "2"] * task.wishes.is_version2
+        if task.preferred is not None:
+            words += ["--preferred", f"{task.preferred[0]}:{task.preferred[1]}"]
         return Command(command_line(words), {"SSLKEYLOGFILE": str(task.key_log)}, ends_with_stdin=True)
 
     def client(self, task: ClientTask) -> list[Command]:
@@ -51,5 +53,6 @@ class Ours:
             words += ["--session", str(task.scratch / "session")]
             words += ["--no-early-data"] * (wishes.connections is Connections.RESUME)
         words += ["--cipher", "chacha20"] * wishes.is_chacha
-        words += ["--key-update"] * wishes.updates_keys
+        words += ["--key-update"] * wishes.updates_keys + ["--upgrade"] * wishes.is_version2
+        words += ["--window", str(wishes.client_window_bytes)] if wishes.client_window_bytes else []
         return Command(command_line([*words, *urls]), {"SSLKEYLOGFILE": str(task.key_log)})
