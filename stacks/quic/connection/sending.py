@@ -86,6 +86,8 @@ class Sending:
             return None  # what most calls come to
         assembly = self._building.assembly()
         count = 0
+        if parts.streams.has_frames and path.congestion.may_send(now):
+            count = self._runs.extend(assembly, path, segment, MAX_SEGMENTS, now)
         while count < MAX_SEGMENTS and assembly.used_bytes + segment <= MAX_BURST_BYTES:
             room = min(segment, path.budget_bytes())
             length = self._build_datagram(assembly, path, room, now)
