@@ -100,6 +100,7 @@ NAMES = {
     "capsules": "tests.fuzz.capsules",
     "nbd": "tests.fuzz.nbd",
     "quic-formats": "tests.fuzz.quic_formats",
+    "quic-peer": "tests.fuzz.quic_peer",
 }
 
 if __name__ == "__main__":
