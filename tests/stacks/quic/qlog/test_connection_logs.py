@@ -36,7 +36,7 @@ class Logged:
         self.rig = Rig(tracer=lambda *, is_client: QlogTracer(self.logs, is_client=is_client), **options)
 
     def log(self, end: str) -> bytes:
-        (log,) = (bytes(log) for name, log in self.logs.files.items() if name.endswith(end))
+        (log,) = (bytes(log) for name, log in self.logs.files.items() if name.endswith(f"_{end}"))
         return log
 
     def check(self) -> None:
