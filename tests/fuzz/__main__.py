@@ -100,6 +100,8 @@ NAMES = {
     "capsules": "tests.fuzz.capsules",
     "nbd": "tests.fuzz.nbd",
     "quic-formats": "tests.fuzz.quic_formats",
+    "quic-frames": "tests.fuzz.quic_frames",
+    "quic-packets": "tests.fuzz.quic_packets",
 }
 
 if __name__ == "__main__":
