@@ -101,6 +101,8 @@ NAMES = {
     "nbd": "tests.fuzz.nbd",
     "quic-formats": "tests.fuzz.quic_formats",
     "quic-peer": "tests.fuzz.quic_peer",
+    "quic-connections": "tests.fuzz.quic_connections",
+    "quic-packets": "tests.fuzz.quic_packets",
 }
 
 if __name__ == "__main__":
