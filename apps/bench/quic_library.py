@@ -52,7 +52,7 @@ def protocol_of(library: Library) -> Any:
     """The class of a connection, at either end."""
     base: Any = library.asyncio.QuicConnectionProtocol
 
-    class Protocol(base):  # type: ignore[misc, valid-type]  # which is not known before
+    class Protocol(base):  # type: ignore[misc]  # which is not known before
         """Answers requests at a server; counts a body at a client, until `done`."""
 
         def __init__(self, *arguments: Any, **keywords: Any) -> None:

@@ -35,7 +35,7 @@ Moment = typer.Option(parser=parse_duration, metavar="TIME")
 
 def plot(
     trace: Annotated[Path, typer.Argument(metavar="TRACE", help="A qlog file: .sqlog or .qlog, also gzipped.")],
-    output: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Where pictures and page go.")] = Path(),
+    output: Annotated[Path, typer.Option("--output", metavar="DIR", help="Where pictures and page go.")] = Path(),
     only: Annotated[list[Picture] | None, typer.Option(help="Draw this picture, not all. Repeatable.")] = None,
     start: Annotated[int | None, typer.Option("--from", parser=parse_duration, metavar="TIME")] = None,
     until: Annotated[int | None, typer.Option("--until", parser=parse_duration, metavar="TIME")] = None,
@@ -70,9 +70,9 @@ def load(path: Path, *, number: int | None, start_ns: int | None, until_ns: int 
     """The trace to draw and the part of it, and notes on the file; CommandError where there is nothing to draw."""
     collector = Collector()
     file = read_trace(path, collector.handle)
-    if not collector.traces and file.notes:
-        raise CommandError(f"{path} has no whole event: {file.notes[0]}", "name another file", status=2)
     traces = collector.finish()
+    if file.notes and not any(each.packets for each in traces.values()):
+        raise CommandError(f"{path} has no packet that can be read", file.notes[0], status=2)
     chosen = choose(traces, number)
     several = sum(1 for each in traces.values() if each.packets)
     if several > 1 and number is None:

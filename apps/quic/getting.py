@@ -13,6 +13,7 @@ from pathlib import Path
 from apps.errors import CommandError
 from apps.quic.failures import connection_failure
 from apps.quic.fetching import Fetch, Fetcher
+from apps.quic.logs import check_logs, open_logs
 from apps.quic.session_file import SessionFile
 from apps.quic.urls import Url
 from apps.recording import Recording
@@ -20,7 +21,6 @@ from stacks.quic.configuration import Configuration
 from stacks.quic.connection import Connection, ConnectionState
 from stacks.quic.endpoint import Endpoint
 from stacks.quic.http3 import ALPN_HTTP09, ALPN_HTTP3
-from stacks.quic.qlog import QlogFiles
 from transports.clock import RealClock
 from transports.datagram import Address
 from transports.errors import TransportError
@@ -66,7 +66,7 @@ class Origin:
         self._recording = recording
         self._on_bytes = on_bytes
         self._clock = RealClock()
-        self._qlog = None if options.qlog is None else QlogFiles(options.qlog)
+        self.logs = open_logs(options.qlog)
         self._addresses = resolve(self.url)
         self._udp: UdpTransport | None = None
         self._transport: SeveralTransports | None = None
@@ -117,8 +117,8 @@ class Origin:
         """Close the socket; idempotent."""
         if self._transport is not None:
             self._transport.close()
-        if self._qlog is not None:
-            self._qlog.close()
+        if self.logs is not None:
+            self.logs.close()
 
     def _finish(self) -> None:
         self.is_over = True
@@ -154,7 +154,7 @@ class Origin:
         configuration = replace(
             options.configuration, server_name=url.host, alpn=alpn, unix_epoch_ns=time.time_ns() - now
         )
-        endpoint = Endpoint(udp.address, rng=random.SystemRandom(), tracer=self._qlog)
+        endpoint = Endpoint(udp.address, rng=random.SystemRandom(), tracer=self.logs)
         connection = endpoint.connect(self.remote, configuration, now, ticket=ticket, token=token)
         is_early = ticket is not None and connection.tls.is_early_data_offered
         self.fetcher = Fetcher(
@@ -234,6 +234,8 @@ def get_all(urls: Iterable[tuple[Url, Path]], options: GetOptions, *, on_bytes: 
                 else:
                     origin.abandon()
             options.sessions.save()
+    for origin in origins:
+        check_logs(origin.logs)
     return origins
 
 

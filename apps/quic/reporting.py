@@ -50,13 +50,14 @@ def report(origins: Sequence[Origin], duration_ns: int, *, is_text_on_stderr: bo
         out.print(_connection_line(origin), soft_wrap=True, highlight=False)
 
 
-def document(origins: Sequence[Origin], duration_ns: int) -> dict[str, Json]:
-    """The same, and more, as JSON."""
+def document(origins: Sequence[Origin], duration_ns: int, cpu_ns: int) -> dict[str, Json]:
+    """The same, and more, as JSON. cpu_ns: processor time meanwhile."""
     fetches = [fetch for origin in origins for fetch in origin.fetches]
     total = sum(fetch.size_bytes for fetch in fetches if not fetch.problem)
     return {
         "bytes": total,
         "duration_ns": duration_ns,
+        "cpu_ns": cpu_ns,
         "mb_per_s": round(1e3 * total / max(1, duration_ns), 1),
         "files": [_fetch_json(fetch) for fetch in fetches],
         "connections": [_connection_json(origin) for origin in origins],

@@ -18,11 +18,11 @@ from rich.markup import escape
 from apps.output import console
 from apps.quic.documents import Documents
 from apps.quic.file_server import FileServer
+from apps.quic.logs import check_logs, open_logs
 from apps.recording import Recording
 from apps.serving import announce_json, run_until_told
 from stacks.quic.configuration import Configuration
 from stacks.quic.endpoint import Endpoint
-from stacks.quic.qlog import QlogFiles
 from transports.clock import RealClock
 from transports.control import ControlServer, Json
 from transports.driver import Driver
@@ -59,7 +59,7 @@ def run_server(options: ServeOptions) -> None:
 async def _serve(options: ServeOptions, documents: Documents, udp: UdpTransport, transport: SeveralTransports) -> None:
     clock = RealClock()
     configuration = replace(options.configuration, unix_epoch_ns=time.time_ns() - clock.now())
-    qlog = None if options.qlog is None else QlogFiles(options.qlog)
+    qlog = open_logs(options.qlog)
     endpoint = Endpoint(udp.address, rng=random.SystemRandom(), server=configuration, tracer=qlog)
     server = FileServer(endpoint, documents)
 
@@ -86,10 +86,7 @@ async def _serve(options: ServeOptions, documents: Documents, udp: UdpTransport,
             server.close(clock.now())
             for _ in range(FLUSH_PASSES):
                 driver.pump()
-            if qlog is not None:
-                qlog.close()
-    if qlog is not None and qlog.failure is not None:
-        raise qlog.failure
+    check_logs(qlog)
 
 
 def _served(server: FileServer) -> Mapping[str, Json]:

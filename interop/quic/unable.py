@@ -56,6 +56,7 @@ UNABLE = {
     ("qh3", SERVER, "ecn"): NO_ECN,
     ("qh3", CLIENT, "retry"): _breaks("its packet numbers begin anew after a Retry (RFC 9000 17.2.5.3)"),
     ("qh3", CLIENT, "v2"): QH3_V2,
+    ("qh3", CLIENT, "connectionmigration"): _lacks("its clients read a preferred address and do not go there"),
     ("qh3", SERVER, "connectionmigration"): _lacks("its servers announce no preferred address"),
     ("ngtcp2", CLIENT, "v2"): DRAFT_V2,
     ("ngtcp2", SERVER, "v2"): DRAFT_V2,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass
 
 from transports.datagram import Address
@@ -10,6 +11,15 @@ from transports.datagram import Address
 @dataclass(frozen=True, slots=True)
 class Event:
     """Base of all."""
+
+
+def note(events: deque[Event], event: Event) -> None:
+    """Append an event that can be missed, unless nobody takes any: a peer could cause it without end."""
+    if len(events) < MAX_NOTED:
+        events.append(event)
+
+
+MAX_NOTED = 4096
 
 
 @dataclass(frozen=True, slots=True)

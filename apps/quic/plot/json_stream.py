@@ -66,8 +66,12 @@ class JsonStream:
                     continue
                 problem = "this is no JSON" if not may_go_on or self._is_ended else "this value is too long"
                 raise JsonError(problem, self.offset, is_cut=may_go_on and self._is_ended) from error
-            if end == len(self._text) and self._refill():
-                continue  # a number may go on
+            if not self._text[end : end + LITERAL_MAX].strip(NUMBER) and isinstance(found, int | float):
+                # The number may go on behind what was read; true and false, which are integers here, do no harm.
+                if self._refill():
+                    continue
+                if end < len(self._text):
+                    raise JsonError("this is no number", self.offset, is_cut=True)
             self._at = end
             return found
 
@@ -134,5 +138,6 @@ class JsonStream:
 SEPARATOR = "\x1e"
 SPACE = " \t\r\n\x1e\ufeff"
 """Of JSON, and what may stand before a document or a record (RFC 7464 2.2)."""
+NUMBER = "0123456789.eE+-"
 LITERAL_MAX = 12
 """Characters of what cannot be told from a mistake before it is whole: -Infinity, an escape."""

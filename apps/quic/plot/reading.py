@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -57,12 +58,12 @@ def read_trace(path: Path, handle: Handler) -> TraceFile:
         raw.seek(0)
         if not begin:
             raise CommandError(f"{path} is empty", "name a qlog file (.qlog, .sqlog)", status=2)
-        source: IO[bytes] = gzip.open(raw) if begin == GZIP else raw  # type: ignore[assignment] # noqa: SIM115
+        unzipped = _Unzipped(raw) if begin == GZIP else None
+        source = raw if unzipped is None else io.BufferedReader(unzipped)
         text = io.TextIOWrapper(source, encoding="utf-8", errors="replace", newline="\n")
-        try:
-            _read(text, found, handle)
-        except (EOFError, gzip.BadGzipFile) as error:
-            found.notes.append(f"the compressed file is cut off or spoilt ({error}); what is before that is drawn")
+        _read(text, found, handle)
+    if unzipped is not None and unzipped.problem:
+        found.notes.append(f"the compressed file is cut off or spoilt ({unzipped.problem}); what came before is drawn")
     if found.spoilt:
         found.notes.append(
             f"{found.spoilt} events could not be read, event {found.first_spoilt} first; the others are drawn"
@@ -176,6 +177,27 @@ def _note(found: TraceFile, problem: JsonError) -> None:
 
 def _no_qlog(found: TraceFile, why: str) -> CommandError:
     return CommandError(f"{found.path} is no qlog file ({why})", "name a .qlog or .sqlog file", status=2)
+
+
+class _Unzipped(io.RawIOBase):
+    """The content of a gzip file up to where it is cut off or spoilt; problem: that it is."""
+
+    def __init__(self, raw: IO[bytes]) -> None:
+        super().__init__()
+        self.problem = ""
+        self._file = gzip.GzipFile(fileobj=raw)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        try:
+            data = self._file.read1(len(buffer))
+        except (EOFError, OSError, zlib.error) as error:
+            self.problem = str(error)
+            return 0
+        buffer[: len(data)] = data
+        return len(data)
 
 
 MARKS = {"qlog_version", "qlog_format", "file_schema"}

@@ -44,6 +44,13 @@ class StreamFrames:
         self.offset.append(offset)
         self.length.append(length)
 
+    def sizes(self) -> dict[int, int]:
+        """Bytes in frames of each stream, in the order of their first frames."""
+        found: dict[int, int] = {}
+        for stream, length in zip(self.stream, self.length, strict=True):
+            found[stream] = found.get(stream, 0) + length
+        return found
+
 
 @dataclass(slots=True)
 class Metric:

@@ -23,7 +23,7 @@ from stacks.quic.connection.states import ConnectionEvent, ConnectionState
 from stacks.quic.connection.versions import VersionSwitch
 from stacks.quic.connection.watching import Watch
 from stacks.quic.errors import QuicError, TransportErrorCode
-from stacks.quic.events import Event
+from stacks.quic.events import DatagramReceived, Event
 from stacks.quic.keys import PacketViews
 from stacks.quic.levels import SPACE_APPLICATION
 from stacks.quic.paths import LocalConnectionIds, Path, PeerConnectionIds
@@ -224,7 +224,12 @@ class Connection:
     def poll_event(self) -> Event | None:
         """The next thing that the application should know, or None."""
         events = self._parts.events
-        return events.popleft() if events else None
+        if not events:
+            return None
+        event = events.popleft()
+        if event.__class__ is DatagramReceived:
+            self._parts.datagrams.taken(event)
+        return event
 
     def open_stream(self, *, is_unidirectional: bool = False) -> int:
         """A new stream's number. What is written waits for the peer's credit, if need be."""

@@ -31,12 +31,13 @@ from wire.quic.varint import read_varint, varint_bytes
 class Dispatcher:
     """Hands each frame of a packet to the concern that it belongs to."""
 
-    __slots__ = ("_handshake", "_parts", "_streams")
+    __slots__ = ("_handshake", "_parts", "_streams", "_tokens")
 
     def __init__(self, parts: Parts, handshake: Handshake) -> None:
         self._parts = parts
         self._streams = parts.streams
         self._handshake = handshake
+        self._tokens = 0
 
     def handle_payload(self, payload: memoryview, packet: ArrivedPacket) -> None:
         """All frames of a packet in order; QuicError at the first that is wrong."""
@@ -63,6 +64,8 @@ class Dispatcher:
             if offset - start != varint_bytes(frame_type):  # 12.4
                 raise QuicError(TransportErrorCode.PROTOCOL_VIOLATION, f"frame type {frame_type:#x} in a longer form")
             rule = RULES.get(frame_type)
+            if rule is None and frame_type & STREAM_MASK == t.FRAME_STREAM:
+                raise QuicError(TransportErrorCode.PROTOCOL_VIOLATION, "STREAM in a packet that may not carry it")
             if rule is None:
                 raise QuicError(TransportErrorCode.FRAME_ENCODING_ERROR, f"frame type {frame_type:#x} is unknown")
             levels, is_ack_eliciting, is_probing, handle = rule
@@ -155,7 +158,9 @@ class Dispatcher:
             raise QuicError(TransportErrorCode.PROTOCOL_VIOLATION, "NEW_TOKEN from a client")
         if not frame.token:
             raise QuicError(TransportErrorCode.FRAME_ENCODING_ERROR, "an empty NEW_TOKEN")
-        self._parts.events.append(TokenReceived(bytes(frame.token)))
+        if self._tokens < MAX_TOKENS:
+            self._tokens += 1
+            self._parts.events.append(TokenReceived(bytes(frame.token)))
         return offset
 
     def _new_connection_id(self, _: int, payload: memoryview, offset: int, packet: ArrivedPacket) -> int:
@@ -215,6 +220,8 @@ def _malformed(error: WireError, frame_type: int) -> QuicError:
 Handle = Callable[[Dispatcher, int, memoryview, int, ArrivedPacket], int]
 
 STREAM_MASK = 0xF8
+MAX_TOKENS = 16
+"""Of one connection: a client needs one for each that it will begin, and nobody remembers all."""
 _I, _Z, _H, _O = 1 << LEVEL_INITIAL, 1 << LEVEL_ZERO_RTT, 1 << LEVEL_HANDSHAKE, 1 << LEVEL_ONE_RTT
 APPLICATION = _Z | _O
 _D = Dispatcher

@@ -39,7 +39,7 @@ class Handshake:
     """
 
     __slots__ = (
-        "_initial_cid", "_openers", "_parts", "are_parameters_known", "check", "has_new_keys", "new_token",
+        "_initial_cid", "_openers", "_parts", "_tickets", "are_parameters_known", "check", "has_new_keys", "new_token",
         "suite_name", "tls",
     )  # fmt: skip
 
@@ -51,6 +51,7 @@ class Handshake:
         self.has_new_keys = False
         self.check: Callable[[TransportParameters], None] | None = None
         self.new_token: Callable[[int], bytes] | None = None
+        self._tickets = 0
         self.suite_name = ""
         self._parts = parts
 
@@ -117,7 +118,9 @@ class Handshake:
             level, data = output
             parts.spaces[SPACE_OF_LEVEL[level]].crypto_out.write(data)
         while (ticket := tls.poll_ticket()) is not None:
-            parts.events.append(TicketReceived(ticket.to_bytes()))
+            if self._tickets < MAX_TICKETS:
+                self._tickets += 1
+                parts.events.append(TicketReceived(ticket.to_bytes()))
         if tls.is_complete and parts.apply(ConnectionEvent.TLS_DONE):
             self._complete(now)
 
@@ -204,3 +207,5 @@ class Handshake:
 
 
 MILLISECOND_NS = 1_000_000
+MAX_TICKETS = 16
+"""Of one connection: a client resumes with one, and nobody remembers all."""

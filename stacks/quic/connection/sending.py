@@ -151,7 +151,7 @@ class Sending:
             if space.received.has_frames:
                 space.received.write_frames(writer, now)
             if space.probes and not space.crypto_out.has_frames:
-                # Each probe says it all: the other may be lost, and a server's first packet has to have CRYPTO (17.2.2).
+                # Each probe says it all: the other may be lost, and a server's first packet needs CRYPTO (17.2.2).
                 space.crypto_out.send_again()
             self._write(writer, space, (space.crypto_out,), may_send, now)
         assembly.end_packet()

@@ -233,10 +233,16 @@ class Endpoint:
         if isinstance(outcome, Transmit):
             self._outbox.append(outcome)
         elif outcome is not None:
+            outcome.handle_datagram(datagram, burst.source, burst.destination, burst.ecn, now)
+            if not outcome.counters.packets_received:
+                # 7.2: nothing in it is known to be the client's, above all not the connection ID that answers go to. A
+                # connection made of it would refuse the genuine packet that comes next.
+                self.counters.dropped_forged += 1
+                outcome.forgotten()
+                return
+            self.counters.connections_accepted += 1
             self._add(outcome)
             self._accepted.append(outcome)
-            outcome.handle_datagram(datagram, burst.source, burst.destination, burst.ecn, now)
-            self._touched(outcome)
 
     def _is_reset(self, datagram: memoryview, burst: Burst, now: int) -> bool:
         if not self._reset_tokens.count or len(datagram) < MIN_RESET_BYTES:

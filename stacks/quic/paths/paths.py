@@ -19,7 +19,7 @@ from collections.abc import Callable
 
 from stacks.quic.configuration import Configuration
 from stacks.quic.errors import QuicError, TransportErrorCode
-from stacks.quic.events import Event, PathChanged, PathFailed
+from stacks.quic.events import Event, PathChanged, PathFailed, note
 from stacks.quic.paths.mtu import MtuDiscovery
 from stacks.quic.paths.path import Path
 from stacks.quic.paths.peer_ids import PeerConnectionIds
@@ -307,7 +307,7 @@ class Paths:
             self._validated = path
         if self.on_change is not None:
             self.on_change(path, now)
-        self.events.append(PathChanged(path.local, path.remote))
+        note(self.events, PathChanged(path.local, path.remote))
 
     def _try(self, local: Address, remote: Address, peer_cid: bytes, now: int) -> None:
         """A client wants to go on there."""
@@ -341,9 +341,9 @@ class Paths:
     def _failed(self, path: Path, now: int) -> None:
         """Nobody answered (8.2.4, 9.3.2)."""
         if path.is_wanted:
-            self.events.append(PathFailed(path.local, path.remote))
+            note(self.events, PathFailed(path.local, path.remote))
         if path is self.active and self._validated is not path:
-            self.events.append(PathFailed(path.local, path.remote))
+            note(self.events, PathFailed(path.local, path.remote))
             self._use(self._validated, now)
         if path is not self.active:
             if path is self._validated:

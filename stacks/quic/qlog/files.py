@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Self
 
 from stacks.quic.qlog.tracer import QlogTracer
 
@@ -12,7 +13,7 @@ class QlogFiles:
 
     folder: is made where it does not exist; OSError where it cannot be. wall_clock: of the logs, see `QlogTracer`.
     failure: the first error of a file that could not be opened or written (a full disk); its log ends there, and
-    connections go on.
+    connections go on. `close` writes out the logs of connections that are not over; `with` does it.
     """
 
     def __init__(self, folder: Path, *, wall_clock: str | None = None) -> None:
@@ -27,18 +28,26 @@ class QlogFiles:
         return QlogTracer(self._open, is_client=is_client, wall_clock=self.wall_clock)
 
     def close(self) -> None:
-        """Write out the logs of connections that still live; a program calls it at its end."""
-        for file in tuple(self._open_files):
-            file.close()
+        """Write out what is buffered. What connections report afterwards is written when they end."""
+        for file in self._open_files:
+            file.flush()
 
-    def forget(self, file: _File) -> None:
-        """A log is complete."""
-        self._open_files.pop(file, None)
+    def __enter__(self) -> Self:
+        """Itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close."""
+        self.close()
 
     def _open(self, name: str) -> _File:
         file = _File(self.folder / f"{name}.sqlog", self)
         self._open_files[file] = None
         return file
+
+    def forget(self, file: _File) -> None:
+        """It is closed."""
+        self._open_files.pop(file, None)
 
 
 class _File:
@@ -56,16 +65,16 @@ class _File:
         self._parts.append(data)
         self._waiting_bytes += len(data)
         if self._waiting_bytes >= PIECE_BYTES:
-            self._flush()
+            self.flush()
 
     def close(self) -> None:
-        self._flush()
+        self.flush()
         self._owner.forget(self)
 
-    def _flush(self) -> None:
+    def flush(self) -> None:
         # Opened for each piece: a server of thousands of connections has no thousands of open files.
         parts, self._parts, self._waiting_bytes = self._parts, [], 0
-        if self._is_over:
+        if self._is_over or not parts:
             return
         try:
             with self._path.open(self._mode) as file:

@@ -93,6 +93,12 @@ class PathCongestion:
             self._mark()
         return True
 
+    @property
+    def is_full(self) -> bool:
+        """Whether the window has no room for another full packet."""
+        window_bytes, inflight_bytes = self.controller.window_bytes, self.delivery.inflight_bytes
+        return window_bytes is not None and inflight_bytes > 0 and inflight_bytes + self.datagram_bytes > window_bytes
+
     def room_packets(self, size_bytes: int) -> int:
         """How many packets of `size_bytes` `may_send` would let leave one after the other, when it has let one."""
         controller, inflight_bytes = self.controller, self.delivery.inflight_bytes

@@ -18,6 +18,7 @@ from stacks.quic.events import (
     StreamReset,
     StreamsAvailable,
     StreamWritable,
+    note,
 )
 from stacks.quic.streams import control
 from stacks.quic.streams.control import Key
@@ -160,7 +161,7 @@ class Incoming(Outgoing):
         before = self._own.allowed[kind]
         if maximum > before:
             self._own.allowed[kind] = maximum
-            self._events.append(StreamsAvailable(is_unidirectional))
+            note(self._events, StreamsAvailable(is_unidirectional))
             self._streams_allowed(kind, before)
 
     def handle_data_blocked(self, limit: int, now: int) -> None:

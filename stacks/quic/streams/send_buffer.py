@@ -54,7 +54,7 @@ class SendBuffer:
             if not self._ends or start >= self._ends[-1]:
                 self._freeze()
             index = bisect_right(self._ends, start)
-            self._chunk, self._base_end = self._chunks[index], self._ends[index]
+            self._chunk, self._base_end = self.chunks[index], self._ends[index]
             self._base = self._base_end - len(self._chunk)
         return memoryview(self._chunk), start - self._base
 

@@ -83,6 +83,9 @@ def _check_values(parameters: TransportParameters) -> None:
         raise _wrong(f"ack_delay_exponent {parameters.ack_delay_exponent} is above 20")
     if parameters.max_ack_delay_ms >= 1 << 14:
         raise _wrong(f"max_ack_delay {parameters.max_ack_delay_ms} ms is not below 2^14")
+    least_us = parameters.min_ack_delay_us
+    if least_us is not None and least_us > parameters.max_ack_delay_ms * 1000:  # draft-ietf-quic-ack-frequency 3
+        raise _wrong(f"min_ack_delay {least_us} us is above max_ack_delay {parameters.max_ack_delay_ms} ms")
     if parameters.active_connection_id_limit < 2:
         raise _wrong(f"active_connection_id_limit {parameters.active_connection_id_limit} is below 2")
     for name in ("initial_max_streams_bidi", "initial_max_streams_uni"):

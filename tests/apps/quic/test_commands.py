@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+import apps.quic.running  # noqa: F401 - loaded once, and not in every fork
 from apps.processes import ServingProcess, command_line, environment
 from tests.apps.cli import LIMIT_S, baremetal, only_line, wait_until
 
@@ -136,6 +137,17 @@ def test_keys_are_updated_and_version_two_is_spoken(site: Site, into: Path) -> N
     assert (into / "big").read_bytes() == (site.folder / "big").read_bytes()
 
 
+def test_client_asks_for_an_upgrade_of_a_server_that_prefers_version_one(site: Site, into: Path) -> None:
+    # Ours goes by its own preference (RFC 9368 4 leaves that to servers), so that 1 it stays.
+    document = site.get_json(f"{site.url}hello.txt", "--upgrade", into=into)
+    assert document["connections"][0]["version"] == 1
+
+
+def test_small_window_takes_longer_and_brings_the_same(site: Site, into: Path) -> None:
+    site.get_json(f"{site.url}big", "--window", "16k", into=into)
+    assert (into / "big").read_bytes() == (site.folder / "big").read_bytes()
+
+
 def test_server_asks_for_a_retry_and_for_version_two(folder: Path, loopback_address: str, into: Path) -> None:
     served = Site(folder, loopback_address, "--retry", "--version", "2", "--no-early-data")
     with served.process:
@@ -145,6 +157,7 @@ def test_server_asks_for_a_retry_and_for_version_two(folder: Path, loopback_addr
     assert (into / "hello.txt").read_bytes() == b"hello\n"
 
 
+@pytest.mark.long
 def test_client_moves_to_another_port_and_to_the_preferred_address(
     folder: Path, loopback_address: str, into: Path
 ) -> None:
@@ -179,6 +192,7 @@ def test_server_that_is_not_there_does_not_keep_others_from_answering(
     assert [path.name for path in into.iterdir()] == ["hello.txt"]
 
 
+@pytest.mark.long
 def test_reader_that_stops_is_told_of(site: Site) -> None:
     words = command_line(["quic", "get", "--insecure", f"{site.url}huge", "--output", "-"])
     with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment()) as process:
@@ -201,6 +215,8 @@ def test_unknown_host_is_told() -> None:
         (["http://a.test/"], "QUIC is for https"),
         (["https://a.test/x", "--cc", "vegas"], "vegas"),
         (["https://a.test/x", "--version", "3"], "version 1 and version 2"),
+        (["https://a.test/x", "--version", "2", "--upgrade"], "--upgrade is from version 1 to 2"),
+        (["https://a.test/x", "--window", "0"], "at least 1"),
         (["https://a.test/x", "--cipher", "des"], "aes128, aes256, chacha20"),
         (["https://a.test/x", "--alpn", "doq"], "h3 and hq-interop"),
         (["https://a.test/x", "https://b.test/x"], "would both be x"),

@@ -32,6 +32,7 @@ PATHS = {
     "corrupting": Impairments(delay_ns=5 * MILLISECOND_NS, corruption=0.02),
 }
 SIZE = 400_000
+PIECES = (3, 70_001, 10, 700, 20_000, 1, 2_048, 1_200, 128 << 10)
 
 
 @pytest.mark.parametrize("path", PATHS)
@@ -66,7 +67,11 @@ class Download:
             self.client.write(stream, b"please", is_fin=True)
             rig.client_host.wake()
             rig.run(SECOND_NS // 10)
-            self.server.write(stream, random.Random(seed).randbytes(SIZE), is_fin=True)
+            data, at = random.Random(seed).randbytes(SIZE), 0
+            for size in PIECES:  # most packets lie within one piece, some in several
+                self.server.write(stream, data[at : at + size])
+                at += size
+            self.server.write(stream, data[at:], is_fin=True)
             rig.server_host.wake()
             self.read_until(stream)
 

@@ -91,11 +91,11 @@ def _draw_window(axes: Axes, view: View) -> None:
 
 def _draw_rates(axes: Axes, view: View) -> None:
     words = "sent" if view.is_sender else "received"
-    label(axes, f"stream data {words}, and pacing rate, Mbit/s")
+    pacing = view.trace.metrics.get("pacing_rate")
+    label(axes, f"stream data {words}{'' if pacing is None else ', and pacing rate'}, Mbit/s")
     x, y = data_rate(view.data, view)
     axes.plot(x, y, color="#009e73", linewidth=1.4, label=f"data {words}")
     rates = list(y)
-    pacing = view.trace.metrics.get("pacing_rate")
     if pacing is not None:
         x, y = view.line(pacing, 1e6)
         axes.plot(x, y, color="#e69f00", linewidth=1.1, drawstyle="steps-post", label="pacing rate")

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from apps.pictures.canvas import Axes, Figure, label, legend, panels
-from apps.pictures.colours import colour
-from apps.quic.plot.pictures.view import View
+from apps.quic.plot.pictures.view import LEAST_PART, View, stream_colours
 
 
 def multiplexing_figure(view: View) -> Figure | None:
@@ -16,7 +15,7 @@ def multiplexing_figure(view: View) -> Figure | None:
     figure, axes = panels((0.7 + 0.24 * rows, 2.4, 0.7), title=view.title("multiplexing"), share=False)
     _draw_rows(axes[0], view, spans)
     _draw_shares(axes[1], view, list(spans))
-    _draw_order(axes[2], view, list(spans))
+    _draw_order(axes[2], view)
     for each in axes[:2]:
         view.finish([each])
     return figure
@@ -60,9 +59,10 @@ def _draw_rows(axes: Axes, view: View, spans: dict[int, list[tuple[float, float]
     more = f", the first {ROWS_MAX} of {len(spans)}" if len(spans) > ROWS_MAX else ""
     label(axes, f"streams in the order of their first data{more}")
     least_s = (view.end_s - view.start_s) / PIXELS
+    shades = stream_colours(view.data.streams)
     for row, stream in enumerate(shown):
         bars = [(start, max(end - start, least_s)) for start, end in spans[stream]]
-        axes.broken_barh(bars, (row - 0.36, 0.72), facecolors=colour(row), linewidth=0)
+        axes.broken_barh(bars, (row - 0.36, 0.72), facecolors=shades[stream], linewidth=0)
     axes.set_yticks(range(len(shown)), [str(stream) for stream in shown])
     axes.set_ylim(len(shown) - 0.5, -0.5)
 
@@ -70,10 +70,11 @@ def _draw_rows(axes: Axes, view: View, spans: dict[int, list[tuple[float, float]
 def _draw_shares(axes: Axes, view: View, streams: list[int]) -> None:
     word = "sent" if view.is_sender else "received"
     label(axes, f"data {word}, Mbit/s, one stream's on the other's")
-    named = streams[:SHARES_MAX]
+    colours = stream_colours(view.data.streams)
+    named = [stream for stream in colours if stream in streams][:SHARES_MAX]
     middles, rows = stream_shares(view, named)
     names = [f"stream {stream}" for stream in named]
-    shades = [colour(index) for index in range(len(named))]
+    shades = [colours[stream] for stream in named]
     if any(rows[-1]):
         names.append("others")
         shades.append("#d5d9dd")
@@ -82,21 +83,40 @@ def _draw_shares(axes: Axes, view: View, streams: list[int]) -> None:
     legend(axes, columns=5)
 
 
-def _draw_order(axes: Axes, view: View, streams: list[int]) -> None:
+def _draw_order(axes: Axes, view: View) -> None:
     """One block a frame, since shares do not tell taking turns from going one after the other in a hurry."""
     frames = view.data.streams
-    start = view.part(frames.x).start
+    start = first_change(view)
     shown = frames.stream[start : start + ORDER_MAX]
-    label(axes, f"the first {len(shown)} frames, one block each, in the order in which they went")
-    for row, stream in enumerate(streams):
+    shades = stream_colours(frames)
+    label(axes, f"{len(shown)} frames from {frames.x[start]:.4g} s on in the order in which they went, one block each")
+    for stream in dict.fromkeys(shown):
         blocks = [(index, 1) for index, each in enumerate(shown) if each == stream]
-        if blocks:
-            axes.broken_barh(blocks, (0, 1), facecolors=colour(row), linewidth=0)
+        axes.broken_barh(blocks, (0, 1), facecolors=shades[stream], linewidth=0)
     axes.set_yticks([])
-    axes.set_xlim(0, max(len(shown), 1))
+    axes.set_xlim(0, len(shown))
     axes.grid(False)
 
 
+def first_change(view: View) -> int:
+    """The frame a little before the first of another stream that has much data; the first that is shown without one."""
+    frames = view.data.streams
+    sizes = frames.sizes()
+    least = max(sizes.values()) // LEAST_PART
+    part = view.part(frames.x)
+    first, end = int(part.start), int(part.stop)
+    former = -1
+    for index in range(first, end):
+        stream = frames.stream[index]
+        if sizes[stream] < least:
+            continue
+        if former not in (-1, stream):
+            return max(first, min(index - ORDER_BEFORE, end - ORDER_MAX))
+        former = stream
+    return first
+
+
+ORDER_BEFORE = 30
 ORDER_MAX = 300
 ROWS_MAX = 40
 SHARES_MAX = 8

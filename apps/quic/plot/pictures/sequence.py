@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from apps.pictures.canvas import Axes, Figure, label, legend, panels
-from apps.pictures.colours import colour
-from apps.quic.plot.pictures.view import ACKED, LOST, SENT, View
+from apps.quic.plot.pictures.view import ACKED, LEAST_PART, LOST, SENT, View, stream_colours
 from apps.quic.plot.trace import Numbers, StreamFrames
 
 
@@ -31,11 +30,10 @@ def sequence_figure(view: View) -> Figure:
 
 
 def stream_offsets(frames: StreamFrames) -> dict[int, Offsets]:
-    """Of each stream, in the order of their bytes: when its data reached how far, and when data came again."""
-    sizes: dict[int, int] = {}
-    for stream, length in zip(frames.stream, frames.length, strict=True):
-        sizes[stream] = sizes.get(stream, 0) + length
-    wanted = sorted((stream for stream in sizes if sizes[stream]), key=lambda stream: -sizes[stream])[:STREAMS_MAX]
+    """Of each stream with much data, the most first: when its data reached how far, and when data came again."""
+    sizes = frames.sizes()
+    least = max(1, max(sizes.values(), default=0) // LEAST_PART)
+    wanted = sorted((each for each in sizes if sizes[each] >= least), key=lambda each: -sizes[each])[:STREAMS_MAX]
     found = {stream: Offsets() for stream in wanted}
     highest = dict.fromkeys(wanted, 0)
     for x, stream, offset, length in zip(frames.x, frames.stream, frames.offset, frames.length, strict=True):
@@ -60,15 +58,16 @@ def _draw_numbers(axes: Axes, view: View) -> None:
     lost = view.dots(way.lost.x, way.lost.y)
     if lost[0]:
         axes.plot(*lost, "x", color=LOST, markersize=4.5, markeredgewidth=1.1, label="lost")
-    legend(axes, columns=3, scale=3)
+    legend(axes, columns=3, scale=2)
 
 
 def _draw_offsets(axes: Axes, view: View, offsets: dict[int, Offsets]) -> None:
     again = "sent again" if view.is_sender else "late"
     label(axes, f"offset in streams, MB (crosses: {again})")
     has_crosses = False
-    for index, (stream, row) in enumerate(offsets.items()):
-        shade = colour(index)
+    shades = stream_colours(view.data.streams)
+    for stream, row in offsets.items():
+        shade = shades[stream]
         shown_x, shown_y = view.dots(row.first.x, row.first.y)
         axes.plot(shown_x, [each / 1e6 for each in shown_y], ".", color=shade, markersize=2.2, label=f"stream {stream}")
         crosses_x, crosses_y = view.dots(row.again.x, row.again.y)
@@ -78,7 +77,7 @@ def _draw_offsets(axes: Axes, view: View, offsets: dict[int, Offsets]) -> None:
                 crosses_x, [each / 1e6 for each in crosses_y], "x", color=shade, markersize=4, markeredgewidth=0.9
             )
     if len(offsets) > 1 or has_crosses:
-        legend(axes, columns=4, scale=3)
+        legend(axes, columns=4, scale=2.5)
     axes.set_ylim(bottom=0)
 
 

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from apps.pictures.canvas import Axes
+from apps.pictures.colours import colour
 from apps.pictures.points import cloud, thin
-from apps.quic.plot.trace import Direction, Metric, Trace
+from apps.quic.plot.trace import Direction, Metric, StreamFrames, Trace
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,13 +41,14 @@ class View:
         return slice(bisect_left(x, self.start_s), bisect_right(x, self.end_s))
 
     def line(self, metric: Metric, scale: float) -> tuple[list[float], list[float]]:
-        """A metric as steps: each value holds until the next."""
+        """A metric as steps: each value holds until the next, the last one as long as any metric was told."""
         part = self.part(metric.x)
         first = max(0, part.start - 1)
         x = [max(each, self.start_s) for each in metric.x[first : part.stop]]
         y = [each / scale for each in metric.y[first : part.stop]]
         if x:
-            x.append(min(self.end_s, max(metric.x[-1], x[-1])))
+            last_s = max(other.x[-1] for other in self.trace.metrics.values())
+            x.append(max(x[-1], min(self.end_s, last_s)))
             y.append(y[-1])
         return thin(x, y)
 
@@ -84,6 +86,16 @@ def view_of(trace: Trace, name: str, *, start_s: float = 0.0, end_s: float | Non
     return View(trace, name, start_s, trace.end_s if end_s is None else min(end_s, trace.end_s))
 
 
+def stream_colours(frames: StreamFrames) -> dict[int, str]:
+    """The same colour for a stream in all pictures: those of the order in which they began, control streams last."""
+    sizes = frames.sizes()
+    least = max(sizes.values(), default=0) // LEAST_PART
+    ordered = sorted(sizes, key=lambda stream: sizes[stream] < least)
+    return {stream: colour(index) for index, stream in enumerate(ordered)}
+
+
+LEAST_PART = 200
+"""Streams with less than this part of the largest carry no data worth a colour of the first."""
 MARKS_MAX = 60
 NAME = {"ha": "left", "va": "top", "fontsize": 7, "color": "#5f6b73", "rotation": 90}
 SENT, ACKED, LOST = "#0072b2", "#009e73", "#d55e00"

@@ -17,8 +17,9 @@ from stacks.quic.events import StreamReadable
 from stacks.quic.keys import SUITES, Opener, Sealer, next_secret
 from tests.stacks.quic.rig import CLIENT, MILLISECOND_NS, SERVER, Rig, client_configuration, server_configuration
 from transports.datagram import Address, Transmit
+from transports.packets import Packet
 from transports.simulation import Host
-from wire.quic.frames import ConnectionClose, Frame, Padding, read_frames
+from wire.quic.frames import ConnectionClose, Crypto, Frame, Padding, read_frames
 from wire.quic.packet import SHORT_FIRST, decode_header
 
 SUITE = SUITES[0x1301]
@@ -131,7 +132,10 @@ class Stage:
             client=client_configuration(**{"key_log": lines.append, "cipher_suites": (0x1301,), **(client or {})}),
             server=server_configuration(**(server or {})),
         )
+        passed: list[Packet] = []
+        rig.network.trace = lambda _, what, packet: passed.append(packet) if what == "sent" else None
         self.peer, server_end = rig.establish()
+        rig.network.trace = None
         self.victim, self.endpoint = (server_end, rig.server) if victim == "server" else (self.peer, rig.client)
         secrets = {line.split()[0]: bytes.fromhex(line.split()[2]) for line in lines}
         theirs, ours = secrets["CLIENT_TRAFFIC_SECRET_0"], secrets["SERVER_TRAFFIC_SECRET_0"]
@@ -148,6 +152,7 @@ class Stage:
             sending=theirs if is_server else ours,
             receiving=ours if is_server else theirs,
         )
+        self.tickets_bytes = self._count_tickets(passed, ours)
 
     @property
     def code(self) -> int | None:
@@ -191,6 +196,18 @@ class Stage:
             if end.streams.is_finished(stream):
                 break
         return bytes(data)
+
+    def _count_tickets(self, passed: list[Packet], secret: bytes) -> int:
+        """Where the CRYPTO stream of the honest server's 1-RTT packets ended."""
+        opener, end = Opener(SUITE, secret, 1), 0
+        for packet in passed:
+            payload = bytearray(packet.payload)
+            if packet.source == SERVER and not payload[0] & 0x80:
+                (opened,) = opener.open_burst(memoryview(payload), [(0, 9, len(payload))], -1)
+                for _, frame in read_frames(opened[2]) if opened is not None else ():
+                    if isinstance(frame, Crypto):
+                        end = max(end, frame.offset + len(frame.data))
+        return end
 
     def _make_bystander(self, victim: str) -> tuple[Connection, Connection]:
         rig = self.rig

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from stacks.quic.qlog import QlogTracer
+from stacks.quic.qlog import QlogFiles, QlogTracer
 
 ODCID = bytes.fromhex("8394c8f03e515708")
 
@@ -37,9 +37,9 @@ class _Memory:
         self._logs.closed.append(self._name)
 
 
-def started(logs: Logs, *, is_client: bool = True, now: int = 0) -> QlogTracer:
+def started(logs: Logs | QlogFiles, *, is_client: bool = True, now: int = 0) -> QlogTracer:
     """A tracer that was told of the start."""
-    tracer = QlogTracer(logs, is_client=is_client)
+    tracer = logs(is_client=is_client) if isinstance(logs, QlogFiles) else QlogTracer(logs, is_client=is_client)
     tracer.connection_started(
         now,
         local=("192.0.2.1", 50000),

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from stacks.quic.qlog import QlogFiles
 from stacks.quic.qlog.files import PIECE_BYTES
-from tests.stacks.quic.qlog.memory import ODCID
+from tests.stacks.quic.qlog.memory import ODCID, started
 from tests.stacks.quic.qlog.validator import problems
 
 
@@ -38,6 +38,19 @@ def test_each_end_of_a_connection_has_a_file_of_its_own(tmp_path: Path) -> None:
         assert [each for each in problems(log) if "never sent" not in each] == []
         assert log.count(b"packets_acked") == 3000
     assert files.failure is None
+
+
+def test_logs_of_connections_that_go_on_are_written_out_when_the_files_are_closed(tmp_path: Path) -> None:
+    with QlogFiles(tmp_path) as files:
+        tracer = started(files)
+        tracer.ecn_state_updated(1, "testing")
+        assert not list(tmp_path.iterdir())
+    (path,) = tmp_path.iterdir()
+    assert path.read_bytes().count(b"\x1e") == 4
+    tracer.ecn_state_updated(2, "capable")
+    tracer.finish()
+    assert path.read_bytes().count(b"\x1e") == 5
+    assert problems(path.read_bytes()) == []
 
 
 def test_a_folder_that_goes_away_is_told_and_stops_nothing(tmp_path: Path) -> None:
