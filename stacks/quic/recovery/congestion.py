@@ -29,7 +29,7 @@ class PathCongestion:
     """
 
     __slots__ = (
-        "_event_ns", "_marked_ns", "_pacing_rest", "_persistent", "_quantum_left", "_starts", "_unresolved",
+        "_event_ns", "_is_held", "_marked_ns", "_pacing_rest", "_persistent", "_quantum_left", "_starts", "_unresolved",
         "ack_delay_ns", "controller", "datagram_bytes", "delivery", "ecn", "is_recovering", "large_losses", "rtt",
         "thresholds", "validation",
     )  # fmt: skip
@@ -60,6 +60,7 @@ class PathCongestion:
         # What rounding to a nanosecond left of the last gap, in bits times nanoseconds per second.
         self._pacing_rest = 0
         self._marked_ns = -1
+        self._is_held = False  # whether the pacer holds back what waits
         self._mark()
 
     @property
@@ -142,6 +143,7 @@ class PathCongestion:
         pacer later.
         """
         quantum_left, self._quantum_left = self._quantum_left, 0
+        was_held, self._is_held = self._is_held, False
         delivery, window_bytes = self.delivery, self.controller.window_bytes
         if not has_more:
             if is_complete and (window_bytes is None or delivery.inflight_bytes < window_bytes):
@@ -151,7 +153,9 @@ class PathCongestion:
             delivery.cwnd_limited()
             return None
         if self.controller.rate_bps is None or quantum_left > 0 or now >= delivery.next_send_ns:
+            self._is_held = was_held  # it is not through with what was held back
             return None
+        self._is_held = True
         return delivery.next_send_ns
 
     # In
@@ -254,6 +258,9 @@ class PathCongestion:
         if delivery.next_send_ns >= now:
             owed += self._pacing_rest
             start_ns = delivery.next_send_ns
+        elif self._is_held:
+            # A driver that wakes late does not slow the flow down: what was held back by then leaves now.
+            start_ns = max(delivery.next_send_ns, now - PAUSE_NS)
         gap_ns, self._pacing_rest = divmod(owed, rate_bps)
         delivery.next_send_ns = start_ns + gap_ns
 
@@ -271,3 +278,5 @@ INITIAL_PTO_NS = 3 * INITIAL_RTT_NS
 """RFC 9002 6.2.2: the variation is half of the round trip."""
 INITIAL_LOSS_DELAY_NS = INITIAL_RTT_NS * 9 // 8
 DEFAULT_ACK_DELAY_NS = 25_000_000
+PAUSE_NS = 20_000_000
+"""What a driver may be late without the flow noticing, as of the model sender's endpoint."""
