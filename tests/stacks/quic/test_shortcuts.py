@@ -93,7 +93,7 @@ class Download:
         delivered = b"".join(data for _, _, data in self.received)
         assert delivered == b"".join(random.Random(seed).randbytes(SIZE) for seed in (1, 2))
         moments = [(now, stream, len(data)) for now, stream, data in self.received]
-        assert len(self.sent) > 50
+        assert len(self.sent) > 20
         return [self.sent, moments, *(state_of(end) for end in (self.client, self.server))]
 
 
