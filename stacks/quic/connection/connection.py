@@ -126,13 +126,16 @@ class Connection:
 
     def poll_transmit(self, now: int) -> Transmit | None:
         """The next burst to send, or None."""
-        self._look(now)
+        watch = self._watch
+        if watch is not None:
+            watch.looked(now)
         try:
             transmit = self._sending.poll_transmit(now)
         except QuicError as error:  # the keys are used up (RFC 9001 6.6)
             end(self._parts, ConnectionEvent.CLOSE, CloseReason(error.code, str(error)), now)
             transmit = self._sending.poll_transmit(now)
-        self._look(now)
+        if watch is not None:
+            watch.looked(now)
         return transmit
 
     def poll_deadline(self) -> int | None:

@@ -148,7 +148,8 @@ class Recovery:
         else:
             self._tell_paths(arrived, late, lost, rtt_ns, ack_delay_ns, ce_packets, now)
         self._tell_arrived(arrived, now)
-        self._tell_arrived(late, now)
+        if late:
+            self._tell_arrived(late, now)
         self._tell_lost(lost, now)
         if space.remembered:
             space.forget(now - REMEMBERED_TIMEOUTS * self.pto_ns())
