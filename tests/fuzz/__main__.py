@@ -100,7 +100,8 @@ NAMES = {
     "capsules": "tests.fuzz.capsules",
     "nbd": "tests.fuzz.nbd",
     "quic-formats": "tests.fuzz.quic_formats",
-    "quic-frames": "tests.fuzz.quic_frames",
+    "quic-peer": "tests.fuzz.quic_peer",
+    "quic-openings": "tests.fuzz.quic_openings",
     "quic-packets": "tests.fuzz.quic_packets",
 }
 

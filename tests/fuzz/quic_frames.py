@@ -1,155 +1,113 @@
-"""Any frames from a peer with the keys to a whole connection, in virtual time.
-
-The first byte says who the victim is (bit 0), whether the victim has data to send (bit 1), and which packets carry the
-frames: 1-RTT (bits 2 and 3 not both set), or those of the handshake that stands still. The rest are records: two bytes
-of length, and so many of payload. A length with its highest bit set is followed by a pause of so many milliseconds.
-"""
+"""Frames that make some sense: where a fuzzer begins, and how one who knows them changes them."""
 
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Callable
 
-from stacks.quic.connection import Connection, ConnectionState
-from stacks.quic.errors import TransportErrorCode
-from tests.stacks.quic.malicious.opening import Opening
-from tests.stacks.quic.malicious.stage import Stage
-from tests.stacks.quic.malicious.test_frames import ALL
-from tests.stacks.quic.malicious.test_long_packets import FRAMES
-from tests.stacks.quic.rig import MILLISECOND_NS, SECOND_NS
+from wire.errors import WireError
+from wire.quic import frame_types as t
 from wire.quic import frames as f
+from wire.quic.ack_frames import encode_ack
 from wire.quic.varint import encode_varint
 
-PACKETS_MAX = 60
-PAYLOAD_MAX = 1150
-CODES = {int(code) for code in TransportErrorCode}
-PLACES = (("server", "initial"), ("client", "initial"), ("server", "handshake"), ("client", "handshake"))
+INTEGERS = (
+    *range(14), 20, 63, 64, 1000, 1001, 1300, 16_383, 16_384, 100_000, 4 << 20, 8 << 20, (1 << 30) - 1, 1 << 30,
+    1 << 32, (1 << 60) - 1, 1 << 60, (1 << 60) + 1, (1 << 62) - 1,
+)  # fmt: skip
 
 
-def check(data: bytes) -> None:
-    """Send the packets, and check everything that must hold; raises whatever does not."""
-    control, rest = (data or b"\0")[0], data[1:]
-    if control & 12 == 12:
-        _check_opening(PLACES[control & 3], rest)
-    else:
-        _check_stage("client" if control & 1 else "server", rest, is_sending=bool(control & 2))
+def random_frame(rng: random.Random) -> bytes:
+    """Any frame, with values that mean something now and then."""
+    return MAKERS[int(rng.random() * len(MAKERS))](rng)
 
 
-def _check_stage(name: str, data: bytes, *, is_sending: bool) -> None:
-    stage = Stage(name, has_bystander=False)
-    victim, rogue = stage.victim, stage.rogue
-    if is_sending:
-        victim.write(victim.open_stream(), b"data" * 5000, is_fin=True)
-    for pause_ms, payload in records(data):
-        rogue.send(payload)
-        if pause_ms:
-            rogue.run(pause_ms * MILLISECOND_NS)
-    rogue.run()
-    _check_end(victim)
-    if stage.is_alive:
-        rogue.send(f.PathChallenge(b"alive???").encode() + f.MaxData(1 << 30).encode())
-        rogue.run()
-        assert stage.is_alive
-    while victim.poll_event() is not None:
-        pass
-    rogue.run(100 * SECOND_NS)
-    assert not stage.endpoint.connections, "a connection stayed for ever"
+def changed_frames(payload: bytes, rng: random.Random) -> bytes:
+    """A payload with frames added, doubled, removed, and integers exchanged."""
+    changed = bytearray(payload)
+    for _ in range(1 + int(rng.random() * 3)):
+        at = int(rng.random() * (len(changed) + 1))
+        way = rng.random()
+        if way < 0.3 or not changed:
+            changed += random_frame(rng)
+        elif way < 0.4:
+            changed[:0] = random_frame(rng)
+        elif way < 0.6 and at < len(changed):
+            changed[at : at + (1 << (changed[at] >> 6))] = encode_varint(_integer(rng))
+        elif way < 0.7:
+            del changed[at : at + 1 + int(rng.random() * 8)]
+        elif way < 0.8:
+            changed[at:at] = changed[: int(rng.random() * len(changed))]
+        elif at < len(changed):
+            changed[at] = int(rng.random() * 256)
+    return bytes(changed)
 
 
-def _check_opening(place: tuple[str, str], data: bytes) -> None:
-    opening = Opening(*place)
-    assert opening.victim is not None
-    for pause_ms, payload in records(data):
-        opening.send(opening.packet(payload))
-        if pause_ms:
-            opening.rig.run(pause_ms * MILLISECOND_NS)
-    opening.rig.run(30 * MILLISECOND_NS)
-    _check_end(opening.victim)
-    opening.rig.run(200 * SECOND_NS)
-    assert opening.victim.state == ConnectionState.CLOSED, "a handshake stayed for ever"
+def frames_to_begin_with() -> list[bytes]:
+    """Payloads: each frame alone, and some that belong together."""
+    rng = random.Random(1)
+    found = [make(rng) for make in MAKERS for _ in range(2)]
+    found += [f.Stream(stream, 0, bytes(1000), is_fin=bool(stream & 4)).encode() for stream in range(8)]
+    found.append(b"".join(f.Stream(0, 10 * n, b"0123456789").encode() for n in range(20, 0, -1)))
+    found.append(encode_ack([(0, 1)], 0) + encode_ack([(0, 3)], 0))
+    found.append(f.Stream(0, 0, b"a").encode() + f.ResetStreamAt(0, 1, 9, 1).encode() + f.ResetStream(0, 1, 9).encode())
+    return found
 
 
-def _check_end(victim: Connection) -> None:
-    reason = victim.close_reason
-    if reason is not None and not reason.by_peer and not reason.is_silent:
-        assert reason.code in CODES or 0x100 <= reason.code < 0x200, f"closed with {reason.code:#x}"
-        assert reason.code != TransportErrorCode.INTERNAL_ERROR
-    deadline_ns = victim.poll_deadline()
-    assert deadline_ns is not None or victim.state == ConnectionState.CLOSED
+def _integer(rng: random.Random) -> int:
+    return INTEGERS[int(rng.random() ** 2 * len(INTEGERS))]
 
 
-def records(data: bytes) -> Iterator[tuple[int, bytes]]:
-    """Pauses and payloads."""
-    offset = count = 0
-    while offset + 2 <= len(data) and count < PACKETS_MAX:
-        length = int.from_bytes(data[offset : offset + 2], "big")
-        offset += 2
-        pause_ms = 0
-        if length & 0x8000 and offset < len(data):
-            pause_ms = data[offset]
-            offset += 1
-        length = min(length & 0x7FFF, PAYLOAD_MAX)
-        yield pause_ms, data[offset : offset + length]
-        offset += length
-        count += 1
+def _bytes(rng: random.Random) -> bytes:
+    return bytes(int(rng.random() * 40))
 
 
-def record(payload: bytes, pause_ms: int = 0) -> bytes:
-    """The inverse for one."""
-    if not pause_ms:
-        return len(payload).to_bytes(2, "big") + payload
-    return (len(payload) | 0x8000).to_bytes(2, "big") + bytes((pause_ms,)) + payload
+def _of(kind: type[f.IntegerFrame]) -> Callable[[random.Random], bytes]:
+    return lambda rng: kind(*(_integer(rng) for _ in kind.FIELDS)).encode()
 
 
-def seeds() -> list[bytes]:
-    """Every mistake that is known, and every frame, alone."""
-    known = [mistake.payload for mistake in ALL if isinstance(mistake.payload, bytes)]
-    known += [frame for frame, _ in FRAMES.values()]
-    return [bytes((control,)) + record(payload, 5) for control in (0, 1) for payload in known]
+def _stream(rng: random.Random) -> bytes:
+    frame = f.Stream(_integer(rng) & 15, _integer(rng), _bytes(rng), is_fin=rng.random() < 0.2)
+    return frame.encode(is_last=rng.random() < 0.3)
 
 
-def mutated(data: bytes, rng: random.Random) -> bytes:
-    """Other frames in front, behind and within; lengths that fit."""
-    control = int(rng.random() * 16) if rng.random() < 0.3 else (data or b"\0")[0]
-    payloads = [payload for _, payload in records(data[1:])]
-    for _ in range(1 + int(rng.random() * 6)):
-        payloads.insert(int(rng.random() * (len(payloads) + 1)), _some_frames(rng))
-    out = bytes((control,))
-    for payload in payloads:
-        changed = bytearray(payload)
-        if changed and rng.random() < 0.2:
-            changed[int(rng.random() * len(changed))] = int(rng.random() * 256)
-        out += record(bytes(changed), int(rng.random() * 40) if rng.random() < 0.3 else 0)
-    return out
+def _ack(rng: random.Random) -> bytes:
+    ranges, last = [], -2
+    for _ in range(1 + int(rng.random() * 4)):
+        first = last + 2 + int(rng.random() * 4)
+        last = first + int(rng.random() * 6)
+        ranges.append((first, last))
+    if rng.random() < 0.2:
+        ranges.append((last + 2 + _integer(rng) // 2, last + 2 + (_integer(rng) | 1)))
+    counts = (_integer(rng) & 15, _integer(rng) & 15, _integer(rng) & 15) if rng.random() < 0.4 else None
+    try:
+        return encode_ack(ranges[::-1], _integer(rng), counts)
+    except WireError:
+        return encode_ack([(0, 1)], 0)
 
 
-def _some_frames(rng: random.Random) -> bytes:
-    return b"".join(_some_frame(rng) for _ in range(1 + int(rng.random() * 5)))
+def _new_connection_id(rng: random.Random) -> bytes:
+    number = _integer(rng)
+    prior = number if rng.random() < 0.3 else _integer(rng) & 7
+    return f.NewConnectionId(number, prior, bytes((number & 255,)) * int(rng.random() * 22), bytes(16)).encode()
 
 
-def _some_frame(rng: random.Random) -> bytes:
-    kind = int(rng.random() * 6)
-    stream = int(rng.random() * 12)
-    if kind == 0:
-        size = int(rng.random() * 30)
-        head = 0x0E | int(rng.random() * 2)
-        return bytes((head,)) + encode_varint(stream) + encode_varint(_number(rng)) + encode_varint(size) + bytes(size)
-    if kind == 1:
-        first = int(rng.random() * 40)
-        return f.Ack([(first, first + int(rng.random() * 8))], _number(rng)).encode()
-    if kind == 2:
-        return f.Crypto(_number(rng), bytes(int(rng.random() * 40))).encode()
-    if kind == 3:
-        number = int(rng.random() * 12)
-        return f.NewConnectionId(number, int(rng.random() * (number + 1)), b"%08d" % number, bytes(16)).encode()
-    if kind == 4:
-        chosen = f.INTEGER_FRAMES[int(rng.random() * len(f.INTEGER_FRAMES))]
-        values = [stream if name == "stream_id" else _number(rng) for name in chosen.FIELDS]
-        return chosen(*values).encode()
-    frame, _ = list(FRAMES.values())[int(rng.random() * len(FRAMES))]
-    return frame
+def _close(rng: random.Random) -> bytes:
+    return f.ConnectionClose(_integer(rng), b"enough", is_application=rng.random() < 0.5).encode()
 
 
-def _number(rng: random.Random) -> int:
-    choice = int(rng.random() * 5)
-    return (int(rng.random() * 8), int(rng.random() * 3000), 1 << 20, (1 << 60) + 1, (1 << 62) - 1)[choice]
+MAKERS: tuple[Callable[[random.Random], bytes], ...] = (
+    *(_of(kind) for kind in f.INTEGER_FRAMES),
+    _stream, _stream, _stream, _ack, _ack, _ack, _new_connection_id, _new_connection_id, _close,
+    lambda rng: f.Crypto(_integer(rng), _bytes(rng)).encode(),
+    lambda rng: f.Crypto(0, b"\4\0\0\x20" + bytes(32)).encode(),
+    lambda rng: f.NewToken(_bytes(rng)).encode(),
+    lambda rng: f.PathChallenge(bytes(8)).encode(),
+    lambda rng: f.PathResponse(bytes(8)).encode(),
+    lambda rng: f.Datagram(_bytes(rng)).encode(is_last=rng.random() < 0.3),
+    lambda rng: f.MaxStreams(_integer(rng)).encode_uni(),
+    lambda rng: f.StreamsBlocked(_integer(rng)).encode_uni(),
+    lambda rng: f.Padding(1 + int(rng.random() * 40)).encode(),
+    lambda rng: f.PathNewConnectionId(1, 0, b"8 bytes.", bytes(16), path_id=1).encode(),
+    lambda rng: bytes((t.FRAME_STREAM | int(rng.random() * 8),)) + _bytes(rng),
+)  # fmt: skip

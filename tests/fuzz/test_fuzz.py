@@ -13,9 +13,9 @@ import pytest
 from tests.fuzz.__main__ import NAMES, module_of
 
 each_fuzzer = pytest.mark.parametrize("name", NAMES)
-STRIDES = {"target": 5, "nbd": 3, "quic-frames": 7, "quic-packets": 2}
+STRIDES = {"target": 5, "nbd": 3, "quic-packets": 2}
 """Of how many seeds one is run where there are many."""
-COUNTS = {"quic-frames": 30, "quic-packets": 20}
+COUNTS = {"quic-openings": 40, "quic-packets": 20}
 """How many damaged inputs are run where each takes long: whole connections."""
 
 

@@ -17,6 +17,7 @@ from apps.lab.realtime.loop import Loop
 from apps.lab.realtime.measured import MeasuredLink, links_of, merge
 from apps.lab.realtime.model_end import ModelEnd
 from apps.lab.realtime.packets import PacketEnds
+from apps.lab.realtime.quic_end import QuicEnd
 from apps.lab.realtime.refusals import refusals
 from apps.lab.realtime.samples import RealSamples
 from apps.punctual import going_first
@@ -34,10 +35,10 @@ from transports.tcp_info import kernel_release
 
 
 class RealRunner:
-    """Model senders over UDP and the kernel's TCP over a link between two network namespaces."""
+    """Model senders and our QUIC over UDP, and the kernel's TCP, over a link between two network namespaces."""
 
     name = "real"
-    senders = ("model", "linux")
+    senders = ("model", "linux", "quic")
 
     def check(self, experiment: Experiment) -> Iterable[tuple[DocumentPlace, str]]:
         """What real time cannot do."""
@@ -125,6 +126,8 @@ class Ends:
         number, sizes = len(self.flows), (experiment.packet_bytes, experiment.header_bytes)
         if config.sender.partition(":")[1]:
             return KernelEnd(self.loop, planned, way, number=number, sizes=sizes, nodes=nodes)
+        if config.sender == "quic":
+            return QuicEnd(self.loop, planned, way, number=number, sizes=sizes, nodes=nodes, seed=experiment.seed)
         return ModelEnd(self.loop, planned, way, number=number, sizes=sizes, nodes=nodes, seed=experiment.seed)
 
     def _add_traffic(self) -> None:

@@ -235,7 +235,9 @@ class Endpoint:
         elif outcome is not None:
             outcome.handle_datagram(datagram, burst.source, burst.destination, burst.ecn, now)
             if not outcome.counters.packets_received:
-                self.counters.dropped_unknown += 1  # nobody who follows the rules: it may cost nothing
+                # 7.2: nothing in it is known to be the client's, above all not the connection ID that answers go to. A
+                # connection made of it would refuse the genuine packet that comes next.
+                self.counters.dropped_forged += 1
                 outcome.forgotten()
                 return
             self.counters.connections_accepted += 1

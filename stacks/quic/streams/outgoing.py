@@ -65,6 +65,7 @@ class Outgoing:
         peer = self._parameters
         assert peer is not None
         self.sent_bytes, self.send_limit = 0, peer.initial_max_data
+        self._blocked_at, self._streams_blocked_at = NEVER, [NEVER, NEVER]
         self._own.allowed = [peer.initial_max_streams_bidi, peer.initial_max_streams_uni]
         for stream in self._sending.values():
             self._unschedule(stream)

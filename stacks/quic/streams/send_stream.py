@@ -100,7 +100,7 @@ class SendStream:
     def reject(self) -> None:
         """The server did not read the 0-RTT packets (RFC 9001 4.6.2): nothing was sent after all."""
         self._apply(SendEvent.REJECTED)
-        self.next_offset = 0
+        self.next_offset, self.blocked_at = 0, -1
         self.is_fin_due = self.is_fin
         self.lost_ranges = self.acked_ranges = None
 

@@ -81,6 +81,19 @@ def test_what_arrives_late_is_not_sent_again() -> None:
     assert client.streams.is_sent(stream_id)
 
 
+def test_what_arrived_late_behind_a_gap_is_not_sent_a_third_time() -> None:
+    client, _ = pair()
+    stream_id = client.streams.open(True)
+    client.streams.write(stream_id, bytes(FULL))
+    packets = [sent(client)[0] for _ in range(3)]
+    packets[1].lost()
+    again, frames = sent(client)
+    assert frames == [(stream_id, 298, 296, False)]
+    packets[1].acked()
+    again.lost()
+    assert not client.streams.has_frames
+
+
 def test_an_end_that_was_alone_in_its_frame_is_sent_again() -> None:
     client, _ = pair()
     stream_id = client.streams.open(True)
