@@ -218,6 +218,11 @@ async def attach(
     def open_end(transport: str, host: str) -> AsyncEnd:
         if transport == "tcp":
             return TcpAsyncEnd(local=local, config=tcp, wrap=wrap_streams)
+        if transport == "quic":
+            # Loaded when it is used: it brings a TLS stack along, which costs as much as all else.
+            from stacks.nvme.bindings.quic.aio import QuicAsyncEnd
+
+            return QuicAsyncEnd(host, local=local, offload=offload, wrap=wrap, config=tcp)
         return RdmaAsyncEnd(host, local=local, offload=offload, wrap=wrap, device=device)
 
     async with running_ends(open_end, local=local) as end:

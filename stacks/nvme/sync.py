@@ -269,6 +269,11 @@ def attach(
     def open_end(transport: str, host: str) -> End:
         if transport == "tcp":
             return TcpEnd(local=local, config=tcp, wrap=wrap_streams)
+        if transport == "quic":
+            # Loaded when it is used: it brings a TLS stack along, which costs as much as all else.
+            from stacks.nvme.bindings.quic.sync import QuicEnd
+
+            return QuicEnd(host, local=local, offload=offload, wrap=wrap, config=tcp)
         return RdmaEnd(host, local=local, offload=offload, wrap=wrap, device=device)
 
     end = Ends(open_end, local=local)

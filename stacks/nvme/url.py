@@ -18,7 +18,7 @@ from stacks.runtime import LocalError
 class NvmeUrl:
     """A parsed URL.
 
-    transport: `rdma` or `tcp`; host: numeric address, without brackets; port: 4420 unless given.
+    transport: `rdma`, `tcp` or `quic`; host: numeric address, without brackets; port: 4420 unless given.
     nqn: empty, and nsid: 0, when the URL does not say.
     """
 
@@ -43,7 +43,8 @@ def parse_url(text: str, *, example: str = "") -> NvmeUrl:
     if match is None:
         raise LocalError(f"{text!r} is no NVMe URL; one looks like {example or EXAMPLE}")
     if match["transport"] not in TRANSPORTS:
-        raise LocalError(f"{text!r}: transport {match['transport']} is not known, use {' or '.join(TRANSPORTS)}")
+        known = f"{', '.join(TRANSPORTS[:-1])} or {TRANSPORTS[-1]}"
+        raise LocalError(f"{text!r}: transport {match['transport']} is not known, use {known}")
     port = int(match["port"] or DEFAULT_PORT)
     if not 1 <= port <= MAX_PORT:
         raise LocalError(f"{text!r}: port {port} is not between 1 and {MAX_PORT}")
@@ -73,7 +74,7 @@ def _path(text: str, parts: list[str]) -> tuple[str, int]:
     return nqn, nsid
 
 
-TRANSPORTS = ("rdma", "tcp")
+TRANSPORTS = ("rdma", "tcp", "quic")
 DEFAULT_PORT = 4420
 MAX_PORT = 65535
 MAX_NSID = 0xFFFFFFFE

@@ -11,14 +11,15 @@ from __future__ import annotations
 import contextlib
 import itertools
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 from stacks.quic.connection import Connection, ConnectionState
 from stacks.quic.endpoint import Endpoint
 from stacks.quic.errors import CRYPTO_ERROR, TransportErrorCode
 from stacks.quic.events import StreamReadable
 from stacks.runtime import LocalError
-from tests.fuzz.quic_frames import changed_frames, frames_to_begin_with
+from tests.fuzz.quic_frames import frames_to_begin_with
+from tests.fuzz.records import changed_records, record, records
 from tests.stacks.quic.malicious.stage import Rogue
 from tests.stacks.quic.rig import (
     CLIENT,
@@ -156,7 +157,7 @@ class Attack:
 
     def look(self) -> None:
         """Let the victim answer, take what it has for its application, and check what it says."""
-        self.rogue.run(11 * MILLISECOND_NS)
+        self.rogue.run(22 * MILLISECOND_NS)
         for event in events_of(self.victim):
             if isinstance(event, StreamReadable) and event.stream_id & 8 == 0:
                 # One stream in two is read, the others fill up.
@@ -232,39 +233,10 @@ MAX_FRAMES, BULK_BYTES = 1300, 1000
 CODES = {*TransportErrorCode, *range(CRYPTO_ERROR, CRYPTO_ERROR + 256)}
 
 
-def records(data: bytes) -> Iterator[tuple[int, bytes]]:
-    """Kind and content of each."""
-    at = 0
-    while at < len(data):
-        length = int.from_bytes(data[at + 1 : at + 3], "big")
-        yield data[at], data[at + 3 : at + 3 + length]
-        at += 3 + length
-
-
-def record(kind: int, content: bytes = b"") -> bytes:
-    """One of them. kind: a place in `KINDS`."""
-    return bytes((kind,)) + len(content).to_bytes(2, "big") + content
-
-
 def mutated(data: bytes, rng: random.Random) -> bytes:
-    """Records changed as one does who knows them: other frames, order, kinds."""
-    found = list(records(data[1:])) or [(0, b"\1")]
-    for _ in range(1 + int(rng.random() * 3)):
-        at = int(rng.random() * len(found))
-        kind, content = found[at]
-        way = rng.random()
-        if way < 0.5:
-            found[at] = kind, changed_frames(content, rng)
-        elif way < 0.65:
-            found.insert(at, (int(rng.random() * len(KINDS)), changed_frames(b"", rng)))
-        elif way < 0.75:
-            found.insert(at, found[int(rng.random() * len(found))])
-        elif way < 0.85:
-            found[at] = int(rng.random() * len(KINDS)), content
-        elif len(found) > 1:
-            del found[at]
+    """Other frames, other order, other kinds."""
     control = int(rng.random() * 32) if rng.random() < 0.3 else (data or b"\0")[0]
-    return bytes((control,)) + b"".join(record(kind, content) for kind, content in found)
+    return bytes((control,)) + changed_records(data[1:], rng, kinds=len(KINDS))
 
 
 def seeds() -> list[bytes]:

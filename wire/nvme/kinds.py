@@ -80,6 +80,8 @@ class TransportType(IntEnum):
     RDMA = 1
     FIBRE_CHANNEL = 2
     TCP = 3
+    QUIC = 0xFD
+    """Of this project's experiment: the specification has no number for it, and reserves this one."""
     LOOP = 0xFE
 
 

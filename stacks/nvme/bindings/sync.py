@@ -173,8 +173,8 @@ def register_with(initiators: Sequence[Initiator], buffer: object) -> Region:
 
 
 def end_key(transport: str, host: str, local: str) -> tuple[str, str]:
-    """What tells ends apart: the transport, and for RDMA, where a device has one address, the one used to `host`."""
-    if transport != "rdma":
+    """What tells ends apart: the transport, and but for TCP, where an end has one address, the one used to `host`."""
+    if transport == "tcp":
         return transport, ""
     if local:
         return transport, local

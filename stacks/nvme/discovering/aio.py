@@ -151,6 +151,11 @@ async def watch_discovery(
 
 def _opener(local: str) -> Callable[[str, str], AsyncEnd]:
     def open_end(transport: str, host: str) -> AsyncEnd:
+        if transport == "quic":
+            # Loaded when it is used: it brings a TLS stack along, which costs as much as all else.
+            from stacks.nvme.bindings.quic.aio import QuicAsyncEnd
+
+            return QuicAsyncEnd(host, local=local)
         return TcpAsyncEnd(local=local) if transport == "tcp" else RdmaAsyncEnd(host, local=local)
 
     return open_end

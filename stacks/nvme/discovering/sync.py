@@ -150,6 +150,11 @@ def run_until(end: Ends, condition: Callable[[], bool]) -> None:
 @contextmanager
 def _ends(local: str) -> Iterator[Ends]:
     def open_end(transport: str, host: str) -> End:
+        if transport == "quic":
+            # Loaded when it is used: it brings a TLS stack along, which costs as much as all else.
+            from stacks.nvme.bindings.quic.sync import QuicEnd
+
+            return QuicEnd(host, local=local)
         return TcpEnd(local=local) if transport == "tcp" else RdmaEnd(host, local=local)
 
     end = Ends(open_end, local=local)

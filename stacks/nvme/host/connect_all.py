@@ -122,7 +122,7 @@ class ConnectAll:
     def _take(self, entry: DiscoveredSubsystem, now: int) -> None:
         if entry.kind == "current discovery":
             return
-        if entry.transport not in ("tcp", "rdma") or not entry.port.isdecimal():
+        if entry.transport not in ("tcp", "rdma", "quic") or not entry.port.isdecimal():
             self.skipped[entry] = f"{entry.transport} is not supported"
             return
         place = entry.transport, entry.host, int(entry.port)

@@ -174,6 +174,21 @@ class Server:
                 workers=self.workers,
                 wrap=self._wrap_streams,
             )
+        if url.transport == "quic":
+            # Loaded when it is used: it brings a TLS stack along, which costs as much as all else.
+            from stacks.nvme.bindings.quic.aio import QuicServer
+
+            return QuicServer(
+                target,
+                url.host,
+                url.port,
+                executor=executor,
+                portid=port.portid,
+                serves=port.serves,
+                offload=self._offload,
+                wrap=self._wrap,
+                config=port.tcp_config(self._tcp),
+            )
         return RdmaServer(
             target,
             url.host,

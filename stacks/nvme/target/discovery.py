@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 from stacks.nvme.target.discovery_record import CURRENT_FLAGS, PortAddress, Record, check_address
 from stacks.nvme.target.events import DISCOVERY_CHANGED
 from stacks.runtime import LocalError
-from wire.nvme.kinds import DiscoveryLogOption, SubsystemType
+from wire.nvme.kinds import DiscoveryLogOption, SubsystemType, TransportType
 from wire.nvme.logs_codec import DiscoveryHeader
 from wire.nvme.opcodes import DISCOVERY_NQN
 
@@ -104,6 +104,8 @@ class DiscoveryService:
     def _records(self, controller: Controller, only: Port | None = None) -> Iterator[Record]:
         assert controller.admin_queue is not None
         local_host = controller.admin_queue.local_host
+        came_by = controller.port.address
+        is_by_quic = came_by is not None and came_by.transport == TransportType.QUIC
         for subsystem in self._target.subsystems.values():
             if not subsystem.admits(controller.host_nqn):
                 continue
@@ -111,6 +113,8 @@ class DiscoveryService:
             subtype, flags = (SubsystemType.CURRENT_DISCOVERY, CURRENT_FLAGS) if is_this else (SubsystemType.NVM, 0)
             for port in self._target.ports:
                 address = None if port.address is None else port.address.as_seen_by(local_host)
+                if address is not None and address.transport == TransportType.QUIC and not is_by_quic:
+                    continue  # no transport of the specification: only who uses it knows of it
                 if address is not None and only in (None, port) and port.reaches(subsystem):
                     yield Record(subtype, address, subsystem.nqn, port.portid, flags)
         if only is None:

@@ -34,6 +34,7 @@ from stacks.runtime import LocalError
 from transports.datagram import Address, Transmit
 
 READ_BYTES = 1 << 20
+NEVER = 1 << 63
 
 
 class Connection:
@@ -142,14 +143,15 @@ class Connection:
         idle_ns = parts.idle.due_ns(parts.recovery.pto_ns())
         if parts.recovery.timer.is_blocked:
             return idle_ns  # nothing may be sent before something comes (RFC 9000 8.1)
-        deadlines = [
-            idle_ns,
-            parts.recovery.poll_deadline(),
-            parts.paths.poll_deadline(),
-            self._sending.pacing_due_ns,
-        ]
-        deadlines += [space.received.ack_due_ns for space in parts.spaces if space.is_open]
-        return min((due_ns for due_ns in deadlines if due_ns is not None), default=None)
+        earliest_ns = NEVER if idle_ns is None else idle_ns
+        for due_ns in (parts.recovery.poll_deadline(), parts.paths.poll_deadline(), self._sending.pacing_due_ns):
+            if due_ns is not None and due_ns < earliest_ns:
+                earliest_ns = due_ns
+        for space in parts.spaces:
+            due_ns = space.received.ack_due_ns
+            if due_ns is not None and due_ns < earliest_ns and space.is_open:
+                earliest_ns = due_ns
+        return None if earliest_ns == NEVER else earliest_ns
 
     def started(self, now: int) -> None:
         """It was made: its log begins."""

@@ -143,7 +143,7 @@ class Endpoint:
             connection = self._by_id.get(first_id)
             if connection is not None and self._is_uniform(view, step, first_id):
                 forged = connection.counters.dropped_forged
-                views = self._views_of(burst.staging, step) if length > step else None
+                views = self._views_of(burst.staging, step) if length > step and view is burst.view else None
                 connection.handle_burst(view, step, burst.source, burst.destination, burst.ecn, now, views)
                 self._touched(connection)
                 if connection.counters.dropped_forged != forged:

@@ -1,4 +1,4 @@
-"""What a target offers to its hosts, over TCP, over RDMA, and over both at a time, in virtual time."""
+"""What a target offers to its hosts, over TCP, over RDMA, over QUIC, and over two at a time, in virtual time."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ from stacks.nvme.target import PortAddress, Subsystem
 from stacks.rdma import Device
 from stacks.runtime.errors import StackError
 from tests.stacks.nvme.core_rig import NQN
+from tests.stacks.nvme.quic_rig import QuicRig
 from tests.stacks.nvme.rdma_rig import RdmaRig
 from tests.stacks.nvme.tcp_rig import SECOND, TARGET, TcpRig
 from transports.simulation.network import Network
@@ -30,12 +31,12 @@ from wire.nvme.kinds import AnaState, TransportType
 from wire.nvme.opcodes import DISCOVERY_NQN, AdminOpcode, FeatureId
 from wire.nvme.status import StatusCode
 
-Rig = TcpRig | RdmaRig
+Rig = TcpRig | RdmaRig | QuicRig
 HOST_NQN = HostConfig().host_nqn
 OTHER_NQN = "nqn.2026-11.io.baremetal:other"
 
 
-@pytest.fixture(params=[TcpRig, RdmaRig], ids=["tcp", "rdma"])
+@pytest.fixture(params=[TcpRig, RdmaRig, QuicRig], ids=["tcp", "rdma", "quic"])
 def rig(request: pytest.FixtureRequest) -> Rig:
     make: Callable[..., Rig] = request.param
     return make(MemoryStore(1 << 20))

@@ -28,7 +28,8 @@ from wire.nvme.kinds import TcpFatalStatus, TransportType
 class TcpTarget:
     """A `StreamEndpoint` that serves `target`.
 
-    host, port: where it listens, for the discovery log; portid, serves: see `Target.add_port`.
+    host, port: where it listens, for the discovery log; portid, serves: see `Target.add_port`. transport: over what,
+    where bindings on others have their connections carried as these are.
     """
 
     def __init__(
@@ -40,6 +41,7 @@ class TcpTarget:
         portid: int = 0,
         serves: Collection[str] | None = None,
         config: TcpTargetConfig | None = None,
+        transport: TransportType = TransportType.TCP,
     ) -> None:
         self.target = target
         self.config = config or TcpTargetConfig()
@@ -48,7 +50,7 @@ class TcpTarget:
         self.port = target.add_port(
             pool,
             portid=portid,
-            address=PortAddress(TransportType.TCP, host, port),
+            address=PortAddress(transport, host, port),
             serves=serves,
             in_capsule_bytes=self.config.in_capsule_bytes,
             sgl_support=SGL_SUPPORT,
