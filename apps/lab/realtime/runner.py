@@ -17,7 +17,6 @@ from apps.lab.realtime.loop import Loop
 from apps.lab.realtime.measured import MeasuredLink, links_of, merge
 from apps.lab.realtime.model_end import ModelEnd
 from apps.lab.realtime.packets import PacketEnds
-from apps.lab.realtime.quic_end import QuicEnd
 from apps.lab.realtime.refusals import refusals
 from apps.lab.realtime.samples import RealSamples
 from apps.punctual import going_first
@@ -127,6 +126,8 @@ class Ends:
         if config.sender.partition(":")[1]:
             return KernelEnd(self.loop, planned, way, number=number, sizes=sizes, nodes=nodes)
         if config.sender == "quic":
+            from apps.lab.realtime.quic_end import QuicEnd  # it loads the transport, which takes long
+
             return QuicEnd(self.loop, planned, way, number=number, sizes=sizes, nodes=nodes, seed=experiment.seed)
         return ModelEnd(self.loop, planned, way, number=number, sizes=sizes, nodes=nodes, seed=experiment.seed)
 

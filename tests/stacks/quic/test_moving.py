@@ -6,7 +6,17 @@ import pytest
 
 from stacks.quic.connection import Connection, ConnectionState
 from stacks.quic.events import PathFailed, StreamReadable
-from tests.stacks.quic.rig import CLIENT, MILLISECOND_NS, SECOND_NS, SERVER, events_of
+from stacks.runtime import LocalError
+from tests.stacks.quic.rig import (
+    CLIENT,
+    MILLISECOND_NS,
+    SECOND_NS,
+    SERVER,
+    Rig,
+    client_configuration,
+    events_of,
+    server_configuration,
+)
 from tests.stacks.quic.sniffer import Sighting, SniffedRig
 from transports.datagram import Address
 from transports.packets import Packet
@@ -323,3 +333,21 @@ def test_two_seconds_of_nothing_cost_no_more_than_that() -> None:
     transfer.finish(6 * SECOND_NS)
     rig.run(SECOND_NS)
     assert server.path.datagram_bytes == 1452
+
+
+@pytest.mark.parametrize("size", [4, 20])
+@pytest.mark.parametrize("who", ["client", "server"])
+def test_connection_ids_have_any_length_that_tells_connections_apart(who: str, size: int) -> None:
+    make = client_configuration if who == "client" else server_configuration
+    rig = Rig(**{who: make(connection_id_bytes=size)})
+    client, server = rig.establish()
+    assert client.state == server.state == ConnectionState.CONFIRMED
+    assert len((server if who == "client" else client).path.peer_cid) == size
+
+
+@pytest.mark.parametrize("size", [0, 3, 21])
+def test_connection_ids_that_do_not_are_refused_in_words(size: int) -> None:
+    with pytest.raises(LocalError, match="connection_id_bytes"):
+        Rig().connect(client_configuration(connection_id_bytes=size))
+    with pytest.raises(LocalError, match="connection_id_bytes"):
+        Rig(server=server_configuration(connection_id_bytes=size))
