@@ -10,7 +10,7 @@ migration, tokens, path MTU), put together in `connection`. `http3` is HTTP/3 by
 
 Time and randomness are injected: the same seed gives the same bytes. Also followed: RFC 8899 (path MTU), 9218
 (priorities), 9221 (datagrams), 9287 (greasing), 9368 and 9369 (version 2), the drafts of ACK frequency and
-RESET_STREAM_AT. Left out: multipath, HelloRetryRequest and client certificates (aioquic's TLS has neither).
+RESET_STREAM_AT, and 9959 (careful resume). Left out: multipath, HelloRetryRequest and client certificates (aioquic's TLS has neither).
 """
 
 from stacks.quic.configuration import VERSION_1, VERSION_2, Configuration
