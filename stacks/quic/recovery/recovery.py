@@ -67,11 +67,12 @@ class Recovery:
             if packet.is_ack_eliciting:
                 space.eliciting += 1
                 space.last_eliciting_ns = now
-            if packet.ecn:
-                self._count_marks(space, packet.ecn, 1)
         else:
             packet.sent_ns = now
             space.add_quiet(packet)
+        if packet.ecn:
+            # Also of packets that are acknowledgements alone: the peer counts the marks of all that it gets (13.4.1).
+            self._count_marks(space, packet.ecn, 1)
         if packet.space == SPACE_APPLICATION:
             skipped = self._skipped
             skipped.room -= 1
