@@ -27,7 +27,6 @@ from apps.bench.yardsticks import bound, find
 from apps.errors import CommandError
 from apps.perf.resident import resident_bytes
 from apps.processes import ServingProcess, environment, run_measuring
-from stacks.quic.tls import make_self_signed
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,6 +245,8 @@ def ngtcp2_client(shared: Room, port: int) -> tuple[float, float | None]:
 def room(cpus: Cpus, datagram_bytes: int, body_bytes: int) -> Iterator[Room]:
     """A folder in memory where there is one, with a certificate and a file named by its size."""
     memory = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108 (it is memory that is wanted)
+    from stacks.quic.tls import make_self_signed  # aioquic takes long to load, and every command imports the rows
+
     with tempfile.TemporaryDirectory(prefix="baremetal-bench-", dir=memory) as folder:
         chain, key = make_self_signed(["localhost", "127.0.0.1"], random.SystemRandom(), unix_ns=time.time_ns())
         Path(folder, "cert.pem").write_bytes(chain)

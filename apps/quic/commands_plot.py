@@ -35,7 +35,7 @@ Moment = typer.Option(parser=parse_duration, metavar="TIME")
 
 def plot(
     trace: Annotated[Path, typer.Argument(metavar="TRACE", help="A qlog file: .sqlog or .qlog, also gzipped.")],
-    output: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Where pictures and page go.")] = Path(),
+    output: Annotated[Path, typer.Option("--output", metavar="DIR", help="Where pictures and page go.")] = Path(),
     only: Annotated[list[Picture] | None, typer.Option(help="Draw this picture, not all. Repeatable.")] = None,
     start: Annotated[int | None, typer.Option("--from", parser=parse_duration, metavar="TIME")] = None,
     until: Annotated[int | None, typer.Option("--until", parser=parse_duration, metavar="TIME")] = None,

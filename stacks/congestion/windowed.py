@@ -200,6 +200,18 @@ class WindowedController(Controller):
             shown["prr_out"] = self.prr.sent_bytes
         return shown
 
+    def resume(self, window_bytes: int, now: int, *, ssthresh_bytes: int | None = None) -> None:
+        """Go on from a window that somebody else knows to be right, outside any reduction (RFC 9959)."""
+        self._is_recovering = self._is_marked = False
+        self._undo = None
+        self.window_bytes = window_bytes
+        if ssthresh_bytes is not None:
+            self.ssthresh_bytes = ssthresh_bytes
+        if self.window_bytes < self.ssthresh_bytes:
+            self._enter_slow_start()
+        else:
+            self._enter_avoidance(now)
+
     # Slow start
 
     def _slow_start(self, ack: Ack, now: int, *, is_limited: bool) -> None:

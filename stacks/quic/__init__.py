@@ -9,8 +9,8 @@ is its concerns, each in a folder: `tls` (the handshake, on aioquic's TLS 1.3), 
 migration, tokens, path MTU), put together in `connection`. `http3` is HTTP/3 by aioquic's h3 on it, `qlog` its log.
 
 Time and randomness are injected: the same seed gives the same bytes. Also followed: RFC 8899 (path MTU), 9218
-(priorities), 9221 (datagrams), 9287 (greasing), 9368 and 9369 (version 2), the drafts of ACK frequency and
-RESET_STREAM_AT. Left out: multipath, HelloRetryRequest and client certificates (aioquic's TLS has neither).
+(priorities), 9221 (datagrams), 9287 (greasing), 9368 and 9369 (version 2), 9959 (careful resume), the drafts of ACK
+frequency and RESET_STREAM_AT. Left out: multipath, HelloRetryRequest and client certificates (aioquic's TLS has none).
 """
 
 from stacks.quic.configuration import VERSION_1, VERSION_2, Configuration

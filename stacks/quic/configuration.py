@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from stacks.congestion import ControllerFactory
+from stacks.congestion.path_memory import PathMemory
 from stacks.quic.controllers import quic_controller
 from transports.datagram import Address
 
@@ -29,6 +30,8 @@ class Configuration:
     crypto_buffer_bytes: CRYPTO data held out of order. key_update_packets: 1-RTT packets after which keys change, 0 for
     at the limit of the cipher alone. cipher_suites: numbers of RFC 8446 B.4 in order, empty for the library's.
     shortcuts: take runs of equal packets together where they come so; without, each goes every step of its own.
+    path_memory: what paths carried before, by remote host, for careful resume (RFC 9959); shared by connections, None
+    to begin each as if nothing were known.
     unix_epoch_ns: Unix time when `now` was 0: dates of certificates and ages of tickets are judged by it.
     """
 
@@ -65,5 +68,6 @@ class Configuration:
     is_retrying: bool = False
     has_early_data: bool = True
     shortcuts: bool = True
+    path_memory: PathMemory | None = field(default=None, repr=False)
     unix_epoch_ns: int = 0
     key_log: Callable[[str], None] | None = field(default=None, repr=False)

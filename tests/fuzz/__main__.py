@@ -100,6 +100,10 @@ NAMES = {
     "capsules": "tests.fuzz.capsules",
     "nbd": "tests.fuzz.nbd",
     "quic-formats": "tests.fuzz.quic_formats",
+    "quic-opening": "tests.fuzz.quic_opening",
+    "quic-peer": "tests.fuzz.quic_peer",
+    "quic-connections": "tests.fuzz.quic_connections",
+    "quic-packets": "tests.fuzz.quic_packets",
 }
 
 if __name__ == "__main__":

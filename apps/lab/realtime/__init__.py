@@ -6,6 +6,7 @@
     bottleneck  that link as a process between two network namespaces, and what it recorded
     loop        everything that sends and receives, in one loop: due actions, sockets, deadlines
     model_end   a flow of ours, over UDP with the laboratory header
+    quic_end    a flow of our QUIC
     kernel_end  a flow of the kernel's TCP
     packets     packets that no controller governs, over UDP
     samples     flows at intervals

@@ -11,6 +11,7 @@ from apps.lab.realtime.options import as_words
 from stacks.congestion import Delivery, Flow, controller_factory
 from stacks.lab.experiment.conflicts import path_rtt_ns
 from stacks.lab.experiment.values import Experiment, FlowConfig, LinkConfig, TrafficConfig
+from stacks.lab.quic.refusals import quic_refusals
 from stacks.lab.running.flows import NO_RATE_BPS
 from stacks.lab.running.plan import planned_flows
 from stacks.runtime.toml_places import Place
@@ -39,6 +40,7 @@ def refusals(experiment: Experiment) -> Found:
         yield from _flow(experiment, flow)
     for traffic in experiment.traffic:
         yield from _traffic(experiment, traffic)
+    yield from quic_refusals(experiment)
     count = sum(1 for _ in planned_flows(experiment))
     if count > FLOWS_MAX:
         yield (), f"these are {count} flows, and real time has room for {FLOWS_MAX}"
@@ -96,6 +98,8 @@ def _sender(experiment: Experiment, each: FlowConfig | TrafficConfig) -> Found:
             words = f"this kernel has no {name} (modprobe tcp_{name}?); there are: {', '.join(available)}"
             yield (*each.place, "sender"), words
         return
+    if word == "quic":
+        return  # `quic_refusals`
     packet_bytes = experiment.packet_bytes
     flow = Flow(
         line_rate_bps=experiment.topology.hops[0].forward.rate_bps or NO_RATE_BPS,

@@ -34,10 +34,10 @@ from transports.tcp_info import kernel_release
 
 
 class RealRunner:
-    """Model senders over UDP and the kernel's TCP over a link between two network namespaces."""
+    """Model senders and our QUIC over UDP, and the kernel's TCP, over a link between two network namespaces."""
 
     name = "real"
-    senders = ("model", "linux")
+    senders = ("model", "linux", "quic")
 
     def check(self, experiment: Experiment) -> Iterable[tuple[DocumentPlace, str]]:
         """What real time cannot do."""
@@ -125,6 +125,10 @@ class Ends:
         number, sizes = len(self.flows), (experiment.packet_bytes, experiment.header_bytes)
         if config.sender.partition(":")[1]:
             return KernelEnd(self.loop, planned, way, number=number, sizes=sizes, nodes=nodes)
+        if config.sender == "quic":
+            from apps.lab.realtime.quic_end import QuicEnd  # it loads the transport, which takes long
+
+            return QuicEnd(self.loop, planned, way, number=number, sizes=sizes, nodes=nodes, seed=experiment.seed)
         return ModelEnd(self.loop, planned, way, number=number, sizes=sizes, nodes=nodes, seed=experiment.seed)
 
     def _add_traffic(self) -> None:

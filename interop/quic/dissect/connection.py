@@ -62,6 +62,7 @@ class SeenConnection:
         self.packets: list[SeenPacket] = []
         self._retry_cids: set[bytes] = set()
         self._logs = logs
+        self._waiting: list[tuple[bytes, SeenPacket]] = []
         self._contexts: dict[tuple[int, bool, int], CryptoContext] = {}
         self._largest: dict[tuple[int, bool], int] = {}
 
@@ -81,7 +82,17 @@ class SeenConnection:
         return self.crypto.setdefault((kind, is_from_client), CryptoStream())
 
     def open(self, packet: bytes, seen: SeenPacket) -> None:
-        """Open it, read its frames, and learn from them. packet: from its first to its last byte."""
+        """Open it, read its frames, and learn from them. packet: from its first to its last byte.
+
+        What comes before the ServerHello that says how it is sealed waits for that.
+        """
+        self._open(packet, seen)
+        if self._waiting and seen.kind == KIND_INITIAL and self.suite is not None:
+            waiting, self._waiting = self._waiting, []
+            for each in waiting:
+                self._open(*each)
+
+    def _open(self, packet: bytes, seen: SeenPacket) -> None:
         header, is_from_client = seen.header, seen.is_from_client
         if header.destination_cid in self._retry_cids and header.kind == KIND_INITIAL:
             self.initial_cid = header.destination_cid
@@ -92,7 +103,10 @@ class SeenConnection:
         context = self._context(header, is_from_client)
         if context is None:
             seen.trouble = "no keys"
+            if self.suite is None:
+                self._waiting.append((packet, seen))
             return
+        seen.trouble = ""
         space = (KIND_ONE_RTT if header.kind == KIND_ZERO_RTT else header.kind, is_from_client)
         try:
             plain, payload, number, is_updated = context.decrypt_packet(

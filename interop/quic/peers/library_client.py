@@ -67,6 +67,8 @@ class _Session:
         configuration = self._settings.configuration(is_client=True)
         if self._arguments.window:
             configuration.max_data = configuration.max_stream_data = self._arguments.window
+        if self._arguments.connections == "early":
+            configuration.probe_datagram_size = False  # qh3: probes of the path MTU would count as 1-RTT data
         if self._arguments.chacha20:
             suites = self._settings.module("tls").CipherSuite
             configuration.cipher_suites = [suites.CHACHA20_POLY1305_SHA256]

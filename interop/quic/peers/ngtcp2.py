@@ -60,6 +60,8 @@ class Ngtcp2:
             size = wishes.client_window_bytes
             words += [f"--max-data={size}", f"--max-stream-data-bidi-local={size}"]
         words += [f"--ciphers={CHACHA20}"] * wishes.is_chacha
+        # Its probes of the path MTU would count as 1-RTT data of the client.
+        words += ["--no-pmtud"] * (wishes.connections is Connections.EARLY)
         words += ["--key-update=500ms"] * wishes.updates_keys
         words += ["--version=v1", "--other-versions=v2draft,v1"] * wishes.is_version2
         return Command([*words, host, str(port), *urls], {"SSLKEYLOGFILE": str(task.key_log)})

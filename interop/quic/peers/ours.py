@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 
 import apps
@@ -42,11 +43,15 @@ class Ours:
             case Connections.ONE:
                 return [self._get(task, urls)]
             case Connections.EACH:
-                return [self._get(task, [url]) for url in urls]
+                words = [sys.executable, "-P", "-m", "interop.quic.peers.repeat", *self._words(task), "--", *urls]
+                return [Command(words, {"SSLKEYLOGFILE": str(task.key_log)})]
             case _:
                 return [self._get(task, urls[:1]), self._get(task, urls[1:])]
 
     def _get(self, task: ClientTask, urls: Sequence[str]) -> Command:
+        return Command(command_line([*self._words(task), *urls]), {"SSLKEYLOGFILE": str(task.key_log)})
+
+    def _words(self, task: ClientTask) -> list[str]:
         wishes = task.wishes
         words = ["quic", "get", "--insecure", "--directory", str(task.out), "--alpn", task.alpn, "--timeout", "60s"]
         if wishes.connections in (Connections.RESUME, Connections.EARLY):
@@ -55,4 +60,4 @@ class Ours:
         words += ["--cipher", "chacha20"] * wishes.is_chacha
         words += ["--key-update"] * wishes.updates_keys + ["--upgrade"] * wishes.is_version2
         words += ["--window", str(wishes.client_window_bytes)] if wishes.client_window_bytes else []
-        return Command(command_line([*words, *urls]), {"SSLKEYLOGFILE": str(task.key_log)})
+        return words

@@ -71,10 +71,21 @@ class QuicSource:
         """The application has no more; what the stream has is still sent."""
         self._unwritten_bytes = 0
 
-    def feed(self) -> bool:
-        """Keep the stream supplied; called whenever something was sent or acknowledged. Whether it got more."""
+    def pump(self, now: int) -> bool:
+        """As of `transports.pump.Service`: supply the stream, and close the connection when all has arrived."""
         connection = self._connection
-        if not self._unwritten_bytes or connection is None:
+        if connection is None:
+            return False
+        if self._is_ending and not self._unwritten_bytes and connection.streams.is_sent(self._stream):
+            connection.close(now=now)
+        while connection.poll_event() is not None:
+            pass
+        return self.feed()
+
+    def feed(self) -> bool:
+        """Supply the stream, which is wanted after each burst that left; whether it got more."""
+        connection = self._connection
+        if not self._unwritten_bytes or connection is None or connection.state >= ConnectionState.CLOSING:
             return False
         has_fed = False
         while self._unwritten_bytes and connection.streams.unsent_bytes(self._stream) < UNSENT_BYTES:
@@ -84,15 +95,6 @@ class QuicSource:
             connection.write(self._stream, chunk, is_fin=is_fin)
             has_fed = True
         return has_fed
-
-    def settle(self, now: int) -> None:
-        """Close the connection when everything has arrived."""
-        connection = self._connection
-        if self._is_ending and connection is not None and connection.state < ConnectionState.CLOSING:
-            while connection.poll_event() is not None:
-                pass
-            if not self._unwritten_bytes and connection.streams.is_sent(self._stream):
-                connection.close(now=now)
 
     def sample(self) -> Sequence[int]:
         """Window, pacing rate, RTT, in flight, lost packets: -1 for what is not there."""
@@ -141,9 +143,9 @@ class QuicTarget:
         self.core = Endpoint(address, rng=random.Random(seed), server=configuration)
         self.goodput_bytes = 0
 
-    def read(self) -> None:
-        """Take what has arrived; called whenever something may have."""
-        core = self.core
+    def pump(self, now: int) -> bool:  # noqa: ARG002 - a `transports.pump.Service`
+        """Take what has arrived; whether anything has."""
+        core, before = self.core, self.goodput_bytes
         while core.poll_accepted() is not None:
             pass
         while (connection := core.poll_active()) is not None:
@@ -151,6 +153,7 @@ class QuicTarget:
                 if isinstance(event, StreamReadable):
                     while data := connection.read(event.stream_id):
                         self.goodput_bytes += len(data)
+        return self.goodput_bytes != before
 
 
 def probe_controller(controller: str | ControllerFactory, packet_bytes: int) -> Controller:

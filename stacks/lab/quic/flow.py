@@ -86,13 +86,12 @@ class QuicFlow:
         self.source.stop()
 
     def _acknowledged(self, _: DatagramPacket) -> None:
-        self.source.feed()
-        self.source.settle(self._timeline.now)
+        self.source.pump(self._timeline.now)
 
     def _arrived(self, packet: DatagramPacket) -> None:
         if self.on_arrival is not None:
             self.on_arrival(packet)
-        self.target.read()
+        self.target.pump(self._timeline.now)
         if self.target.goodput_bytes >= self.expected_bytes:
             self.expected_bytes = NO_END
             if self.on_complete is not None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from stacks.lab.experiment.values import Experiment, FlowConfig, TrafficConfig
-from stacks.lab.quic.ends import LEAST_PACKET_BYTES, probe_controller
 from stacks.runtime.toml_places import Place
 
 
@@ -15,6 +14,9 @@ def quic_refusals(experiment: Experiment) -> Iterator[tuple[Place, str]]:
     quic = [each for each in everyone if each.sender == "quic"]
     if not quic:
         return
+    # The transport takes longer to load than everything else in the laboratory: only who has QUIC flows waits for it.
+    from stacks.lab.quic.ends import LEAST_PACKET_BYTES
+
     if experiment.topology.fabric is not None:
         yield ("topology", "kind"), 'a fabric has model senders only: leave sender = "quic" out'
     if experiment.packet_bytes < LEAST_PACKET_BYTES:
@@ -27,6 +29,8 @@ def quic_cannot(each: FlowConfig | TrafficConfig, packet_bytes: int) -> Iterable
     """Of one flow over QUIC."""
     if each.initial_window_packets != 10:
         yield (*each.place, "initial_window"), "a QUIC connection begins with ten packets (RFC 9002 7.2): leave it out"
+    from stacks.lab.quic.ends import probe_controller
+
     made = probe_controller(each.controller, packet_bytes)
     if made.wants_telemetry or made.cnp_interval_ns:
         needs = "telemetry of switches" if made.wants_telemetry else "notifications (CNPs)"

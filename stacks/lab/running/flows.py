@@ -11,10 +11,12 @@ from stacks.lab.counts import FlowCounts
 from stacks.lab.experiment.values import FlowConfig
 from stacks.lab.flow import NO_END, ModelFlow
 from stacks.lab.network.line import Way
-from stacks.lab.quic.flow import QuicFlow
-from stacks.lab.quic.host import DatagramPacket
 from stacks.model import DataPacket, Receiver, ReceiverConfig, Sender
 from transports.timeline import Timeline
+
+if TYPE_CHECKING:
+    from stacks.lab.quic.flow import QuicFlow
+    from stacks.lab.quic.host import DatagramPacket
 
 
 class FlowRun:
@@ -138,6 +140,8 @@ class FlowRun:
         )
 
     def _make_quic(self) -> QuicFlow:
+        from stacks.lab.quic.flow import QuicFlow  # it loads the transport, which only who has such flows waits for
+
         return QuicFlow(
             self._timeline,
             self._factory,

@@ -34,6 +34,7 @@ from stacks.runtime import LocalError
 from transports.datagram import Address, Transmit
 
 READ_BYTES = 1 << 20
+NEVER = 1 << 63
 
 
 class Connection:
@@ -125,13 +126,16 @@ class Connection:
 
     def poll_transmit(self, now: int) -> Transmit | None:
         """The next burst to send, or None."""
-        self._look(now)
+        watch = self._watch
+        if watch is not None:
+            watch.looked(now)
         try:
             transmit = self._sending.poll_transmit(now)
         except QuicError as error:  # the keys are used up (RFC 9001 6.6)
             end(self._parts, ConnectionEvent.CLOSE, CloseReason(error.code, str(error)), now)
             transmit = self._sending.poll_transmit(now)
-        self._look(now)
+        if watch is not None:
+            watch.looked(now)
         return transmit
 
     def poll_deadline(self) -> int | None:
@@ -142,14 +146,15 @@ class Connection:
         idle_ns = parts.idle.due_ns(parts.recovery.pto_ns())
         if parts.recovery.timer.is_blocked:
             return idle_ns  # nothing may be sent before something comes (RFC 9000 8.1)
-        deadlines = [
-            idle_ns,
-            parts.recovery.poll_deadline(),
-            parts.paths.poll_deadline(),
-            self._sending.pacing_due_ns,
-        ]
-        deadlines += [space.received.ack_due_ns for space in parts.spaces if space.is_open]
-        return min((due_ns for due_ns in deadlines if due_ns is not None), default=None)
+        earliest_ns = NEVER if idle_ns is None else idle_ns
+        for due_ns in (parts.recovery.poll_deadline(), parts.paths.poll_deadline(), self._sending.pacing_due_ns):
+            if due_ns is not None and due_ns < earliest_ns:
+                earliest_ns = due_ns
+        for space in parts.spaces:
+            due_ns = space.received.ack_due_ns
+            if due_ns is not None and due_ns < earliest_ns and space.is_open:
+                earliest_ns = due_ns
+        return None if earliest_ns == NEVER else earliest_ns
 
     def started(self, now: int) -> None:
         """It was made: its log begins."""

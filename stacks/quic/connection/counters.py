@@ -32,7 +32,10 @@ class ConnectionCounters(Counters):
 
 @dataclasses.dataclass(slots=True, eq=False)
 class EndpointCounters(Counters):
-    """Datagrams that belong to no connection, and what became of them."""
+    """Datagrams that belong to no connection, and what became of them.
+
+    dropped_forged: first packets of clients that could not be opened, in whole or in part corrupted.
+    """
 
     connections_accepted: int = 0
     connections_refused: int = 0
@@ -42,5 +45,6 @@ class EndpointCounters(Counters):
     stateless_resets_sent: int = 0
     stateless_resets_received: int = 0
     dropped_short: int = 0
+    dropped_forged: int = 0
     dropped_unknown: int = 0
     dropped_malformed: int = 0

@@ -20,6 +20,7 @@ def end(parts: Parts, event: ConnectionEvent, reason: CloseReason, now: int) -> 
     if parts.close_reason is not None:
         return  # the peer's answer to our own CONNECTION_CLOSE: the time runs already
     parts.close_reason = reason
+    parts.paths.active.congestion.remember(now)
     parts.drained_ns = now + DRAIN_TIMEOUTS * parts.recovery.pto_ns()
     parts.events.append(
         ConnectionClosed(reason.code, reason.reason, is_application=reason.is_application, by_peer=reason.by_peer)

@@ -24,6 +24,8 @@ class LoneDatagrams:
         keys = parts.one_rtt
         if keys is None or not keys.can_seal:
             return None
+        if path.congestion.is_full and not path.frames.is_challenge_due:
+            return None  # 8.2.2: responses do not wait but for congestion; challenges have timers of their own
         room = min(path.datagram_bytes, path.budget_bytes())
         assembly = building.assembly()
         assembly.begin_datagram()

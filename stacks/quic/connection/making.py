@@ -186,8 +186,10 @@ def _parts(
     reset_key: bytes,
     tracer: Tracer | None,
 ) -> Parts:
+    hosts = [remote[0]]  # of the first path: others begin with nothing known
+
     def congestion(at: int) -> PathCongestion:
-        return PathCongestion(configuration, rng, now=at)
+        return PathCongestion(configuration, rng, now=at, remote=hosts.pop() if hosts else "")
 
     local_ids = LocalConnectionIds(configuration, source_cid, rng=rng, reset_key=reset_key)
     peer_ids = PeerConnectionIds(configuration, destination_cid, remote, is_client=is_client)

@@ -33,6 +33,7 @@ from stacks.quic.levels import (
 )
 from stacks.quic.paths import Path
 from wire.errors import WireError
+from wire.quic.frames import ConnectionClose, read_frames
 from wire.quic.packet import (
     KIND_HANDSHAKE,
     KIND_INITIAL,
@@ -259,6 +260,10 @@ class Receiving:
         parts.counters.packets_received += 1
         if parts.tracer is not None:
             parts.tracer.packet_received(now, level, number, size, payload, tuple_id=path.number)
+        if parts.state >= ConnectionState.CLOSING:
+            received.record(number, False, ecn, now)
+            self._hear_close(payload, now)
+            return False
         packet = self.packet
         packet.level, packet.level_bit, packet.number = level, 1 << level, number
         packet.path, packet.destination_cid, packet.ecn, packet.now = path, destination_cid, ecn, now
@@ -281,9 +286,20 @@ class Receiving:
                 is_newest=is_newest,
                 now=now,
             )
-        if parts.state == ConnectionState.CLOSING:
-            parts.repeater.arrived()
         return True
+
+    def _hear_close(self, payload: memoryview, now: int) -> None:
+        """While CLOSING nothing of a packet counts but that the peer closes as well (10.2.1)."""
+        try:
+            for _, frame in read_frames(payload):
+                if isinstance(frame, ConnectionClose):
+                    reason = bytes(frame.reason).decode(errors="replace")
+                    cause = CloseReason(frame.error_code, reason, frame.is_application, by_peer=True)
+                    end(self._parts, ConnectionEvent.PEER_CLOSE, cause, now)
+                    return
+        except WireError:
+            pass  # a peer that goes on making mistakes is told again that it is over
+        self._parts.repeater.arrived()
 
     def _mistake(self, error: QuicError, now: int) -> None:
         reason = CloseReason(error.code, str(error), frame_type=error.frame_type)

@@ -1,9 +1,9 @@
 """The shortcut out: full datagrams of one 1-RTT packet each, that all hold bytes of one stream.
 
-After a full datagram of a burst was built the complete way (with the ACK, and whatever else was to be said), those
-behind it differ in number, offset and data alone, as long as nobody but one stream has anything to send. They are
-written in one loop, sealed with the burst, and remembered in one call. Where it is not plainly so there is no run, and
-the complete way goes on; both ways make the same packets.
+As long as nobody but one stream has anything to send, datagrams differ in number, offset and data alone: from the first
+of a burst on, or behind one that was built the complete way, with the ACK and whatever else was to be said. They are
+written in one loop, sealed together, and remembered in one call. Where it is not plainly so there is no run, and the
+complete way goes on; both ways make the same packets.
 """
 
 from __future__ import annotations
@@ -37,7 +37,10 @@ class SendingRuns:
         )  # fmt: skip
 
     def extend(self, assembly: Assembly, path: Path, segment: int, most: int, now: int) -> int:
-        """Add up to `most` datagrams of `segment` bytes behind those that are there; how many it were."""
+        """Add up to `most` datagrams of `segment` bytes behind those that are there; how many it were.
+
+        Now, the window and the pacer let one leave.
+        """
         parts = self._parts
         streams, keys, recovery = parts.streams, parts.one_rtt, parts.recovery
         if (

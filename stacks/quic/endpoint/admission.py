@@ -48,7 +48,10 @@ class Admission:
     def admit(
         self, datagram: memoryview, header: Header, burst: Burst, now: int, *, is_full: bool, tracer: Tracer | None
     ) -> Connection | Transmit | None:
-        """A connection for the packet, an answer without one, or nothing."""
+        """A connection for the packet, an answer without one, or nothing.
+
+        Whether the packet is genuine shows when the connection handles it.
+        """
         configuration = self._configuration
         if len(datagram) < MIN_INITIAL_BYTES:
             self._counters.dropped_short += 1  # 14.1, 6.1

@@ -25,7 +25,7 @@ from stacks.quic.endpoint.resets import ResetTokens, StatelessResets
 from stacks.quic.keys import PacketViews
 from stacks.quic.tls import Ticket, TlsSettings
 from stacks.quic.tracing import TracerFactory
-from stacks.runtime import Timers
+from stacks.runtime import LocalError, Timers
 from transports.datagram import Address, Burst, Transmit
 from wire.errors import WireError
 from wire.quic.packet import Header, decode_header
@@ -66,7 +66,7 @@ class Endpoint:
         self._timers: Timers[Connection] = Timers()
         self._resets = StatelessResets(rng, self.counters, reset_key)
         self._reset_tokens = ResetTokens()
-        self._id_bytes = server.connection_id_bytes if server is not None else 8
+        self._id_bytes = checked_id_bytes(server) if server is not None else 8
         self._max_connections = max_connections
         self._client_settings: tuple[Configuration, TlsSettings] | None = None
         self._admission: Admission | None = None
@@ -92,7 +92,16 @@ class Endpoint:
         ticket: Ticket | None = None,
         token: bytes = b"",
     ) -> Connection:
-        """Begin a connection. ticket: of a former one, for resumption and 0-RTT; token: of NEW_TOKEN."""
+        """Begin a connection. ticket: of a former one, for resumption and 0-RTT; token: of NEW_TOKEN.
+
+        LocalError where its connection IDs are longer or shorter than those of the others: short headers do not say.
+        """
+        if configuration.connection_id_bytes != self._id_bytes:
+            if self._connections or self._admission is not None:
+                raise LocalError(
+                    f"connection_id_bytes is {configuration.connection_id_bytes}, and {self._id_bytes} at this endpoint"
+                )
+            self._id_bytes = checked_id_bytes(configuration)
         connection = connect(
             configuration,
             local=self.address,
@@ -134,7 +143,7 @@ class Endpoint:
             connection = self._by_id.get(first_id)
             if connection is not None and self._is_uniform(view, step, first_id):
                 forged = connection.counters.dropped_forged
-                views = self._views_of(burst.staging, step) if length > step else None
+                views = self._views_of(burst.staging, step) if length > step and view is burst.view else None
                 connection.handle_burst(view, step, burst.source, burst.destination, burst.ecn, now, views)
                 self._touched(connection)
                 if connection.counters.dropped_forged != forged:
@@ -235,7 +244,9 @@ class Endpoint:
         elif outcome is not None:
             outcome.handle_datagram(datagram, burst.source, burst.destination, burst.ecn, now)
             if not outcome.counters.packets_received:
-                self.counters.dropped_unknown += 1  # nobody who follows the rules: it may cost nothing
+                # 7.2: nothing in it is known to be the client's, above all not the connection ID that answers go to. A
+                # connection made of it would refuse the genuine packet that comes next.
+                self.counters.dropped_forged += 1
                 outcome.forgotten()
                 return
             self.counters.connections_accepted += 1
@@ -304,6 +315,13 @@ class Endpoint:
             self._by_id.pop(connection_id, None)
         self._reset_tokens.forget(connection)
         connection.forgotten()
+
+
+def checked_id_bytes(configuration: Configuration) -> int:
+    """How long connection IDs are; LocalError where that cannot tell the connections of a socket apart."""
+    if not 4 <= configuration.connection_id_bytes <= 20:
+        raise LocalError(f"connection_id_bytes is {configuration.connection_id_bytes}: it has to be 4 to 20")
+    return configuration.connection_id_bytes
 
 
 @lru_cache(maxsize=256)

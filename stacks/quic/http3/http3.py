@@ -13,6 +13,7 @@ from stacks.quic.http3.core import BodyReceived, Headers, HttpConnection, HttpCo
 from stacks.quic.http3.priority import parse_priority
 from stacks.quic.http3.surface import QuicSurface
 from stacks.runtime.errors import LocalError
+from wire.quic.varint import encode_varint
 
 
 class Http3(HttpCore):
@@ -25,6 +26,7 @@ class Http3(HttpCore):
         super().__init__(connection)
         self._h3 = H3Connection(cast(QuicConnection, QuicSurface(self)))
         self._started: set[int] = set()
+        self._answered: set[int] = set()
 
     def stream_reset(self, stream_id: int, code: int) -> None:
         """As of `HttpCore`; the end of a critical stream closes the connection (RFC 9114 6.2.1)."""
@@ -35,6 +37,7 @@ class Http3(HttpCore):
     def sending_stopped(self, stream_id: int, code: int) -> None:
         """As of `HttpCore`."""
         self._h3.handle_event(StopSendingReceived(error_code=code, stream_id=stream_id))
+        self._answered.discard(stream_id)
         super().sending_stopped(stream_id, code)
 
     def request(self, authority: str, path: str, *, method: str = "GET", headers: Headers = ()) -> int:
@@ -50,13 +53,26 @@ class Http3(HttpCore):
             self._h3.send_headers(stream_id, _encode(((":status", str(status)), *headers)), end_stream=is_end)
         except ProtocolError as error:
             raise LocalError(f"no answer can be sent on stream {stream_id}: {error}") from error
+        if not is_end:
+            self._answered.add(stream_id)
 
     def send_body(self, stream_id: int, data: bytes, *, is_end: bool = False) -> None:
         """As of `HttpCore`: one DATA frame."""
+        if data and stream_id in self._answered:  # as the library does it, without two copies of what is large
+            self.connection.write(stream_id, b"\0" + encode_varint(len(data)))
+            self.connection.write(stream_id, data, is_fin=is_end)
+            if is_end:
+                self._answered.discard(stream_id)
+            return
         try:
             self._h3.send_data(stream_id, data, end_stream=is_end)
         except ProtocolError as error:
             raise LocalError(f"no body can be sent on stream {stream_id}: {error}") from error
+
+    def cancel(self, stream_id: int) -> None:
+        """As of `HttpCore`."""
+        self._answered.discard(stream_id)
+        super().cancel(stream_id)
 
     def _receive(self, stream_id: int, data: bytes, *, is_end: bool) -> None:
         arrived = StreamDataReceived(data=data, end_stream=is_end, stream_id=stream_id)

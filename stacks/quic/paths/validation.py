@@ -86,12 +86,12 @@ class PathValidation:
     """A `FrameSource` for PATH_CHALLENGE and PATH_RESPONSE of one path, neither of which is ever sent again (13.3).
 
     state: of the challenges. due_ns: when `handle_timeout` is due, None for never. responses: data of challenges that
-    wait for their answers. challenges: the last that were sent.
+    wait for their answers. challenges: the last that were sent; is_challenge_due: whether one is to be sent.
     """
 
     __slots__ = (
-        "_interval_ns", "_is_challenge_due", "_retry_ns", "_rng", "_until_ns", "_written", "challenges", "due_ns",
-        "has_frames", "responses", "state",
+        "_interval_ns", "_retry_ns", "_rng", "_until_ns", "_written", "challenges", "due_ns", "has_frames",
+        "is_challenge_due", "responses", "state",
     )  # fmt: skip
 
     def __init__(self, rng: random.Random) -> None:
@@ -101,7 +101,7 @@ class PathValidation:
         self.challenges: list[Challenge] = []
         self.responses: deque[bytes] = deque()
         self._rng = rng
-        self._is_challenge_due = False
+        self.is_challenge_due = False
         self._written: Challenge | None = None
         self._interval_ns = 0
         self._retry_ns = 0
@@ -164,14 +164,14 @@ class PathValidation:
             if not packet.put(PathResponse(self.responses[0]).encode()):
                 return
             self.responses.popleft()
-        if self._is_challenge_due:
+        if self.is_challenge_due:
             data = random_bytes(self._rng, CHALLENGE_BYTES)
             if not packet.put(PathChallenge(data).encode()):
                 return
             self._written = Challenge(data)
             self.challenges.append(self._written)
             del self.challenges[:-MAX_CHALLENGES]
-            self._is_challenge_due = False
+            self.is_challenge_due = False
         self.has_frames = False
 
     def left(self, datagram_bytes: int) -> None:
@@ -181,13 +181,13 @@ class PathValidation:
             self._written = None
 
     def _challenge(self, now: int) -> None:
-        self._is_challenge_due = self.has_frames = True
+        self.is_challenge_due = self.has_frames = True
         self._retry_ns = now + self._interval_ns
         self._interval_ns *= 2
         self.due_ns = min(self._retry_ns, self._until_ns)
 
     def _stop(self) -> None:
-        self._is_challenge_due = False
+        self.is_challenge_due = False
         self.has_frames = bool(self.responses)
         self.due_ns = None
 

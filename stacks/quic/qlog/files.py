@@ -9,7 +9,8 @@ from stacks.quic.qlog.tracer import QlogTracer
 
 
 class QlogFiles:
-    """A `TracerFactory`: `FOLDER/ODCID_client.sqlog` or `..._server.sqlog` for each connection (main schema 12.1).
+    """A `TracerFactory`: `FOLDER/ODCID_client.sqlog` or `..._server.sqlog` for each connection (main schema 12.1);
+    `..._server_2.sqlog` where a server begins again for the same client.
 
     folder: is made where it does not exist; OSError where it cannot be. wall_clock: of the logs, see `QlogTracer`.
     failure: the first error of a file that could not be opened or written (a full disk); its log ends there, and
@@ -21,6 +22,7 @@ class QlogFiles:
         self.wall_clock = wall_clock
         self.failure: OSError | None = None
         self._open_files: dict[_File, None] = {}
+        self._names: dict[str, int] = {}
         folder.mkdir(parents=True, exist_ok=True)
 
     def __call__(self, *, is_client: bool) -> QlogTracer:
@@ -41,7 +43,12 @@ class QlogFiles:
         self.close()
 
     def _open(self, name: str) -> _File:
-        file = _File(self.folder / f"{name}.sqlog", self)
+        # A server may begin twice for one client: its first Initial packet was corrupted, and forgotten.
+        count = self._names.pop(name, 0) + 1
+        self._names[name] = count
+        if len(self._names) > NAMES_MAX:
+            del self._names[next(iter(self._names))]
+        file = _File(self.folder / f"{name if count == 1 else f'{name}_{count}'}.sqlog", self)
         self._open_files[file] = None
         return file
 
@@ -86,3 +93,4 @@ class _File:
 
 
 PIECE_BYTES = 1 << 16
+NAMES_MAX = 4096

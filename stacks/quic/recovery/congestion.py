@@ -8,7 +8,9 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Sequence
 
-from stacks.congestion import Controller, Delivery, Flow, Loss, RttEstimator
+from stacks.congestion import Controller, Delivery, Flow, Loss, RttEstimator, WindowedController
+from stacks.congestion.careful_resume import CarefulResume
+from stacks.congestion.path_memory import SavedPath
 from stacks.congestion.persistent import PERSISTENT_TIMEOUTS
 from stacks.congestion.reordering import ReorderingThresholds
 from stacks.quic.configuration import Configuration
@@ -26,15 +28,16 @@ class PathCongestion:
     thresholds: of reordering. is_recovering: whether a loss was found and no packet sent after it has been
     acknowledged. ack_delay_ns: the longest that the peer promises to wait with acknowledgements. large_losses: times
     that packets larger than every path carries were found lost, since one of them arrived (RFC 8899 4.3).
+    remote: host by which the path is found in the configuration's memory, "" not to look.
     """
 
     __slots__ = (
-        "_event_ns", "_marked_ns", "_pacing_rest", "_persistent", "_quantum_left", "_starts", "_unresolved",
-        "ack_delay_ns", "controller", "datagram_bytes", "delivery", "ecn", "is_recovering", "large_losses", "rtt",
-        "thresholds", "validation",
+        "_event_ns", "_is_held", "_marked_ns", "_memory", "_pacing_rest", "_persistent", "_quantum_left", "_remote",
+        "_starts", "_unresolved", "ack_delay_ns", "controller", "datagram_bytes", "delivery", "ecn", "is_recovering",
+        "large_losses", "rtt", "thresholds", "validation",
     )  # fmt: skip
 
-    def __init__(self, configuration: Configuration, rng: random.Random, *, now: int) -> None:
+    def __init__(self, configuration: Configuration, rng: random.Random, *, now: int, remote: str = "") -> None:
         datagram_bytes = configuration.initial_datagram_bytes
         self.datagram_bytes = datagram_bytes
         initial_bytes = min(10 * datagram_bytes, max(14_720, 2 * datagram_bytes))
@@ -45,6 +48,9 @@ class PathCongestion:
             line_rate_bps=LINE_RATE_BPS, packet_bytes=datagram_bytes, rng=rng, delivery=self.delivery, start_ns=now
         )
         self.controller: Controller = configuration.controller(flow)
+        self._memory, self._remote = configuration.path_memory, remote
+        if self._memory is not None and remote and isinstance(self.controller, WindowedController):
+            self.controller = CarefulResume(flow, self.controller, self._memory.take(remote, now))
         self.validation = EcnValidation(is_enabled=configuration.has_ecn)
         self.ack_delay_ns = DEFAULT_ACK_DELAY_NS
         self.is_recovering = False
@@ -60,6 +66,7 @@ class PathCongestion:
         # What rounding to a nanosecond left of the last gap, in bits times nanoseconds per second.
         self._pacing_rest = 0
         self._marked_ns = -1
+        self._is_held = False  # whether the pacer holds back what waits
         self._mark()
 
     @property
@@ -92,6 +99,12 @@ class PathCongestion:
             self._marked_ns = -1
             self._mark()
         return True
+
+    @property
+    def is_full(self) -> bool:
+        """Whether the window has no room for another full packet."""
+        window_bytes, inflight_bytes = self.controller.window_bytes, self.delivery.inflight_bytes
+        return window_bytes is not None and inflight_bytes > 0 and inflight_bytes + self.datagram_bytes > window_bytes
 
     def room_packets(self, size_bytes: int) -> int:
         """How many packets of `size_bytes` `may_send` would let leave one after the other, when it has let one."""
@@ -136,6 +149,7 @@ class PathCongestion:
         pacer later.
         """
         quantum_left, self._quantum_left = self._quantum_left, 0
+        was_held, self._is_held = self._is_held, False
         delivery, window_bytes = self.delivery, self.controller.window_bytes
         if not has_more:
             if is_complete and (window_bytes is None or delivery.inflight_bytes < window_bytes):
@@ -145,7 +159,9 @@ class PathCongestion:
             delivery.cwnd_limited()
             return None
         if self.controller.rate_bps is None or quantum_left > 0 or now >= delivery.next_send_ns:
+            self._is_held = was_held  # it is not through with what was held back
             return None
+        self._is_held = True
         return delivery.next_send_ns
 
     # In
@@ -221,6 +237,14 @@ class PathCongestion:
         self.datagram_bytes = datagram_bytes
         self.controller.handle_mtu(datagram_bytes, now)
 
+    def remember(self, now: int) -> None:
+        """The connection ends: what its path carried is of use to the next (RFC 9959 3.1)."""
+        controller, memory = self.controller, self._memory
+        if memory is None or not isinstance(controller, CarefulResume):
+            return
+        if controller.observed_bytes >= RESUMED_TIMES * self.delivery.initial_window_bytes:
+            memory.save(self._remote, SavedPath(controller.observed_bytes, self.rtt.min_ns, now))
+
     def _begin(self, loss: Loss, next_numbers: NextNumbers, now: int) -> None:
         self._starts = next_numbers()
         self._event_ns = now
@@ -248,6 +272,9 @@ class PathCongestion:
         if delivery.next_send_ns >= now:
             owed += self._pacing_rest
             start_ns = delivery.next_send_ns
+        elif self._is_held:
+            # A driver that wakes late does not slow the flow down: what was held back by then leaves now.
+            start_ns = max(delivery.next_send_ns, now - PAUSE_NS)
         gap_ns, self._pacing_rest = divmod(owed, rate_bps)
         delivery.next_send_ns = start_ns + gap_ns
 
@@ -258,6 +285,8 @@ class PathCongestion:
 
 MIN_DATAGRAM_BYTES = 1200
 MANY = 1 << 30
+RESUMED_TIMES = 4
+"""Initial windows below which what a path carried is not worth a jump (RFC 9959 3.1)."""
 LINE_RATE_BPS = 1_000_000_000_000
 """What our own interface sends is not known: a bound that no path reaches."""
 INITIAL_RTT_NS = 333_000_000
@@ -265,3 +294,5 @@ INITIAL_PTO_NS = 3 * INITIAL_RTT_NS
 """RFC 9002 6.2.2: the variation is half of the round trip."""
 INITIAL_LOSS_DELAY_NS = INITIAL_RTT_NS * 9 // 8
 DEFAULT_ACK_DELAY_NS = 25_000_000
+PAUSE_NS = 20_000_000
+"""What a driver may be late without the flow noticing, as of the model sender's endpoint."""

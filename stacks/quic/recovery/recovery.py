@@ -67,11 +67,12 @@ class Recovery:
             if packet.is_ack_eliciting:
                 space.eliciting += 1
                 space.last_eliciting_ns = now
-            if packet.ecn:
-                self._count_marks(space, packet.ecn, 1)
         else:
             packet.sent_ns = now
             space.add_quiet(packet)
+        if packet.ecn:
+            # Also of packets that are acknowledgements alone: the peer counts the marks of all that it gets (13.4.1).
+            self._count_marks(space, packet.ecn, 1)
         if packet.space == SPACE_APPLICATION:
             skipped = self._skipped
             skipped.room -= 1
@@ -148,7 +149,8 @@ class Recovery:
         else:
             self._tell_paths(arrived, late, lost, rtt_ns, ack_delay_ns, ce_packets, now)
         self._tell_arrived(arrived, now)
-        self._tell_arrived(late, now)
+        if late:
+            self._tell_arrived(late, now)
         self._tell_lost(lost, now)
         if space.remembered:
             space.forget(now - REMEMBERED_TIMEOUTS * self.pto_ns())

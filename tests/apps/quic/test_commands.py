@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+import apps.quic.running  # noqa: F401 - loaded once, and not in every fork
 from apps.processes import ServingProcess, command_line, environment
 from tests.apps.cli import LIMIT_S, baremetal, only_line, wait_until
 
@@ -156,6 +157,7 @@ def test_server_asks_for_a_retry_and_for_version_two(folder: Path, loopback_addr
     assert (into / "hello.txt").read_bytes() == b"hello\n"
 
 
+@pytest.mark.long
 def test_client_moves_to_another_port_and_to_the_preferred_address(
     folder: Path, loopback_address: str, into: Path
 ) -> None:
@@ -190,6 +192,7 @@ def test_server_that_is_not_there_does_not_keep_others_from_answering(
     assert [path.name for path in into.iterdir()] == ["hello.txt"]
 
 
+@pytest.mark.long
 def test_reader_that_stops_is_told_of(site: Site) -> None:
     words = command_line(["quic", "get", "--insecure", f"{site.url}huge", "--output", "-"])
     with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment()) as process:

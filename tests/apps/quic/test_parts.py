@@ -10,12 +10,16 @@ import pytest
 import typer
 
 from apps.errors import CommandError
+from apps.quic import arguments
 from apps.quic.documents import Document, Documents
 from apps.quic.downloads import Download, Outflow, sink
 from apps.quic.key_log import key_log
 from apps.quic.session_file import SessionFile
 from apps.quic.urls import Url, parse_url
+from stacks.quic.configuration import VERSION_1, VERSION_2, Configuration
+from stacks.quic.http3 import ALPN_HTTP09, ALPN_HTTP3
 from stacks.quic.tls import Ticket
+from stacks.quic.tls.context import DEFAULT_SUITES
 
 
 @pytest.mark.parametrize(
@@ -225,3 +229,10 @@ def test_key_log_is_appended_to_and_private(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.delenv("SSLKEYLOGFILE")
     with key_log() as log:
         assert log is None
+
+
+def test_short_names_are_those_of_the_stack() -> None:
+    assert arguments.VERSIONS == {"1": VERSION_1, "2": VERSION_2}
+    assert (arguments.NEW_HTTP, arguments.OLD_HTTP) == (ALPN_HTTP3, ALPN_HTTP09)
+    assert Configuration().max_probe_bytes == arguments.MAX_PROBE_BYTES
+    assert set(arguments.CIPHERS.values()) == set(DEFAULT_SUITES)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
+from interop.quic.dissect.datagrams import Point, read_capture
 from interop.quic.dissect.frames import ACK, CRYPTO, HANDSHAKE_DONE, STREAM
 from interop.quic.dissect.hello import CryptoStream, offered_suites
 from interop.quic.dissect.key_log import read_key_logs
+from interop.quic.dissect.trace import Trace
 from tests.interop.quic.session import download
-from wire.quic.packet import KIND_HANDSHAKE, KIND_INITIAL, KIND_ONE_RTT, VERSION_2
+from wire.quic.packet import KIND_HANDSHAKE, KIND_INITIAL, KIND_ONE_RTT, VERSION_2, decode_header
 
 
 def test_every_packet_of_a_session_is_opened(tmp_path: Path) -> None:
@@ -55,6 +58,20 @@ def test_without_keys_only_initial_packets_are_opened(tmp_path: Path) -> None:
     trace = session.trace()
     assert {packet.trouble for packet in trace.packets(KIND_INITIAL)} == {""}
     assert {packet.trouble for packet in trace.packets(KIND_HANDSHAKE, KIND_ONE_RTT)} == {"no keys"}
+
+
+def test_what_was_sent_before_the_server_hello_is_opened_too(tmp_path: Path) -> None:
+    # The server's first datagram has both; here its Handshake packet comes alone, before it.
+    session = download(tmp_path)
+    session.file.close()
+    whole = read_capture(tmp_path / "link.pcapng")
+    (tmp_path / "keys").write_text(session.log.getvalue())
+    at = next(index for index, each in enumerate(whole) if each.point is Point.SERVER_SENT)
+    first = whole[at].payload
+    end = decode_header(first, 0, len(first), 0).end
+    whole[at : at + 1] = [replace(whole[at], payload=first[end:]), replace(whole[at], payload=first[:end])]
+    trace = Trace(whole, read_key_logs([tmp_path / "keys"]))
+    assert {packet.trouble for each in trace.sent for packet in each.packets} == {""}
 
 
 def test_crypto_frames_are_put_together_in_any_order() -> None:

@@ -20,7 +20,7 @@ from stacks.quic.connection.sending_runs import SendingRuns
 from stacks.quic.endpoint import Endpoint
 from stacks.quic.events import StreamReadable
 from tests.stacks.quic.rig import MILLISECOND_NS, SECOND_NS, Rig, client_configuration, events_of, server_configuration
-from transports.datagram import Transmit
+from transports.datagram import Address, Burst, Transmit
 from transports.simulation import Impairments
 
 PATHS = {
@@ -59,7 +59,9 @@ class Download:
             client=client_configuration(**changes, key_update_packets=40),
             server=server_configuration(**changes, key_update_packets=90),
         )
-        self.sent = [watch(rig.client), watch(rig.server)]
+        self.sent = watch(rig)
+        stage(rig.client)
+        stage(rig.server)
         self.client, self.server = rig.establish()
         self.received: list[tuple[int, int, bytes]] = []
         for seed in (1, 2):
@@ -91,7 +93,8 @@ class Download:
         delivered = b"".join(data for _, _, data in self.received)
         assert delivered == b"".join(random.Random(seed).randbytes(SIZE) for seed in (1, 2))
         moments = [(now, stream, len(data)) for now, stream, data in self.received]
-        return [*self.sent, moments, *(state_of(end) for end in (self.client, self.server))]
+        assert len(self.sent) > 20
+        return [self.sent, moments, *(state_of(end) for end in (self.client, self.server))]
 
 
 @contextlib.contextmanager
@@ -131,16 +134,28 @@ def state_of(connection: Connection) -> dict[str, object]:
     }
 
 
-def watch(endpoint: Endpoint) -> list[tuple[int, int, int]]:
-    """Times, lengths and segments of all that an endpoint sends from now on."""
-    sent: list[tuple[int, int, int]] = []
-    poll = endpoint.poll_transmit
+def stage(endpoint: Endpoint) -> None:
+    """Have bursts come in one buffer that is used again and again, as they do from a socket."""
+    handle, staging = endpoint.handle_burst, memoryview(bytearray(1 << 16))
 
-    def poll_transmit(now: int) -> Transmit | None:
-        transmit = poll(now)
-        if transmit is not None:
-            sent.append((now, len(transmit.views[0]), transmit.segment_bytes))
-        return transmit
+    def handle_burst(burst: Burst, now: int) -> None:
+        length = len(burst.view)
+        staging[:length] = burst.view
+        segment, ends = burst.segment_bytes, (burst.source, burst.destination)
+        handle(Burst(staging[:length], segment, *ends, burst.ecn, burst.received_ns, staging=staging), now)
+        staging[:] = bytes(len(staging))  # nothing may be looked at any more
 
-    endpoint.poll_transmit = poll_transmit  # type: ignore[method-assign]
+    endpoint.handle_burst = handle_burst  # type: ignore[method-assign]
+
+
+def watch(rig: Rig) -> list[tuple[int, Address, int, int, int]]:
+    """Times, senders, lengths, segments and ECN of all that is sent from now on."""
+    sent: list[tuple[int, Address, int, int, int]] = []
+    send = rig.network.send
+
+    def sending(transmit: Transmit, source: Address) -> int:
+        sent.append((rig.now, source, len(transmit.views[0]), transmit.segment_bytes, transmit.ecn))
+        return send(transmit, source)
+
+    rig.network.send = sending  # type: ignore[method-assign]
     return sent

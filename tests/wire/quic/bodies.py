@@ -23,10 +23,11 @@ UNI = {t.FRAME_MAX_STREAMS_UNI, t.FRAME_STREAMS_BLOCKED_UNI}
 ACKS = {t.FRAME_ACK, t.FRAME_ACK_ECN, t.FRAME_PATH_ACK, t.FRAME_PATH_ACK_ECN}
 TO_THE_END = {t.FRAME_DATAGRAM, *(t.FRAME_STREAM | bits for bits in range(8) if not bits & t.STREAM_LEN)}
 """Types whose frames have no length: the packet ends with them."""
+payloads = st.binary(max_size=80) | st.sampled_from((63, 64, 300)).map(bytes)
 PAYLOADS: dict[str, st.SearchStrategy[bytes]] = {
-    "data": st.binary(max_size=80),
-    "token": st.binary(max_size=80),
-    "reason": st.binary(max_size=80),
+    "data": payloads,
+    "token": payloads,
+    "reason": payloads,
     "connection_id": st.binary(max_size=255),
     "stateless_reset_token": st.binary(min_size=16, max_size=16),
 }
@@ -41,9 +42,9 @@ def bodies(draw: st.DrawFn, frame_type: int) -> Body:
     for field in BODIES[frame_type].subcons:
         body[field.name] = draw(PAYLOADS.get(field.name, varints))
     if frame_type & ~7 == t.FRAME_STREAM and frame_type & t.STREAM_OFF:
-        body["offset"] = draw(st.integers(1, VARINT_MAX - 80))
+        body["offset"] = draw(st.integers(1, VARINT_MAX - 300))
     elif frame_type == t.FRAME_CRYPTO:
-        body["offset"] = draw(st.integers(0, VARINT_MAX - 80))
+        body["offset"] = draw(st.integers(0, VARINT_MAX - 300))
     elif frame_type in (t.FRAME_PATH_CHALLENGE, t.FRAME_PATH_RESPONSE):
         body["data"] = draw(st.binary(min_size=8, max_size=8))
     return body

@@ -35,7 +35,7 @@ def test_every_type_that_has_a_definition_has_a_decoder() -> None:
 
 
 @each_but_padding
-@settings(max_examples=25)
+@settings(max_examples=15)
 @given(data=st.data())
 def test_coding_equals_the_definition(frame_type: int, data: st.DataObject) -> None:
     body: Body = data.draw(bodies(frame_type))
@@ -47,7 +47,7 @@ def test_coding_equals_the_definition(frame_type: int, data: st.DataObject) -> N
 
 
 @each_but_padding
-@settings(max_examples=10)
+@settings(max_examples=5)
 @given(data=st.data())
 def test_a_frame_is_read_at_any_offset_and_ends_where_it_ends(frame_type: int, data: st.DataObject) -> None:
     raw = FRAME.build({"type": frame_type, "body": data.draw(bodies(frame_type))})
@@ -62,7 +62,7 @@ def test_a_frame_is_read_at_any_offset_and_ends_where_it_ends(frame_type: int, d
 
 
 @each_but_padding
-@settings(max_examples=40)
+@settings(max_examples=20)
 @given(rest=st.binary(max_size=60))
 def test_random_bytes_are_read_as_the_definition_does_or_are_a_wire_error(frame_type: int, rest: bytes) -> None:
     raw = encode_varint(frame_type) + rest
@@ -78,7 +78,7 @@ def test_random_bytes_are_read_as_the_definition_does_or_are_a_wire_error(frame_
 
 
 @each_but_padding
-@settings(max_examples=10)
+@settings(max_examples=5)
 @given(data=st.data())
 def test_every_truncation_is_a_wire_error(frame_type: int, data: st.DataObject) -> None:
     body: Body = data.draw(bodies(frame_type))

@@ -189,6 +189,28 @@ def test_what_does_not_fit_is_a_wire_error(change: dict[str, Any]) -> None:
     assert caught.value.format in ("QuicTransportParameters", "QuicVarint")
 
 
+@pytest.mark.parametrize(
+    ("raw", "why"),
+    [
+        ("11 04 00000000", "version 0"),
+        ("11 08 00000001 00000000", "version 0"),
+        ("11 06 00000001 0000", "no list of versions"),
+        ("11 00", "no list of versions"),
+        ("01 01 05 01 01 05", "there twice"),
+        ("1b 00 1b 01 00", "there twice"),
+        ("01 02 05 05", "no single integer"),
+        ("01 00", "no single integer"),
+        ("0c 01 00", "not empty"),
+        ("02 0f" + "00" * 15, "not 16"),
+        ("0f 15" + "00" * 21, "20 at most"),
+        ("0d 29" + "00" * 24 + "01" + "00" * 16, "not what it says"),
+    ],
+)
+def test_what_no_parameter_can_be_is_a_wire_error(raw: str, why: str) -> None:
+    with pytest.raises(WireError, match=why):
+        TransportParameters.decode(bytes.fromhex(raw))
+
+
 def test_an_ipv4_mapped_address_is_written_one_way_on_every_python() -> None:
     mapped = PreferredAddress(None, ("::ffff:c000:201", 443), b"x", bytes(16))
     raw = TransportParameters(preferred_address=mapped).encode()

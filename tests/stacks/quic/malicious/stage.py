@@ -121,10 +121,16 @@ class Rogue:
 
 
 class Stage:
-    """victim: "server" or "client". client, server: changes of the configurations."""
+    """victim: "server" or "client". client, server: changes of the configurations. has_bystander: False is faster."""
 
     def __init__(
-        self, victim: str, *, client: dict[str, Any] | None = None, server: dict[str, Any] | None = None, seed: int = 1
+        self,
+        victim: str,
+        *,
+        client: dict[str, Any] | None = None,
+        server: dict[str, Any] | None = None,
+        seed: int = 1,
+        has_bystander: bool = True,
     ) -> None:
         lines: list[str] = []
         self.rig = rig = Rig(
@@ -139,7 +145,7 @@ class Stage:
         self.victim, self.endpoint = (server_end, rig.server) if victim == "server" else (self.peer, rig.client)
         secrets = {line.split()[0]: bytes.fromhex(line.split()[2]) for line in lines}
         theirs, ours = secrets["CLIENT_TRAFFIC_SECRET_0"], secrets["SERVER_TRAFFIC_SECRET_0"]
-        self._bystander = self._make_bystander(victim)
+        self._bystander = self._make_bystander(victim) if has_bystander else None
         is_server = victim == "server"
         honest = self.peer if is_server else server_end
         cid = honest.path.peer_cid
@@ -179,6 +185,7 @@ class Stage:
 
     def bystander_lives(self) -> bool:
         """Whether the other connection of the endpoint carries data, both ways."""
+        assert self._bystander is not None
         near, far = self._bystander
         stream = near.open_stream()
         near.write(stream, b"ping" * 1000, is_fin=True)

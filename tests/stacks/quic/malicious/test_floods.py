@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 import pytest
 
+from stacks.quic.connection import ConnectionState
 from stacks.quic.errors import TransportErrorCode as Code
 from tests.stacks.quic.malicious.footprint import footprint
 from tests.stacks.quic.malicious.stage import Stage
@@ -254,3 +255,23 @@ def test_garbage_that_looks_like_first_packets_leaves_nothing_behind() -> None:
     assert len(stage.endpoint.connections) == connections
     assert footprint(stage.endpoint) < before + ALLOWED_GROWTH_BYTES
     assert stage.bystander_lives()
+
+
+@pytest.mark.parametrize("victim", BOTH)
+def test_nothing_is_read_of_what_follows_the_mistake(victim: str) -> None:
+    """10.2.1: no data, no events, no answers but the one that says that it is over."""
+    stage = Stage(victim)
+    stage.rogue.send(b"\x21")
+    stage.rogue.send(stream(their_stream(stage, BIDI), 0, b"too late"))
+    stage.rogue.send(f.PathChallenge(b"too late").encode())
+    assert stage.attack(b"\x21") == Code.FRAME_ENCODING_ERROR
+    assert not stage.rogue.all(f.PathResponse)
+    assert [type(event).__name__ for event in events_of(stage.victim)][-1] == "ConnectionClosed"
+    stage.rogue.send(f.ConnectionClose(0, b"me too").encode())
+    stage.rogue.run()
+    assert stage.victim.state == ConnectionState.DRAINING
+    closes = len(stage.rogue.closes)
+    for _ in range(20):
+        stage.rogue.send(b"\x01")
+    stage.rogue.run()
+    assert len(stage.rogue.closes) == closes

@@ -15,7 +15,8 @@ class Logs:
         self.closed: list[str] = []
 
     def __call__(self, name: str) -> _Memory:
-        assert name not in self.files, f"{name} is opened twice"
+        while name in self.files:  # a first Initial packet that was corrupted, and another one
+            name += "-again"
         self.files[name] = bytearray()
         return _Memory(self, name)
 

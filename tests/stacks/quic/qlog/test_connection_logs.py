@@ -9,8 +9,9 @@ import pytest
 
 from stacks.congestion import controller_factory
 from stacks.quic.connection import Connection
-from stacks.quic.events import StreamReadable
+from stacks.quic.events import StreamReadable, TicketReceived
 from stacks.quic.qlog import QlogTracer
+from stacks.quic.tls import Ticket
 from tests.stacks.quic.qlog.memory import Logs
 from tests.stacks.quic.qlog.validator import SPACES, named, problems, records
 from tests.stacks.quic.rig import (
@@ -35,7 +36,7 @@ class Logged:
         self.rig = Rig(tracer=lambda *, is_client: QlogTracer(self.logs, is_client=is_client), **options)
 
     def log(self, end: str) -> bytes:
-        (log,) = (bytes(log) for name, log in self.logs.files.items() if name.endswith(end))
+        (log,) = (bytes(log) for name, log in self.logs.files.items() if name.endswith(f"_{end}"))
         return log
 
     def check(self) -> None:
@@ -161,6 +162,70 @@ def test_a_connection_does_the_same_with_a_log_and_without() -> None:
 
     plain = Rig(impairments=_impaired(), seed=9, **_without_shortcuts())
     assert counters(Logged(impairments=_impaired(), seed=9, **_without_shortcuts()).rig) == counters(plain)
+
+
+PATHS: dict[str, dict[str, Any]] = {
+    "much loss": {"loss": 0.15},
+    "loss, copies and disorder": {
+        "loss": 0.05, "duplication": 0.1, "reordering": 0.1, "reorder_ns": 5 * MILLISECOND_NS,
+    },
+    "corruption": {"corruption": 0.1, "loss": 0.02},
+    "a slow link with a queue": {
+        "jitter_ns": 8 * MILLISECOND_NS, "loss": 0.01, "rate_bps": 5_000_000, "queue_bytes": 60_000,
+    },
+}  # fmt: skip
+
+
+def _check_path(seed: int) -> None:
+    """A transfer over a path, with a controller and a server, that the seed chooses."""
+    kind = list(PATHS.values())[seed % len(PATHS)]
+    server = server_configuration(
+        controller=controller_factory(("cubic", "reno", "bbr1", "bbr3", "prague")[seed % 5]),
+        is_retrying=seed % 3 == 0,
+        key_update_packets=50 if seed % 2 else 0,
+    )
+    logged = Logged(impairments=Impairments(delay_ns=10 * MILLISECOND_NS, **kind), seed=seed, server=server)
+    transfer(logged, streams=2, data=DATA[:40_000])
+    logged.check()
+
+
+@pytest.mark.parametrize("seed", range(1, 6))
+def test_logs_over_bad_paths_keep_every_rule(seed: int) -> None:
+    _check_path(seed)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("seed", range(6, 106))
+def test_logs_over_many_bad_paths_keep_every_rule(seed: int) -> None:
+    _check_path(seed)
+
+
+def test_early_data_is_told_with_what_was_remembered() -> None:
+    logged = Logged(seed=2)
+    rig = logged.rig
+    first, _ = rig.establish()
+    rig.run(SECOND_NS)
+    tickets = [event.ticket for event in events_of(first) if isinstance(event, TicketReceived)]
+    first.close(0, "", now=rig.now)
+    rig.client_host.wake()
+    rig.run(5 * SECOND_NS)
+    again = rig.connect(ticket=Ticket.from_bytes(tickets[0]))
+    again.write(again.open_stream(), b"x" * 3000, is_fin=True)
+    rig.client_host.wake()
+    rig.run(5 * SECOND_NS)
+    assert again.tls.is_early_data_accepted
+    logged.check()
+    logs = [bytes(log) for name, log in logged.logs.files.items() if name.endswith("client")]
+    assert [len(named(log, "parameters_restored")) for log in logs] == [0, 1]
+    (restored,) = named(logs[1], "parameters_restored")
+    remote = _parameters(logs[0])["remote"] | {"grease_quic_bit": False}  # which tickets do not remember
+    assert restored == {key: remote[key] for key in restored}
+    kinds = [data["header"]["packet_type"] for data in named(logs[1], "packet_sent")]
+    assert "0RTT" in kinds
+    assert [data["key_type"] for data in named(logs[1], "key_updated")].count("client_0rtt_secret") == 1
+    assert [data["key_type"] for data in named(logs[1], "key_discarded")].count("client_0rtt_secret") == 1
+    assert _parameters(logs[1])[None]["early_data_enabled"]
+    assert _parameters(logs[1])[None]["is_resumed"]
 
 
 def _without_shortcuts() -> dict[str, Any]:

@@ -40,6 +40,14 @@ def test_each_end_of_a_connection_has_a_file_of_its_own(tmp_path: Path) -> None:
     assert files.failure is None
 
 
+def test_a_second_connection_of_the_same_client_has_a_log_of_its_own(tmp_path: Path) -> None:
+    files = QlogFiles(tmp_path)
+    for _ in range(3):
+        started(files, is_client=False).finish()
+    name = f"{ODCID.hex()}_server"
+    assert sorted(each.name for each in tmp_path.iterdir()) == [f"{name}.sqlog", f"{name}_2.sqlog", f"{name}_3.sqlog"]
+
+
 def test_logs_of_connections_that_go_on_are_written_out_when_the_files_are_closed(tmp_path: Path) -> None:
     with QlogFiles(tmp_path) as files:
         tracer = started(files)
