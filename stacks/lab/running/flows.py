@@ -17,6 +17,10 @@ from transports.timeline import Timeline
 if TYPE_CHECKING:
     from stacks.lab.quic.flow import QuicFlow
     from stacks.lab.quic.host import DatagramPacket
+    from stacks.lab.storage.commands import EndedCommand
+    from stacks.lab.storage.flow import StorageFlow
+
+    AnyFlow = ModelFlow | QuicFlow | StorageFlow
 
 
 class FlowRun:
@@ -166,13 +170,9 @@ class FlowRun:
 
     def _measure(self, model: AnyFlow, from_ns: int) -> None:
         self.delays = delays = array("q")
-        if not isinstance(model, ModelFlow | QuicFlow):
-            # What a command takes is what storage is about; its packets are not looked at.
-            model.commands.delays, model.commands.from_ns = delays, from_ns
-            return
         timeline, add = self._timeline, delays.append
 
-        def arrived(packet: DataPacket | DatagramPacket) -> None:
+        def arrived(packet: DataPacket | DatagramPacket | EndedCommand) -> None:
             if timeline.now >= from_ns:
                 add(timeline.now - packet.sent_ns)
 
@@ -184,11 +184,6 @@ def empty_delay_ns(way: Way, packet_bytes: int) -> int:
     packet_bits_ns = packet_bytes * BIT_NS_PER_BYTE_S
     return way.forward_ns + sum(-(-packet_bits_ns // link.rate_bps) for link in way.links)
 
-
-if TYPE_CHECKING:
-    from stacks.lab.storage.flow import StorageFlow
-
-    AnyFlow = ModelFlow | QuicFlow | StorageFlow
 
 BIT_NS_PER_BYTE_S = 8_000_000_000
 HELD_TIMES = 16

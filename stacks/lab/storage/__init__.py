@@ -1,6 +1,6 @@
 """Storage in the laboratory: NVMe commands from one node to another, over RDMA, TCP or QUIC, on the same links.
 
-    reads    the workload: so many commands at a time, and how long each takes
+    commands the workload: so many commands at a time, and how long each takes
     flow     a flow of an experiment (`sender = "nvme:quic"`): a target, an initiator and the way between them
     ends     both ends of each transport: the project's own NVMe cores on its own RDMA and QUIC stacks
     streams  TCP between them: connections whose packets a model sender sends, and whose bytes are real

@@ -14,7 +14,7 @@ from stacks.congestion import ControllerFactory, Delivery, Flow
 from stacks.lab.counts import FlowCounts
 from stacks.lab.flow import model_counts
 from stacks.lab.network.line import Way
-from stacks.lab.quic.ends import EPOCH_NS, IP_UDP_BYTES, QUIC_IDLE_NS, WINDOW_BYTES, informed
+from stacks.lab.quic.ends import EPOCH_NS, IP_UDP_BYTES, QUIC_IDLE_NS, WINDOW_BYTES, informed, probe_controller
 from stacks.lab.quic.host import CoreHost, DatagramPacket
 from stacks.lab.storage.byte_pipe import BytePipe
 from stacks.lab.storage.streams import ModelStreams, StreamHost
@@ -106,9 +106,8 @@ class RdmaEnds:
 
     def counts(self) -> FlowCounts:
         """As of `Ends`: rxe's counters, of the device."""
-        counters = self._device.counters.snapshot()
-        sent, again = counters.get("sent_pkts", -1), counters.get("retransmitted_packets", -1)
-        return FlowCounts(sent, -1, again, -1, -1, -1)
+        counters = self._device.counters
+        return FlowCounts(counters.sent_pkts, -1, -1, counters.completer_retry_err, -1, -1)
 
     def window_bytes(self) -> int:
         """As of `Ends`."""
@@ -121,6 +120,7 @@ class QuicEnds:
     def __init__(self, setting: Setting) -> None:
         base = Configuration(
             controller=informed(setting.factory, setting.way),
+            has_ecn=probe_controller(setting.factory, setting.packet_bytes).ecn != 0,
             max_probe_bytes=setting.packet_bytes - IP_UDP_BYTES,
             connection_window_bytes=WINDOW_BYTES,
             stream_window_bytes=WINDOW_BYTES,

@@ -8,8 +8,8 @@ from stacks.congestion import ControllerFactory
 from stacks.lab.counts import FlowCounts
 from stacks.lab.experiment.values import FlowConfig
 from stacks.lab.network.line import Way
+from stacks.lab.storage.commands import Commands, EndedCommand
 from stacks.lab.storage.ends import ENDS, Setting
-from stacks.lab.storage.reads import Commands
 from stacks.nvme.host import HostConfig
 from stacks.nvme.stores import MemoryStore
 from stacks.nvme.target import Subsystem, Target
@@ -17,7 +17,11 @@ from transports.timeline import Timeline
 
 
 class StorageFlow:
-    """One flow. on_complete: called once when commands have moved `expected_bytes`, the flow's size."""
+    """One flow.
+
+    on_complete: called once when commands have moved `expected_bytes`, the flow's size. on_arrival: called with each
+    command that ended: what it took is to storage what a packet's delay is to other flows.
+    """
 
     def __init__(
         self,
@@ -32,10 +36,11 @@ class StorageFlow:
     ) -> None:
         assert config.storage is not None
         self.on_complete: Callable[[], object] | None = None
+        self.on_arrival: Callable[[EndedCommand], object] | None = None
         self.expected_bytes = NO_END
         self.state = ""
         self.commands = Commands(timeline, config.storage, seed=seed * 1_000_003 + number)
-        self.commands.on_moved = self._moved
+        self.commands.on_ended = self._ended
         subsystem = Subsystem(NQN)
         subsystem.add_namespace(MemoryStore(STORE_BYTES))
         setting = Setting(
@@ -67,7 +72,8 @@ class StorageFlow:
         """A workload of so many commands is bounded by itself."""
 
     def write(self, length_bytes: int) -> None:
-        """A workload has its commands from the start."""
+        """So much more data is to be moved."""
+        self.commands.unsubmitted_bytes += length_bytes
 
     def stop(self) -> None:
         """No new commands."""
@@ -76,10 +82,11 @@ class StorageFlow:
     def _look(self) -> None:
         self.commands.look(self._host)
 
-    def _moved(self) -> None:
+    def _ended(self, command: EndedCommand) -> None:
+        if self.on_arrival is not None:
+            self.on_arrival(command)
         if self.goodput_bytes >= self.expected_bytes:
             self.expected_bytes = NO_END
-            self.stop()
             if self.on_complete is not None:
                 self.on_complete()
 

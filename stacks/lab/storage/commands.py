@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import random
-from array import array
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 
 from stacks.lab.experiment.values import StorageConfig
@@ -13,19 +13,24 @@ from stacks.runtime import LocalError
 from transports.timeline import Timeline
 
 
+@dataclass(frozen=True, slots=True)
+class EndedCommand:
+    """A command that ended just now. sent_ns: when it was submitted."""
+
+    sent_ns: int
+
+
 class Commands:
     """The host's program.
 
-    moved_bytes: data of commands that ended. delays: of each command that ended at or after `from_ns`, from its
-    submission to its end, None where nobody wants them. on_moved: called after each.
+    unsubmitted_bytes: data for which commands are still to be submitted. moved_bytes: of those that ended.
+    on_ended: called with each of them.
     """
 
     def __init__(self, timeline: Timeline, config: StorageConfig, *, seed: int) -> None:
+        self.unsubmitted_bytes = 0
         self.moved_bytes = 0
-        self.commands = 0
-        self.delays: array[int] | None = None
-        self.from_ns = 0
-        self.on_moved: Callable[[], object] | None = None
+        self.on_ended: Callable[[EndedCommand], object] | None = None
         self.is_stopped = False
         self._timeline = timeline
         self._config = config
@@ -50,7 +55,8 @@ class Commands:
         self._is_filling = True
         blocks = self._config.block_bytes // namespace.block_bytes
         places = namespace.block_count // blocks
-        while self._free and not self.is_stopped:
+        while self._free and self.unsubmitted_bytes > 0 and not self.is_stopped:
+            self.unsubmitted_bytes -= self._config.block_bytes
             number = self._free.pop()
             block = int(self._rng.random() * places) * blocks
             is_write = self._rng.random() * 100 < self._config.writes
@@ -59,16 +65,12 @@ class Commands:
             act(block, self._buffers[number], done=partial(self._done, number, start_ns))
         self._is_filling = False
 
-    def _done(self, number: int, since_ns: int, transfer: Transfer) -> None:
+    def _done(self, number: int, sent_ns: int, transfer: Transfer) -> None:
         if transfer.status:
             return  # the connection is over: `look` says so
-        now = self._timeline.now
         self.moved_bytes += self._config.block_bytes
-        self.commands += 1
-        if self.delays is not None and now >= self.from_ns:
-            self.delays.append(now - since_ns)
         self._free.append(number)
         if self._namespace is not None:
             self._fill(self._namespace)
-        if self.on_moved is not None:
-            self.on_moved()
+        if self.on_ended is not None:
+            self.on_ended(EndedCommand(sent_ns))
