@@ -64,28 +64,31 @@ def _troubles(verdicts: Sequence[Verdict]) -> list[str]:
 
 
 def _offers(verdicts: Sequence[Verdict]) -> list[str]:
-    lines = ["| peer | role | case | | with | what was seen |", "|---|---|---|---|---|---|"]
+    """Which cases each passes in each role, and the proof where it passes one with nobody."""
+    offered = ["| peer | role | passes |", "|---|---|---|"]
+    lacking = ["| peer | role | case | why not | with | what was seen |", "|---|---|---|---|---|---|"]
     for peer in FOREIGN:
         for role in (CLIENT, SERVER):
+            names = []
             for case in CASES:
                 cells = [each for each in verdicts if each.cell.case is case and _plays(each, peer, role)]
-                lines += _offer(peer, role, case.name, cells)
-    return lines
+                if any(each.outcome is Outcome.PASSED for each in cells):
+                    names.append(case.name)
+                elif cells:
+                    lacking.append(_proof(peer, role, case.name, cells))
+            offered.append(f"| {peer} | {role} | {', '.join(names)} |")
+    command = "`python -m interop.quic --case CASE --client A --server B` plays such a cell again."
+    return [*offered, "", f"What they do not pass, with the judge's words. {command}", "", *lacking]
 
 
-def _offer(peer: str, role: str, case: str, cells: Sequence[Verdict]) -> list[str]:
-    """One row: the first cell that passed, or else what its own words were with a partner that is not the reason."""
-    passed = next((each for each in cells if each.outcome is Outcome.PASSED), None)
-    if passed is not None:
-        return [f"| {peer} | {role} | {case} | offers | {_partner(passed, role)} | {_one_line(passed.text)[:160]} |"]
+def _proof(peer: str, role: str, case: str, cells: Sequence[Verdict]) -> str:
+    """With itself, or with a partner that is not the reason."""
     known = unable(peer, role, case)
     other = SERVER if role == CLIENT else CLIENT
     proofs = [each for each in cells if unable(_partner(each, role), other, case) is None] or list(cells)
-    if not proofs:
-        return []
     proof = next((each for each in proofs if _partner(each, role) == peer), proofs[0])
-    word = f"{known.kind.value}: {known.reason}" if known else "did not pass with anybody"
-    return [f"| {peer} | {role} | {case} | {word} | {_partner(proof, role)} | {_one_line(proof.text)[:240]} |"]
+    word = f"{known.kind.value}: {known.reason}" if known else "passed with nobody"
+    return f"| {peer} | {role} | {case} | {_one_line(word)} | {_partner(proof, role)} | {_one_line(proof.text)[:240]} |"
 
 
 def _plays(verdict: Verdict, peer: str, role: str) -> bool:

@@ -25,7 +25,7 @@ def commands() -> list[tuple[str, ...]]:
     return found
 
 
-GROUPS = {(), ("nvme",), ("nvme", "ctl"), ("rdma",), ("perf",), ("lab",), ("link",)}
+GROUPS = {(), ("nvme",), ("nvme", "ctl"), ("rdma",), ("perf",), ("quic",), ("lab",), ("link",)}
 
 
 @pytest.mark.parametrize("words", commands(), ids=" ".join)

@@ -84,7 +84,10 @@ def test_it_says_how_to_use_it_and_ends_when_told_to(url: str, path: Path, numbe
         wait_until(path.exists, process)
         client = SocketClient(NbdUri("", 0, str(path)))
         process.send_signal(number)
-        out, err = process.communicate(timeout=LIMIT_S)
+        try:
+            out, err = process.communicate(timeout=LIMIT_S)
+        finally:
+            process.kill()  # or the block would wait for ever
         client.until(lambda: False)
         client.socket.close()
     assert (process.returncode, err) == (0, "")

@@ -226,6 +226,11 @@ class Connection:
         """The handshake: `alpn`, `is_resumed`, `is_early_data_accepted`."""
         return self._handshake.tls
 
+    @property
+    def has_events(self) -> bool:
+        """Whether `poll_event` has any."""
+        return bool(self._parts.events)
+
     def poll_event(self) -> Event | None:
         """The next thing that the application should know, or None."""
         events = self._parts.events

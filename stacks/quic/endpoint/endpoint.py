@@ -168,6 +168,8 @@ class Endpoint:
             connection = next(iter(ready))
             del ready[connection]
             transmit = connection.poll_transmit(now)
+            if connection.has_events:  # a stream has room again, above all
+                self._active[connection] = None
             if transmit is not None:
                 ready[connection] = None
                 return transmit

@@ -78,7 +78,7 @@ def test_a_setting_replaces_a_value(folder: Path) -> None:
         (("run", "e.toml", "--set", "seed=1,2"), "that is 2 runs: `baremetal lab sweep` does several"),
         (("run", "e.toml", "--set", "duration=0s"), "e.toml: with duration = 0s: duration is more than no time"),
         (("run", "e.toml", "--set", "flow.a.sender=linux:bbr"), "needs real time: `baremetal lab run --real`"),
-        (("run", "e.toml", "--set", "flow.a.sender=quic"), "a has the sender quic .* not there yet"),
+        (("run", "e.toml", "--set", "flow.a.sender=toe"), "a has the sender toe .* not there yet"),
         (("run", "first-steps", "--real", "--set", "metrics=[harm]"), "harm"),
         (("sweep", "e.toml", "--real", "--processes", "2"), "one after the other.* leave --processes"),
         (("sweep", "e.toml", "--processes", "0"), "processes"),

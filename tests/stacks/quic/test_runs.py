@@ -12,12 +12,14 @@ from hypothesis import strategies as st
 from stacks.quic.configuration import Configuration
 from stacks.quic.connection.receiving_runs import decode_head
 from stacks.quic.connection.sending_runs import write_run
-from stacks.quic.events import Event
+from stacks.quic.events import Event, StreamWritable
 from stacks.quic.levels import SPACE_APPLICATION
 from stacks.quic.recovery import PathCongestion, SentPacket
 from stacks.quic.recovery.sent_packet import SentRun
 from stacks.quic.streams import Streams
+from stacks.quic.streams.outgoing import LOW_WATER_BYTES
 from stacks.quic.streams.send_buffer import SendBuffer
+from tests.stacks.quic.rig import Rig, events_of
 from wire.quic.parameters import TransportParameters
 from wire.quic.stream_frames import decode_stream, write_stream_header
 
@@ -173,3 +175,21 @@ def test_heads_of_any_bytes_are_none_or_what_the_codec_says(data: bytes) -> None
     if decoded is not None:
         stream_id, offset, view, is_fin, end = decode_stream(data[0], memoryview(data), 1)
         assert (stream_id, offset, data[decoded[4] :], False, len(data)) == (*decoded[:2], bytes(view), is_fin, end)
+
+
+def test_that_a_stream_has_room_again_is_told_although_nothing_came_in() -> None:
+    """What leaves makes the room: an application that waits for it must not wait for the next ACK."""
+    rig = Rig()
+    client, server = rig.establish()
+    stream_id = client.open_stream()
+    client.write(stream_id, b"please")
+    rig.client_host.wake()
+    rig.run(100 * MS)
+    while rig.server.poll_active() is not None:
+        events_of(server)
+    server.write(stream_id, bytes(LOW_WATER_BYTES + 2_000))
+    assert rig.server.poll_active() is None
+    while (transmit := rig.server.poll_transmit(rig.now)) is not None:
+        rig.server.sent(transmit)
+    assert rig.server.poll_active() is server
+    assert events_of(server) == [StreamWritable(stream_id)]
