@@ -19,6 +19,7 @@ class Carrier(enum.Enum):
 
     RDMA = "rdma"
     TCP = "tcp"
+    QUIC = "quic"
 
 
 class NvmeEndpoint:

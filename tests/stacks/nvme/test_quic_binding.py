@@ -59,6 +59,7 @@ def run(path: str, seed: int, *, digests: int = 0, io_queues: int = 2) -> str:
     return hashlib.sha256(repr(seen).encode() + workload.expected).hexdigest()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", PATHS)
 def test_every_block_is_right_and_a_seed_decides_everything(path: str) -> None:
     assert run(path, 3) == run(path, 3)

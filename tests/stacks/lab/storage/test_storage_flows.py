@@ -56,6 +56,7 @@ def number(record: Record, name: str) -> float:
     return value
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("transport", TRANSPORTS)
 def test_a_full_link_is_full_and_delays_are_what_littles_law_says(transport: str) -> None:
     record = run(transport)
@@ -75,6 +76,7 @@ def test_one_command_at_a_time_takes_a_round_trip_and_its_data(transport: str) -
     assert number(record, "delay_p95_ns") <= number(record, "delay_p50_ns") + 4000
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("transport", TRANSPORTS)
 def test_losses_stop_nobody_and_a_run_is_the_same_for_a_seed(transport: str) -> None:
     changes = (('loss = "0%"', 'loss = "1%"'), ("depth = 16", "depth = 16\nwrites = 30\nqueues = 2"))

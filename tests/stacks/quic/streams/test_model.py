@@ -58,10 +58,11 @@ class StreamsMachine(RuleBasedStateMachine):
             self.model.finish()
 
 
-TestStreams = StreamsMachine.TestCase
-TestStreams.settings = settings(
-    max_examples=50, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
-)
+@pytest.mark.slow
+class TestStreams(StreamsMachine.TestCase):  # type: ignore[name-defined,misc]
+    """Few runs, and short ones."""
+
+    settings = settings(max_examples=50, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck))
 
 
 @pytest.mark.long
