@@ -107,7 +107,7 @@ def _add(table: RichTable, flows: Table, rows: list[int], name: str) -> None:
         show_number("bps", average("goodput_bps")),
         show_number("ns", average("delay_p50_ns")),
         show_number("ns", average("delay_p95_ns")),
-        f"{100 * lost / sent:.2f} %" if sent else "-",
+        f"{100 * lost / sent:.2f} %" if sent > 0 <= lost else "-",
         show_number("ns", average("completion_ns")),
     )
 

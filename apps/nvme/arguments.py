@@ -15,7 +15,7 @@ Url = Annotated[
     typer.Argument(
         parser=parse_url,
         metavar="URL",
-        help="nvme+rdma:// or nvme+tcp://HOST:PORT/NQN/NSID; all but HOST may be left out.",
+        help="nvme+rdma://, nvme+tcp:// or nvme+quic://HOST:PORT/NQN/NSID; all but HOST may be left out.",
     ),
 ]
 HostNqn = Annotated[str, typer.Option(parser=parse_nqn, metavar="NQN", help="Who we are.")]

@@ -31,7 +31,7 @@ Listen = Annotated[
     typer.Option(
         parser=parse_listen,
         metavar="URL",
-        help="nvme+rdma:// or nvme+tcp://ADDRESS:PORT/NQN; port 4420 if left out, NQN as --nqn. Repeatable.",
+        help="nvme+rdma://, nvme+tcp://, nvme+quic://ADDRESS:PORT/NQN; port 4420 if left out, NQN as --nqn. Repeatable",
         show_default=str(NvmeUrl("rdma", "127.0.0.2")),
     ),
 ]

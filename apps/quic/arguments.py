@@ -75,6 +75,16 @@ def parse_folder(text: str | Path) -> Path:
     return path
 
 
+def parse_log_folder(text: str | Path) -> Path:
+    """A folder that is there, or can be made in one that is."""
+    path = Path(text)
+    if path.exists() and not path.is_dir():
+        raise typer.BadParameter(f"{path} is no folder")
+    if not path.absolute().parent.is_dir():
+        raise typer.BadParameter(f"{path} cannot be made: there is no folder {path.parent}")
+    return path
+
+
 LEAST_DATAGRAM_BYTES, MOST_DATAGRAM_BYTES = 1200, 65_507
 # As in stacks.quic, which is not loaded for them: it takes longer than all that other commands need.
 VERSIONS = {"1": 1, "2": 0x6B3343CF}
@@ -101,10 +111,10 @@ Cc = Annotated[
 Qlog = Annotated[
     Path | None,
     typer.Option(
-        parser=parse_folder,
+        parser=parse_log_folder,
         metavar="DIR",
         envvar="QLOGDIR",
-        help="Write a qlog file for each connection in this folder.",
+        help="Write a qlog file for each connection in this folder, which is made if need be.",
     ),
 ]
 Version = Annotated[

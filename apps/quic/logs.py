@@ -12,6 +12,7 @@ def open_logs(folder: Path | None) -> QlogFiles | None:
     """Logs in `folder`, with today's time in them; None where none are wanted. OSError where the folder cannot be."""
     if folder is None:
         return None
+    folder.mkdir(exist_ok=True)
     now = dt.datetime.now(dt.UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     return QlogFiles(folder, wall_clock=now)
 

@@ -19,7 +19,9 @@ def check_sender(value: object) -> str:
         raise LocalError(f"is not {value!r}; {suggestion(word, SENDERS, 'there are')}")
     if word == "linux" and not argument:
         raise LocalError('names the kernel\'s algorithm as well, such as "linux:cubic"')
-    if word != "linux" and colon:
+    if word == "nvme" and argument not in STORAGE_TRANSPORTS:
+        raise LocalError(f"names the transport as well: {', '.join(f'nvme:{each}' for each in STORAGE_TRANSPORTS)}")
+    if word not in ("linux", "nvme") and colon:
         raise LocalError(f"is {word!r} alone, not {value!r}")
     return value
 
@@ -30,4 +32,6 @@ SENDERS = {
     "quic": "our QUIC",
     "toe": "our TCP",
     "rdma": "our RDMA over RoCEv2",
+    "nvme": "NVMe commands over our RDMA, our QUIC or a model of TCP, in virtual time",
 }
+STORAGE_TRANSPORTS = ("rdma", "tcp", "quic")

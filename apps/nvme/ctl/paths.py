@@ -75,7 +75,7 @@ def set_ana(
 def add_port(
     context: typer.Context,
     url: Annotated[
-        NvmeUrl, typer.Argument(parser=parse_listening, metavar="URL", help="nvme+rdma:// or nvme+tcp://ADDRESS:PORT.")
+        NvmeUrl, typer.Argument(parser=parse_listening, metavar="URL", help="nvme+rdma://, nvme+tcp:// or nvme+quic://ADDRESS:PORT.")
     ],
     number: Annotated[
         int, typer.Option("--id", metavar="PORT", min=0, max=PORTID_MAX, help="Its number; 0: the lowest free one.")

@@ -8,7 +8,7 @@ from pathlib import Path
 from stacks.congestion import controller_factory
 from stacks.congestion.own import place_controller
 from stacks.lab.experiment import units
-from stacks.lab.experiment.values import FlowConfig, TrafficConfig
+from stacks.lab.experiment.values import FlowConfig, StorageConfig, TrafficConfig
 from stacks.lab.senders import check_sender
 from stacks.lab.workloads import WORKLOADS
 from stacks.runtime.toml_table import Table
@@ -19,8 +19,11 @@ def read_flow(table: Table, folder: Path) -> FlowConfig | None:
     is_enabled = table.read("enabled", units.truth, True)
     sender = table.read("sender", check_sender, "model")
     read_controller = controller(folder)
-    if sender.partition(":")[1] and not table.has("controller"):
-        chosen = sender.partition(":")[2]
+    word, colon, argument = sender.partition(":")
+    if word == "nvme":
+        chosen = table.read("controller", read_controller, "dcqcn" if argument == "rdma" else "cubic")
+    elif colon and not table.has("controller"):
+        chosen = argument
     else:
         chosen = table.need("controller", read_controller, "reno", example='"reno"')
     flow = FlowConfig(
@@ -39,10 +42,27 @@ def read_flow(table: Table, folder: Path) -> FlowConfig | None:
         target=table.read("to", units.whole(0, 1 << 20), -1),
         initial_window_packets=table.read("initial_window", units.whole(1, 10_000), 10),
         ack_packets=table.read("ack_every", units.whole(1, 64), 2),
+        storage=_storage(table, is_storage=word == "nvme"),
         place=table.place,
     )
     table.finish()
     return flow if is_enabled else None
+
+
+def _storage(table: Table, *, is_storage: bool) -> StorageConfig | None:
+    for key in ("block", "depth", "writes", "queues"):
+        if table.has(key) and not is_storage:
+            table.note(f'{key} is of storage flows alone: sender = "nvme:rdma", "nvme:tcp" or "nvme:quic"', key)
+    block_bytes = table.read("block", units.size, 16 << 10)
+    if block_bytes % 4096 or not 4096 <= block_bytes <= 1 << 20:
+        table.note(f"block is {block_bytes} bytes; it is a multiple of 4096, up to 1 MiB", "block")
+    storage = StorageConfig(
+        block_bytes=block_bytes,
+        depth=table.read("depth", units.whole(1, 1000), 32),
+        writes=table.read("writes", units.whole(0, 100), 0),
+        queues=table.read("queues", units.whole(1, 16), 1),
+    )
+    return storage if is_storage else None
 
 
 def read_traffic(table: Table, folder: Path) -> TrafficConfig | None:

@@ -77,6 +77,19 @@ class TopologyConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StorageConfig:
+    """What a storage flow does: commands of `block_bytes`, `depth` of them under way, `writes` percent of them writes.
+
+    queues: I/O queues between both ends.
+    """
+
+    block_bytes: int = 16 << 10
+    depth: int = 32
+    writes: int = 0
+    queues: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FlowConfig:
     """One or several flows that are alike.
 
@@ -85,7 +98,7 @@ class FlowConfig:
     each start; stop_ns: when their applications stop, None for never. size_bytes: of each, None for no end.
     write_rate_bps: what the application gives, None for all at once. rtt_ns: of the path without queues, what the
     topology lacks is added at the sender; None for the topology's own. source, target: nodes. initial_window_packets:
-    RFC 6928's 10 if left out. ack_packets: see `ReceiverConfig`.
+    RFC 6928's 10 if left out. ack_packets: see `ReceiverConfig`. storage: of the senders `nvme:...`, None for others.
     """
 
     name: str
@@ -103,6 +116,7 @@ class FlowConfig:
     target: int = 0
     initial_window_packets: int = 10
     ack_packets: int = 2
+    storage: StorageConfig | None = None
     place: Place = field(default=(), compare=False, repr=False)
 
 

@@ -40,7 +40,7 @@ class QuicSource:
         self.core = Endpoint(address, rng=random.Random(seed))
         self._configuration = replace(
             _common(packet_bytes),
-            controller=_informed(factory, way),
+            controller=informed(factory, way),
             # As with model flows: packets say that they can be marked where the controller makes use of it.
             has_ecn=probe_controller(factory, packet_bytes).ecn != 0,
             server_name="lab",
@@ -180,12 +180,12 @@ def _common(packet_bytes: int) -> Configuration:
         max_probe_bytes=packet_bytes - IP_UDP_BYTES,
         connection_window_bytes=WINDOW_BYTES,
         stream_window_bytes=WINDOW_BYTES,
-        max_idle_timeout_ns=IDLE_NS,
+        max_idle_timeout_ns=QUIC_IDLE_NS,
         unix_epoch_ns=EPOCH_NS,
     )
 
 
-def _informed(factory: ControllerFactory, way: Way) -> ControllerFactory:
+def informed(factory: ControllerFactory, way: Way) -> ControllerFactory:
     """The controller is told of the way what a model's is."""
 
     def make(flow: Flow) -> Controller:
@@ -206,6 +206,6 @@ CHUNK = memoryview(bytes(1 << 16))
 UNSENT_BYTES = 1 << 17
 """So much of what was written is in the stream unsent, or a flow would go on long after its end."""
 WINDOW_BYTES = 1 << 40
-IDLE_NS = 3_600_000_000_000
+QUIC_IDLE_NS = 3_600_000_000_000
 EPOCH_NS = 1_767_225_600_000_000_000
 """Unix time when a run begins, for certificates: 2026-01-01."""

@@ -84,7 +84,8 @@ class CoreHost:
 
     def _send(self, transmit: Transmit, now: int) -> None:
         route, number, ecn = self.route, self._number, transmit.ecn
-        (view,) = transmit.views
+        views = transmit.views
+        view = views[0] if len(views) == 1 else b"".join(views)
         step = transmit.segment_bytes or len(view)
         # All of a burst before the first goes on, as of a model's sender.
         packets = [

@@ -22,10 +22,11 @@ def quic_refusals(experiment: Experiment) -> Iterator[tuple[Place, str]]:
     if experiment.packet_bytes < LEAST_PACKET_BYTES:
         yield ("packet",), f"QUIC needs packets of {LEAST_PACKET_BYTES} bytes at least (RFC 9000 14.1)"
     for each in quic:
-        yield from _of(each, experiment.packet_bytes)
+        yield from quic_cannot(each, experiment.packet_bytes)
 
 
-def _of(each: FlowConfig | TrafficConfig, packet_bytes: int) -> Iterable[tuple[Place, str]]:
+def quic_cannot(each: FlowConfig | TrafficConfig, packet_bytes: int) -> Iterable[tuple[Place, str]]:
+    """Of one flow over QUIC."""
     if each.initial_window_packets != 10:
         yield (*each.place, "initial_window"), "a QUIC connection begins with ten packets (RFC 9002 7.2): leave it out"
     from stacks.lab.quic.ends import probe_controller

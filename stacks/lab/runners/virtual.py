@@ -14,19 +14,21 @@ from stacks.lab.running.collect import collect
 from stacks.lab.running.fabric import run_fabric
 from stacks.lab.running.harm import harm_metrics
 from stacks.lab.running.world import World
+from stacks.lab.storage.refusals import storage_refusals
 from stacks.runtime.errors import LocalError, StackError
 from stacks.runtime.toml_places import Place
 
 
 class VirtualRunner:
-    """Model senders and the real QUIC stack on one timeline."""
+    """Model senders, the real QUIC stack and storage on one timeline."""
 
     name = "virtual"
-    senders = ("model", "quic")
+    senders = ("model", "quic", "nvme")
 
     def check(self, experiment: Experiment) -> Iterable[tuple[Place, str]]:
         """It can do whatever can be said with models."""
-        return quic_refusals(experiment)
+        yield from quic_refusals(experiment)
+        yield from storage_refusals(experiment)
 
     def run(self, experiment: Experiment, progress: Progress) -> Record:
         """Run all of it. LocalError, with file and line, when a controller in a file of its own fails."""

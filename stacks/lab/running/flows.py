@@ -17,6 +17,10 @@ from transports.timeline import Timeline
 if TYPE_CHECKING:
     from stacks.lab.quic.flow import QuicFlow
     from stacks.lab.quic.host import DatagramPacket
+    from stacks.lab.storage.commands import EndedCommand
+    from stacks.lab.storage.flow import StorageFlow
+
+    AnyFlow = ModelFlow | QuicFlow | StorageFlow
 
 
 class FlowRun:
@@ -24,8 +28,8 @@ class FlowRun:
 
     number, name: of it; config: what it is one of; way: its path. start_ns; completed_ns: when the last byte of its
     size arrived, -1 before. model: None before it starts. delays: of each packet that arrived after the warm-up, in
-    nanoseconds; None when nobody wants them. warm_bytes, warm_counts: goodput and counts before the warm-up ended.
-    is_sampled: whether the time series has it.
+    nanoseconds, of a storage flow of each command; None when nobody wants them. warm_bytes, warm_counts: goodput and
+    counts before the warm-up ended. is_sampled: whether the time series has it.
     """
 
     def __init__(
@@ -49,7 +53,7 @@ class FlowRun:
         self.way = way
         self.start_ns = start_ns
         self.completed_ns = -1
-        self.model: ModelFlow | QuicFlow | None = None
+        self.model: AnyFlow | None = None
         self.delays: array[int] | None = None
         self.warm_bytes = 0
         self.warm_counts = FlowCounts()
@@ -79,13 +83,13 @@ class FlowRun:
     def start(self, measure_from_ns: int | None) -> None:
         """Begin to send. measure_from_ns: from when one-way delays are wanted, None for not at all."""
         config = self.config
-        self.model = model = self._make_quic() if config.sender == "quic" else self._make_model()
+        self.model = model = self._make()
         way = self.way
         # What the way and its queues hold, many times: a sender learns of what was lost within a few round trips.
         held_bytes = way.rate_bps * way.rtt_ns // BIT_NS_PER_BYTE_S + sum(link.limit_bytes for link in way.links)
         model.bound(HELD_TIMES * held_bytes + SPARE_PACKETS * self._full_bytes)
         if measure_from_ns is not None:
-            self._measure(measure_from_ns)
+            self._measure(model, measure_from_ns)
         if config.size_bytes is not None:
             model.expected_bytes = config.size_bytes
             model.on_complete = self._complete
@@ -100,6 +104,25 @@ class FlowRun:
         self._is_stopped = True
         if self.model is not None:
             self.model.stop()
+
+    def _make(self) -> AnyFlow:
+        if self.config.sender == "quic":
+            return self._make_quic()
+        return self._make_model() if self.config.storage is None else self._make_storage()
+
+    def _make_storage(self) -> StorageFlow:
+        # Loaded when it is used: it brings the storage and RDMA stacks along.
+        from stacks.lab.storage.flow import StorageFlow
+
+        return StorageFlow(
+            self._timeline,
+            self._factory,
+            self.config,
+            self.way,
+            number=self.number,
+            packet_bytes=self._full_bytes,
+            seed=self._seed,
+        )
 
     def _make_model(self) -> ModelFlow:
         config, timeline, packet_bytes = self.config, self._timeline, self._full_bytes
@@ -145,16 +168,15 @@ class FlowRun:
         wait_ns = -(-payload_bytes * BIT_NS_PER_BYTE_S // rate_bps)
         self._timeline.at(self._timeline.now + wait_ns, self._write, rate_bps)
 
-    def _measure(self, from_ns: int) -> None:
-        assert self.model is not None
+    def _measure(self, model: AnyFlow, from_ns: int) -> None:
         self.delays = delays = array("q")
         timeline, add = self._timeline, delays.append
 
-        def arrived(packet: DataPacket | DatagramPacket) -> None:
+        def arrived(packet: DataPacket | DatagramPacket | EndedCommand) -> None:
             if timeline.now >= from_ns:
                 add(timeline.now - packet.sent_ns)
 
-        self.model.on_arrival = arrived
+        model.on_arrival = arrived
 
 
 def empty_delay_ns(way: Way, packet_bytes: int) -> int:

@@ -168,6 +168,7 @@ def test_a_jump_that_was_too_far_ends_in_a_retreat() -> None:
     assert inner.window_bytes <= inner.ssthresh_bytes + 20 * PACKET
 
 
+@pytest.mark.slow
 def test_an_idle_capacity_is_observed_in_bytes_of_a_round_trip() -> None:
     """3.1: saved_cwnd is what got through in one round trip."""
     rig = path(None)

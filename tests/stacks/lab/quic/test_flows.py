@@ -23,6 +23,7 @@ def columns(record: Record, table: str, *names: str) -> list[tuple[object, ...]]
     return list(zip(*(record.tables[table][name] for name in names), strict=True))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("controller", ["reno", "cubic", "bbr1", "bbr3"])
 def test_a_flow_alone_fills_the_link_as_a_model_does(controller: str) -> None:
     shares = []
@@ -35,6 +36,7 @@ def test_a_flow_alone_fills_the_link_as_a_model_does(controller: str) -> None:
     assert quic > 0.95
 
 
+@pytest.mark.slow
 def test_a_run_is_the_same_for_a_seed() -> None:
     """Handshakes, certificates and all: sizes and times of every packet."""
     text = QUIC.replace('duration = "4s"', 'duration = "1500ms"')
@@ -71,6 +73,7 @@ def test_what_the_controller_does_is_in_the_series() -> None:
     assert max(row[1] for row in rows) > 12_000  # type: ignore[type-var]
 
 
+@pytest.mark.slow
 def test_a_quic_flow_and_a_models_flow_share_a_link() -> None:
     text = QUIC.replace('controller = "cubic"\nstart = "500ms"', 'controller = "reno"\nstart = "500ms"')
     record = record_of(text.replace('duration = "4s"', 'duration = "12s"').replace('warmup = "1s"', 'warmup = "4s"'))
@@ -79,6 +82,7 @@ def test_a_quic_flow_and_a_models_flow_share_a_link() -> None:
     assert ours + models > 0.92e7
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("controller", "queue"),
     [("prague", '{ kind = "dualpi2" }'), ("cubic-ecn", '{ kind = "codel", ecn = true }')],

@@ -12,11 +12,13 @@ FULL_BYTES = 1500 - 28
 """Of a UDP datagram, which is what QUIC's windows count."""
 
 
+@pytest.mark.slow
 def test_bbr1_does_not_care_about_one_percent_of_loss() -> None:
     world = run(lossy("bbr1", "quic", rate="10Mbit/s", seconds=8), from_s=2)
     assert link_share(world, from_s=2) > 0.88
 
 
+@pytest.mark.slow
 def test_bbr3_stands_one_percent_of_loss() -> None:
     """draft-ietf-ccwg-bbr 3.1, and as `tests.stacks.congestion.bbr3.test_laws` asks of a model's flow."""
     world = run(lossy("bbr3", "quic", rate="10Mbit/s", seconds=10), from_s=2)

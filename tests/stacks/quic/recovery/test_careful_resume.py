@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from stacks.congestion.path_memory import PathMemory
 from stacks.quic.events import StreamReadable
 from tests.stacks.quic.rig import MILLISECOND_NS, Rig, client_configuration, events_of
@@ -37,6 +39,7 @@ def upload(rig: Rig) -> int:
     return took_ns
 
 
+@pytest.mark.slow
 def test_the_second_connection_is_faster_and_the_third_as_well() -> None:
     memory = PathMemory()
     configuration = replace(client_configuration(), path_memory=memory)
@@ -46,6 +49,7 @@ def test_the_second_connection_is_faster_and_the_third_as_well() -> None:
     assert third < 0.8 * first
 
 
+@pytest.mark.slow
 def test_without_a_memory_each_begins_anew() -> None:
     rig = Rig(impairments=Impairments(delay_ns=250 * MILLISECOND_NS, rate_bps=40_000_000))
     first, second = upload(rig), upload(rig)
