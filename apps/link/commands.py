@@ -94,7 +94,9 @@ def udp(
     clients: Annotated[int, typer.Option(min=1, max=512, help="How many at once; the idlest gives way.")] = 64,
     rebind_at: Annotated[
         list[int] | None,
-        typer.Option(parser=parse_duration, metavar="TIME", help="New ports towards the server, then. Repeatable."),
+        typer.Option(
+            parser=parse_duration, metavar="TIME", help="New ports, so long after the first client came. Repeatable."
+        ),
     ] = None,
     rebind_from: Annotated[
         list[Endpoint] | None,
@@ -142,7 +144,7 @@ def udp(
         link = UdpRelay(relay, listening, config, forward=forward, back=back)
         stack.callback(link.close)
         for after_ns in rebind_at or ():
-            link.rebind_at(after_ns)
+            link.rebind_after(after_ns)
         if capture:
             stack.callback(record_datagrams(relay, forward, back, capture, link=link, on_stop=complain).close)
         if samples:

@@ -68,6 +68,7 @@ class UdpRelay:
         self._numbered: dict[int, Client] = {}
         self._made = 0
         self._moves = 0
+        self._delays_ns: list[int] = []
         self.listening = _Socket(relay, listening, self._take_from_client)
         relay.add(self.listening)
 
@@ -92,9 +93,16 @@ class UdpRelay:
         self.rebindings += len(self._clients)
         return len(self._clients)
 
-    def rebind_at(self, time_ns: int) -> None:
-        """The same at a time of the timeline."""
-        self._relay.timeline.at(time_ns, lambda _: self.rebind())
+    def rebind_after(self, delay_ns: int) -> None:
+        """The same so long after the first client came: before that there is nothing to move."""
+        if self._made:
+            self._rebind_later(delay_ns)
+        else:
+            self._delays_ns.append(delay_ns)
+
+    def _rebind_later(self, delay_ns: int) -> None:
+        timeline = self._relay.timeline
+        timeline.at(timeline.now + delay_ns, lambda _: self.rebind())
 
     def framer(self, packet: RelayPacket, *, is_forward: bool, is_outside: bool = False) -> UdpFramer:
         """What puts headers before the packet, from its client to the server or the other way round.
@@ -159,6 +167,9 @@ class UdpRelay:
         except TransportError:
             self.refused_clients += 1
             return None
+        if not self._made:
+            for delay_ns in self._delays_ns:
+                self._rebind_later(delay_ns)
         self._made += 1
         client.to = self.config.to
         client.route_forward = (*self._forward.elements, client.leave_forward)

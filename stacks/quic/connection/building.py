@@ -58,13 +58,15 @@ class Building:
             limit=limit,
         )
 
-    def begin_short(self, assembly: Assembly, path: Path, *, limit: int, now: int) -> PacketWriter | None:
-        """A packet with a short header; there are 1-RTT keys."""
+    def begin_short(
+        self, assembly: Assembly, path: Path, *, limit: int, now: int, is_closing: bool = False
+    ) -> PacketWriter | None:
+        """A packet with a short header; there are 1-RTT keys. is_closing: they need not be good for more than that."""
         parts = self._parts
         keys = parts.one_rtt
         assert keys is not None
         number = parts.recovery.next_number(SPACE_APPLICATION)
-        sealer = keys.sealer_for(number, now)
+        sealer = keys.last_sealer if is_closing else keys.sealer_for(number, now)
         return assembly.begin_packet(
             LEVEL_ONE_RTT,
             number,

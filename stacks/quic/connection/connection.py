@@ -144,9 +144,12 @@ class Connection:
         if not parts.is_alive:
             return parts.drained_ns if parts.state != ConnectionState.CLOSED else None
         idle_ns = parts.idle.due_ns(parts.recovery.pto_ns())
-        if parts.recovery.timer.is_blocked:
-            return idle_ns  # nothing may be sent before something comes (RFC 9000 8.1)
         earliest_ns = NEVER if idle_ns is None else idle_ns
+        if parts.recovery.timer.is_blocked:
+            # Nothing may be sent before something comes (RFC 9000 8.1), but for challenges that fit; and a path whose
+            # validation fails is left (9.3.2).
+            due_ns = parts.paths.poll_deadline()
+            return idle_ns if due_ns is None else min(due_ns, earliest_ns)
         for due_ns in (parts.recovery.poll_deadline(), parts.paths.poll_deadline(), self._sending.pacing_due_ns):
             if due_ns is not None and due_ns < earliest_ns:
                 earliest_ns = due_ns

@@ -86,8 +86,13 @@ class Dispatcher:
 
     def _padding(self, _: int, payload: memoryview, offset: int, packet: ArrivedPacket) -> int:  # noqa: ARG002
         end = len(payload)
-        rest = bytes(payload[offset:])
-        return end - len(rest.lstrip(b"\0"))
+        while offset < end:
+            piece = bytes(payload[offset : offset + PADDING_PIECE_BYTES])
+            rest = piece.lstrip(b"\0")
+            if rest:
+                return offset + len(piece) - len(rest)
+            offset += len(piece)
+        return end
 
     def _ping(self, _: int, payload: memoryview, offset: int, packet: ArrivedPacket) -> int:  # noqa: ARG002
         return offset
@@ -219,6 +224,8 @@ def _malformed(error: WireError, frame_type: int) -> QuicError:
 
 Handle = Callable[[Dispatcher, int, memoryview, int, ArrivedPacket], int]
 
+PADDING_PIECE_BYTES = 64
+"""A run of PADDING is looked at in pieces: many short ones in a large packet must not each cost all that is behind."""
 STREAM_MASK = 0xF8
 MAX_TOKENS = 16
 """Of one connection: a client needs one for each that it will begin, and nobody remembers all."""

@@ -166,6 +166,7 @@ class Handshake:
             self._forget_early(parts.early_sealer is not None, now)
             parts.early_sealer = None
             return
+        parts.early_until_ns = now + 3 * parts.recovery.pto_ns()
         parts.control.say("handshake_done", HandshakeDone().encode())
         if self.new_token is not None:
             parts.control.say("new_token", NewToken(self.new_token(now)).encode())
@@ -198,6 +199,7 @@ class Handshake:
         parts.peer_ids.apply_peer_parameters(peer)
         parts.paths.apply_peer_parameters(peer, now)
         parts.is_greasing = peer.grease_quic_bit and parts.configuration.grease
+        parts.peer_max_payload_bytes = peer.max_udp_payload_size
         parts.idle.agree(peer.max_idle_timeout_ms * MILLISECOND_NS)
         parts.spaces[SPACE_APPLICATION].received.apply_peer_parameters(peer)
         if parts.tracer is not None:

@@ -41,7 +41,10 @@ class LoneDatagrams:
                     writer.put(PING)
         if writer is None or not assembly.end_packet():
             return building.transmit(assembly, path, 0, 0, now)
-        length = building.finish_datagram(assembly, path, now, pad_to=min(MIN_INITIAL_BYTES, room))
+        # 8.2.1: full size, unless the peer's address is not validated and has not sent enough; then small ones, so that
+        # a lost one can be repeated.
+        pad_to = MIN_INITIAL_BYTES if room >= MIN_INITIAL_BYTES else 0
+        length = building.finish_datagram(assembly, path, now, pad_to=pad_to)
         path.frames.left(length)
         return building.transmit(assembly, path, length, 1, now)
 
@@ -77,7 +80,7 @@ class LoneDatagrams:
                 if writer is not None and writer.put(reason.frame(space.level), is_ack_eliciting=False):
                     assembly.end_packet()
         if parts.one_rtt is not None and parts.one_rtt.can_seal:
-            writer = building.begin_short(assembly, path, limit=limit, now=now)
+            writer = building.begin_short(assembly, path, limit=limit, now=now, is_closing=True)
             if writer is not None and writer.put(reason.frame(LEVEL_ONE_RTT), is_ack_eliciting=False):
                 assembly.end_packet()
         if not assembly.datagram:

@@ -34,7 +34,8 @@ class Parts:
     """One connection, as its pieces see it.
 
     version: that is spoken; original_version: that the client began with. events: for the application.
-    one_rtt: None before there are 1-RTT keys for sending. early_sealer, early_opener: of 0-RTT packets.
+    one_rtt: None before there are 1-RTT keys for sending. early_sealer, early_opener: of 0-RTT packets, the
+    latter until early_until_ns.
     token: that the client's Initial packets carry. own_parameters: that are announced, once they are decided.
     is_greasing: the peer takes packets with and without the fixed bit (RFC 9287), by grease_pattern.
     close_reason: why the connection ended, None while it has not; drained_ns: when it may be forgotten then.
@@ -42,9 +43,9 @@ class Parts:
 
     __slots__ = (
         "close_reason", "configuration", "control", "counters", "datagrams", "drained_ns", "early_opener",
-        "early_sealer", "events", "grease_pattern", "idle", "is_client", "is_greasing", "local_ids", "one_rtt",
-        "original_version", "own_parameters", "paths", "peer_ids", "peer_max_payload_bytes", "recovery", "repeater",
-        "rng", "spaces", "state", "streams", "token", "tracer", "version",
+        "early_sealer", "early_until_ns", "events", "grease_pattern", "idle", "is_client", "is_greasing", "local_ids",
+        "one_rtt", "original_version", "own_parameters", "paths", "peer_ids", "peer_max_payload_bytes", "recovery",
+        "repeater", "rng", "spaces", "state", "streams", "token", "tracer", "version",
     )  # fmt: skip
 
     def __init__(
@@ -90,6 +91,7 @@ class Parts:
         self.is_greasing = False
         self.grease_pattern = int(rng.random() * (1 << 48))
         self.early_opener: Opener | None = None
+        self.early_until_ns = NEVER
         self.own_parameters: TransportParameters | None = None
         self.peer_max_payload_bytes = MAX_PAYLOAD_BYTES
 
@@ -131,3 +133,4 @@ LEVELS = {
     SPACE_APPLICATION: LEVEL_ONE_RTT,
 }
 MAX_PAYLOAD_BYTES = 65_527
+NEVER = 1 << 62

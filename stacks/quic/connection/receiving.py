@@ -173,7 +173,7 @@ class Receiving:
             parts.counters.dropped_foreign += 1  # 17.2.2: only clients send tokens; 14.1: in large datagrams
             self._dropped(level, size, "invalid", now)
             return
-        opener = self._opener(level, header.version)
+        opener = self._opener(level, header.version, now)
         if opener is None:
             if space.is_open and level != LEVEL_INITIAL:
                 self._keep(datagram, header, level, path, ecn, now)
@@ -305,16 +305,22 @@ class Receiving:
         reason = CloseReason(error.code, str(error), frame_type=error.frame_type)
         end(self._parts, ConnectionEvent.CLOSE, reason, now)
 
-    def _opener(self, level: int, version: int) -> Opener | None:
+    def _opener(self, level: int, version: int, now: int) -> Opener | None:
         if level == LEVEL_INITIAL:
             return self._handshake.initial_opener(version)
         if level == LEVEL_ZERO_RTT:
+            if now >= self._parts.early_until_ns:
+                self._parts.early_opener = None  # RFC 9001 4.9.3
             return self._parts.early_opener
         return self._parts.spaces[SPACE_HANDSHAKE].opener
 
     def _keep(self, datagram: memoryview, header: Header, level: int, path: Path, ecn: int, now: int) -> None:
         size, tracer = header.end - header.start, self._parts.tracer
-        if not self._early.keep(datagram[header.start : header.end], path, ecn):
+        # 0-RTT packets are a server's alone, and when the handshake is done their keys do not come any more.
+        is_hopeless = level == LEVEL_ZERO_RTT and (
+            self._parts.is_client or self._parts.state != ConnectionState.HANDSHAKING
+        )
+        if is_hopeless or not self._early.keep(datagram[header.start : header.end], path, ecn):
             self._parts.counters.dropped_keys += 1
             self._dropped(level, size, "key_unavailable", now)
         elif tracer is not None:

@@ -84,6 +84,10 @@ class Sending:
             self.pacing_due_ns = path.congestion.end_burst(now, has_more=False)
             parts.recovery.timer.is_blocked = path.budget_bytes() < segment and not parts.is_client
             return None  # what most calls come to
+        if not path.is_validated and parts.state == ConnectionState.CONFIRMED and path.budget_bytes() < segment:
+            # What little may be sent to an address that is not validated is for its challenges (9.3).
+            parts.recovery.timer.is_blocked = not parts.is_client
+            return None
         assembly = self._building.assembly()
         count = 0
         if parts.streams.has_frames and path.congestion.may_send(now):

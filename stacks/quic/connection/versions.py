@@ -15,6 +15,7 @@ from stacks.quic.connection.states import ConnectionEvent
 from stacks.quic.errors import TransportErrorCode
 from stacks.quic.events import VersionsOffered
 from stacks.quic.keys import retry_tag
+from stacks.quic.levels import SPACE_HANDSHAKE
 from stacks.quic.tls import check_versions_of_client, check_versions_of_server
 from wire.errors import WireError
 from wire.quic.packet import Header, decode_retry, decode_version_negotiation
@@ -43,20 +44,22 @@ class VersionSwitch:
         if header.version == parts.version:
             return True
         if parts.is_client:
-            return not self._has_accepted and header.version in parts.configuration.versions
+            # Until it has the whole ClientHello a server answers in the first version (RFC 9369 4.1): no choice yet.
+            is_open = parts.version == parts.original_version and parts.spaces[SPACE_HANDSHAKE].opener is None
+            return is_open and header.version in parts.configuration.versions
         return header.version == parts.original_version
 
     def opened(self, header: Header) -> None:
         """A long packet was opened: it is the peer's."""
         parts = self._parts
+        if parts.is_client and header.version != parts.version:
+            self._handshake.change_version(header.version)
         if self._has_accepted:
             return
         self._has_accepted = True
         if parts.is_client:
             parts.peer_ids.first_packet(header.source_cid)
             parts.paths.server_chose_id()
-            if header.version != parts.version:
-                self._handshake.change_version(header.version)
 
     def handle_retry(self, packet: memoryview, now: int) -> None:
         """A Retry came (RFC 9000 17.2.5)."""
@@ -88,7 +91,8 @@ class VersionSwitch:
         except WireError:
             versions = ()
         is_ours = header.source_cid == parts.peer_ids.current and parts.local_ids.is_ours(header.destination_cid)
-        if not (parts.is_client and is_ours and versions) or self._has_accepted or parts.version in versions:
+        has_answer = self._has_accepted or self.retry_source_cid is not None
+        if not (parts.is_client and is_ours and versions) or has_answer or parts.version in versions:
             parts.counters.dropped_foreign += 1
             if parts.tracer is not None:
                 parts.tracer.packet_dropped(now, None, len(packet), "rejected")

@@ -45,6 +45,7 @@ class ResetTokens:
 
     def __init__(self) -> None:
         self._by_digest: dict[bytes, Connection] = {}
+        self._digests: dict[Connection, set[bytes]] = {}
 
     @property
     def count(self) -> int:
@@ -55,9 +56,11 @@ class ResetTokens:
         """A connection ID with this token is used, or is no more."""
         digest = _digest(token.token)
         if token.is_addition:
-            self._by_digest.setdefault(digest, connection)
+            if self._by_digest.setdefault(digest, connection) is connection:
+                self._digests.setdefault(connection, set()).add(digest)
         elif self._by_digest.get(digest) is connection:
             del self._by_digest[digest]
+            self._digests[connection].discard(digest)
 
     def match(self, tail: bytes, remote: Address) -> Connection | None:
         """The connection that a datagram with these last 16 bytes resets, or None; it has to come from the peer."""
@@ -66,8 +69,8 @@ class ResetTokens:
 
     def forget(self, connection: Connection) -> None:
         """Forget all of a connection."""
-        for key in [key for key, owner in self._by_digest.items() if owner is connection]:
-            del self._by_digest[key]
+        for digest in self._digests.pop(connection, ()):
+            del self._by_digest[digest]
 
 
 def _digest(token: bytes) -> bytes:

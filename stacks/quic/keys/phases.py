@@ -114,6 +114,12 @@ class OneRttKeys:
             self._first_sent = number
         return sealer
 
+    @property
+    def last_sealer(self) -> Sealer:
+        """The present keys, for CONNECTION_CLOSE: some packets are kept in reserve for that."""
+        assert self._sealer is not None
+        return self._sealer
+
     def update(self, now: int) -> None:
         """Change to the next keys (6.1); LocalError where that is not allowed yet."""
         if not self.can_update:

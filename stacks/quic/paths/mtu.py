@@ -43,6 +43,10 @@ class MtuDiscovery:
 
     def limit(self, max_bytes: int) -> None:
         """The peer takes no more than this."""
+        self._base_bytes = min(self._base_bytes, max_bytes)
+        if self.datagram_bytes > max_bytes:
+            self.datagram_bytes = max_bytes
+            self.has_changed = True
         self._max_bytes = max(min(self._max_bytes, max_bytes), self._base_bytes)
         self._failed_bytes = min(self._failed_bytes, self._max_bytes + 1)
         self._probe_bytes = self._next_size()

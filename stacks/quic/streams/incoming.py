@@ -234,13 +234,13 @@ class Incoming(Outgoing):
     def _consumed(self, count: int) -> None:
         """Bytes were read, or will never be: the connection's window moves when half of it is used."""
         self._consumed_bytes += count
-        if self.receive_limit - self._consumed_bytes < self._connection_window // 2:
+        if self.receive_limit - self._consumed_bytes < max(self._connection_window // 2, 1):
             self.receive_limit = self._consumed_bytes + self._connection_window
             self._control.say(control.MAX_DATA)
 
     def _move_window(self, stream: ReceiveStream) -> None:
         """The same for one stream."""
-        if stream.window - stream.read_offset < self._stream_window // 2:
+        if stream.window - stream.read_offset < max(self._stream_window // 2, 1):
             stream.window = stream.read_offset + self._stream_window
             self._control.say(control.MAX_STREAM_DATA, stream.stream_id)
 

@@ -2,15 +2,37 @@
 
 from __future__ import annotations
 
+import contextlib
+import copy
+from collections.abc import Iterator
+
 import pytest
 
 from stacks.quic.configuration import VERSION_1, VERSION_2
-from stacks.quic.connection import Connection, ConnectionState
+from stacks.quic.connection import Connection, ConnectionState, own_parameters
 from stacks.quic.events import HandshakeCompleted, StreamReadable, TicketReceived, TokenReceived, VersionsOffered
 from stacks.quic.tls import Ticket
 from tests.stacks.quic.rig import SECOND_NS, Rig, client_configuration, events_of, server_configuration
 from transports.packets import Packet
 from transports.simulation import Impairments
+from wire.quic.packet import (
+    KIND_RETRY,
+    KIND_ZERO_RTT,
+    decode_header,
+    encode_long_header,
+    encode_version_negotiation,
+    write_length,
+)
+
+
+@contextlib.contextmanager
+def mock_max_payload(size: int) -> Iterator[None]:
+    """Have ends announce that they take no larger datagrams than that."""
+    before, own_parameters.MAX_UDP_PAYLOAD_BYTES = own_parameters.MAX_UDP_PAYLOAD_BYTES, size
+    try:
+        yield
+    finally:
+        own_parameters.MAX_UDP_PAYLOAD_BYTES = before
 
 
 def ticket_of(connection: Connection) -> tuple[Ticket, bytes]:
@@ -58,6 +80,80 @@ def test_a_server_that_prefers_version_2_answers_in_it() -> None:
     client, server = rig.establish()
     assert client.version == server.version == VERSION_2
     assert client.state == server.state == ConnectionState.CONFIRMED
+
+
+@pytest.mark.parametrize("lost", range(1, 5))
+def test_a_version_changes_although_the_hello_takes_two_datagrams_and_one_is_late(lost: int) -> None:
+    names = tuple(f"{index:02}" + "n" * 100 for index in range(13))
+    rig = Rig(
+        client=client_configuration(alpn=names),
+        server=server_configuration(alpn=names, versions=(VERSION_2, VERSION_1)),
+    )
+    count = [0]
+
+    def lose(packet: Packet) -> tuple[Packet, ...]:
+        if packet.source == rig.client.address:
+            count[0] += 1
+            return () if count[0] == lost else (packet,)
+        return (packet,)
+
+    rig.network.hook = lose
+    client = rig.connect()
+    rig.run(10 * SECOND_NS)
+    assert client.state == ConnectionState.CONFIRMED
+    assert client.version == VERSION_2
+
+
+def test_version_negotiation_after_a_retry_is_not_believed() -> None:
+    rig = Rig(server=server_configuration(is_retrying=True))
+    forged: list[bytes] = []
+
+    def forge(packet: Packet) -> tuple[Packet, ...]:
+        payload = bytes(packet.payload)
+        if packet.source == rig.server.address and not forged:
+            header = decode_header(payload, 0, len(payload), 8)
+            if header.kind == KIND_RETRY:
+                forged.append(encode_version_negotiation(header.destination_cid, header.source_cid, (VERSION_2,)))
+                false = copy.copy(packet)
+                false.payload = memoryview(forged[0])
+                return (packet, false)
+        return (packet,)
+
+    rig.network.hook = forge
+    client = rig.connect(client_configuration(versions=(VERSION_1,)))
+    rig.run(2 * SECOND_NS)
+    assert forged
+    assert client.state == ConnectionState.CONFIRMED
+
+
+def test_a_peer_that_takes_small_datagrams_gets_no_larger_ones() -> None:
+    rig = Rig(client=client_configuration(initial_datagram_bytes=1400))
+    sizes: list[int] = []
+    rig.network.trace = lambda now, what, packet: (
+        sizes.append(len(packet.payload)) if packet.source == rig.client.address and what == "sent" else None
+    )
+    with mock_max_payload(1200):
+        client, _ = rig.establish()
+        del sizes[:]
+        client.write(client.open_stream(), bytes(50_000))
+        rig.client_host.wake()
+        rig.run(SECOND_NS)
+    assert sizes
+    assert max(sizes) <= 1200
+
+
+def test_forged_early_data_is_not_kept_when_the_handshake_is_done() -> None:
+    rig = Rig()
+    client, server = rig.establish()
+    before = server.counters.dropped_keys
+    packet = bytearray(1200)
+    length_offset, number_offset = encode_long_header(
+        packet, 0, KIND_ZERO_RTT, VERSION_1, client.path.peer_cid, client.local_ids.handshake_cid, b"", 4
+    )
+    write_length(packet, length_offset, len(packet) - number_offset)
+    for _ in range(5):
+        server.handle_datagram(memoryview(bytearray(packet)), rig.client.address, rig.server.address, 0, rig.now)
+    assert server.counters.dropped_keys == before + 5
 
 
 def test_a_server_without_our_version_says_which_it_has() -> None:

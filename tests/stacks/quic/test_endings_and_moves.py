@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import pytest
 
 from stacks.quic.connection import Connection, ConnectionState
+from stacks.quic.errors import TransportErrorCode
 from stacks.quic.events import PathChanged, StreamReadable
+from stacks.quic.keys import SUITES
 from stacks.runtime import LocalError
 from tests.stacks.quic.rig import CLIENT, SECOND_NS, Rig, client_configuration, events_of, server_configuration
 from transports.packets import Packet
@@ -77,6 +81,57 @@ def test_a_rebound_client_is_followed_and_validated() -> None:
     transfer(rig, server, client)
     assert server.path.remote == (CLIENT[0], 61_000)
     assert server.path.is_validated
+
+
+@pytest.mark.parametrize("lost", [1, 2, 5])
+def test_a_rebinding_whose_first_datagrams_are_lost_ends_neither_the_transfer_nor_the_connection(lost: int) -> None:
+    rig = Rig()
+    client, server = rig.establish()
+    stream = client.open_stream()
+    client.write(stream, b"please", is_fin=True)
+    rig.run(SECOND_NS)
+    server.write(stream, bytes(1_000_000), is_fin=True)
+    rig.server_host.wake()
+    rig.run(60_000_000)
+    rebind(rig, 61_000)
+    translate = rig.network.hook
+    assert translate is not None
+    left = [lost]
+
+    def lose_first(packet: Packet) -> Iterable[Packet]:
+        if packet.destination == (CLIENT[0], 61_000) and left[0]:
+            left[0] -= 1
+            return ()
+        if packet.destination == CLIENT:
+            return ()  # the former binding is gone
+        return translate(packet)
+
+    rig.network.hook = lose_first
+    received = 0
+    for _ in range(3000):
+        rig.run(20_000_000)
+        received += len(client.read(stream, 1 << 20))
+        rig.client_host.wake()
+        if client.streams.is_finished(stream):
+            break
+    assert received == 1_000_000
+
+
+def test_keys_that_are_used_up_end_one_connection_with_the_code_for_it() -> None:
+    rig = Rig(client=client_configuration(key_update_packets=0))
+    client, server = rig.establish()
+    suite = next(iter(SUITES.values()))
+    client_keys = client._parts.one_rtt  # noqa: SLF001 - 2^23 packets would take minutes
+    assert client_keys is not None
+    client_keys.last_sealer.sealed = suite.confidentiality_limit - 64
+    client_keys.is_confirmed = False  # so that they cannot be changed
+    client.write(client.open_stream(), bytes(100))
+    rig.client_host.wake()
+    rig.run(SECOND_NS)
+    assert client.close_reason is not None
+    assert client.close_reason.code == TransportErrorCode.AEAD_LIMIT_REACHED
+    assert server.close_reason is not None
+    assert server.close_reason.code == TransportErrorCode.AEAD_LIMIT_REACHED
 
 
 def test_a_client_moves_to_another_address_of_its_own_with_a_fresh_connection_id() -> None:

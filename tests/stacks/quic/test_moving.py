@@ -101,7 +101,7 @@ def test_a_transfer_goes_on_when_the_client_is_rebound(outside: Address, is_down
     came = next(packet.size for packet in rig.seen if packet.source == outside)
     first = sent_to(rig, outside)[0]
     assert first.has(PathChallenge)  # the runner's rebind cases want it in the first packet on a new path
-    assert first.size == min(1200, 3 * came)
+    assert first.size == 1200 if 3 * came >= 1200 else first.size <= 3 * came
 
 
 def test_each_challenge_is_answered_on_its_path_in_a_full_datagram() -> None:

@@ -119,7 +119,8 @@ def test_a_full_socket_is_tried_again_and_the_wait_counts_as_lateness() -> None:
 
 def test_rebinding_gives_every_client_a_new_port_and_forgets_the_old_one() -> None:
     rig = UdpRig(DirectionConfig(delay="1ms"))
-    rig.link.rebind_at(10 * MS)
+    rig.turn(after_ns=30 * MS)  # nobody is there yet, and the time does not run
+    rig.link.rebind_after(10 * MS)
     rig.listening.arrive(ALICE, b"before")
     rig.turn()
     rig.turn(after_ns=10 * MS)
