@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from apps.sizes import parse_size
+from stacks.congestion import controller_factory
 from stacks.nvme.host import PathPolicy, ReconnectPolicy
 from stacks.nvme.stores.capacity import BLOCK_SIZES
 from stacks.nvme.target.nqn import check_nqn
@@ -89,6 +90,15 @@ def parse_path_mtu(text: str | int) -> int:
     if size and size not in PATH_MTUS:
         raise typer.BadParameter(f"a path MTU is {', '.join(map(str, PATH_MTUS))}, or 0 for the largest; not {size}")
     return size
+
+
+def parse_controller(text: str) -> str:
+    """The name of a congestion controller, or FILE.py:CLASS."""
+    try:
+        controller_factory(text)
+    except LocalError as error:
+        raise typer.BadParameter(str(error)) from error
+    return text
 
 
 def parse_capture(text: str | Path) -> Path:

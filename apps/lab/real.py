@@ -14,7 +14,7 @@ from typing import Annotated
 import trio
 import typer
 
-from apps.arguments import TIMES, Json
+from apps.arguments import TIMES, Json, parse_controller
 from apps.errors import CommandError
 from apps.lab.real_flow import SenderTrace, run_sender
 from apps.link.arguments import Endpoint, parse_endpoint
@@ -25,7 +25,6 @@ from apps.sizes import Nanoseconds, format_duration, parse_duration, parse_size
 from stacks.congestion import Delivery, Flow, controller_factory
 from stacks.model import Sender
 from stacks.model.endpoint import ReceivingEndpoint, SendingEndpoint
-from stacks.runtime import LocalError
 from transports import namespaces
 from transports.clock import RealClock
 from transports.control import ControlServer
@@ -38,15 +37,6 @@ from transports.udp import UdpTransport
 Netns = Annotated[str, typer.Option(metavar="NAME", help="The network namespace to be in. Needs root.")]
 SEND = f"baremetal lab send 127.0.0.1:5000 --controller reno --time 10s\n\n{TIMES}"
 SERVE = "baremetal lab serve --listen 127.0.0.1:5001"
-
-
-def parse_controller(text: str) -> str:
-    """The name of a controller, or FILE.py:CLASS."""
-    try:
-        controller_factory(text)
-    except LocalError as error:
-        raise typer.BadParameter(str(error)) from error
-    return text
 
 
 def send(

@@ -7,21 +7,10 @@ from typing import Annotated
 
 import typer
 
-from apps.arguments import parse_address
+from apps.arguments import parse_address, parse_controller
 from apps.link.arguments import Endpoint, parse_endpoint
 from apps.quic.urls import Url, parse_url
 from apps.sizes import parse_size
-from stacks.congestion import controller_factory
-from stacks.runtime import LocalError
-
-
-def parse_controller(text: str) -> str:
-    """The name of a congestion controller, or FILE.py:CLASS."""
-    try:
-        controller_factory(text)
-    except LocalError as error:
-        raise typer.BadParameter(str(error)) from error
-    return text
 
 
 def parse_version(text: str | int) -> int:

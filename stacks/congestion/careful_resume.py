@@ -14,11 +14,11 @@ from __future__ import annotations
 
 import enum
 
-from stacks.congestion.controller import Ack, Controller, Flow, Loss
-from stacks.congestion.delivery import SentPacket
+from stacks.congestion.controller import Ack, Flow, Loss
 from stacks.congestion.path_memory import SavedPath
 from stacks.congestion.rounds import RoundCounter
 from stacks.congestion.windowed import WindowedController
+from stacks.congestion.wrapped import WrappedController
 from stacks.runtime import LocalError
 from stacks.runtime.state_table import IGNORE, StateTable, Verdict
 
@@ -74,7 +74,7 @@ PHASES: StateTable[Phase, PhaseEvent] = StateTable(
 )
 
 
-class CarefulResume(Controller):
+class CarefulResume(WrappedController):
     """Around `inner`, which is a controller with a window.
 
     flow: with a Delivery, LocalError without. saved: what is known of the path, None to observe alone. max_jump_bytes:
@@ -82,13 +82,14 @@ class CarefulResume(Controller):
     observed_bytes: of one round trip, for who comes next; 0 for none.
     """
 
+    inner: WindowedController
+
     def __init__(
         self, flow: Flow, inner: WindowedController, saved: SavedPath | None, *, max_jump_bytes: int = 1 << 40
     ) -> None:
         if flow.delivery is None:
             raise LocalError("careful resume needs a stack that counts what is delivered (Flow.delivery)")
-        self.inner = inner
-        self.ecn = inner.ecn
+        super().__init__(inner)
         self.phase = Phase.NORMAL if saved is None else Phase.RECONNAISSANCE
         self.pipe_bytes = 0
         self.observed_bytes = 0
@@ -139,10 +140,6 @@ class CarefulResume(Controller):
         self._apply(PhaseEvent.PERSISTENT if is_severe else PhaseEvent.CONGESTION)
         self._follow()
 
-    def handle_lost_packet(self, packet: SentPacket, now: int) -> None:
-        """See Controller."""
-        self.inner.handle_lost_packet(packet, now)
-
     def handle_recovered(self, now: int) -> None:
         """A packet sent after the congestion arrived; what was before it is known then, too."""
         self.inner.handle_recovered(now)
@@ -158,25 +155,10 @@ class CarefulResume(Controller):
             self.inner.handle_spurious_loss(now)
         self._follow()
 
-    def handle_notification(self, now: int) -> None:
-        """See Controller."""
-        self.inner.handle_notification(now)
-        self._follow()
-
     def handle_mtu(self, packet_bytes: int, now: int) -> None:
         """See Controller."""
         self._packet_bytes = packet_bytes
-        self.inner.handle_mtu(packet_bytes, now)
-        self._follow()
-
-    def handle_timeout(self, now: int) -> None:
-        """See Controller."""
-        self.inner.handle_timeout(now)
-        self._follow()
-
-    def poll_deadline(self) -> int | None:
-        """See Controller."""
-        return self.inner.poll_deadline()
+        super().handle_mtu(packet_bytes, now)
 
     def variables(self) -> dict[str, int]:
         """Those of the other, and PipeSize while it matters."""

@@ -8,72 +8,22 @@ compare with DCQCN and TIMELY so bounded (SIGCOMM 2019, section 5.1: DCQCN+win, 
 
 from __future__ import annotations
 
-from stacks.congestion.controller import Ack, Controller, ControllerFactory, Flow, Loss
-from stacks.congestion.delivery import SentPacket
+from stacks.congestion.controller import Controller, ControllerFactory, Flow
+from stacks.congestion.wrapped import WrappedController
 from stacks.runtime import LocalError
 
 
-class RateWindow(Controller):
+class RateWindow(WrappedController):
     """Another controller, `inner`, with such a window. LocalError without `Flow.base_rtt_ns`."""
 
     def __init__(self, flow: Flow, inner: Controller) -> None:
         if flow.base_rtt_ns <= 0:
             raise LocalError("a window for a rate needs the round-trip time without queues (Flow.base_rtt_ns)")
-        self.inner = inner
-        self.ecn = inner.ecn
-        self.wants_telemetry = inner.wants_telemetry
-        self.cnp_interval_ns = inner.cnp_interval_ns
+        super().__init__(inner)
         self._line_rate_bps = flow.line_rate_bps
         self._base_rtt_ns = flow.base_rtt_ns
         self._packet_bytes = flow.packet_bytes
         self._follow()
-
-    def handle_sent(self, length_bytes: int, now: int) -> None:
-        """See Controller."""
-        self.inner.handle_sent(length_bytes, now)
-        self._follow()
-
-    def handle_ack(self, ack: Ack, now: int) -> None:
-        """See Controller."""
-        self.inner.handle_ack(ack, now)
-        self._follow()
-
-    def handle_lost_packet(self, packet: SentPacket, now: int) -> None:
-        """See Controller."""
-        self.inner.handle_lost_packet(packet, now)
-
-    def handle_loss(self, loss: Loss, now: int) -> None:
-        """See Controller."""
-        self.inner.handle_loss(loss, now)
-        self._follow()
-
-    def handle_recovered(self, now: int) -> None:
-        """See Controller."""
-        self.inner.handle_recovered(now)
-        self._follow()
-
-    def handle_spurious_loss(self, now: int) -> None:
-        """See Controller."""
-        self.inner.handle_spurious_loss(now)
-        self._follow()
-
-    def handle_notification(self, now: int) -> None:
-        """See Controller."""
-        self.inner.handle_notification(now)
-        self._follow()
-
-    def handle_timeout(self, now: int) -> None:
-        """See Controller."""
-        self.inner.handle_timeout(now)
-        self._follow()
-
-    def poll_deadline(self) -> int | None:
-        """See Controller."""
-        return self.inner.poll_deadline()
-
-    def variables(self) -> dict[str, int]:
-        """Those of the other."""
-        return self.inner.variables()
 
     def _follow(self) -> None:
         inner = self.inner

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import random
 from collections.abc import Sequence
 
-from apps.lab.realtime.end import FlowEnd, Place, Sizes
+from apps.lab.realtime.end import Place, Sizes
 from apps.lab.realtime.loop import Loop
 from apps.lab.realtime.pump_turn import PumpTurn
+from apps.lab.realtime.udp_end import UdpEnd
 from stacks.congestion import Delivery, Flow, controller_factory
 from stacks.lab.counts import FlowCounts
 from stacks.lab.flow import model_counts, model_sample
@@ -17,12 +17,10 @@ from stacks.lab.running.flows import NO_RATE_BPS
 from stacks.lab.running.plan import PlannedFlow
 from stacks.model import Receiver, ReceiverConfig, Sender
 from stacks.model.endpoint import ReceivingEndpoint, SendingEndpoint
-from transports import namespaces
 from transports.pump import Pump
-from transports.udp import UdpTransport
 
 
-class ModelEnd(FlowEnd):
+class ModelEnd(UdpEnd):
     """seed: of the experiment, for what the controller draws."""
 
     def __init__(
@@ -37,25 +35,15 @@ class ModelEnd(FlowEnd):
         seed: int,
     ) -> None:
         config = planned.config
-        super().__init__(loop, planned, way, number=number, sizes=sizes, config=config)
+        super().__init__(loop, planned, way, number=number, sizes=sizes, nodes=nodes)
         self._seed = seed
-        (near, near_address), (far, far_address) = nodes
-        with contextlib.ExitStack() as undo:
-            with namespaces.entered(near):
-                self._near = UdpTransport(near_address, 0)
-            undo.callback(self._near.close)
-            with namespaces.entered(far):
-                self._far = UdpTransport(far_address, 0)
-            undo.pop_all()
-        here, there = self._near.address, self._far.address
-        self.link_name = f"{here[0]}:{here[1]}>{there[0]}:{there[1]}/17"
         self._receiving = ReceivingEndpoint(
             ReceiverConfig(ack_packets=config.ack_packets), overhead_bytes=self.header_bytes
         )
-        self._far_pump = Pump(self._receiving, self._far, loop.clock)
+        self._far_pump = Pump(self._receiving, self.far, loop.clock)
         self._sender: Sender | None = None
         self._near_turn: PumpTurn | None = None
-        self._far_turn = PumpTurn(loop, self._far_pump, self._far.fileno(), self.arrived)
+        self._far_turn = PumpTurn(loop, self._far_pump, self.far.fileno(), self.arrived)
 
     @property
     def goodput_bytes(self) -> int:
@@ -93,11 +81,6 @@ class ModelEnd(FlowEnd):
         if self._sender is not None:
             self._sender.unsent_bytes = 0
 
-    def close(self) -> None:
-        """Both sockets."""
-        self._near.close()
-        self._far.close()
-
     @property
     def _receiver(self) -> Receiver:
         return next(iter(self._receiving.receivers.values()), NOTHING)
@@ -113,10 +96,10 @@ class ModelEnd(FlowEnd):
             base_rtt_ns=self.way.rtt_ns,
         )
         self._sender = Sender(controller_factory(self.config.controller), facts, overhead_bytes=self.header_bytes)
-        core = SendingEndpoint(self._sender, self._far.address, flow=self.number)
+        core = SendingEndpoint(self._sender, self.far.address, flow=self.number)
         core.on_departure = self.loop.lateness.record
-        pump = Pump(core, self._near, self.loop.clock)
-        self._near_turn = PumpTurn(self.loop, pump, self._near.fileno())
+        pump = Pump(core, self.near, self.loop.clock)
+        self._near_turn = PumpTurn(self.loop, pump, self.near.fileno())
 
 
 NOTHING = Receiver()

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Sequence
 
-from apps.lab.realtime.end import FlowEnd, Place, Sizes
+from apps.lab.realtime.end import Place, Sizes
 from apps.lab.realtime.loop import Loop
 from apps.lab.realtime.pump_turn import PumpTurn
+from apps.lab.realtime.udp_end import UdpEnd
 from stacks.congestion import controller_factory
 from stacks.lab.counts import FlowCounts
 from stacks.lab.network.line import Way
 from stacks.lab.quic.ends import QuicSource, QuicTarget, quic_seed
 from stacks.lab.running.plan import PlannedFlow
-from transports import namespaces
 from transports.pump import Pump
-from transports.udp import UdpTransport
 
 
-class QuicEnd(FlowEnd):
+class QuicEnd(UdpEnd):
     """seed: of the experiment, for what the controller and the connection draw."""
 
     def __init__(
@@ -33,25 +31,15 @@ class QuicEnd(FlowEnd):
         seed: int,
     ) -> None:
         config, packet_bytes = planned.config, sizes[0]
-        super().__init__(loop, planned, way, number=number, sizes=sizes, config=config)
-        (near, near_address), (far, far_address) = nodes
-        with contextlib.ExitStack() as undo:
-            with namespaces.entered(near):
-                self._near = UdpTransport(near_address, 0)
-            undo.callback(self._near.close)
-            with namespaces.entered(far):
-                self._far = UdpTransport(far_address, 0)
-            undo.pop_all()
-        here, there = self._near.address, self._far.address
-        self.link_name = f"{here[0]}:{here[1]}>{there[0]}:{there[1]}/17"
+        super().__init__(loop, planned, way, number=number, sizes=sizes, nodes=nodes)
         factory = controller_factory(config.controller)
         source_seed, target_seed = quic_seed(seed, number, 0), quic_seed(seed, number, 1)
-        self._source = QuicSource(factory, way, here, packet_bytes=packet_bytes, seed=source_seed)
-        self._target = QuicTarget(config, there, packet_bytes=packet_bytes, seed=target_seed)
-        near_pump = Pump(self._source.core, self._near, loop.clock, (self._source,))
-        far_pump = Pump(self._target.core, self._far, loop.clock, (self._target,), receive_budget=RECEIVE_BUDGET)
-        self._near_turn = PumpTurn(loop, near_pump, self._near.fileno())
-        self._far_turn = PumpTurn(loop, far_pump, self._far.fileno(), self.arrived)
+        self._source = QuicSource(factory, way, self.near.address, packet_bytes=packet_bytes, seed=source_seed)
+        self._target = QuicTarget(config, self.far.address, packet_bytes=packet_bytes, seed=target_seed)
+        near_pump = Pump(self._source.core, self.near, loop.clock, (self._source,))
+        far_pump = Pump(self._target.core, self.far, loop.clock, (self._target,), receive_budget=RECEIVE_BUDGET)
+        self._near_turn = PumpTurn(loop, near_pump, self.near.fileno())
+        self._far_turn = PumpTurn(loop, far_pump, self.far.fileno(), self.arrived)
         self._has_begun = False
 
     @property
@@ -80,18 +68,13 @@ class QuicEnd(FlowEnd):
         """The application has so many more bytes."""
         if not self._has_begun:
             self._has_begun = True
-            self._source.begin(self._far.address, self.loop.clock.now())
+            self._source.begin(self.far.address, self.loop.clock.now())
         self._source.write(length_bytes, is_all=self.config.size_bytes is not None)
         self.loop.turn(self._near_turn)
 
     def stop(self) -> None:
         """It has no more; what its stream has is still sent."""
         self._source.stop()
-
-    def close(self) -> None:
-        """Both sockets."""
-        self._near.close()
-        self._far.close()
 
 
 RECEIVE_BUDGET = 4

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from array import array
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from stacks.congestion import ControllerFactory, Delivery, Flow
 from stacks.lab.counts import FlowCounts
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from stacks.lab.storage.flow import StorageFlow
 
     AnyFlow = ModelFlow | QuicFlow | StorageFlow
+    Real = TypeVar("Real", QuicFlow, StorageFlow)
 
 
 class FlowRun:
@@ -106,15 +107,19 @@ class FlowRun:
             self.model.stop()
 
     def _make(self) -> AnyFlow:
+        # The stacks of the real ones are loaded by flows that need them: it takes longer than all the laboratory.
         if self.config.sender == "quic":
-            return self._make_quic()
-        return self._make_model() if self.config.storage is None else self._make_storage()
+            from stacks.lab.quic.flow import QuicFlow
 
-    def _make_storage(self) -> StorageFlow:
-        # Loaded when it is used: it brings the storage and RDMA stacks along.
-        from stacks.lab.storage.flow import StorageFlow
+            return self._make_real(QuicFlow)
+        if self.config.storage is not None:
+            from stacks.lab.storage.flow import StorageFlow
 
-        return StorageFlow(
+            return self._make_real(StorageFlow)
+        return self._make_model()
+
+    def _make_real(self, kind: type[Real]) -> Real:
+        return kind(
             self._timeline,
             self._factory,
             self.config,
@@ -141,19 +146,6 @@ class FlowRun:
             forward=self.way.forward,
             backward=self.way.backward,
             number=self.number,
-        )
-
-    def _make_quic(self) -> QuicFlow:
-        from stacks.lab.quic.flow import QuicFlow  # it loads the transport, which only who has such flows waits for
-
-        return QuicFlow(
-            self._timeline,
-            self._factory,
-            self.config,
-            self.way,
-            number=self.number,
-            packet_bytes=self._full_bytes,
-            seed=self._seed,
         )
 
     def _complete(self) -> None:

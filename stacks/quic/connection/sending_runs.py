@@ -18,6 +18,7 @@ from stacks.quic.keys.header_protection import LOW_MASKS
 from stacks.quic.levels import SPACE_APPLICATION
 from stacks.quic.paths import Path
 from stacks.quic.streams.send_buffer import SendBuffer
+from stacks.quic.streams.send_stream import SendStream
 from wire.quic.frame_types import FRAME_STREAM, STREAM_OFF
 from wire.quic.packet import number_bytes
 from wire.quic.varint import encode_varint
@@ -43,22 +44,8 @@ class SendingRuns:
         """
         parts = self._parts
         streams, keys, recovery = parts.streams, parts.one_rtt, parts.recovery
-        if (
-            not streams.has_frames
-            or parts.tracer is not None
-            or parts.state != ConnectionState.CONFIRMED
-            or not parts.configuration.shortcuts
-            or not path.is_validated
-            or segment > MAX_SEGMENT_BYTES
-            or parts.spaces[SPACE_APPLICATION].probes
-            or keys is None
-        ):
-            return 0
-        for source in self._others:
-            if source.has_frames:
-                return 0
-        stream = streams.next_run()
-        if stream is None or stream.buffer is None or not stream.next_offset:
+        stream = self._only_stream(path, segment)
+        if stream is None or stream.buffer is None or keys is None:
             return 0
         number = recovery.next_number(SPACE_APPLICATION)
         acked = recovery.largest_acked(SPACE_APPLICATION)
@@ -108,6 +95,25 @@ class SendingRuns:
         path.sent_bytes += count * segment
         parts.idle.sent(now)
         return count
+
+    def _only_stream(self, path: Path, segment: int) -> SendStream | None:
+        """The stream that alone has something to send, where everything else is as a run needs it."""
+        parts = self._parts
+        if (
+            not parts.streams.has_frames
+            or parts.tracer is not None
+            or parts.state != ConnectionState.CONFIRMED
+            or not parts.configuration.shortcuts
+            or not path.is_validated
+            or segment > MAX_SEGMENT_BYTES
+            or parts.spaces[SPACE_APPLICATION].probes
+        ):
+            return None
+        for source in self._others:
+            if source.has_frames:
+                return None
+        stream = parts.streams.next_run()
+        return stream if stream is not None and stream.next_offset else None
 
 
 def write_run(

@@ -149,8 +149,7 @@ class Recovery:
         else:
             self._tell_paths(arrived, late, lost, rtt_ns, ack_delay_ns, ce_packets, now)
         self._tell_arrived(arrived, now)
-        if late:
-            self._tell_arrived(late, now)
+        self._tell_arrived(late, now)
         self._tell_lost(lost, now)
         if space.remembered:
             space.forget(now - REMEMBERED_TIMEOUTS * self.pto_ns())
@@ -216,11 +215,11 @@ class Recovery:
             path.rtt.max_ack_delay_ns = self.timer.peer_delay_ns
         self.timer.backoff = 0
 
-    def discard(self, number: int, now: int) -> None:
-        """The keys of a space are gone, and with them what was in flight (6.4)."""
-        self._spaces[number].discard()
+    def discard(self, number: int, now: int) -> list[SentPacket]:
+        """The keys of a space are gone, and with them what was in flight (6.4), which is returned."""
         self.timer.backoff = 0
         self.timer.idle_base_ns = now
+        return self._spaces[number].discard()
 
     def retry_received(self, now: int) -> None:
         """A Retry: what was sent is to be sent again, and is no loss (6.3)."""
@@ -336,10 +335,7 @@ class Recovery:
                     record.lost(now)
 
     def _send_all_again(self, number: int, now: int) -> None:
-        packets = self._spaces[number].discard()
-        self.timer.backoff = 0
-        self.timer.idle_base_ns = now
-        for packet in packets:
+        for packet in self.discard(number, now):
             for record in packet.records:
                 record.lost(now)
 
