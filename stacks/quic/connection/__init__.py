@@ -7,7 +7,7 @@
 """
 
 from stacks.quic.connection.connection import Connection
-from stacks.quic.connection.making import accept, connect
+from stacks.quic.connection.making import Beginning, accept, connect
 from stacks.quic.connection.states import ConnectionState
 
-__all__ = ["Connection", "ConnectionState", "accept", "connect"]
+__all__ = ["Beginning", "Connection", "ConnectionState", "accept", "connect"]

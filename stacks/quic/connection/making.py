@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import dataclass
 
 from stacks.quic.configuration import Configuration
 from stacks.quic.connection.buffers import BufferPool
@@ -22,44 +23,53 @@ from wire.quic.packet import Header
 from wire.quic.parameters import PreferredAddress, TransportParameters
 
 
-def connect(
-    configuration: Configuration,
-    *,
-    local: Address,
-    remote: Address,
-    rng: random.Random,
-    now: int,
-    pool: BufferPool,
-    reset_key: bytes,
-    settings: TlsSettings,
-    ticket: Ticket | None,
-    token: bytes,
-    tracer: Tracer | None,
-) -> Connection:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Beginning:
+    """What an endpoint gives to a connection that begins.
+
+    settings: of TLS, shared by all with that configuration. pool: of buffers, shared by all. reset_key: of stateless
+    resets, the endpoint's.
+    """
+
+    configuration: Configuration
+    settings: TlsSettings
+    local: Address
+    remote: Address
+    rng: random.Random
+    now: int
+    pool: BufferPool
+    reset_key: bytes
+    tracer: Tracer | None
+
+
+def connect(beginning: Beginning, *, ticket: Ticket | None, token: bytes) -> Connection:
     """A client's connection, with its first flight ready to be sent."""
+    configuration, rng, now, tracer = beginning.configuration, beginning.rng, beginning.now, beginning.tracer
     source_cid = random_bytes(rng, configuration.connection_id_bytes)
     destination_cid = random_bytes(rng, FIRST_DESTINATION_CID_BYTES)
     version = configuration.initial_version if ticket is None else ticket.version
     parts = _parts(
-        configuration,
+        beginning,
         is_client=True,
         version=version,
         source_cid=source_cid,
         destination_cid=destination_cid,
         original_destination_cid=destination_cid,
-        local=local,
-        remote=remote,
-        rng=rng,
-        now=now,
-        reset_key=reset_key,
-        tracer=tracer,
     )
     parts.token = token
     own = own_parameters(configuration, source_cid=source_cid, version=version, rng=rng)
     parts.own_parameters = own
     if tracer is not None:
         tracer.parameters_set(now, is_local=True, parameters=own)
-    tls = Tls(settings, is_client=True, rng=rng, now=now, version=version, parameters=own.encode(), ticket=ticket)
+    tls = Tls(
+        beginning.settings,
+        is_client=True,
+        rng=rng,
+        now=now,
+        version=version,
+        parameters=own.encode(),
+        ticket=ticket,
+    )
     handshake = Handshake(parts, tls)
     versions = VersionSwitch(parts, handshake)
 
@@ -76,51 +86,26 @@ def connect(
     handshake.check = check
     handshake.derive_initial_keys(destination_cid, now)
     handshake.start(now)
-    if tls.is_early_data_offered and tls.remembered is not None:
-        parts.streams.apply_peer_parameters(tls.remembered)
-        parts.datagrams.apply_peer_parameters(tls.remembered)
-        if tracer is not None:
-            tracer.parameters_restored(now, tls.remembered)
-    connection = Connection(parts, handshake, versions, pool)
-    connection.started(now)
-    return connection
+    _restore(parts, tls, now)
+    return _made(beginning, parts, handshake, versions)
 
 
-def accept(
-    configuration: Configuration,
-    *,
-    header: Header,
-    local: Address,
-    remote: Address,
-    rng: random.Random,
-    now: int,
-    pool: BufferPool,
-    reset_key: bytes,
-    tokens: TokenKeeper,
-    settings: TlsSettings,
-    token: Token | None,
-    tracer: Tracer | None,
-) -> Connection:
+def accept(beginning: Beginning, *, header: Header, tokens: TokenKeeper, token: Token | None) -> Connection:
     """A server's connection for a client's first Initial packet, which is handled afterwards.
 
     token: that the packet carried, if it is good: the address is validated then (RFC 9000 8.1).
     """
+    configuration, rng, now = beginning.configuration, beginning.rng, beginning.now
     source_cid = random_bytes(rng, configuration.connection_id_bytes)
     is_retried = token is not None and token.is_retry
     original = token.original_destination_cid if token is not None and is_retried else header.destination_cid
     parts = _parts(
-        configuration,
+        beginning,
         is_client=False,
         version=header.version,
         source_cid=source_cid,
         destination_cid=header.source_cid,
         original_destination_cid=original,
-        local=local,
-        remote=remote,
-        rng=rng,
-        now=now,
-        reset_key=reset_key,
-        tracer=tracer,
     )
     parts.local_ids.add_original(header.destination_cid)
     parts.paths.active.is_validated = token is not None
@@ -135,27 +120,45 @@ def accept(
         own.original_destination_connection_id = original
         if is_retried:
             own.retry_source_connection_id = header.destination_cid
-        own.stateless_reset_token = reset_token(reset_key, source_cid)
+        own.stateless_reset_token = reset_token(beginning.reset_key, source_cid)
         if configuration.preferred_addresses:
             own.preferred_address = _preferred_address(configuration, parts)
         parts.own_parameters = own
         return own.encode()
 
-    tls = Tls(settings, is_client=False, rng=rng, now=now, version=header.version, parameters_for=answer)
+    tls = Tls(beginning.settings, is_client=False, rng=rng, now=now, version=header.version, parameters_for=answer)
     handshake = Handshake(parts, tls)
     versions = VersionSwitch(parts, handshake)
+    _give_tokens(parts, handshake, tokens)
+    handshake.derive_initial_keys(header.destination_cid, now)
+    return _made(beginning, parts, handshake, versions)
+
+
+def _restore(parts: Parts, tls: Tls, now: int) -> None:
+    """For 0-RTT: the server's parameters as they are remembered (RFC 9000 7.4.1)."""
+    if tls.is_early_data_offered and tls.remembered is not None:
+        parts.streams.apply_peer_parameters(tls.remembered)
+        parts.datagrams.apply_peer_parameters(tls.remembered)
+        if parts.tracer is not None:
+            parts.tracer.parameters_restored(now, tls.remembered)
+
+
+def _give_tokens(parts: Parts, handshake: Handshake, tokens: TokenKeeper) -> None:
+    """NEW_TOKEN when the handshake is done, and for each address that is validated later (RFC 9000 8.1.3, 9.3)."""
 
     def new_token(at: int) -> bytes:
-        return tokens.seal_new_token(parts.paths.active.remote, version=parts.version, now=at, rng=rng)
+        return tokens.seal_new_token(parts.paths.active.remote, version=parts.version, now=at, rng=parts.rng)
 
     def say_token(_: Path, at: int) -> None:
-        parts.control.say("new_token", NewToken(new_token(at)).encode())  # 9.3: the former one is for another address
+        parts.control.say("new_token", NewToken(new_token(at)).encode())  # the former one is for another address
 
     handshake.new_token = new_token
     parts.paths.on_validated = say_token
-    handshake.derive_initial_keys(header.destination_cid, now)
-    connection = Connection(parts, handshake, versions, pool)
-    connection.started(now)
+
+
+def _made(beginning: Beginning, parts: Parts, handshake: Handshake, versions: VersionSwitch) -> Connection:
+    connection = Connection(parts, handshake, versions, beginning.pool)
+    connection.started(beginning.now)
     return connection
 
 
@@ -172,26 +175,22 @@ def _preferred_address(configuration: Configuration, parts: Parts) -> PreferredA
 
 
 def _parts(
-    configuration: Configuration,
+    beginning: Beginning,
     *,
     is_client: bool,
     version: int,
     source_cid: bytes,
     destination_cid: bytes,
     original_destination_cid: bytes,
-    local: Address,
-    remote: Address,
-    rng: random.Random,
-    now: int,
-    reset_key: bytes,
-    tracer: Tracer | None,
 ) -> Parts:
+    configuration, rng, now, tracer = beginning.configuration, beginning.rng, beginning.now, beginning.tracer
+    local, remote = beginning.local, beginning.remote
     hosts = [remote[0]]  # of the first path: others begin with nothing known
 
     def congestion(at: int) -> PathCongestion:
         return PathCongestion(configuration, rng, now=at, remote=hosts.pop() if hosts else "")
 
-    local_ids = LocalConnectionIds(configuration, source_cid, rng=rng, reset_key=reset_key)
+    local_ids = LocalConnectionIds(configuration, source_cid, rng=rng, reset_key=beginning.reset_key)
     peer_ids = PeerConnectionIds(configuration, destination_cid, remote, is_client=is_client)
     paths = Paths(
         configuration,

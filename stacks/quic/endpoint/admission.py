@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 
 from stacks.quic.configuration import Configuration
-from stacks.quic.connection import Connection, accept
+from stacks.quic.connection import Beginning, Connection, accept
 from stacks.quic.connection.buffers import BufferPool
 from stacks.quic.connection.counters import EndpointCounters
 from stacks.quic.errors import TransportErrorCode
@@ -72,20 +72,18 @@ class Admission:
             return self._refuse(header, burst, TransportErrorCode.CONNECTION_REFUSED)
         if configuration.is_retrying and token is None:
             return self._retry(header, burst, now)
-        return accept(
-            configuration,
-            header=header,
+        beginning = Beginning(
+            configuration=configuration,
+            settings=self.settings,
             local=burst.destination,
             remote=burst.source,
             rng=self._rng,
             now=now,
             pool=self._pool,
             reset_key=self._key,
-            tokens=self.tokens,
-            settings=self.settings,
-            token=token,
             tracer=tracer,
         )
+        return accept(beginning, header=header, tokens=self.tokens, token=token)
 
     def _negotiate(self, header: Header, burst: Burst) -> Transmit | None:
         if header.version == 0:

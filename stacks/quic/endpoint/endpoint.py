@@ -17,7 +17,7 @@ from collections import deque
 from functools import lru_cache
 
 from stacks.quic.configuration import Configuration
-from stacks.quic.connection import Connection, ConnectionState, connect
+from stacks.quic.connection import Beginning, Connection, ConnectionState, connect
 from stacks.quic.connection.buffers import BufferPool, BurstBuffer
 from stacks.quic.connection.counters import EndpointCounters
 from stacks.quic.endpoint.admission import Admission
@@ -102,19 +102,18 @@ class Endpoint:
                     f"connection_id_bytes is {configuration.connection_id_bytes}, and {self._id_bytes} at this endpoint"
                 )
             self._id_bytes = checked_id_bytes(configuration)
-        connection = connect(
-            configuration,
+        beginning = Beginning(
+            configuration=configuration,
+            settings=self._settings_of(configuration),
             local=self.address,
             remote=remote,
             rng=self._rng,
             now=now,
             pool=self._pool,
             reset_key=self._resets.key,
-            settings=self._settings_of(configuration),
-            ticket=ticket,
-            token=token,
             tracer=None if self._tracer is None else self._tracer(is_client=True),
         )
+        connection = connect(beginning, ticket=ticket, token=token)
         self._add(connection)
         return connection
 
