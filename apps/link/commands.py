@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-from collections.abc import Mapping, Sequence
-from functools import partial
 from typing import Annotated
 
 import typer
 
 from apps.arguments import TIMES, Capture, Json, Offload
-from apps.errors import CommandError
 from apps.link import looking
 from apps.link.arguments import (
     BUDGET,
@@ -29,9 +24,8 @@ from apps.link.arguments import (
     parse_host,
     parse_side,
 )
-from apps.link.ending import signals_noted
-from apps.link.namespaces import side
-from apps.link.running import Run, run_link
+from apps.link.links import run_frames, run_udp
+from apps.link.wanted import Wanted
 from apps.link.ways import (
     NONE,
     BackDelay,
@@ -48,17 +42,9 @@ from apps.link.ways import (
     Rate,
     two_ways,
 )
-from apps.output import complain, console
 from apps.punctual import Realtime
 from apps.sizes import parse_duration
-from transports.control import Json as ControlJson
-from transports.relay import Direction, DirectionConfig, FrameRelay, Punctuality, Relay, UdpRelay, UdpRelayConfig
-from transports.relay.frame import flow_name
-from transports.relay.ledger import Ledger
-from transports.relay.recording import record_datagrams, record_frames
-from transports.relay.sampling import FlowSamples
-from transports.tuntap import TunDevice
-from transports.udp import UdpTransport
+from transports.relay import UdpRelayConfig
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -118,54 +104,24 @@ def udp(
     until_stdin_ends: UntilStdinEnds = False,
 ) -> int:
     """A link between UDP sockets: clients send to --listen, and reach --to through it."""
-    ways = two_ways(
-        rate=rate,
-        delay=delay,
-        queue=queue,
-        limit=limit,
-        loss=loss,
-        element=element,
-        back_rate=back_rate,
-        back_delay=back_delay,
-        back_queue=back_queue,
-        back_limit=back_limit,
-        back_loss=back_loss,
-        back_element=back_element,
+    wanted = Wanted(
+        ways=two_ways(
+            (rate, delay, queue, limit, loss, element),
+            (back_rate, back_delay, back_queue, back_limit, back_loss, back_element),
+        ),
+        lateness_ns=lateness,
+        seed=seed,
+        duration_ns=time,
+        is_realtime=realtime,
+        capture=capture,
+        samples=samples,
+        sample_interval_ns=sample_interval,
+        as_json=as_json,
+        ends_with_stdin=until_stdin_ends,
     )
-    relay, forward, back = _relay(ways, lateness, seed)
-    with contextlib.ExitStack() as stack:
-        stack.callback(relay.close)
-        listening = UdpTransport(listen.host, listen.port, offload=offload)
-        stack.callback(listening.close)
-        if listening.buffer_advice:
-            complain(listening.buffer_advice)
-        hosts = tuple(each.host for each in rebind_from or ())
-        config = UdpRelayConfig(to=(to.host, to.port), clients=clients, offload=offload, hosts=hosts)
-        link = UdpRelay(relay, listening, config, forward=forward, back=back)
-        stack.callback(link.close)
-        for after_ns in rebind_at or ():
-            link.rebind_after(after_ns)
-        if capture:
-            stack.callback(record_datagrams(relay, forward, back, capture, link=link, on_stop=complain).close)
-        if samples:
-            watching = FlowSamples(relay, sample_interval, lambda packet, _: link.flow_name(packet))
-            stack.callback(lambda: samples.write_text(watching.as_csv()))
-            watching.watch(forward, back)
-        run = Run(
-            relay=relay,
-            forward=forward,
-            back=back,
-            between=(str(Endpoint(*listening.address)), str(to)),
-            facts=link.as_json,
-            commands={"rebind": lambda _: link.rebind()},
-            duration_ns=time,
-            is_realtime=realtime,
-            as_json=as_json,
-            ends_with_stdin=until_stdin_ends,
-        )
-        here = str(Endpoint(*listening.address))
-        words = f"link {os.getpid()}: {here} leads to {to}; Ctrl-C ends it"
-        return run_link(run, ready={"listen": here, "to": str(to)}, say=partial(_say, words))
+    hosts = tuple(each.host for each in rebind_from or ())
+    config = UdpRelayConfig(to=(to.host, to.port), clients=clients, offload=offload, hosts=hosts)
+    return run_udp(wanted, listen, to, config=config, rebind_at=rebind_at or ())
 
 
 @app.command(epilog=f"baremetal link tun --rate 20mbit --delay 20ms\n\n{RATES} {TIMES}")
@@ -202,65 +158,19 @@ def tun(
     until_stdin_ends: UntilStdinEnds = False,
 ) -> int:
     """A link between two network namespaces, for kernel flows; makes those that are missing. Needs root."""
-    if left.namespace == right.namespace:
-        raise CommandError("both sides are in one namespace, where packets would not take the link", status=2)
-    ways = two_ways(
-        rate=rate,
-        delay=delay,
-        queue=queue,
-        limit=limit,
-        loss=loss,
-        element=element,
-        back_rate=back_rate,
-        back_delay=back_delay,
-        back_queue=back_queue,
-        back_limit=back_limit,
-        back_loss=back_loss,
-        back_element=back_element,
+    wanted = Wanted(
+        ways=two_ways(
+            (rate, delay, queue, limit, loss, element),
+            (back_rate, back_delay, back_queue, back_limit, back_loss, back_element),
+        ),
+        lateness_ns=lateness,
+        seed=seed,
+        duration_ns=time,
+        is_realtime=realtime,
+        capture=capture,
+        samples=samples,
+        sample_interval_ns=sample_interval,
+        as_json=as_json,
+        ends_with_stdin=until_stdin_ends,
     )
-    relay, forward, back = _relay(ways, lateness, seed)
-    with contextlib.ExitStack() as stack:
-        noted = stack.enter_context(signals_noted())
-        devices = [stack.enter_context(side(each, is_tap=tap, mtu=mtu)) for each in (left, right)]
-        stack.callback(relay.close)
-        offset = 14 if tap else 0
-        if capture:
-            stack.callback(record_frames(relay, forward, back, capture, offset=offset, on_stop=complain).close)
-        if samples:
-            watching = FlowSamples(relay, sample_interval, lambda packet, _: flow_name(packet.data, offset))
-            stack.callback(lambda: samples.write_text(watching.as_csv()))
-            watching.watch(forward, back)
-        if ledger:
-            recording = Ledger(relay, sample_interval, lambda packet, _: flow_name(packet.data, offset))
-            stack.callback(recording.write, ledger)
-            recording.watch(forward, back)
-        FrameRelay(relay, *devices, forward=forward, back=back, offset=offset)
-        run = Run(
-            relay=relay,
-            forward=forward,
-            back=back,
-            between=(left.name, right.name),
-            facts=partial(_refused, devices),
-            duration_ns=time,
-            is_realtime=realtime,
-            as_json=as_json,
-            ends_with_stdin=until_stdin_ends,
-            noted=noted,
-        )
-        host = right.address.partition("/")[0]
-        words = f"link {os.getpid()}: {left} and {right} are connected; try: ip netns exec {left.namespace} ping {host}"
-        return run_link(run, ready={"left": str(left), "right": str(right)}, say=partial(_say, words))
-
-
-def _relay(ways: Sequence[DirectionConfig], lateness: int, seed: int) -> tuple[Relay, Direction, Direction]:
-    relay = Relay(punctuality=Punctuality(lateness))
-    forward, back = (Direction(relay.timeline, way, seed=2 * seed + number) for number, way in enumerate(ways))
-    return relay, forward, back
-
-
-def _refused(devices: list[TunDevice]) -> Mapping[str, ControlJson]:
-    return {"refused": [device.refused for device in devices]}
-
-
-def _say(line: str) -> None:
-    console().print(line, soft_wrap=True, highlight=False)
+    return run_frames(wanted, left, right, is_tap=tap, mtu=mtu, ledger=ledger)

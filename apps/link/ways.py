@@ -40,33 +40,21 @@ def parse_element(text: str) -> str:
 
 
 def two_ways(
-    *,
-    rate: str,
-    delay: str,
-    queue: str,
-    limit: str,
-    loss: str,
-    element: list[str] | None,
-    back_rate: str | None,
-    back_delay: str | None,
-    back_queue: str | None,
-    back_limit: str | None,
-    back_loss: str | None,
-    back_element: list[str] | None,
+    there: tuple[str, str, str, str, str, list[str] | None],
+    back: tuple[str | None, str | None, str | None, str | None, str | None, list[str] | None],
 ) -> tuple[DirectionConfig, DirectionConfig]:
-    """Both ways. TransportError for options that do not go together."""
-    there = DirectionConfig(
-        rate=rate, delay=delay, queue=queue, limit=limit, loss=loss, elements=_elements(element or [])
+    """Both ways, from what was said of each: rate, delay, queue, limit, loss, elements; None for as the way there.
+
+    TransportError for options that do not go together.
+    """
+    rate, delay, queue, limit, loss, elements = there
+    forward = DirectionConfig(
+        rate=rate, delay=delay, queue=queue, limit=limit, loss=loss, elements=_elements(elements or [])
     )
-    given: dict[str, str | None] = {
-        "rate": back_rate,
-        "delay": back_delay,
-        "queue": back_queue,
-        "limit": back_limit,
-        "loss": back_loss,
-    }
-    back = replace(there, **{name: text for name, text in given.items() if text is not None})  # type: ignore[arg-type]
-    return there, back if back_element is None else replace(back, elements=_elements(back_element))
+    *others, back_elements = back
+    given = {name: text for name, text in zip(NAMES, others, strict=True) if text is not None}
+    backward = replace(forward, **given)  # type: ignore[arg-type]
+    return forward, backward if back_elements is None else replace(backward, elements=_elements(back_elements))
 
 
 def _elements(texts: list[str]) -> tuple[tuple[str, str], ...]:
@@ -78,6 +66,7 @@ def _option(name: str, metavar: str, text: str) -> typer.models.OptionInfo:
     return found
 
 
+NAMES = ("rate", "delay", "queue", "limit", "loss")
 NONE = DirectionConfig()
 Rate = Annotated[str, _option("rate", "RATE", "20mbit; also shaper:, schedule:, trace:file=FILE. Left out: no limit.")]
 Delay = Annotated[str, _option("delay", "TIME", "From one end to the other: 20ms.")]
