@@ -13,17 +13,17 @@ from stacks.nvme.stores import InlineExecutor, MemoryStore, Store
 from stacks.nvme.target import Subsystem, Target
 from stacks.rdma import Device
 from tests.stacks.nvme.core_rig import NQN
+from tests.stacks.nvme.transfers import SECOND, Transfers
 from transports.simulation import Impairments, Network, Simulation
 from transports.simulation.streams import StreamWorld
 
 TCP = ("192.0.2.1", "192.0.2.2")
 RDMA = ("192.0.2.3", "192.0.2.4")
 INITIATOR = "192.0.2.9"
-SECOND = 1_000_000_000
 BLOCK = 4096
 
 
-class PathRig:
+class PathRig(Transfers):
     """The target runs from the start. tcp, rdma: how many ports it has of each."""
 
     def __init__(
@@ -116,25 +116,6 @@ class PathRig:
     def run_until(self, condition: Callable[[], bool], timeout_ns: int = 3600 * SECOND) -> None:
         """Let time pass until `condition` holds; an error after `timeout_ns`."""
         self.simulation.run_until(condition, timeout_ns=timeout_ns)
-
-    def run_for(self, duration_ns: int) -> None:
-        """Let time pass."""
-        self.simulation.run_for(duration_ns)
-
-    def finish(self, *transfers: Transfer) -> None:
-        """Run until all transfers are over."""
-        self.run_until(lambda: all(transfer.is_done for transfer in transfers))
-
-    def do(self, transfer: Transfer) -> int:
-        """Run one transfer, and return its status."""
-        self.finish(transfer)
-        return transfer.status
-
-    def read(self, namespace: HostNamespace, block: int, blocks: int = 1) -> bytes:
-        """Read blocks."""
-        into = bytearray(blocks * namespace.block_bytes)
-        assert self.do(namespace.read(block, memoryview(into))) == 0
-        return bytes(into)
 
 
 def block_of(value: int) -> memoryview:

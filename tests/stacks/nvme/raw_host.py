@@ -8,7 +8,8 @@ from stacks.nvme.bindings.rdma.parameters import service_id
 from stacks.rdma import Access, Qp, RecvWr, SendWr, Sge, WcOpcode, WcStatus, WrOpcode
 from stacks.rdma.cm import CmEvent, CmEventType, ConnectionParameters
 from tests.stacks.nvme.core_rig import connect_data
-from tests.stacks.nvme.rdma_rig import TARGET, RdmaRig
+from tests.stacks.nvme.rdma_rig import RdmaRig
+from tests.stacks.nvme.transfers import TARGET
 from wire.nvme.commands_codec import CompletionEntry, SubmissionEntry
 from wire.nvme.kinds import SglKind
 from wire.nvme.opcodes import FLAGS_SGL, FabricsType

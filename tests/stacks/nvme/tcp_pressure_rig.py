@@ -9,7 +9,8 @@ from stacks.nvme.bindings.tcp import TcpTargetConfig
 from stacks.nvme.stores import MemoryStore
 from tests.stacks.nvme.held_stores import CopyingStore, HoldingExecutor
 from tests.stacks.nvme.tcp_raw import MILLISECOND, RawHost, in_capsule, outside, raw_io
-from tests.stacks.nvme.tcp_rig import SECOND, TcpRig
+from tests.stacks.nvme.tcp_rig import TcpRig
+from tests.stacks.nvme.transfers import SECOND
 from tests.wire.nvme.tcp_pdus import Pdu
 from wire.nvme.opcodes import IoOpcode
 

@@ -8,7 +8,8 @@ from collections.abc import Callable, Sequence
 
 from stacks.nvme.host import HostConfig, HostController
 from tests.stacks.nvme.core_rig import NQN, connect_data
-from tests.stacks.nvme.tcp_rig import TARGET, TcpRig
+from tests.stacks.nvme.tcp_rig import TcpRig
+from tests.stacks.nvme.transfers import TARGET
 from tests.wire.nvme.tcp_pdus import Pdu, pdu, pdus
 from transports.datagram import Address, Buffer
 from transports.stream import StreamCore

@@ -11,7 +11,8 @@ import pytest
 from stacks.nvme.host import HostNamespace, PathPolicy, ReconnectPolicy
 from stacks.nvme.stores import MemoryStore
 from stacks.nvme.target import Subsystem
-from tests.stacks.nvme.path_rig import BLOCK, INITIATOR, SECOND, TCP, PathRig
+from tests.stacks.nvme.path_rig import BLOCK, INITIATOR, TCP, PathRig
+from tests.stacks.nvme.transfers import SECOND
 from tests.stacks.nvme.verifier import Verifier
 from wire.nvme.kinds import AnaState
 

@@ -7,7 +7,8 @@ import pytest
 from stacks.nvme.host import PathPolicy
 from stacks.nvme.stores import MemoryStore
 from stacks.runtime import LocalError
-from tests.stacks.nvme.path_rig import BLOCK, SECOND, PathRig, block_of
+from tests.stacks.nvme.path_rig import BLOCK, PathRig, block_of
+from tests.stacks.nvme.transfers import SECOND
 from transports.simulation import Impairments
 from wire.nvme.status import StatusCode
 

@@ -6,7 +6,8 @@ import pytest
 
 from stacks.nvme.host import ReconnectPolicy
 from stacks.nvme.stores import MemoryStore
-from tests.stacks.nvme.path_rig import BLOCK, INITIATOR, SECOND, TCP, PathRig, block_of
+from tests.stacks.nvme.path_rig import BLOCK, INITIATOR, TCP, PathRig, block_of
+from tests.stacks.nvme.transfers import SECOND
 
 PATIENT = ReconnectPolicy(reconnect_delay=60, ctrl_loss_tmo=600)
 WRITES = 20

@@ -17,7 +17,8 @@ from stacks.nvme.bindings.rdma import RdmaInitiator, RdmaInitiatorConfig
 from stacks.nvme.host import HostConfig, HostNamespace
 from stacks.nvme.stores import MemoryStore
 from tests.stacks.nvme.core_rig import NQN
-from tests.stacks.nvme.rdma_rig import INITIATOR, SECOND, TARGET, RdmaRig
+from tests.stacks.nvme.rdma_rig import RdmaRig
+from tests.stacks.nvme.transfers import INITIATOR, SECOND, TARGET
 from transports.datagram import Transmit
 from transports.packets import Packet
 from wire.roce import Bth, Opcode

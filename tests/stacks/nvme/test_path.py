@@ -10,7 +10,8 @@ from stacks.nvme.host import NO_RECONNECT, HostConfig, Path, ReconnectPolicy
 from stacks.nvme.host.path_state import PathState
 from stacks.runtime import LocalError
 from tests.stacks.nvme.core_rig import NQN
-from tests.stacks.nvme.path_rig import INITIATOR, RDMA, SECOND, TCP, PathRig
+from tests.stacks.nvme.path_rig import INITIATOR, RDMA, TCP, PathRig
+from tests.stacks.nvme.transfers import SECOND
 
 PARTS = {"tcp": (1, 0, TCP[0]), "rdma": (0, 1, RDMA[0])}
 

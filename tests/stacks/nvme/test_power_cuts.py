@@ -12,7 +12,8 @@ import pytest
 from stacks.nvme.host import ReconnectPolicy
 from stacks.nvme.stores import FaultyStore, VolatileStore, create_image, open_store
 from tests.stacks.nvme.durable_model import BLOCK, DurableModel, Writer
-from tests.stacks.nvme.path_rig import SECOND, PathRig
+from tests.stacks.nvme.path_rig import PathRig
+from tests.stacks.nvme.transfers import SECOND
 
 pytestmark = pytest.mark.slow
 

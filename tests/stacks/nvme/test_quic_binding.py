@@ -16,7 +16,8 @@ from stacks.quic.connection import ConnectionState
 from stacks.quic.tls import make_self_signed
 from stacks.runtime.errors import StackError
 from tests.stacks.nvme.core_rig import NQN
-from tests.stacks.nvme.quic_rig import EPOCH_NS, SECOND, TARGET, QuicRig
+from tests.stacks.nvme.quic_rig import EPOCH_NS, QuicRig
+from tests.stacks.nvme.transfers import SECOND, TARGET
 from tests.stacks.nvme.workload import BLOCKS, Workload
 from transports.simulation import Impairments
 from wire.nvme.kinds import TcpDigest, TransportType

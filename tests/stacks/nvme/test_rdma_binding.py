@@ -12,7 +12,8 @@ from stacks.runtime import LocalError
 from stacks.runtime.errors import StackError
 from tests.stacks.nvme.core_rig import NQN
 from tests.stacks.nvme.held_stores import HoldingExecutor
-from tests.stacks.nvme.rdma_rig import INITIATOR, SECOND, TARGET, RdmaRig
+from tests.stacks.nvme.rdma_rig import RdmaRig
+from tests.stacks.nvme.transfers import INITIATOR, SECOND, TARGET
 from transports.packets import Packet
 from transports.simulation import Impairments
 from wire.nvme.kinds import RdmaRejectStatus

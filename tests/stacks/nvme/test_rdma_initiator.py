@@ -13,7 +13,8 @@ from stacks.rdma import Access, Device, DeviceConfig
 from stacks.rdma.cm import CmConfig
 from stacks.rdma.enums import AsyncEventType
 from tests.stacks.nvme.core_rig import NQN
-from tests.stacks.nvme.rdma_rig import INITIATOR, SECOND, TARGET, RdmaRig
+from tests.stacks.nvme.rdma_rig import RdmaRig
+from tests.stacks.nvme.transfers import INITIATOR, SECOND, TARGET
 from transports.packets import Packet
 from wire.nvme.commands_codec import SubmissionEntry
 from wire.nvme.opcodes import AdminOpcode, IdentifyCns, IoOpcode

@@ -14,7 +14,8 @@ from stacks.rdma import Device
 from stacks.rdma.cm import CmEventType, ConnectionParameters
 from tests.stacks.nvme.core_rig import NQN
 from tests.stacks.nvme.raw_host import RawHost
-from tests.stacks.nvme.rdma_rig import SECOND, TARGET, RdmaRig
+from tests.stacks.nvme.rdma_rig import RdmaRig
+from tests.stacks.nvme.transfers import SECOND, TARGET
 from wire.nvme.kinds import RdmaRejectStatus
 from wire.nvme.rdma_codec import RdmaConnectReject, RdmaConnectRequest
 

@@ -15,7 +15,8 @@ from stacks.nvme.stores.reservations import MemoryReservations
 from stacks.nvme.target.reservations.state import ReservationState
 from stacks.runtime import LocalError
 from tests.stacks.nvme.core_rig import NQN
-from tests.stacks.nvme.rdma_rig import TARGET, RdmaRig, random_blocks
+from tests.stacks.nvme.rdma_rig import RdmaRig, random_blocks
+from tests.stacks.nvme.transfers import TARGET
 from wire.nvme.reservations import (
     AcquireAction,
     PersistenceChange,

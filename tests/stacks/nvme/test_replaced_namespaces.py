@@ -10,8 +10,9 @@ import pytest
 from stacks.nvme.host import Multipath
 from stacks.nvme.stores import MemoryStore
 from tests.stacks.nvme.multipath_rig import PATIENT, QUIET
-from tests.stacks.nvme.path_rig import BLOCK, SECOND, PathRig, block_of
+from tests.stacks.nvme.path_rig import BLOCK, PathRig, block_of
 from tests.stacks.nvme.scripted import NAMESPACE_EVENT, Disk, ScriptedConnector, ScriptedController
+from tests.stacks.nvme.transfers import SECOND
 
 
 def test_whoever_asks_for_the_number_gets_the_new_namespace() -> None:

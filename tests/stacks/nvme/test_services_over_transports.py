@@ -25,7 +25,8 @@ from stacks.runtime.errors import StackError
 from tests.stacks.nvme.core_rig import NQN
 from tests.stacks.nvme.quic_rig import QuicRig
 from tests.stacks.nvme.rdma_rig import RdmaRig
-from tests.stacks.nvme.tcp_rig import SECOND, TARGET, TcpRig
+from tests.stacks.nvme.tcp_rig import TcpRig
+from tests.stacks.nvme.transfers import SECOND, TARGET
 from transports.simulation.network import Network
 from wire.nvme.kinds import AnaState, TransportType
 from wire.nvme.opcodes import DISCOVERY_NQN, AdminOpcode, FeatureId

@@ -11,7 +11,8 @@ from stacks.nvme.host import HostConfig
 from stacks.nvme.stores import MemoryStore
 from tests.stacks.nvme.core_rig import NQN
 from tests.stacks.nvme.tcp_raw import Relay
-from tests.stacks.nvme.tcp_rig import SECOND, TARGET, TcpRig
+from tests.stacks.nvme.tcp_rig import TcpRig
+from tests.stacks.nvme.transfers import SECOND, TARGET
 from tests.wire.nvme.tcp_pdus import Pdu
 from wire.nvme.kinds import TcpDigest, TcpPduFlag, TcpPduKind
 

@@ -11,7 +11,8 @@ from stacks.runtime import LocalError
 from stacks.runtime.errors import StackError
 from tests.stacks.nvme.core_rig import NQN
 from tests.stacks.nvme.tcp_raw import RawController, Relay
-from tests.stacks.nvme.tcp_rig import INITIATOR, SECOND, TARGET, TcpRig
+from tests.stacks.nvme.tcp_rig import TcpRig
+from tests.stacks.nvme.transfers import INITIATOR, SECOND, TARGET
 from wire.nvme.kinds import TcpPduKind
 from wire.nvme.opcodes import DISCOVERY_NQN
 from wire.nvme.status import StatusCode

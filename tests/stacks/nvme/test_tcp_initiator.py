@@ -10,7 +10,8 @@ from stacks.nvme.host import HostConfig
 from tests.stacks.nvme.core_rig import NQN
 from tests.stacks.nvme.tcp_initiator_rig import BOTH, FIELD, SEQUENCE, UNSUPPORTED, head
 from tests.stacks.nvme.tcp_raw import RawController, RawCore
-from tests.stacks.nvme.tcp_rig import SECOND, TcpRig
+from tests.stacks.nvme.tcp_rig import TcpRig
+from tests.stacks.nvme.transfers import SECOND
 from tests.wire.nvme.tcp_pdus import pdus
 from wire.nvme.kinds import TcpPduKind
 from wire.nvme.tcp_codec import TcpInitializeResponse, TcpTerminate

@@ -24,7 +24,8 @@ from tests.stacks.nvme.tcp_initiator_rig import (
     head,
 )
 from tests.stacks.nvme.tcp_raw import MILLISECOND, Relay
-from tests.stacks.nvme.tcp_rig import SECOND, TcpRig
+from tests.stacks.nvme.tcp_rig import TcpRig
+from tests.stacks.nvme.transfers import SECOND
 from tests.wire.nvme.tcp_pdus import Pdu, pdu, pdus
 from wire.nvme.kinds import TcpDigest, TcpPduKind
 from wire.nvme.status import StatusCode

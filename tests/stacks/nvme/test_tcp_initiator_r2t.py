@@ -11,7 +11,8 @@ from stacks.nvme.host import HostConfig, Transfer
 from tests.stacks.nvme.core_rig import NQN
 from tests.stacks.nvme.tcp_initiator_rig import BOTH, DATA, FIELD, LAST, LIMIT, RANGE, SUCCESS
 from tests.stacks.nvme.tcp_raw import MILLISECOND, Relay
-from tests.stacks.nvme.tcp_rig import SECOND, TARGET, TcpRig
+from tests.stacks.nvme.tcp_rig import TcpRig
+from tests.stacks.nvme.transfers import SECOND, TARGET
 from tests.wire.nvme.tcp_pdus import Pdu, pdu
 from wire.nvme.commands_codec import CompletionEntry
 from wire.nvme.kinds import TcpPduKind

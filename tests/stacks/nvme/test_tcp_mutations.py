@@ -12,7 +12,8 @@ from stacks.nvme.stores import MemoryStore
 from tests.stacks.nvme.core_rig import NQN
 from tests.stacks.nvme.tcp_mutations import Mutator, every_field, with_field
 from tests.stacks.nvme.tcp_raw import MILLISECOND, RawHost, Relay, in_capsule, outside, raw_io
-from tests.stacks.nvme.tcp_rig import SECOND, TcpRig
+from tests.stacks.nvme.tcp_rig import TcpRig
+from tests.stacks.nvme.transfers import SECOND
 from tests.wire.nvme.tcp_pdus import Pdu, pdus
 from wire.nvme.kinds import TcpPduKind
 from wire.nvme.opcodes import AdminOpcode, IoOpcode

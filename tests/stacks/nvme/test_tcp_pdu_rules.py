@@ -10,7 +10,8 @@ from stacks.nvme.bindings.tcp import TcpTargetConfig
 from stacks.nvme.bindings.tcp.parameters import TERMINATE_TIMEOUT_NS
 from stacks.nvme.stores import MemoryStore
 from tests.stacks.nvme.tcp_raw import MILLISECOND, RawHost, in_capsule, outside, raw_admin, raw_io
-from tests.stacks.nvme.tcp_rig import SECOND, TcpRig
+from tests.stacks.nvme.tcp_rig import TcpRig
+from tests.stacks.nvme.transfers import SECOND
 from tests.wire.nvme.tcp_pdus import pdu
 from wire.checksum import crc32c
 from wire.nvme.kinds import TcpDigest, TcpFatalStatus, TcpPduFlag, TcpPduKind

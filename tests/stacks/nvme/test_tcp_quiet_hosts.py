@@ -8,7 +8,8 @@ from stacks.nvme.bindings.tcp import TcpTargetConfig
 from stacks.nvme.stores import MemoryStore
 from tests.stacks.nvme.tcp_pressure_rig import NO_FLOW_CONTROL, Crowded, Traced
 from tests.stacks.nvme.tcp_raw import RawHost, completion, outside, raw_io
-from tests.stacks.nvme.tcp_rig import SECOND, TcpRig
+from tests.stacks.nvme.tcp_rig import TcpRig
+from tests.stacks.nvme.transfers import SECOND
 from wire.nvme.kinds import TcpPduKind
 from wire.nvme.opcodes import IoOpcode
 from wire.nvme.tcp_codec import TcpHostData

@@ -11,7 +11,8 @@ from stacks.nvme.host import HostNamespace
 from stacks.nvme.stores import MemoryStore
 from tests.stacks.nvme.tcp_pressure_rig import NO_FLOW_CONTROL, Crowded, Held, Traced
 from tests.stacks.nvme.tcp_raw import RawHost, completion, in_capsule, outside, raw_io
-from tests.stacks.nvme.tcp_rig import SECOND, TcpRig
+from tests.stacks.nvme.tcp_rig import TcpRig
+from tests.stacks.nvme.transfers import SECOND
 from wire.nvme.opcodes import IoOpcode
 from wire.nvme.tcp_codec import TcpHostData, TcpInitializeRequest
 

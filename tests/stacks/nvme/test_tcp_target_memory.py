@@ -8,7 +8,8 @@ from stacks.nvme.stores import MemoryStore
 from tests.stacks.nvme.held_stores import CopyingStore
 from tests.stacks.nvme.tcp_pressure_rig import NO_FLOW_CONTROL, Held, Traced, store_of, stored
 from tests.stacks.nvme.tcp_raw import MILLISECOND, completion, outside, raw_io
-from tests.stacks.nvme.tcp_rig import SECOND, TcpRig
+from tests.stacks.nvme.tcp_rig import TcpRig
+from tests.stacks.nvme.transfers import SECOND
 from wire.nvme.kinds import TcpDigest
 from wire.nvme.opcodes import AdminOpcode, IoOpcode
 from wire.nvme.tcp_codec import TcpHostData

@@ -13,7 +13,8 @@ from stacks.nvme.stores.portions import PORTION_BLOCKS, portion_of
 from stacks.nvme.target.zeroing import PIECE_BYTES
 from tests.stacks.nvme.core_rig import NQN, CoreHost, connected, make_port, sqe
 from tests.stacks.nvme.tcp_raw import outside, raw_io
-from tests.stacks.nvme.tcp_rig import SECOND, TcpRig
+from tests.stacks.nvme.tcp_rig import TcpRig
+from tests.stacks.nvme.transfers import SECOND
 from wire.nvme.kinds import TcpPduKind
 from wire.nvme.opcodes import IoOpcode
 from wire.nvme.status import StatusCode

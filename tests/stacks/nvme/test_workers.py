@@ -11,7 +11,7 @@ from stacks.nvme.target import Subsystem
 from tests.stacks.nvme.core_rig import NQN, connect_data
 from tests.stacks.nvme.held_stores import HoldingExecutor
 from tests.stacks.nvme.tcp_raw import RawHost, completion, in_capsule, outside, raw_io
-from tests.stacks.nvme.tcp_rig import INITIATOR, SECOND, TARGET
+from tests.stacks.nvme.transfers import INITIATOR, SECOND, TARGET
 from tests.stacks.nvme.workers_rig import WorkersRig
 from wire.nvme.kinds import TcpPduFlag, TcpPduKind
 from wire.nvme.opcodes import AdminOpcode, FabricsType, IoOpcode

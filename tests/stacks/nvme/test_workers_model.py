@@ -10,7 +10,7 @@ import pytest
 from stacks.nvme.host import HostConfig, HostNamespace
 from stacks.nvme.stores import MemoryStore
 from tests.stacks.nvme.core_rig import NQN
-from tests.stacks.nvme.tcp_rig import SECOND
+from tests.stacks.nvme.transfers import SECOND
 from tests.stacks.nvme.verifier import Verifier
 from tests.stacks.nvme.workers_rig import WorkersRig
 from wire.nvme.kinds import AnaState

@@ -19,7 +19,7 @@ from stacks.nvme.target import Subsystem
 from tests.stacks.nvme.core_rig import NQN
 from tests.stacks.nvme.held_stores import HoldingExecutor
 from tests.stacks.nvme.tcp_raw import completion, outside, raw_io
-from tests.stacks.nvme.tcp_rig import SECOND
+from tests.stacks.nvme.transfers import SECOND
 from tests.stacks.nvme.workers_rig import Right, WorkersRig
 from wire.nvme.kinds import AnaState, TcpPduFlag, TcpPduKind
 from wire.nvme.opcodes import AdminOpcode, FeatureId, Fuse, IoOpcode

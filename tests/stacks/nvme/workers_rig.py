@@ -15,7 +15,8 @@ from stacks.nvme.bindings.tcp.workers.worker_side import TcpWorker
 from stacks.nvme.stores import InlineExecutor, Store
 from stacks.nvme.stores.sharing import Share
 from stacks.nvme.target import Target
-from tests.stacks.nvme.tcp_rig import TARGET, TcpRig
+from tests.stacks.nvme.tcp_rig import TcpRig
+from tests.stacks.nvme.transfers import TARGET
 from transports.errors import TransportError
 from transports.pump import Service
 from transports.simulation.streams import StreamHost, WorldStream
