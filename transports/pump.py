@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import heapq
 import select
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol, runtime_checkable
 
 from transports.clock import Clock
@@ -272,6 +272,29 @@ def wait_for(pumps: Sequence[Enlisting], timeout_ns: int | None = None, *, wake_
         timeout_ns = pump.enlist(poller, timeout_ns)
     # Rounded up to whole milliseconds, or a deadline less than one away would spin.
     poller.poll(None if timeout_ns is None else -(-timeout_ns // 1_000_000))
+
+
+def turn_until(
+    condition: Callable[[], bool],
+    *,
+    turn: Callable[[], bool],
+    wait: Callable[[int | None], object],
+    clock: Clock,
+    timeout_ns: int | None = None,
+) -> bool:
+    """Make passes until `condition` holds, for `timeout_ns` at most; whether it holds. For programs without a loop.
+
+    turn: makes a pass; True when anything was done. wait: sleeps until one is due, for so long at most.
+    """
+    end_ns = None if timeout_ns is None else clock.now() + timeout_ns
+    while not condition():
+        if turn():
+            continue
+        remaining_ns = None if end_ns is None else end_ns - clock.now()
+        if remaining_ns is not None and remaining_ns <= 0:
+            return False
+        wait(remaining_ns)
+    return True
 
 
 DELAYED_LIMIT = 256

@@ -59,17 +59,7 @@ def rows() -> list[Row]:
         Row("lab_events", "k events/s", None, "10 BBRv3 flows on a dumbbell, one core", is_over_loopback=False),
         Row("lab_events_1000_flows", "k events/s", "lab_events", "1 000 CUBIC flows", is_over_loopback=False),
         Row("lab_sweep_2_cores", "runs/s", "lab_sweep_1_core", "64 runs on two processes", is_over_loopback=False),
-        Row("quic_1452_self", "MB/s", "aioquic_1452_self", "HTTP/3, our client from our server, 1452-byte datagrams"),
-        Row("quic_1452_self_cpu", "us", "aioquic_1452_self_cpu", "processor time per datagram, the costlier side"),
-        Row("quic_1452_tx", "MB/s", "qh3_1452_tx", "our server, ngtcp2's client"),
-        Row("quic_1452_tx_cpu", "us", None, "the same run, processor time per datagram of our server"),
-        Row("quic_1452_rx", "MB/s", "aioquic_1452_rx", "ngtcp2's server, our client"),
-        Row("quic_1452_rx_cpu", "us", None, "the same run, processor time per datagram of our client"),
-        Row("quic_1452_vs_ngtcp2", "MB/s", "ngtcp2_1452_self", "quic_1452_self against ngtcp2 with itself"),
-        Row("quic_8900_self", "MB/s", "aioquic_8900_self", "as quic_1452_self, with jumbo datagrams"),
-        Row("quic_8900_self_cpu", "us", None, "the same run, processor time per datagram, the costlier side"),
-        Row("quic_handshakes", "/s", "aioquic_handshakes", "full handshakes, one after the other"),
-        Row("quic_idle_memory", "KiB", "aioquic_idle_memory", "the server's memory for each of 1 000 idle connections"),
+        *quic_rows(),
         Row("nbdkit_memory", "k IOPS", None, "yardstick: fio's nbd engine on nbdkit memory"),
         Row("qemu_storage_daemon", "k IOPS", None, "yardstick: fio's nbd engine on qemu-storage-daemon"),
         Row("link_udp_rate", "Mbit/s", None, "link udp, 1500-byte packets; p99 lateness under 1 ms, nothing lost"),
@@ -89,6 +79,23 @@ def rows() -> list[Row]:
         Row("ngtcp2_1452_self", "MB/s", None, "yardstick: ngtcp2's client from ngtcp2's server"),
         Row("lab_sweep_1_core", "runs/s", None, "yardstick: the same 64 runs on one", is_over_loopback=False),
         Row("fi_pingpong_64B", "us", None, "for comparison: libfabric over TCP, half a round trip's mean"),
+    ]
+
+
+def quic_rows() -> list[Row]:
+    """Those of QUIC."""
+    return [
+        Row("quic_1452_self", "MB/s", "aioquic_1452_self", "HTTP/3, our client from our server, 1452-byte datagrams"),
+        Row("quic_1452_self_cpu", "us", "aioquic_1452_self_cpu", "processor time per datagram, the costlier side"),
+        Row("quic_1452_tx", "MB/s", "qh3_1452_tx", "our server, ngtcp2's client"),
+        Row("quic_1452_tx_cpu", "us", None, "the same run, processor time per datagram of our server"),
+        Row("quic_1452_rx", "MB/s", "aioquic_1452_rx", "ngtcp2's server, our client"),
+        Row("quic_1452_rx_cpu", "us", None, "the same run, processor time per datagram of our client"),
+        Row("quic_1452_vs_ngtcp2", "MB/s", "ngtcp2_1452_self", "quic_1452_self against ngtcp2 with itself"),
+        Row("quic_8900_self", "MB/s", "aioquic_8900_self", "as quic_1452_self, with jumbo datagrams"),
+        Row("quic_8900_self_cpu", "us", None, "the same run, processor time per datagram, the costlier side"),
+        Row("quic_handshakes", "/s", "aioquic_handshakes", "full handshakes, one after the other"),
+        Row("quic_idle_memory", "KiB", "aioquic_idle_memory", "the server's memory for each of 1 000 idle connections"),
     ]
 
 

@@ -21,6 +21,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from types import TracebackType
 from typing import Self
 
@@ -34,7 +35,7 @@ from stacks.quic.tracing import TracerFactory
 from stacks.runtime import LocalError
 from transports.clock import Clock, RealClock
 from transports.datagram import Address, DatagramTransport
-from transports.pump import Pump
+from transports.pump import Pump, turn_until
 from transports.udp import UdpTransport
 
 __all__ = ["ConnectionLost", "QuicConnection", "QuicEndpoint", "QuicStream", "StreamAborted", "open_endpoint"]
@@ -139,15 +140,9 @@ class QuicEndpoint:
 
     def wait_until(self, condition: Callable[[], bool], *, timeout_ns: int | None = None) -> bool:
         """Make passes until `condition` holds, for `timeout_ns` at most; whether it holds."""
-        end = None if timeout_ns is None else self._clock.now() + timeout_ns
-        while not condition():
-            if self.pump():
-                continue
-            remaining = None if end is None else end - self._clock.now()
-            if remaining is not None and remaining <= 0:
-                return False
-            self._pump.wait(remaining, beside=[pump for pump in self._pumps if pump is not self._pump])
-        return True
+        beside = [pump for pump in self._pumps if pump is not self._pump]
+        wait = partial(self._pump.wait, beside=beside)
+        return turn_until(condition, turn=self.pump, wait=wait, clock=self._clock, timeout_ns=timeout_ns)
 
     def close(self, code: int = 0, reason: str = "") -> None:
         """End every connection, tell the peers once, and close the socket. Idempotent."""

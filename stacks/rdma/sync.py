@@ -42,7 +42,7 @@ from transports.clock import Clock, RealClock
 from transports.datagram import DatagramTransport
 from transports.errors import TransportError
 from transports.interfaces import interface_mtu
-from transports.pump import Pump
+from transports.pump import Pump, turn_until
 from transports.routes import source_address
 from transports.udp import UdpTransport
 
@@ -128,15 +128,7 @@ class Endpoint(EndpointBase):
 
     def wait_until(self, condition: Callable[[], bool], *, timeout_ns: int | None = None) -> bool:
         """Make passes until `condition` holds, for `timeout_ns` at most; whether it holds."""
-        end = None if timeout_ns is None else self._clock.now() + timeout_ns
-        while not condition():
-            if self.pump():
-                continue
-            remaining = None if end is None else end - self._clock.now()
-            if remaining is not None and remaining <= 0:
-                return False
-            self.wait(remaining)
-        return True
+        return turn_until(condition, turn=self.pump, wait=self.wait, clock=self._clock, timeout_ns=timeout_ns)
 
     # Completions
 

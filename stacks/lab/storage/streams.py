@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 
 from stacks.lab.storage.byte_pipe import BytePipe
 from transports.datagram import Address, Buffer
+from transports.errors import TransportError
 from transports.pump import Service
 from transports.stream import StreamEndpoint, StreamTransport
 from transports.stream_pump import StreamPump
@@ -57,12 +58,12 @@ class ModelStream:
     close = abort = finish
 
     async def wait_readable(self) -> None:
-        """Nobody waits in virtual time."""
-        raise NotImplementedError
+        """TransportError: nobody waits in virtual time."""
+        raise TransportError("virtual time does not wait")
 
     async def wait_writable(self) -> None:
-        """Nobody waits in virtual time."""
-        raise NotImplementedError
+        """TransportError: nobody waits in virtual time."""
+        raise TransportError("virtual time does not wait")
 
 
 class ModelStreams:

@@ -12,7 +12,7 @@ from stacks.rdma import Device
 from stacks.runtime import LocalError
 from transports.clock import Clock, RealClock
 from transports.errors import TransportError
-from transports.pump import Enlisting, wait_for
+from transports.pump import Enlisting, turn_until, wait_for
 from transports.routes import source_address
 
 
@@ -116,14 +116,13 @@ class Ends:
 
     def run_until(self, condition: Callable[[], bool], *, timeout_ns: int) -> bool:
         """Turn the pump until `condition` holds, or for `timeout_ns`; whether it holds."""
-        end = self.clock.now() + timeout_ns
-        while not condition():
-            if not self.pump.pump():
-                remaining = end - self.clock.now()
-                if remaining <= 0:
-                    return False
-                self.pump.wait(remaining)
-        return True
+        return turn_until(
+            condition,
+            turn=lambda: self.pump.pump(),  # noqa: PLW0108 (it is another one when an end is opened meanwhile)
+            wait=lambda remaining_ns: self.pump.wait(remaining_ns),  # noqa: PLW0108
+            clock=self.clock,
+            timeout_ns=timeout_ns,
+        )
 
     def close(self) -> None:
         """Close every end."""
